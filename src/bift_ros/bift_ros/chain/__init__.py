@@ -1,0 +1,1 @@
+"""Transactions, blocks, state, proof of work, fork choice, the store and the mempool."""

@@ -1,0 +1,1 @@
+"""Documented, repeatable experiments on the same code as the vehicles."""

@@ -1,0 +1,1 @@
+"""A fleet's description, and the processes made from it."""

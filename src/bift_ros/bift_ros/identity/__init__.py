@@ -1,0 +1,1 @@
+"""Ed25519 keys, addresses and encrypted key files."""

@@ -1,0 +1,1 @@
+"""Models, local training and evaluation, and the worker process that runs them."""

@@ -1,0 +1,1 @@
+"""A vehicle's consensus logic as one state machine without I/O."""

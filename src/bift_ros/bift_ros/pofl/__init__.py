@@ -1,0 +1,1 @@
+"""Proof of Federated Learning: fixed-point updates and bit-exact robust aggregation."""

@@ -1,0 +1,1 @@
+"""Content-addressed storage: CIDs, the embedded block store and its gateway."""
