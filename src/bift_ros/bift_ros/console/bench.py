@@ -1,0 +1,21 @@
+"""`./bift bench aggregation`: speed and memory against peer libraries, in one run."""
+
+from __future__ import annotations
+
+import argparse
+
+from bift_ros.console import bench_aggregation
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Sub-commands and their options."""
+    actions = parser.add_subparsers(dest="action", metavar="WHAT", required=True)
+    summary = "Time PoFL's rules, ByzFL's and Flower's on the same updates."
+    bench_aggregation.add_arguments(
+        actions.add_parser("aggregation", help=summary, description=summary)
+    )
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Run the chosen bench."""
+    return bench_aggregation.main(arguments)

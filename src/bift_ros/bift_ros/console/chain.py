@@ -1,0 +1,143 @@
+"""`./bift chain show|verify`: a vehicle's chain, read from its data folder."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from bift_ros.chain.blocks import Block
+from bift_ros.chain.exceptions import ChainError
+from bift_ros.chain.genesis import Genesis, load_genesis
+from bift_ros.chain.store import ChainStore
+from bift_ros.chain.verification import verify_chain
+from bift_ros.console.errors import CommandError
+from bift_ros.nodes.folders import VehicleFolders
+from bift_ros.storage.embedded import EmbeddedStorage
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Sub-commands and their options."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for name, summary in (
+        ("show", "Print the blocks of a vehicle's chain, and who owns what."),
+        ("verify", "Check every block anew and recompute its PoFL from the stored updates."),
+    ):
+        action = actions.add_parser(name, help=summary, description=summary)
+        action.add_argument("--data", type=Path, required=True, help="the vehicle's data folder")
+        action.add_argument(
+            "--genesis", type=Path, help="default: genesis.json in or beside the data folder"
+        )
+        action.add_argument("--json", action="store_true", help="for machines")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Show or verify; 1 where verification fails."""
+    folders = VehicleFolders(arguments.data)
+    if not folders.chain.exists():
+        raise CommandError(f"{arguments.data} holds no chain: --data takes a vehicle's data folder")
+    try:
+        genesis = load_genesis(arguments.genesis or _find_genesis(arguments.data))
+        store = ChainStore(folders.chain, genesis)
+    except ChainError as error:
+        raise CommandError(str(error)) from error
+    try:
+        if arguments.action == "show":
+            return _show(genesis, store, arguments.json)
+        return _verify(genesis, store, folders, arguments.json)
+    finally:
+        store.close()
+
+
+def _find_genesis(data: Path) -> Path:
+    for folder in (data, data.parent):
+        if (folder / "genesis.json").exists():
+            return folder / "genesis.json"
+    raise CommandError(f"no genesis.json in or beside {data}: give --genesis FILE")
+
+
+def _show(genesis: Genesis, store: ChainStore, as_json: bool) -> int:
+    names = {m.address: m.name for m in genesis.members}
+    blocks = [_summary(b, names) for b in store.canonical(1, store.height)]
+    if as_json:
+        print(json.dumps({"genesis": genesis.hash.hex(), "name": genesis.name, "blocks": blocks}))
+        return 0
+    table = Table(title=f"{genesis.name}, genesis {genesis.hash.hex()[:12]}", title_justify="left")
+    for heading in ("index", "hash", "time", "miner", "transactions", "iteration", "rule"):
+        table.add_column(heading)
+    table.add_column("accuracy", justify="right")
+    for block in blocks:
+        info = block["model_info"]
+        table.add_row(
+            str(block["index"]),
+            block["hash"][:12],
+            block["time"],
+            block["miner"],
+            ", ".join(f"{n} {kind}" for kind, n in block["transactions"].items()),
+            f"{info['current_iter']}/{info['total_iter']}" if info else "",
+            info["rule"] if info else "",
+            f"{info['accuracy']:.1%}" if info else "",
+        )
+    Console().print(table)
+    return 0
+
+
+def _summary(block: Block, names: dict[str, str]) -> dict[str, Any]:
+    kinds: dict[str, int] = {}
+    for transaction in block.body.transactions:
+        kinds[transaction.payload.KIND] = kinds.get(transaction.payload.KIND, 0) + 1
+    info = block.body.model_info
+    seconds = block.header.timestamp / 1000
+    return {
+        "index": block.header.index,
+        "hash": block.hash.hex(),
+        "time": datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds"),
+        "miner": names.get(block.header.miner, block.header.miner),
+        "transactions": kinds,
+        "model_info": info
+        and {
+            "model_id": info.model_id,
+            "global_cid": info.global_cid,
+            "current_iter": info.current_iter,
+            "total_iter": info.total_iter,
+            "accuracy": info.accuracy,
+            "rule": info.rule,
+            "contributors": [names.get(a, a) for a in info.contributors],
+        },
+    }
+
+
+def _verify(genesis: Genesis, store: ChainStore, folders: VehicleFolders, as_json: bool) -> int:
+    storage = EmbeddedStorage(folders.storage, serve=False)
+    try:
+        with Progress(transient=True, disable=as_json) as bar:
+            task = bar.add_task("Recomputing", total=store.height)
+            result = verify_chain(genesis, store, storage.get, lambda: bar.advance(task))
+    finally:
+        storage.close()
+    names = {m.address: m.name for m in genesis.members}
+    outcome = {
+        "valid": result.problem is None,
+        "problem": result.problem,
+        "height": result.state.index,
+        "tip": result.state.tip_hash.hex(),
+        "model_blocks": result.model_blocks,
+        "balances": {names[a]: b for a, b in result.state.balances.items()},
+        "rewards_paid": result.rewards_paid,
+    }
+    if as_json:
+        print(json.dumps(outcome))
+    elif result.problem is None:
+        print(
+            f"valid: {result.state.index} blocks, PoFL recomputed for {result.model_blocks}, "
+            f"{result.rewards_paid} stake paid and {sum(result.state.balances.values())} owned"
+        )
+    else:
+        print(f"NOT valid: {result.problem}")
+    return 0 if result.problem is None else 1

@@ -1,0 +1,74 @@
+"""`./bift demo`: the main job on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from rich.console import Console
+
+from bift_ros.chain.exceptions import ChainError
+from bift_ros.console.errors import CommandError
+from bift_ros.fleet.demo import Demo, DemoError, DemoOptions
+from bift_ros.identity.keyfile import KeyFileError
+from bift_ros.perception.bags import BagError
+from bift_ros.pofl.aggregate import RULES
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options, which are also variables of `make demo`."""
+    defaults = DemoOptions()
+    parser.add_argument(
+        "--vehicles", type=_positive, help="how many (default: 5, or one for each bag)"
+    )
+    parser.add_argument(
+        "--iterations", type=_positive, default=defaults.iterations, help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--bags", type=Path, help="folder of `bift bag synth|from-images` (default: made anew)"
+    )
+    parser.add_argument(
+        "--rule", choices=RULES, default=defaults.rule, help="aggregation (default: %(default)s)"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N")
+    parser.add_argument("--seed", type=int, default=0, help="of bags, models and training")
+    parser.add_argument(
+        "--frames", type=_positive, default=defaults.frames, help="per vehicle (%(default)s)"
+    )
+    parser.add_argument(
+        "--local-epochs", type=_positive, default=defaults.local_epochs, help="E (%(default)s)"
+    )
+    parser.add_argument("--out", type=Path, default=defaults.out, help="default: %(default)s")
+    parser.add_argument("--json", action="store_true", help="print report.json at the end")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Run; 0 where all vehicles agree and every chain verifies."""
+    options = DemoOptions(
+        vehicles=arguments.vehicles,
+        iterations=arguments.iterations,
+        bags=arguments.bags,
+        rule=arguments.rule,
+        device=arguments.device,
+        seed=arguments.seed,
+        frames=arguments.frames,
+        local_epochs=arguments.local_epochs,
+        out=arguments.out,
+    )
+    console = Console(stderr=arguments.json)
+    try:
+        result = Demo(options, console).run()
+    except (DemoError, BagError, ChainError, KeyFileError, OSError) as error:
+        raise CommandError(str(error)) from error
+    if arguments.json:
+        print(json.dumps(result))
+    sound = result["agreed"] and all(v is True for v in result["verified"].values())
+    return 0 if sound else 1
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is not at least 1")
+    return value

@@ -1,0 +1,81 @@
+"""`./bift genesis create`: the members and the policy of a new fleet."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+from bift_ros.chain.exceptions import ChainError
+from bift_ros.chain.genesis import Genesis, Member, Policy, save_genesis
+from bift_ros.console.errors import CommandError
+from bift_ros.pofl.aggregate import RULES
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Sub-commands and their options."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    summary = "Write a genesis file; every vehicle of the fleet needs the same one."
+    create = actions.add_parser("create", help=summary, description=summary)
+    policy = Policy()
+    create.add_argument("file", type=Path, help="the genesis file (JSON)")
+    create.add_argument(
+        "--member",
+        action="append",
+        required=True,
+        metavar="NAME=PUBLIC_KEY",
+        help="a vehicle's name (its ROS namespace) and public key in hex, as `bift account show` "
+        "prints it; repeat for each",
+    )
+    create.add_argument("--name", default="bift-fleet", help="of the chain (%(default)s)")
+    create.add_argument(
+        "--difficulty", type=int, default=policy.difficulty, help="zero bits (%(default)s)"
+    )
+    create.add_argument(
+        "--update-wait",
+        type=float,
+        default=policy.update_wait_ms / 1000,
+        metavar="SECONDS",
+        help="T_m: wait for more updates after the last one (%(default)s)",
+    )
+    create.add_argument(
+        "--minimum-updates", type=int, default=policy.minimum_updates, help="(%(default)s)"
+    )
+    create.add_argument(
+        "--byzantine-fraction",
+        type=float,
+        default=policy.byzantine_fraction,
+        help="share of malicious members to withstand (%(default)s)",
+    )
+    create.add_argument("--reward", type=int, default=policy.reward, help="stake (%(default)s)")
+    create.add_argument("--rule", choices=RULES, default=policy.rule, help="(%(default)s)")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Write the file."""
+    if arguments.file.exists():
+        raise CommandError(f"{arguments.file} exists: a chain's genesis never changes")
+    try:
+        policy = Policy(
+            difficulty=arguments.difficulty,
+            update_wait_ms=round(arguments.update_wait * 1000),
+            minimum_updates=arguments.minimum_updates,
+            byzantine_fraction=arguments.byzantine_fraction,
+            reward=arguments.reward,
+            rule=arguments.rule,
+        )
+        members = tuple(_member(text) for text in arguments.member)
+        genesis = Genesis(arguments.name, time.time_ns() // 1_000_000, members, policy)
+        save_genesis(arguments.file, genesis)
+    except (ChainError, OSError) as error:
+        raise CommandError(str(error)) from error
+    print(f"{arguments.file}: {len(members)} members, genesis hash {genesis.hash.hex()}")
+    return 0
+
+
+def _member(text: str) -> Member:
+    name, _, key = text.partition("=")
+    try:
+        return Member(name, bytes.fromhex(key))
+    except ValueError as error:
+        raise CommandError(f"--member {text!r}: the key is not hex digits") from error

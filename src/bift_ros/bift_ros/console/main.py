@@ -1,0 +1,57 @@
+"""`./bift COMMAND …`: every command's parser, and the errors a person gets."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from bift_ros.console.errors import CommandError
+
+# Each command is a module with `add_arguments(parser)` and `main(arguments) -> int`; only the
+# chosen one is imported, since some take seconds.
+COMMANDS = {
+    "demo": ("bift_ros.console.demo", "run a fleet on this machine: replay, train, agree"),
+    "bag": ("bift_ros.console.bag", "make and inspect rosbags: synth, from-images, info"),
+    "account": ("bift_ros.console.account", "make and show keys: create, show"),
+    "genesis": ("bift_ros.console.genesis", "make a fleet's genesis file: create"),
+    "node": ("bift_ros.console.node", "run a vehicle without mining: run"),
+    "miner": ("bift_ros.console.node", "run a vehicle that mines too: start"),
+    "system": ("bift_ros.console.system", "see the running vehicles: show"),
+    "chain": ("bift_ros.console.chain", "read and check a vehicle's chain: show, verify"),
+    "bench": ("bift_ros.console.bench", "measure against peers: aggregation"),
+    "experiment": ("bift_ros.console.experiment", "run a documented experiment: fixed-point"),
+}
+
+
+def build_parser(command: str | None) -> argparse.ArgumentParser:
+    """The parser, with the arguments of `command` alone; of none, just the overview."""
+    parser = argparse.ArgumentParser(
+        prog="bift",
+        description="Federated learning across a fleet of vehicles, with no server.",
+        epilog="./bift COMMAND --help tells more; the README has a guided tour.",
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, (module, summary) in COMMANDS.items():
+        sub = commands.add_parser(name, help=summary, description=f"{summary.capitalize()}.")
+        if name == command:
+            importlib.import_module(module).add_arguments(sub)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit status. 2: bad usage or input; 130: interrupted."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    command = given[0] if given and given[0] in COMMANDS else None
+    parsed = build_parser(command).parse_args(given)
+    try:
+        return int(importlib.import_module(COMMANDS[parsed.command][0]).main(parsed))
+    except CommandError as error:
+        print(f"bift: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("bift: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 0

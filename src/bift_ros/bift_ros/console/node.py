@@ -1,0 +1,83 @@
+"""`./bift node run` and `./bift miner start`: one vehicle, without or with mining."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from bift_ros.chain.exceptions import ChainError
+from bift_ros.chain.genesis import load_genesis
+from bift_ros.console.errors import CommandError
+from bift_ros.identity.keyfile import KeyFileError, load_key
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """One action, `run` of node and `start` of miner, with the same options."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    mines = parser.prog.endswith("miner")
+    name = "start" if mines else "run"
+    summary = (
+        "Run a vehicle that perceives, trains, checks blocks"
+        + (" and mines them." if mines else ", and never mines.")
+        + " Ctrl-C stops it; it resumes from its data folder."
+    )
+    action = actions.add_parser(
+        name,
+        help=summary,
+        description=summary,
+        epilog="All other settings are ROS parameters: see config/vehicle.yaml and --params-file.",
+    )
+    action.set_defaults(mine=mines)
+    action.add_argument("--genesis", type=Path, required=True, help="the fleet's genesis file")
+    action.add_argument("--key", type=Path, required=True, help="this vehicle's key file")
+    action.add_argument("--passphrase-file", type=Path, help="for an encrypted key")
+    action.add_argument("--data", type=Path, required=True, help="folder for chain and dataset")
+    action.add_argument("--bag", type=Path, help="replay this rosbag2 as the vehicle's camera")
+    action.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
+    action.add_argument("--no-train", action="store_true", help="only check (needs no torch)")
+    action.add_argument("--propose", action="store_true", help="propose the task of the settings")
+    action.add_argument("--params-file", type=Path, help="ROS parameters (YAML)")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Become the vehicle's process."""
+    try:
+        genesis = load_genesis(arguments.genesis)
+        passphrase = None
+        if arguments.passphrase_file is not None:
+            passphrase = arguments.passphrase_file.read_bytes().rstrip(b"\n")
+        member = genesis.member(load_key(arguments.key, passphrase).address)
+    except (ChainError, KeyFileError, OSError) as error:
+        raise CommandError(str(error)) from error
+    if member is None:
+        raise CommandError(
+            f"the key {arguments.key} is not a member of {arguments.genesis}: "
+            "its public key (`bift account show`) must be in that file"
+        )
+    ros = ["-r", f"__ns:=/{member.name}"]
+    if arguments.params_file is not None:
+        ros += ["--params-file", str(arguments.params_file)]
+    for name, value in _parameters(arguments).items():
+        ros += ["-p", f"{name}:={value}"]
+    command = [sys.executable, "-m", "bift_ros.nodes.vehicle", "--ros-args", *ros]
+    sys.stdout.flush()
+    os.execv(command[0], command)
+
+
+def _parameters(arguments: argparse.Namespace) -> dict[str, str]:
+    parameters = {
+        "vehicle:data_dir": str(arguments.data.resolve()),
+        "vehicle:genesis_file": str(arguments.genesis.resolve()),
+        "vehicle:key_file": str(arguments.key.resolve()),
+        "vehicle:mine": str(arguments.mine).lower(),
+        "vehicle:train": str(not arguments.no_train).lower(),
+        "vehicle:propose": str(arguments.propose).lower(),
+        "trainer:device": arguments.device,
+    }
+    if arguments.passphrase_file is not None:
+        parameters["vehicle:passphrase_file"] = str(arguments.passphrase_file.resolve())
+    if arguments.bag is not None:
+        parameters["camera_replay:bag"] = str(arguments.bag.resolve())
+    return parameters

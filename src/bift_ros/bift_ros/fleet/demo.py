@@ -1,0 +1,227 @@
+"""The main job: a fleet on this host replays its bags and learns one model (`make demo`)."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+
+from bift_ros.chain.genesis import Policy
+from bift_ros.fleet import display, report
+from bift_ros.fleet.evaluation import Evaluator
+from bift_ros.fleet.plan import FleetPlan, FleetSettings, prepare, vehicle_name
+from bift_ros.fleet.processes import ProcessFleet
+from bift_ros.nodes.monitor import FleetMonitor
+from bift_ros.perception.synth import synthesize
+
+ARCHITECTURE = "bift_ros.learning.models:traffic_light_cnn"
+_REPLAY_SECONDS = 12.0
+_STALLED_SECONDS = 300.0
+
+
+class DemoError(Exception):
+    """The demo cannot run or did not come to its end; says why and where to look."""
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """The variables of `make demo`."""
+
+    vehicles: int | None = None
+    """How many; None: five, or as many as there are bags."""
+    iterations: int = 10
+    bags: Path | None = None
+    """Folder with one bag per vehicle and `test/`; None: synthesized ones."""
+    rule: str = "mixed"
+    device: str = "auto"
+    seed: int = 0
+    frames: int = 400
+    """Frames per vehicle of synthesized bags."""
+    local_epochs: int = 10
+    out: Path = Path("out/demo")
+
+
+class Demo:
+    """One run. What it has learnt about the fleet is kept here while it goes on."""
+
+    def __init__(self, options: DemoOptions, console: Console) -> None:
+        self._options, self._console = options, console
+        self._iterations: dict[int, dict[str, dict[str, Any]]] = {}
+
+    def run(self) -> dict[str, Any]:
+        """Run to the end and return the report, which is also written. Raises DemoError."""
+        started = time.monotonic()
+        options = self._options
+        bags, test_set = self._bags()
+        options.out.mkdir(parents=True, exist_ok=True)
+        fleet_folder = options.out / "fleet"
+        shutil.rmtree(fleet_folder, ignore_errors=True)
+        plan = prepare(fleet_folder, self._settings(bags))
+        environment = _ros_environment()
+        os.environ.update(environment)
+        evaluator = Evaluator(fleet_folder / "evaluator", test_set, ARCHITECTURE, options.device)
+        monitor = FleetMonitor()
+        try:
+            for vehicle in plan.vehicles:
+                monitor.watch(vehicle.name)
+            with ProcessFleet(plan, environment) as fleet:
+                self._follow(plan, fleet, monitor, evaluator)
+                statuses = monitor.vehicles
+            evaluator.wait(timeout=120)
+        finally:
+            monitor.close()
+            evaluator.close()
+        return self._report(plan, statuses, evaluator, time.monotonic() - started)
+
+    def _bags(self) -> tuple[tuple[Path, ...], Path]:
+        """Each vehicle's bag and the test set; synthesized once for the same options."""
+        options = self._options
+        if options.bags is not None:
+            found = sorted(p for p in options.bags.glob("vehicle_*") if p.is_dir())
+            count = options.vehicles or len(found)
+            if not 0 < count <= len(found) or not (options.bags / "test").is_dir():
+                raise DemoError(
+                    f"{options.bags} holds {len(found)} bags (vehicle_00, …) and "
+                    f"{'a' if (options.bags / 'test').is_dir() else 'no'} test/ folder, but "
+                    f"{count} vehicles are to run: make them with ./bift bag synth or from-images"
+                )
+            return tuple(found[:count]), options.bags / "test"
+        count = options.vehicles or 5
+        name = f"v{count}_f{options.frames}_s{options.seed}"
+        folder = options.out / "bags" / name
+        if not (folder / "complete").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            self._console.print(f"Recording {count} synthetic bags of {options.frames} frames …")
+            synthesize(count, options.frames, folder, options.seed)
+            (folder / "complete").touch()
+        return tuple(folder / vehicle_name(n) for n in range(count)), folder / "test"
+
+    def _settings(self, bags: tuple[Path, ...]) -> FleetSettings:
+        options = self._options
+        return FleetSettings(
+            policy=Policy(minimum_updates=max(1, len(bags) // 2 + 1), rule=options.rule),
+            timestamp=time.time_ns() // 1_000_000,
+            bags=bags,
+            replay_rate=max(1.0, _duration(bags[0]) / _REPLAY_SECONDS),
+            task={
+                "task.total_iter": options.iterations,
+                "task.rule": options.rule,
+                "task.architecture": ARCHITECTURE,
+                "task.local_epochs": options.local_epochs,
+                "task.seed": options.seed,
+            },
+            device=options.device,
+            seed=options.seed,
+        )
+
+    def _follow(
+        self, plan: FleetPlan, fleet: ProcessFleet, monitor: FleetMonitor, evaluator: Evaluator
+    ) -> None:
+        """Show progress until every vehicle stands at the task's end. Raises DemoError."""
+        moved_at, height = time.monotonic(), -1
+        with Live(console=self._console, refresh_per_second=4, transient=True) as live:
+            while True:
+                finished = monitor.wait(self._finished, timeout=0.25)
+                vehicles = monitor.vehicles
+                self._note(vehicles, monitor, evaluator)
+                live.update(self._picture(vehicles, evaluator))
+                if finished:
+                    return
+                for name, code in fleet.ended().items():
+                    raise DemoError(
+                        f"{name} ended with status {code}; its log: {fleet.log_of(name)}\n"
+                        + _tail(fleet.log_of(name))
+                    )
+                now_height = sum(
+                    s.get("height", 0) + s.get("frames_seen", 0) for s in vehicles.values()
+                )
+                if now_height != height:
+                    moved_at, height = time.monotonic(), now_height
+                if time.monotonic() - moved_at > _STALLED_SECONDS:
+                    raise DemoError(
+                        f"no vehicle has seen a frame or block for {_STALLED_SECONDS:.0f} s; "
+                        f"the logs are in {plan.genesis_file.parent}"
+                    )
+
+    @staticmethod
+    def _finished(vehicles: dict[str, dict[str, Any]]) -> bool:
+        """Whether all stand on one tip with the task at its end."""
+        return (
+            all(s and 0 < s["total_iter"] == s["current_iter"] for s in vehicles.values())
+            and len({s["tip"] for s in vehicles.values()}) == 1
+        )
+
+    def _note(
+        self, vehicles: dict[str, dict[str, Any]], monitor: FleetMonitor, evaluator: Evaluator
+    ) -> None:
+        for name, status in vehicles.items():
+            number = status.get("current_iter", 0)
+            if number > 0 and name not in self._iterations.setdefault(number, {}):
+                self._iterations[number][name] = status
+                evaluator.evaluate(number, status["global_cid"], monitor.providers)
+                if not self._console.is_terminal and len(self._iterations[number]) == 1:
+                    self._console.print(
+                        f"iteration {number}/{status['total_iter']}: {status['rule']}, "
+                        f"{status['contributors']} contributors, tip {status['tip'][:12]}"
+                    )
+
+    def _picture(self, vehicles: dict[str, dict[str, Any]], evaluator: Evaluator) -> Any:
+        slowest = {
+            number: max(statuses.values(), key=lambda s: s["consensus_seconds"])
+            for number, statuses in self._iterations.items()
+        }
+        headline = f"{len(vehicles)} vehicles, rule {self._options.rule}; Ctrl-C stops them all"
+        return display.progress(headline, vehicles, slowest, dict(evaluator.accuracy))
+
+    def _report(
+        self,
+        plan: FleetPlan,
+        statuses: dict[str, dict[str, Any]],
+        evaluator: Evaluator,
+        seconds: float,
+    ) -> dict[str, Any]:
+        outcomes = [report.outcome_of(v.name, v.folder, plan.genesis) for v in plan.vehicles]
+        result = report.build(
+            outcomes, plan.genesis, statuses, self._iterations, evaluator.accuracy, seconds
+        )
+        out = self._options.out
+        (out / "report.json").write_text(json.dumps(result, indent=2) + "\n")
+        report.plot_accuracy(result, out / "accuracy.png")
+        slowest = {
+            n: max(s.values(), key=lambda x: x["consensus_seconds"])
+            for n, s in self._iterations.items()
+        }
+        self._console.print(display.iteration_table(slowest, evaluator.accuracy))
+        self._console.print(report.final_table(result))
+        for number, error in evaluator.errors.items():
+            self._console.print(f"iteration {number} was not measured: {error}")
+        self._console.print(f"Written: {out / 'report.json'}, {out / 'accuracy.png'}")
+        return result
+
+
+def _duration(bag: Path) -> float:
+    from bift_ros.perception.bags import bag_info
+
+    return bag_info(bag).duration_seconds
+
+
+def _ros_environment() -> dict[str, str]:
+    """DDS on this host only, in a domain of the run's own unless one is set."""
+    domain = os.environ.get("ROS_DOMAIN_ID") or str(random.SystemRandom().randint(1, 100))
+    return {
+        "ROS_DOMAIN_ID": domain,
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+        "RMW_IMPLEMENTATION": "rmw_fastrtps_cpp",
+    }
+
+
+def _tail(path: Path, lines: int = 15) -> str:
+    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])

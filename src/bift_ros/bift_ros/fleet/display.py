@@ -1,0 +1,66 @@
+"""A fleet's progress in the terminal: a row per vehicle, a row per iteration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+Status = Mapping[str, Any]
+
+
+def vehicle_table(vehicles: Mapping[str, Status]) -> Table:
+    """What every vehicle is doing; an empty status is a vehicle that has not spoken yet."""
+    table = Table(title="Vehicles", title_justify="left", expand=False)
+    for heading in ("vehicle", "state", "tip"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("frames", "samples", "epoch", "loss", "stake", "refused", "RSS MB"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, status in vehicles.items():
+        if not status:
+            table.add_row(name, "starting", *[""] * 8)
+            continue
+        table.add_row(
+            name,
+            status["state"],
+            f"{status['height']} {status['tip'][:8]}",
+            str(status["frames_seen"]),
+            str(status["samples"]),
+            f"{status['epoch']}/{status['local_epochs']}",
+            f"{status['loss']:.3f}",
+            str(status["balance"]),
+            str(status["refused"]),
+            str(status["rss_mb"]),
+        )
+    return table
+
+
+def iteration_table(iterations: Mapping[int, Status], accuracy: Mapping[int, float]) -> Table:
+    """What every finished iteration came to."""
+    table = Table(title="Iterations", title_justify="left", expand=False)
+    for heading in ("iteration", "rule", "contributors", "accuracy", "train s", "consensus s"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for number, status in sorted(iterations.items()):
+        measured = f"{accuracy[number]:.1%}" if number in accuracy else "…"
+        table.add_row(
+            f"{number}/{status['total_iter']}",
+            status["rule"],
+            str(status["contributors"]),
+            measured,
+            f"{status['training_seconds']:.1f}",
+            f"{status['consensus_seconds']:.2f}",
+        )
+    return table
+
+
+def progress(
+    headline: str,
+    vehicles: Mapping[str, Status],
+    iterations: Mapping[int, Status],
+    accuracy: Mapping[int, float],
+) -> RenderableType:
+    """The whole live display."""
+    return Group(Text(headline), vehicle_table(vehicles), iteration_table(iterations, accuracy))

@@ -1,0 +1,64 @@
+"""Measures each new global model on a held-out test set, beside the fleet."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from pathlib import Path
+
+from bift_ros.learning.client import EvaluateJob, JobFailed, TrainingWorker
+from bift_ros.storage.embedded import EmbeddedStorage
+from bift_ros.storage.interface import StorageError
+
+
+class Evaluator:
+    """Fetches global models from the vehicles and evaluates them in a worker process."""
+
+    def __init__(self, folder: Path, test_set: Path, architecture: str, device: str) -> None:
+        self._test_set, self._architecture = test_set, architecture
+        self._storage = EmbeddedStorage(folder)
+        self._worker = TrainingWorker(
+            device=device, threads=1, memory_mb=900, allowed_architectures=(architecture,)
+        )
+        self._worker.start()
+        self._lock = threading.Lock()
+        self._asked: set[int] = set()
+        self.accuracy: dict[int, float] = {}
+        """Accuracy on the test set by iteration, in [0, 1]."""
+        self.errors: dict[int, str] = {}
+        self._pending: list[Future[None]] = []
+
+    def evaluate(self, iteration: int, cid: str, providers: Sequence[str]) -> None:
+        """Begin to measure an iteration's global model, unless that was asked before."""
+        with self._lock:
+            if iteration in self._asked:
+                return
+            self._asked.add(iteration)
+        done: Future[None] = Future()
+        self._pending.append(done)
+        threading.Thread(
+            target=self._run, args=(iteration, cid, tuple(providers), done), daemon=True
+        ).start()
+
+    def wait(self, timeout: float) -> None:
+        """Wait for all evaluations that were asked for."""
+        for pending in self._pending:
+            pending.result(timeout)
+
+    def close(self) -> None:
+        """End the worker process."""
+        self._worker.close()
+        self._storage.close()
+
+    def _run(
+        self, iteration: int, cid: str, providers: tuple[str, ...], done: Future[None]
+    ) -> None:
+        try:
+            model = self._storage.get(cid, providers)
+            job = EvaluateJob(model=model, dataset=self._test_set, architecture=self._architecture)
+            self.accuracy[iteration] = self._worker.submit(job).result().accuracy
+        except (StorageError, JobFailed) as error:
+            self.errors[iteration] = str(error)
+        finally:
+            done.set_result(None)

@@ -1,0 +1,107 @@
+"""A fleet on one host: names, keys, genesis and each vehicle's parameters, written to a folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bift_ros.chain.genesis import Genesis, Member, Policy, load_genesis, save_genesis
+from bift_ros.identity.keyfile import load_key, save_key
+from bift_ros.identity.keys import KeyPair
+
+
+def vehicle_name(number: int) -> str:
+    """The name, and ROS namespace, of a fleet's vehicle number 0, 1, 2, …"""
+    return f"vehicle_{number:02d}"
+
+
+@dataclass(frozen=True)
+class VehiclePlan:
+    """One vehicle to run."""
+
+    name: str
+    folder: Path
+    parameters_file: Path
+
+
+@dataclass(frozen=True)
+class FleetPlan:
+    """A fleet to run, everything it needs being on disk."""
+
+    genesis: Genesis
+    genesis_file: Path
+    vehicles: tuple[VehiclePlan, ...]
+
+
+@dataclass(frozen=True)
+class FleetSettings:
+    """What makes one fleet differ from another."""
+
+    policy: Policy
+    timestamp: int
+    """The genesis time, milliseconds since the Unix epoch."""
+    bags: tuple[Path, ...]
+    """One rosbag2 folder for each vehicle."""
+    replay_rate: float
+    task: dict[str, Any]
+    """The proposed task's `task.*` parameters; the first vehicle proposes it."""
+    device: str = "auto"
+    seed: int = 0
+    extra: dict[str, Any] = field(default_factory=dict)
+    """Further parameters of every vehicle's `vehicle` node."""
+
+
+def prepare(folder: Path, settings: FleetSettings) -> FleetPlan:
+    """Write keys, genesis and parameter files below `folder`; a fleet already there is resumed.
+
+    Raises GenesisError or KeyFileError where what is there cannot be used.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    names = [vehicle_name(n) for n in range(len(settings.bags))]
+    keys = {name: _key(folder / name / "key.pem") for name in names}
+    genesis_file = folder / "genesis.json"
+    if not genesis_file.exists():
+        members = tuple(Member(name, keys[name].public_key) for name in names)
+        save_genesis(
+            genesis_file, Genesis("bift-fleet", settings.timestamp, members, settings.policy)
+        )
+    vehicles = tuple(
+        VehiclePlan(name, folder / name, _write_parameters(folder, n, name, settings))
+        for n, name in enumerate(names)
+    )
+    return FleetPlan(load_genesis(genesis_file), genesis_file, vehicles)
+
+
+def _key(path: Path) -> KeyPair:
+    if path.exists():
+        return load_key(path, None)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    key = KeyPair.generate()
+    save_key(path, key, None)
+    return key
+
+
+def _write_parameters(folder: Path, number: int, name: str, settings: FleetSettings) -> Path:
+    root = folder / name
+    vehicle = {
+        "data_dir": str(root.resolve()),
+        "genesis_file": str((folder / "genesis.json").resolve()),
+        "key_file": str((root / "key.pem").resolve()),
+        "propose": number == 0,
+        **settings.extra,
+        **settings.task,
+    }
+    trainer = {"device": settings.device, "seed": settings.seed * 1000 + number}
+    replay = {"bag": str(settings.bags[number].resolve()), "rate": settings.replay_rate}
+    document = {
+        f"/{name}/{node}": {"ros__parameters": parameters}
+        for node, parameters in (
+            ("vehicle", vehicle), ("trainer", trainer), ("camera_replay", replay)
+        )
+    }  # fmt: skip
+    path = root / "parameters.yaml"
+    path.write_text(yaml.safe_dump(document, sort_keys=False))
+    return path

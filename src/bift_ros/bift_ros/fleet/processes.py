@@ -1,0 +1,95 @@
+"""A fleet's vehicles as processes of this host."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from bift_ros.fleet.plan import FleetPlan, VehiclePlan
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
+
+
+def vehicle_command(vehicle: VehiclePlan) -> list[str]:
+    """The command line that runs a vehicle."""
+    return [
+        sys.executable,
+        "-m",
+        "bift_ros.nodes.vehicle",
+        "--ros-args",
+        "-r",
+        f"__ns:=/{vehicle.name}",
+        "--params-file",
+        str(vehicle.parameters_file),
+    ]
+
+
+def _die_with_parent() -> None:
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+class ProcessFleet:
+    """Starts every vehicle of a plan, each with a log file; leaving the context stops them all."""
+
+    def __init__(self, plan: FleetPlan, environment: Mapping[str, str]) -> None:
+        self._plan = plan
+        self._environment = {**os.environ, **environment}
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> ProcessFleet:
+        for vehicle in self._plan.vehicles:
+            self.start(vehicle)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self, vehicle: VehiclePlan) -> None:
+        """Start one vehicle."""
+        with self.log_of(vehicle.name).open("ab") as log:
+            # A session of its own: Ctrl-C reaches the vehicles through `stop`, once.
+            self._processes[vehicle.name] = subprocess.Popen(
+                vehicle_command(vehicle),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._environment,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,
+            )
+
+    def log_of(self, name: str) -> Path:
+        """A vehicle's log file."""
+        folder = next(v.folder for v in self._plan.vehicles if v.name == name)
+        return folder / "vehicle.log"
+
+    def ended(self) -> dict[str, int]:
+        """The vehicles whose processes have ended by themselves, with their exit statuses."""
+        codes = {name: process.poll() for name, process in self._processes.items()}
+        return {name: code for name, code in codes.items() if code is not None}
+
+    def stop(self, grace: float = 20.0) -> None:
+        """Interrupt every process and wait; kill those that outlast `grace` seconds."""
+        for process in self._processes.values():
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+        deadline = time.monotonic() + grace
+        for process in self._processes.values():
+            try:
+                process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

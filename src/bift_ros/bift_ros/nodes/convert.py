@@ -1,0 +1,160 @@
+"""Consensus objects to ROS messages and back.
+
+The messages hold typed fields, so that `ros2 topic echo` reads well. Hashes and signatures
+never cover the wire: they are recomputed from the canonical bytes of what is rebuilt here.
+Rebuilding goes through the same checks of bounds as parsing canonical bytes does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from bift_msgs import msg
+
+from bift_ros.chain import blocks, transactions
+from bift_ros.chain.exceptions import FieldError, MalformedBlock, MalformedTransaction
+
+
+def _octets(data: bytes) -> np.ndarray:
+    return np.frombuffer(data, np.uint8)
+
+
+def transaction_to_message(
+    transaction: transactions.Transaction, provider: str = ""
+) -> msg.Transaction:
+    """A transaction as it travels; `provider` is the sender's gateway."""
+    message = msg.Transaction(
+        sender=transaction.sender,
+        sequence=transaction.sequence,
+        signature=_octets(transaction.signature),
+        provider=provider,
+    )
+    payload = transaction.payload
+    match payload:
+        case transactions.Transfer(recipient, amount):
+            message.transfer = [msg.Transfer(recipient=recipient, amount=amount)]
+        case transactions.ProposeTask():
+            message.propose_task = [_fill(msg.ProposeTask(), payload)]
+        case transactions.ModelCommit():
+            message.model_commit = [
+                msg.ModelCommit(
+                    model_id=payload.model_id,
+                    iteration=payload.iteration,
+                    base_cid=payload.base_cid,
+                    commitment=_octets(payload.commitment),
+                )
+            ]
+        case transactions.ModelUpdate():
+            message.model_update = [_fill(msg.ModelUpdate(), payload)]
+    return message
+
+
+def transaction_from_message(message: msg.Transaction) -> transactions.Transaction:
+    """The transaction that a message carries, its signature not yet checked.
+
+    Raises MalformedTransaction where it does not carry exactly one well-formed payload.
+    """
+    try:
+        return _transaction(message)
+    except FieldError as error:
+        raise MalformedTransaction(f"no transaction: {error}") from error
+
+
+def _transaction(message: msg.Transaction) -> transactions.Transaction:
+    found = [
+        *(_read(transactions.Transfer, m) for m in message.transfer),
+        *(_read(transactions.ProposeTask, m) for m in message.propose_task),
+        *(_read(transactions.ModelCommit, m) for m in message.model_commit),
+        *(_read(transactions.ModelUpdate, m) for m in message.model_update),
+    ]
+    if len(found) != 1:
+        raise FieldError(f"payload: the message carries {len(found)}, not one")
+    return transactions.Transaction(
+        message.sender, message.sequence, found[0], bytes(message.signature)
+    )
+
+
+def block_to_message(block: blocks.Block, provider: str = "") -> msg.Block:
+    """A block as it travels; `provider` is the gateway of the vehicle that sends it."""
+    header = block.header
+    message = msg.Block(
+        hash=block.hash.hex(),
+        header=msg.BlockHeader(
+            index=header.index,
+            timestamp=header.timestamp,
+            previous_hash=_octets(header.previous_hash),
+            body_hash=_octets(header.body_hash),
+            model_flag=bool(header.model_flag),
+            miner=header.miner,
+            difficulty=header.difficulty,
+            nonce=header.nonce,
+        ),
+        transactions=[transaction_to_message(t) for t in block.body.transactions],
+        signature=_octets(block.signature),
+        provider=provider,
+    )
+    info = block.body.model_info
+    if info is not None:
+        filled = _fill(msg.ModelInfo(), info, skip=("contributors",))
+        filled.contributors = list(info.contributors)
+        message.model_info = [filled]
+    return message
+
+
+def block_from_message(message: msg.Block) -> blocks.Block:
+    """The block that a message carries, nothing in it checked but its form.
+
+    Raises MalformedBlock where it is not well-formed.
+    """
+    try:
+        return _block(message)
+    except (FieldError, MalformedTransaction) as error:
+        raise MalformedBlock(f"no block: {error}") from error
+
+
+def _block(message: msg.Block) -> blocks.Block:
+    header = message.header
+    info = None
+    if message.model_info:
+        fields = _fields(blocks.ModelInfo, message.model_info[0])
+        fields["contributors"] = tuple(fields["contributors"])
+        info = blocks.ModelInfo(**fields)
+    return blocks.Block(
+        blocks.Header(
+            index=header.index,
+            timestamp=header.timestamp,
+            previous_hash=bytes(header.previous_hash),
+            body_hash=bytes(header.body_hash),
+            model_flag=int(header.model_flag),
+            miner=header.miner,
+            difficulty=header.difficulty,
+            nonce=header.nonce,
+        ),
+        blocks.Body(tuple(_transaction(t) for t in message.transactions), info),
+        bytes(message.signature),
+    )
+
+
+def _fill(message: Any, source: Any, skip: tuple[str, ...] = ()) -> Any:
+    """Copy a dataclass's fields into the message's fields of the same names."""
+    for name in source.__dataclass_fields__:
+        if name not in skip:
+            setattr(message, name, getattr(source, name))
+    return message
+
+
+def _fields(kind: Any, message: Any) -> dict[str, Any]:
+    """The message's fields that a dataclass has, octets as bytes."""
+    values = {name: getattr(message, name) for name in kind.__dataclass_fields__}
+    return {
+        name: bytes(value) if isinstance(value, np.ndarray) else value
+        for name, value in values.items()
+    }
+
+
+def _read(kind: Any, message: Any) -> Any:
+    fields = _fields(kind, message)
+    if "salt" in fields:
+        fields["salt"] = bytes(fields["salt"])
+    return kind(**fields)

@@ -1,0 +1,33 @@
+"""Where a vehicle keeps what it has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class VehicleFolders:
+    """The layout of a vehicle's data folder."""
+
+    root: Path
+
+    @property
+    def chain(self) -> Path:
+        """The chain's SQLite database."""
+        return self.root / "chain.sqlite"
+
+    @property
+    def storage(self) -> Path:
+        """The block store."""
+        return self.root / "storage"
+
+    @property
+    def dataset(self) -> Path:
+        """The private dataset, in ImageFolder shape."""
+        return self.root / "dataset"
+
+    def create(self) -> None:
+        """Make the folders that are missing."""
+        for folder in (self.root, self.storage, self.dataset):
+            folder.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,127 @@
+"""Work that must not hold up the consensus thread: files in and out, and the nonce search."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from bift_ros.chain.blocks import Header
+from bift_ros.chain.proof_of_work import search
+from bift_ros.peer.effects import Fetch, Put
+from bift_ros.peer.events import Event, FetchFailed, FileFetched, NonceFound
+from bift_ros.storage.interface import Storage, StorageError
+
+log = logging.getLogger(__name__)
+
+Post = Callable[[Event], None]
+
+
+class StorageJobs:
+    """Carries out `Fetch` and `Put` on a few threads. `post` must be safe to call from any."""
+
+    def __init__(self, storage: Storage, post: Post) -> None:
+        self._storage = storage
+        self._post = post
+        self._pool = ThreadPoolExecutor(4, thread_name_prefix="storage")
+        self._lock = threading.Lock()
+        self._seconds = 0.0
+
+    def take_seconds(self) -> float:
+        """Seconds spent on files since the last call, over all threads."""
+        with self._lock:
+            seconds, self._seconds = self._seconds, 0.0
+        return seconds
+
+    def fetch(self, effect: Fetch) -> None:
+        """Get a file, from own storage where it is there."""
+        self._pool.submit(self._fetch, effect)
+
+    def put(self, effect: Put) -> None:
+        """Keep a file: the chain refers to it, so it is pinned."""
+        self._pool.submit(self._put, effect)
+
+    def close(self) -> None:
+        """Finish what is running, drop what is queued."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def _fetch(self, effect: Fetch) -> None:
+        started = time.monotonic()
+        try:
+            data = self._storage.get(effect.cid, effect.providers)
+            self._storage.pin(effect.cid)
+        except StorageError as error:
+            self._post(FetchFailed(effect.cid, str(error)))
+        else:
+            self._post(FileFetched(effect.cid, data))
+        self._count(started)
+
+    def _put(self, effect: Put) -> None:
+        started = time.monotonic()
+        try:
+            self._storage.pin(self._storage.put(effect.data))
+        except (StorageError, OSError):
+            log.exception("cannot keep file %s", effect.cid)
+        self._count(started)
+
+    def _count(self, started: float) -> None:
+        with self._lock:
+            self._seconds += time.monotonic() - started
+
+
+class NonceSearch:
+    """One search at a time, in slices, so that it can be replaced or stopped between them."""
+
+    _SLICE = 4096
+
+    def __init__(self, post: Post) -> None:
+        self._post = post
+        self._changed = threading.Condition()
+        self._header: Header | None = None
+        self._closing = False
+        self._thread = threading.Thread(target=self._work, name="nonce", daemon=True)
+        self._thread.start()
+
+    @property
+    def running(self) -> bool:
+        """Whether a nonce is being searched."""
+        return self._header is not None
+
+    def start(self, header: Header) -> None:
+        """Search for this header instead of whatever is being searched for."""
+        with self._changed:
+            self._header = header
+            self._changed.notify()
+
+    def stop(self) -> None:
+        """Search for nothing."""
+        with self._changed:
+            self._header = None
+
+    def close(self) -> None:
+        """End the thread."""
+        with self._changed:
+            self._header, self._closing = None, True
+            self._changed.notify()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._header is not None or self._closing)
+                header = self._header
+            if header is None:
+                return
+            nonce = header.nonce
+            while self._header is header:
+                found = search(header, nonce, self._SLICE)
+                if found is not None:
+                    with self._changed:
+                        if self._header is not header:
+                            break
+                        self._header = None
+                    self._post(NonceFound(found))
+                    break
+                nonce += self._SLICE

@@ -1,0 +1,100 @@
+"""Listens to a fleet and says what it knows, without ROS types: for consoles and reports."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import rclpy
+from bift_msgs.msg import Tip, VehicleStatus
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+from bift_ros.nodes import qos
+
+
+def as_dict(message: VehicleStatus) -> dict[str, Any]:
+    """A status message as plain values."""
+    names = message.get_fields_and_field_types()
+    return {name: getattr(message, name) for name in names if name != "stamp"}
+
+
+class FleetMonitor:
+    """Subscribes to every vehicle's status and tips, on a thread and ROS context of its own.
+
+    Vehicles are found by their tips, which are latched. Reads are safe from any thread.
+    """
+
+    def __init__(self, on_status: Callable[[dict[str, Any]], None] | None = None) -> None:
+        self._on_status = on_status
+        self._changed = threading.Condition()
+        self._vehicles: dict[str, dict[str, Any]] = {}
+        self._providers: dict[str, str] = {}
+        self._context = rclpy.Context()
+        rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
+        self._node = Node(
+            "bift_monitor",
+            context=self._context,
+            enable_rosout=False,
+            start_parameter_services=False,
+        )
+        self._node.create_subscription(Tip, "/bift/tips", self._on_tip, qos.TIPS)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self._node)
+        self._thread = threading.Thread(target=self._spin, name="monitor", daemon=True)
+        self._thread.start()
+
+    def watch(self, name: str) -> None:
+        """Subscribe to one vehicle's status, whether or not its tip has been heard."""
+        with self._changed:
+            if name in self._vehicles:
+                return
+            self._vehicles[name] = {}
+        self._node.create_subscription(
+            VehicleStatus, f"/{name}/status", self._on_vehicle_status, qos.STATUS
+        )
+
+    @property
+    def vehicles(self) -> dict[str, dict[str, Any]]:
+        """The newest status of every vehicle heard of, by name; empty until it has spoken."""
+        with self._changed:
+            return dict(sorted(self._vehicles.items()))
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """The gateways of all vehicles."""
+        with self._changed:
+            return tuple(self._providers.values())
+
+    def wait(self, condition: Callable[[dict[str, dict[str, Any]]], bool], timeout: float) -> bool:
+        """Wait until the vehicles' statuses fulfil a condition; False after `timeout` seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: condition(self._vehicles), timeout)
+
+    def close(self) -> None:
+        """Stop listening."""
+        rclpy.try_shutdown(context=self._context)
+        self._thread.join()
+
+    def _spin(self) -> None:
+        try:
+            self._executor.spin()
+        except ExternalShutdownException:
+            pass
+        finally:
+            self._node.destroy_node()
+
+    def _on_tip(self, message: Tip) -> None:
+        with self._changed:
+            self._providers[message.peer] = message.provider
+        self.watch(message.name)
+
+    def _on_vehicle_status(self, message: VehicleStatus) -> None:
+        status = as_dict(message)
+        with self._changed:
+            self._vehicles[message.name] = status
+            self._changed.notify_all()
+        if self._on_status is not None:
+            self._on_status(status)

@@ -1,0 +1,99 @@
+"""Every setting of a vehicle as a ROS parameter: name, default, range and what it means.
+
+`config/vehicle.yaml` lists the same names with the same defaults; a test compares them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.node import Node
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One parameter. Its type is its default's; `low` and `high` bound a number, inclusive."""
+
+    name: str
+    default: Any
+    description: str
+    low: float | None = None
+    high: float | None = None
+
+    def descriptor(self) -> ParameterDescriptor:
+        """What `ros2 param describe` shows."""
+        descriptor = ParameterDescriptor(description=self.description, read_only=True)
+        if self.low is not None and self.high is not None:
+            if isinstance(self.default, float):
+                descriptor.floating_point_range = [
+                    FloatingPointRange(from_value=self.low, to_value=self.high, step=0.0)
+                ]
+            else:
+                descriptor.integer_range = [
+                    IntegerRange(from_value=int(self.low), to_value=int(self.high), step=1)
+                ]
+        return descriptor
+
+
+VEHICLE = (
+    Setting("data_dir", "", "Folder of this vehicle: chain, storage and dataset."),
+    Setting("genesis_file", "", "The fleet's genesis file (JSON)."),
+    Setting("key_file", "", "This vehicle's private key (PKCS#8 PEM)."),
+    Setting("passphrase_file", "", "File with the key's passphrase; empty: the key has none."),
+    Setting("mine", True, "Aggregate updates and search for blocks."),
+    Setting("train", True, "Train on this vehicle's own dataset."),
+    Setting(
+        "allowed_architectures",
+        ["bift_ros.learning.models:traffic_light_cnn"],
+        "Model factories (module:factory) that this vehicle agrees to run.",
+    ),
+    Setting("gateway_host", "127.0.0.1", "Address on which this vehicle serves its files."),
+    Setting("gateway_port", 0, "Port of the gateway; 0: any free one.", 0, 65535),
+    Setting("storage_mb", 2048, "Size cap of the block store, in MiB.", 16, 1_048_576),
+    Setting("fetch_timeout", 20.0, "Seconds for one file from all its providers.", 1.0, 600.0),
+    Setting("status_period", 0.5, "Seconds between two status messages.", 0.1, 60.0),
+    Setting("propose", False, "Propose the task below once this vehicle's dataset is built."),
+    Setting("task.model_id", "traffic-lights", "Name of the task."),
+    Setting("task.total_iter", 10, "Iterations of the task.", 1, 100_000),
+    Setting("task.rule", "mixed", "Aggregation rule of the task."),
+    Setting(
+        "task.architecture",
+        "bift_ros.learning.models:traffic_light_cnn",
+        "Model factory (module:factory) of the task.",
+    ),
+    Setting("task.local_epochs", 10, "Local epochs E of an iteration.", 1, 1000),
+    Setting("task.batch_size", 10, "Local minibatch size B.", 1, 65536),
+    Setting("task.learning_rate", 0.001, "Learning rate.", 1e-9, 10.0),
+    Setting("task.optimizer", "adam", "Optimiser: adam, or sgd with momentum 0.9."),
+    Setting("task.seed", 0, "Seed of the initial model.", 0, 2**31 - 1),
+)
+
+TRAINER = (
+    Setting("device", "auto", "Where to train: auto, cpu, cuda or cuda:N."),
+    Setting("threads", 1, "CPU threads of the training worker.", 1, 256),
+    Setting("gpu_memory_mb", 900, "GPU memory of the worker, in MiB.", 128, 1_048_576),
+    Setting("seed", 0, "Seed of this vehicle's local training.", 0, 2**31 - 1),
+)
+
+PERCEPTION = (
+    Setting("image_transport", "compressed", "Camera topic to read: compressed or raw."),
+    Setting("maximum_samples", 20_000, "Cap of the dataset, in crops.", 1, 10_000_000),
+    Setting("validation_share", 0.15, "Share of frames held out for validation.", 0.0, 0.5),
+)
+
+CAMERA_REPLAY = (
+    Setting("bag", "", "rosbag2 folder to replay as this vehicle's camera; empty: none."),
+    Setting("rate", 1.0, "Speed of the replay, as a multiple of the bag's own.", 0.01, 1000.0),
+)
+
+
+def declare(node: Node, settings: tuple[Setting, ...]) -> dict[str, Any]:
+    """Declare the settings on a node and return their values by name.
+
+    Raises rclpy's InvalidParameterValueException, naming the parameter, for one out of range.
+    """
+    return {
+        s.name: node.declare_parameter(s.name, s.default, s.descriptor()).value for s in settings
+    }

@@ -1,0 +1,28 @@
+"""Quality of service of every topic (DESIGN section 8)."""
+
+from __future__ import annotations
+
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+
+def _latched(depth: int) -> QoSProfile:
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=depth,
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL,
+    )
+
+
+# Deep enough that a burst of a whole fleet's round fits, and that a vehicle that joins late
+# sees what is pending; older things come through catch-up.
+TRANSACTIONS = _latched(64)
+BLOCKS = _latched(16)
+TIPS = _latched(1)
+STATUS = _latched(1)
+PROGRESS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+
+# As a camera driver publishes; reliable subscribers would refuse a best-effort camera.
+CAMERA = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
+# A replayed camera waits for nobody, but loses nothing on one host either.
+REPLAY = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)

@@ -1,0 +1,117 @@
+"""What a vehicle says of itself twice a second."""
+
+from __future__ import annotations
+
+import os
+
+import psutil
+from bift_msgs.msg import VehicleStatus
+from bift_msgs.srv import GetState
+
+from bift_ros.chain.genesis import Genesis
+from bift_ros.nodes.peer_node import PeerNode
+from bift_ros.nodes.perception_node import PerceptionNode
+from bift_ros.nodes.trainer_node import TrainerNode
+
+
+def resident_mb(pids: list[int]) -> int:
+    """Resident memory of processes together, in MiB; one that is gone counts nothing."""
+    total = 0
+    for pid in pids:
+        try:
+            total += psutil.Process(pid).memory_info().rss
+        except psutil.NoSuchProcess:
+            continue
+    return total >> 20
+
+
+class StatusReporter:
+    """Gathers a VehicleStatus from the vehicle's nodes."""
+
+    def __init__(
+        self,
+        name: str,
+        address: str,
+        genesis: Genesis,
+        peer: PeerNode,
+        perception: PerceptionNode,
+        trainer: TrainerNode | None,
+    ) -> None:
+        self._name, self._address, self._genesis = name, address, genesis
+        self._peer, self._perception, self._trainer = peer, perception, trainer
+        self._peak_mb = 0
+        self.collecting = False
+        """Whether a bag is being replayed."""
+
+    def status(self) -> VehicleStatus:
+        """The vehicle now."""
+        message = VehicleStatus(name=self._name, address=self._address, state=self._activity())
+        message.stamp = self._peer.get_clock().now().to_msg()
+        self._fill_perception(message)
+        self._fill_training(message)
+        self._fill_chain(message)
+        pids = [os.getpid()]
+        if self._trainer is not None and self._trainer.worker.pid is not None:
+            pids.append(self._trainer.worker.pid)
+        message.rss_mb = resident_mb(pids)
+        self._peak_mb = message.peak_rss_mb = max(self._peak_mb, message.rss_mb)
+        return message
+
+    def state_of(self, address: str, response: GetState.Response) -> GetState.Response:
+        """Answer a GetState call about one account; empty: this vehicle's own."""
+        account = address or self._address
+        state = self._peer.peer.state
+        response.status = self.status()
+        response.balance = state.balances.get(account, 0)
+        response.next_sequence = state.sequences.get(account, 0)
+        response.genesis_hash = self._genesis.hash.hex()
+        return response
+
+    def _activity(self) -> str:
+        if self._peer.nonce_search.running:
+            return "mining"
+        if self._peer.training:
+            return "training"
+        if self.collecting:
+            return "collecting"
+        if self._trainer is not None and self._perception.statistics.samples == 0:
+            return "no data: does not train"
+        return "idle"
+
+    def _fill_perception(self, message: VehicleStatus) -> None:
+        statistics = self._perception.statistics
+        message.frames_seen = statistics.frames_seen
+        message.samples = statistics.samples
+        message.skipped = statistics.skipped + self._perception.lost_frames
+
+    def _fill_training(self, message: VehicleStatus) -> None:
+        trainer = self._trainer
+        if trainer is not None:
+            message.epoch, message.loss = trainer.epoch, trainer.loss
+            message.update_bytes = trainer.update_bytes
+        seconds = self._peer.clock.last
+        message.training_seconds = seconds.training
+        message.storage_seconds = seconds.storage
+        message.consensus_seconds = seconds.consensus
+
+    def _fill_chain(self, message: VehicleStatus) -> None:
+        peer = self._peer.peer
+        state = peer.state
+        message.height = state.index
+        message.tip = state.tip_hash.hex()
+        message.balance = state.balances[self._address]
+        message.mempool = peer.pending_transactions
+        message.peers = peer.known_peers
+        message.refused = self._peer.refused
+        message.last_refusal = self._peer.last_refusal
+        task = state.latest_task
+        if task is not None:
+            message.model_id = task.model_id
+            message.local_epochs = task.proposal.local_epochs
+            message.current_iter = task.current_iter
+            message.total_iter = task.proposal.total_iter
+            message.global_cid = task.global_cid
+            if task.history:
+                message.accuracy = task.history[-1].accuracy
+                message.rule = task.history[-1].rule
+                message.contributors = len(task.history[-1].contributors)

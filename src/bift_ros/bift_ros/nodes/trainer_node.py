@@ -1,0 +1,103 @@
+"""Local training as a ROS action, carried out by the worker process."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future as JobFuture
+from pathlib import Path
+from typing import Any
+
+from bift_msgs.action import Train
+from bift_msgs.msg import TrainingProgress
+from rclpy.action import ActionServer, CancelResponse, GoalResponse
+from rclpy.action.server import ServerGoalHandle
+from rclpy.node import Node
+from rclpy.task import Future
+
+from bift_ros.learning.client import JobFailed, TrainingWorker, TrainJob
+from bift_ros.nodes import parameters, qos
+from bift_ros.storage.interface import Storage, StorageError
+
+
+class TrainerNode(Node):
+    """Serves `train`: fetches the global model, trains on the dataset, stores the update."""
+
+    def __init__(
+        self, storage: Storage, dataset: Path, allowed_architectures: tuple[str, ...]
+    ) -> None:
+        super().__init__("trainer", enable_rosout=False, start_parameter_services=False)
+        settings = parameters.declare(self, parameters.TRAINER)
+        self._storage, self._dataset, self._seed = storage, dataset, settings["seed"]
+        self.worker = TrainingWorker(
+            device=settings["device"],
+            threads=settings["threads"],
+            memory_mb=settings["gpu_memory_mb"],
+            allowed_architectures=allowed_architectures,
+        )
+        self._progress = self.create_publisher(TrainingProgress, "training/progress", qos.PROGRESS)
+        self._server = ActionServer(
+            self,
+            Train,
+            "train",
+            execute_callback=self._execute,
+            goal_callback=lambda _: GoalResponse.ACCEPT,
+            cancel_callback=lambda _: CancelResponse.ACCEPT,
+        )
+        self.epoch, self.loss, self.update_bytes = 0, 0.0, 0
+
+    def start(self) -> None:
+        """Start the worker process; importing torch takes it some seconds."""
+        self.worker.start()
+
+    def stop(self) -> None:
+        """End the worker process."""
+        self.worker.close()
+
+    async def _execute(self, handle: ServerGoalHandle) -> Train.Result:
+        goal = handle.request
+        try:
+            job = TrainJob(
+                model=self._storage.get(goal.global_cid),
+                dataset=self._dataset,
+                architecture=goal.architecture,
+                local_epochs=goal.epochs,
+                batch_size=goal.batch_size,
+                learning_rate=goal.learning_rate,
+                optimizer=goal.optimizer,
+                seed=self._seed + goal.iteration,
+            )
+            future = self.worker.submit(job, lambda e, loss: self._on_epoch(handle, e, loss))
+            result = await self.in_executor(future)
+            cid = self._storage.put(result.update)
+            self._storage.pin(cid)
+        except (JobFailed, StorageError) as error:
+            if handle.is_cancel_requested:
+                handle.canceled()
+            else:
+                handle.abort()
+            return Train.Result(error=str(error))
+        self.update_bytes = len(result.update)
+        handle.succeed()
+        return Train.Result(cid=cid, accuracy=result.accuracy, sample_count=result.sample_count)
+
+    async def in_executor(self, job: JobFuture[Any]) -> Any:
+        """Wait for a job of another thread without holding this one."""
+        waiting = Future(executor=self.executor)
+        job.add_done_callback(lambda _: waiting.set_result(None))
+        await waiting
+        return job.result()
+
+    def _on_epoch(self, handle: ServerGoalHandle, epoch: int, loss: float) -> None:
+        goal = handle.request
+        self.epoch, self.loss = epoch, loss
+        handle.publish_feedback(Train.Feedback(epoch=epoch, loss=loss))
+        message = TrainingProgress(
+            model_id=goal.model_id,
+            iteration=goal.iteration,
+            epoch=epoch,
+            local_epochs=goal.epochs,
+            loss=loss,
+        )
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._progress.publish(message)
+        if handle.is_cancel_requested:
+            self.worker.cancel()

@@ -1,0 +1,198 @@
+"""One vehicle: its nodes composed in one process, on one DDS participant.
+
+Run as `python -m bift_ros.nodes.vehicle --ros-args -r __ns:=/vehicle_00 --params-file FILE`;
+`./bift node run` and `./bift miner start` do that.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import rclpy
+from rclpy.exceptions import ParameterException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+
+from bift_ros.chain.blockchain import Blockchain
+from bift_ros.chain.exceptions import ChainError
+from bift_ros.chain.genesis import load_genesis
+from bift_ros.chain.store import ChainStore
+from bift_ros.chain.transactions import ProposeTask
+from bift_ros.identity.keyfile import KeyFileError, load_key
+from bift_ros.learning.client import InitJob, JobFailed
+from bift_ros.nodes.folders import VehicleFolders
+from bift_ros.nodes.peer_node import PeerNode
+from bift_ros.nodes.perception_node import PerceptionNode
+from bift_ros.nodes.replay_node import ReplayNode
+from bift_ros.nodes.status import StatusReporter
+from bift_ros.nodes.trainer_node import TrainerNode
+from bift_ros.nodes.vehicle_node import VehicleNode
+from bift_ros.peer.config import PeerConfig
+from bift_ros.peer.events import DatasetChanged
+from bift_ros.storage.embedded import EmbeddedStorage
+from bift_ros.storage.interface import StorageError
+
+
+class ConfigurationError(Exception):
+    """A setting that keeps a vehicle from starting; says which one and what to do."""
+
+
+class Vehicle:
+    """All the nodes of one vehicle, built from its parameters and started together.
+
+    Raises ConfigurationError, ChainError, KeyFileError, StorageError or ParameterException.
+    """
+
+    def __init__(self) -> None:
+        self._vehicle = VehicleNode()
+        settings = self._settings = self._vehicle.settings
+        for name in ("data_dir", "genesis_file", "key_file"):
+            if not settings[name]:
+                raise ConfigurationError(f"the parameter {name} is not set: give it a path")
+        name = self._vehicle.vehicle_name
+        log = self._vehicle.get_logger()
+        genesis = load_genesis(Path(settings["genesis_file"]))
+        passphrase = None
+        if settings["passphrase_file"]:
+            passphrase = Path(settings["passphrase_file"]).read_bytes().rstrip(b"\n")
+        key = load_key(Path(settings["key_file"]), passphrase)
+        member = genesis.member(key.address)
+        if member is None:
+            raise ConfigurationError(
+                f"the key {settings['key_file']} ({key.address}) is no member of the genesis "
+                f"{settings['genesis_file']}: add its public key there, or use another key"
+            )
+        if member.name != name:
+            raise ConfigurationError(
+                f"the genesis calls this key's owner {member.name!r}, but the namespace is "
+                f"/{name}: run it as /{member.name}"
+            )
+        folders = VehicleFolders(Path(settings["data_dir"]))
+        folders.create()
+        self._store = ChainStore(folders.chain, genesis)
+        if self._store.damage:
+            log.error(f"{self._store.damage}; rebuilding the chain from the other vehicles")
+        self._storage = EmbeddedStorage(
+            folders.storage,
+            host=settings["gateway_host"],
+            port=settings["gateway_port"],
+            maximum_bytes=settings["storage_mb"] << 20,
+            timeout=settings["fetch_timeout"],
+        )
+        architectures = tuple(settings["allowed_architectures"])
+        config = PeerConfig(
+            mine=settings["mine"], train=settings["train"], allowed_architectures=architectures
+        )
+        self._peer = PeerNode(
+            name, key, genesis, Blockchain(genesis, self._store), config, self._storage
+        )
+        self._perception = PerceptionNode(
+            folders.dataset, lambda samples: self._peer.post(DatasetChanged(samples))
+        )
+        self._trainer = (
+            TrainerNode(self._storage, folders.dataset, architectures)
+            if settings["train"]
+            else None
+        )
+        self._replay = ReplayNode(self._replayed)
+        self._reporter = StatusReporter(
+            name, key.address, genesis, self._peer, self._perception, self._trainer
+        )
+        self._vehicle.serve(self._reporter.status, self._reporter.state_of)
+        self.executor = SingleThreadedExecutor()
+        for node in self._nodes:
+            self.executor.add_node(node)
+        log.info(f"{name} {key.address} serves its files at {self._storage.url}")
+
+    @property
+    def _nodes(self) -> tuple[rclpy.node.Node, ...]:
+        trainer = (self._trainer,) if self._trainer is not None else ()
+        return (self._vehicle, self._peer, self._perception, self._replay, *trainer)
+
+    def start(self) -> None:
+        """Start every part."""
+        if self._trainer is not None:
+            self._trainer.start()
+        self._perception.start()
+        self._peer.start()
+        if self._replay.has_bag:
+            self._reporter.collecting = True
+            self._replay.start()
+        elif self._settings["propose"]:
+            self.executor.create_task(self._propose)
+
+    def stop(self) -> None:
+        """Stop every part and close what is open; nothing accepted is lost."""
+        self._replay.stop()
+        self._perception.stop()
+        if self._trainer is not None:
+            self._trainer.stop()
+        self._peer.stop()
+        self._storage.close()
+        self._store.close()
+        for node in self._nodes:
+            node.destroy_node()
+
+    def _replayed(self, error: str | None) -> None:
+        """The bag has been played (called from the replay's thread)."""
+        self._perception.wait_idle()
+        self._reporter.collecting = False
+        if self._settings["propose"]:
+            self.executor.create_task(self._propose)
+
+    async def _propose(self) -> None:
+        """Make an initial model and propose the task of the settings, unless one was before."""
+        settings, log = self._settings, self._vehicle.get_logger()
+        if self._peer.peer.state.latest_task is not None:
+            return
+        if self._trainer is None:
+            log.error("cannot propose a task: set train to true, an initial model needs torch")
+            return
+        architecture = settings["task.architecture"]
+        try:
+            made = await self._trainer.in_executor(
+                self._trainer.worker.submit(InitJob(architecture, settings["task.seed"]))
+            )
+            cid = self._storage.put(made.model)
+            self._storage.pin(cid)
+            self._peer.submit(
+                ProposeTask(
+                    model_id=settings["task.model_id"],
+                    init_cid=cid,
+                    total_iter=settings["task.total_iter"],
+                    rule=settings["task.rule"],
+                    architecture=architecture,
+                    local_epochs=settings["task.local_epochs"],
+                    batch_size=settings["task.batch_size"],
+                    learning_rate=settings["task.learning_rate"],
+                    optimizer=settings["task.optimizer"],
+                )
+            )
+        except (JobFailed, ChainError, StorageError) as error:
+            log.error(f"cannot propose the task {settings['task.model_id']!r}: {error}")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one vehicle until SIGINT or SIGTERM; 2 where its settings are wrong."""
+    rclpy.init(args=arguments if arguments is not None else sys.argv)
+    try:
+        vehicle = Vehicle()
+    except (
+        ConfigurationError, ChainError, KeyFileError, StorageError, ParameterException, OSError
+    ) as error:  # fmt: skip
+        print(f"bift: {error}", file=sys.stderr)
+        rclpy.try_shutdown()
+        return 2
+    try:
+        vehicle.start()
+        vehicle.executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        vehicle.stop()
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

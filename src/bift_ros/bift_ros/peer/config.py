@@ -1,0 +1,29 @@
+"""A peer's own settings: what may differ between honest vehicles of one fleet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class PeerConfig:
+    """Times are in milliseconds. What all must agree on is in the genesis policy instead."""
+
+    mine: bool = True
+    """Aggregate and search for blocks."""
+    train: bool = True
+    """Train on the private dataset when a task runs."""
+    allowed_architectures: tuple[str, ...] = ("bift_ros.learning.models:traffic_light_cnn",)
+    """Model factories that this vehicle agrees to run: a task names its own, from outside."""
+    fetch_retry_ms: int = 1_000
+    """Pause before a failed fetch is tried again."""
+    file_wait_ms: int = 30_000
+    """A block whose files can't be had within this time is refused."""
+    rebroadcast_ms: int = 5_000
+    """Own transactions that are still not on the chain are sent again this often."""
+    request_timeout_ms: int = 10_000
+    """How long to wait for one vehicle's blocks before another is asked."""
+    maximum_waiting_blocks: int = 128
+    """Blocks kept while their parent or files are missing."""
+    file_cache_bytes: int = 128 * 2**20
+    """Model files kept in memory for aggregation."""

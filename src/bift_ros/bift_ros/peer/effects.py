@@ -1,0 +1,124 @@
+"""What a peer wants done: everything that goes out. A driver carries it out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bift_ros.chain.blocks import Block, Header
+from bift_ros.chain.transactions import ProposeTask, Transaction
+
+
+@dataclass(frozen=True)
+class BroadcastTransaction:
+    """Send a transaction of this vehicle to every other."""
+
+    transaction: Transaction
+
+
+@dataclass(frozen=True)
+class BroadcastBlock:
+    """Send a block that this vehicle mined to every other."""
+
+    block: Block
+
+
+@dataclass(frozen=True)
+class AnnounceTip:
+    """Tell the fleet which block this vehicle stands on."""
+
+    index: int
+    hash: bytes
+    learning_weight: int
+
+
+@dataclass(frozen=True)
+class RequestBlocks:
+    """Ask one vehicle for its canonical blocks; answer with `BlockReceived`, `BlocksAnswered`."""
+
+    peer: str
+    from_index: int
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """Get a file from own storage or from a provider; answer `FileFetched` or `FetchFailed`."""
+
+    cid: str
+    providers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Put:
+    """Keep a file in storage and serve it."""
+
+    cid: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """One local training: which task, which iteration it makes, from which global model."""
+
+    task: ProposeTask
+    iteration: int
+    base_cid: str
+
+
+@dataclass(frozen=True)
+class Train:
+    """Start a local training; a running one is for an older model and is to be cancelled."""
+
+    request: TrainingRequest
+
+
+@dataclass(frozen=True)
+class CancelTraining:
+    """The running training is for a model that the chain has left behind."""
+
+
+@dataclass(frozen=True)
+class Mine:
+    """Search a nonce for this header (replacing any running search); answer `NonceFound`."""
+
+    header: Header
+
+
+@dataclass(frozen=True)
+class StopMining:
+    """The running search is for a block that is no longer wanted."""
+
+
+@dataclass(frozen=True)
+class TipChanged:
+    """The peer stands on another block: one more, or another branch."""
+
+    block: Block
+    removed: int
+    """How many blocks of the old branch were left (0: the chain just grew)."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Something was refused; said once for each thing."""
+
+    what: str
+    """`transaction`, `block`, `update` or `training`."""
+    sender: str
+    """The address that made it; a hash's or CID's first digits are in the reason."""
+    reason: str
+
+
+Effect = (
+    BroadcastTransaction
+    | BroadcastBlock
+    | AnnounceTip
+    | RequestBlocks
+    | Fetch
+    | Put
+    | Train
+    | CancelTraining
+    | Mine
+    | StopMining
+    | TipChanged
+    | Refused
+)

@@ -1,0 +1,126 @@
+"""What can happen to a peer: everything that comes in, time aside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bift_ros.chain.blocks import Block, Header
+from bift_ros.chain.transactions import Payload, Transaction
+from bift_ros.peer.effects import TrainingRequest
+
+
+@dataclass(frozen=True)
+class TransactionReceived:
+    """A transaction came in from another vehicle."""
+
+    transaction: Transaction
+    provider: str
+    """Base URL of a gateway that serves the files it names; empty where unknown."""
+
+
+@dataclass(frozen=True)
+class BlockReceived:
+    """A block came in, announced by its miner or as an answer to `RequestBlocks`."""
+
+    block: Block
+    provider: str
+    """Base URL of a gateway that serves the block's files; empty where unknown."""
+
+
+@dataclass(frozen=True)
+class TipReceived:
+    """Another vehicle said which block it stands on."""
+
+    peer: str
+    """Address of the vehicle."""
+    index: int
+    hash: bytes
+    learning_weight: int
+    provider: str
+    """Base URL of the vehicle's gateway."""
+
+
+@dataclass(frozen=True)
+class BlocksAnswered:
+    """A `RequestBlocks` effect ended; its blocks have come in as `BlockReceived` before."""
+
+    peer: str
+    count: int
+    """How many blocks came."""
+
+
+@dataclass(frozen=True)
+class FileFetched:
+    """A file asked for by a `Fetch` effect is here, its bytes checked against its CID."""
+
+    cid: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class FetchFailed:
+    """No provider gave the file."""
+
+    cid: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A training that a `Train` effect asked for ended well; its update is in storage."""
+
+    request: TrainingRequest
+    cid: str
+    accuracy: float
+    """On the vehicle's own held-out share, in [0, 1]."""
+    sample_count: int
+
+
+@dataclass(frozen=True)
+class TrainingFailed:
+    """A training ended without an update: diverged, out of memory, or cancelled."""
+
+    request: TrainingRequest
+    reason: str
+
+
+@dataclass(frozen=True)
+class NonceFound:
+    """The proof-of-work search that a `Mine` effect asked for ended."""
+
+    header: Header
+
+
+@dataclass(frozen=True)
+class DatasetChanged:
+    """The private dataset now holds this many training samples."""
+
+    samples: int
+
+
+@dataclass(frozen=True)
+class Submit:
+    """This vehicle's owner wants a transaction signed and sent."""
+
+    payload: Payload
+
+
+@dataclass(frozen=True)
+class Tick:
+    """Time has passed; sent at least twice a second."""
+
+
+Event = (
+    TransactionReceived
+    | BlockReceived
+    | TipReceived
+    | BlocksAnswered
+    | FileFetched
+    | FetchFailed
+    | Trained
+    | TrainingFailed
+    | NonceFound
+    | DatasetChanged
+    | Submit
+    | Tick
+)

@@ -1,0 +1,77 @@
+"""The model files that a peer needs in memory, and the ones it is still waiting for."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bift_ros.peer.effects import Fetch
+
+
+class FileCache:
+    """Files by CID, the least recently used dropped beyond a size in bytes."""
+
+    def __init__(self, maximum_bytes: int) -> None:
+        self._files: OrderedDict[str, bytes] = OrderedDict()
+        self._maximum_bytes = maximum_bytes
+        self._bytes = 0
+
+    def __contains__(self, cid: str) -> bool:
+        return cid in self._files
+
+    def __getitem__(self, cid: str) -> bytes:
+        self._files.move_to_end(cid)
+        return self._files[cid]
+
+    def add(self, cid: str, data: bytes) -> None:
+        """Keep a file, dropping older ones where there is no room."""
+        if cid in self._files:
+            return
+        self._files[cid] = data
+        self._bytes += len(data)
+        while self._bytes > self._maximum_bytes and len(self._files) > 1:
+            _, dropped = self._files.popitem(last=False)
+            self._bytes -= len(dropped)
+
+
+@dataclass
+class _Wanted:
+    providers: dict[str, None]
+    in_flight: bool
+    retry_at: int
+
+
+class Fetches:
+    """Which files are asked for, from whom, and when to ask again. Times in milliseconds."""
+
+    def __init__(self, retry_ms: int) -> None:
+        self._retry_ms = retry_ms
+        self._wanted: dict[str, _Wanted] = {}
+
+    def want(self, cid: str, providers: Iterable[str], now: int) -> Fetch | None:
+        """Ask for a file; the effect to carry out, or None where it is already under way."""
+        wanted = self._wanted.get(cid)
+        if wanted is None:
+            wanted = self._wanted[cid] = _Wanted({}, False, now)
+        wanted.providers.update(dict.fromkeys(p for p in providers if p))
+        if wanted.in_flight or now < wanted.retry_at:
+            return None
+        wanted.in_flight = True
+        return Fetch(cid, tuple(wanted.providers))
+
+    def arrived(self, cid: str) -> None:
+        """The file is here."""
+        self._wanted.pop(cid, None)
+
+    def failed(self, cid: str, now: int) -> None:
+        """No provider gave it: to be asked for again later, if still wanted then."""
+        wanted = self._wanted.get(cid)
+        if wanted is not None:
+            wanted.in_flight = False
+            wanted.retry_at = now + self._retry_ms
+
+    def forget_all_but(self, cids: set[str]) -> None:
+        """Stop wanting every other file."""
+        for cid in [c for c, w in self._wanted.items() if c not in cids and not w.in_flight]:
+            del self._wanted[cid]

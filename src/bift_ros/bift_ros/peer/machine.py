@@ -1,0 +1,208 @@
+"""The peer: one vehicle's part in the consensus, as a state machine without I/O.
+
+Events and the time come in, effects go out; a driver carries them out (DESIGN section 6).
+Nothing here reads a clock, draws a random number, opens a socket or starts a thread. The
+chain's store is handed in and written synchronously, since a block must be durable before
+any effect tells the fleet of it; a simulation hands in a store in memory.
+"""
+
+from __future__ import annotations
+
+from bift_ros.chain.blockchain import Blockchain
+from bift_ros.chain.blocks import Header
+from bift_ros.chain.exceptions import InvalidTransaction
+from bift_ros.chain.genesis import Genesis
+from bift_ros.chain.state import State
+from bift_ros.chain.transactions import ModelUpdate
+from bift_ros.identity.keys import KeyPair
+from bift_ros.peer.config import PeerConfig
+from bift_ros.peer.context import Context
+from bift_ros.peer.effects import (
+    AnnounceTip,
+    BroadcastBlock,
+    Effect,
+    Put,
+    RequestBlocks,
+    TipChanged,
+)
+from bift_ros.peer.events import (
+    BlockReceived,
+    BlocksAnswered,
+    DatasetChanged,
+    Event,
+    FetchFailed,
+    FileFetched,
+    NonceFound,
+    Submit,
+    Tick,
+    TipReceived,
+    Trained,
+    TrainingFailed,
+    TransactionReceived,
+)
+from bift_ros.peer.intake import CheckedBlock, Intake
+from bift_ros.peer.mining import Miner
+from bift_ros.peer.trainer import Trainer
+
+
+class Peer:
+    """One vehicle's consensus. `handle` is the only way in; it must not run concurrently."""
+
+    def __init__(
+        self, key: KeyPair, genesis: Genesis, chain: Blockchain, config: PeerConfig
+    ) -> None:
+        self._context = Context(key, genesis, chain, config)
+        self._intake = Intake(self._context)
+        self._miner = Miner(self._context)
+        self._trainer = Trainer(self._context)
+        self._mined = b""
+        """Hash of the last block of our own making, to be sent once it is stored."""
+        self._asked: tuple[str, int] | None = None
+        """Whom we asked for blocks, and when."""
+        self._ahead: dict[str, TipReceived] = {}
+        """Tips that we have not reached, by vehicle."""
+
+    @property
+    def state(self) -> State:
+        """The state after the tip."""
+        return self._context.chain.tip_state
+
+    @property
+    def pending_transactions(self) -> int:
+        """How many transactions the mempool holds."""
+        return len(self._context.mempool)
+
+    @property
+    def known_peers(self) -> int:
+        """How many other vehicles have announced a tip."""
+        return len(self._context.providers)
+
+    def start(self, now: int) -> list[Effect]:
+        """Say where we stand; to be called once, before any event."""
+        self._context.now = now
+        self._announce()
+        return self._context.drain()
+
+    def handle(self, event: Event, now: int) -> list[Effect]:
+        """Take one event at a time in milliseconds since the epoch; return what is to be done.
+
+        Raises InvalidTransaction only for a `Submit`, whose author is this vehicle's owner.
+        """
+        self._context.now = now
+        self._take(event)
+        for checked in self._intake.checked():
+            self._accept(checked)
+        self._trainer.advance()
+        self._miner.advance()
+        self._catch_up()
+        return self._context.drain()
+
+    def _take(self, event: Event) -> None:
+        context = self._context
+        match event:
+            case TransactionReceived():
+                self._transaction_received(event)
+            case BlockReceived(block, provider):
+                self._intake.add(block, provider)
+            case TipReceived():
+                self._tip_received(event)
+            case BlocksAnswered(peer, count):
+                self._blocks_answered(peer, count)
+            case FileFetched(cid, data):
+                context.fetches.arrived(cid)
+                context.files.add(cid, data)
+            case FetchFailed(cid, _):
+                context.fetches.failed(cid, context.now)
+            case Trained():
+                self._trainer.trained(event)
+            case TrainingFailed():
+                self._trainer.failed(event)
+            case NonceFound(header):
+                self._nonce_found(header)
+            case DatasetChanged(samples):
+                self._trainer.dataset_changed(samples)
+            case Submit(payload):
+                self._trainer.submit(payload)
+            case Tick():
+                pass
+
+    def _transaction_received(self, event: TransactionReceived) -> None:
+        context, transaction = self._context, event.transaction
+        if context.mempool.has(transaction.hash):
+            return
+        try:
+            context.mempool.add(transaction, context.chain.tip_state)
+        except InvalidTransaction as error:
+            name = transaction.hash.hex()
+            context.refuse(
+                "transaction", name, transaction.sender, f"transaction {name[:12]}: {error}"
+            )
+            return
+        if isinstance(transaction.payload, ModelUpdate):
+            context.need([transaction.payload.cid], (event.provider,))
+
+    def _tip_received(self, event: TipReceived) -> None:
+        context = self._context
+        if event.peer == context.key.address:
+            return
+        if context.genesis.member(event.peer) is None:
+            context.refuse("tip", event.peer, event.peer, "not a member of this fleet")
+            return
+        context.providers[event.peer] = event.provider
+        if context.chain.has(event.hash):
+            self._ahead.pop(event.peer, None)
+        else:
+            self._ahead[event.peer] = event
+
+    def _blocks_answered(self, peer: str, count: int) -> None:
+        self._asked = None
+        if count == 0:
+            self._ahead.pop(peer, None)
+
+    def _nonce_found(self, header: Header) -> None:
+        block = self._miner.finish(header)
+        if block is None:
+            return
+        self._mined = block.hash
+        self._intake.add(block, "")
+
+    def _accept(self, checked: CheckedBlock) -> None:
+        """Add a block whose every check has passed; follow it where it outweighs the tip."""
+        context, block = self._context, checked.block
+        info = block.body.model_info
+        if checked.model is not None:
+            assert info is not None
+            context.files.add(info.global_cid, checked.model)
+            context.emit(Put(info.global_cid, checked.model))
+        reorg = context.chain.add(block, checked.state)
+        if block.hash == self._mined:
+            context.emit(BroadcastBlock(block))
+        if reorg is None:
+            return
+        for left in reorg.removed:
+            context.mempool.restore(left.body.transactions)
+        context.mempool.prune(context.chain.tip_state)
+        self._miner.tip_changed()
+        self._ahead = {p: t for p, t in self._ahead.items() if not context.chain.has(t.hash)}
+        context.emit(TipChanged(reorg.added[-1], len(reorg.removed)))
+        self._announce()
+
+    def _announce(self) -> None:
+        state = self.state
+        self._context.emit(AnnounceTip(state.index, state.tip_hash, state.learning_weight))
+
+    def _catch_up(self) -> None:
+        """Ask one vehicle at a time for the blocks that we lack."""
+        context = self._context
+        if self._asked is not None:
+            if context.now - self._asked[1] < context.config.request_timeout_ms:
+                return
+            self._ahead.pop(self._asked[0], None)
+            self._asked = None
+        request = self._intake.request_for_orphan()
+        if request is None and self._ahead:
+            tip = max(self._ahead.values(), key=lambda t: (t.learning_weight, t.index, t.hash))
+            request = RequestBlocks(tip.peer, max(1, min(self.state.index + 1, tip.index) - 8))
+        if request is not None:
+            self._asked = (request.peer, context.now)
+            context.emit(request)

@@ -1,0 +1,122 @@
+"""When this vehicle trains, and how its update becomes a transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bift_ros.chain.state import State
+from bift_ros.chain.transactions import ModelUpdate, Payload, Transaction, sign_transaction
+from bift_ros.peer.context import Context
+from bift_ros.peer.effects import BroadcastTransaction, CancelTraining, Train, TrainingRequest
+from bift_ros.peer.events import Trained, TrainingFailed
+
+
+@dataclass(frozen=True)
+class _Result:
+    request: TrainingRequest
+    cid: str
+    accuracy: float
+    sample_count: int
+
+
+class Trainer:
+    """Keeps at most one training running: the one for the global model on the tip."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._samples = 0
+        self._running: TrainingRequest | None = None
+        self._failed: TrainingRequest | None = None
+        self._result: _Result | None = None
+        self._own: dict[bytes, Transaction] = {}
+        self._sent_at = 0
+
+    def dataset_changed(self, samples: int) -> None:
+        """The dataset holds this many training samples now."""
+        self._samples = samples
+
+    def trained(self, event: Trained) -> None:
+        """Keep a finished training's update for as long as the chain waits for it."""
+        if event.request == self._running:
+            self._running = None
+        self._result = _Result(event.request, event.cid, event.accuracy, event.sample_count)
+
+    def failed(self, event: TrainingFailed) -> None:
+        """Publish nothing; the next global model is the next chance."""
+        if event.request == self._running:
+            self._running = None
+            self._failed = event.request
+            name = f"{event.request.base_cid}/{event.request.iteration}"
+            self._context.refuse("training", name, self._context.key.address, event.reason)
+
+    def advance(self) -> None:
+        """Start, cancel or publish, as the tip asks."""
+        state = self._context.chain.tip_state
+        wanted = self._wanted(state)
+        if self._running is not None and self._running != wanted:
+            self._running = None
+            self._context.emit(CancelTraining())
+        if wanted is not None and not self._published(state, wanted):
+            if self._result is not None and self._result.request == wanted:
+                self._publish(wanted, self._result)
+            elif self._running is None and self._failed != wanted and self._samples > 0:
+                self._running = wanted
+                self._context.emit(Train(wanted))
+        self._rebroadcast(state)
+
+    def submit(self, payload: Payload) -> Transaction:
+        """Sign a transaction of this vehicle, keep it pending and send it.
+
+        Raises InvalidTransaction where it does not fit the chain as this vehicle knows it.
+        """
+        context = self._context
+        state = context.chain.tip_state
+        sequence = context.mempool.next_sequence(context.key.address, state)
+        transaction = sign_transaction(context.key, sequence, payload, context.genesis.hash)
+        context.mempool.add(transaction, state)
+        self._own[transaction.hash] = transaction
+        self._sent_at = context.now
+        context.emit(BroadcastTransaction(transaction))
+        return transaction
+
+    def _wanted(self, state: State) -> TrainingRequest | None:
+        task, config = state.task, self._context.config
+        if task is None or not config.train:
+            return None
+        if task.proposal.architecture not in config.allowed_architectures:
+            self._context.refuse(
+                "training",
+                task.proposal.model_id,
+                task.proposer,
+                f"architecture {task.proposal.architecture!r} of task {task.proposal.model_id!r} "
+                "is not among this vehicle's allowed architectures",
+            )
+            return None
+        return TrainingRequest(task.proposal, task.current_iter + 1, task.global_cid)
+
+    def _published(self, state: State, wanted: TrainingRequest) -> bool:
+        """Whether an update of this vehicle for the wanted iteration is pending."""
+        own = self._context.key.address
+        return any(t.sender == own for t in self._context.mempool.updates(state))
+
+    def _publish(self, request: TrainingRequest, result: _Result) -> None:
+        self.submit(
+            ModelUpdate(
+                model_id=request.task.model_id,
+                iteration=request.iteration,
+                base_cid=request.base_cid,
+                cid=result.cid,
+                accuracy=result.accuracy,
+                sample_count=result.sample_count,
+            )
+        )
+
+    def _rebroadcast(self, state: State) -> None:
+        """Send own transactions again that are still pending: a radio loses things."""
+        context = self._context
+        if context.now - self._sent_at < context.config.rebroadcast_ms:
+            return
+        self._sent_at = context.now
+        self._own = {h: t for h, t in self._own.items() if context.mempool.has(h)}
+        for transaction in self._own.values():
+            context.emit(BroadcastTransaction(transaction))
