@@ -40,10 +40,8 @@ def encode_node(links: Sequence[Link]) -> bytes:
     """The canonical bytes of a file node over these children."""
     node = bytearray()
     for link in links:
-        node += _bytes_field(
-            2,
-            _bytes_field(1, link.cid.to_bytes()) + _bytes_field(2, b"") + _int_field(3, link.tsize),
-        )
+        child = _bytes_field(1, link.cid.to_bytes()) + _bytes_field(2, b"")
+        node += _bytes_field(2, child + _int_field(3, link.tsize))
     data = _int_field(1, _FILE_TYPE) + _int_field(3, sum(link.size for link in links))
     data += b"".join(_int_field(4, link.size) for link in links)
     return bytes(node + _bytes_field(1, data))

@@ -53,7 +53,7 @@ class FetchReport:
     """Why each of the other providers, as far as they were tried, gave fewer than asked."""
 
 
-class _Fault(Exception):
+class _FaultError(Exception):
     """Why a provider did not give a block."""
 
     def __init__(self, reason: str, lasting: bool = True) -> None:
@@ -178,7 +178,7 @@ class _Fetch:
                     source = running.pop(task)
                     try:
                         data = task.result()
-                    except _Fault as fault:
+                    except _FaultError as fault:
                         source.failures += 1
                         source.fault = f"{fault} ({cid})"
                         source.gone = source.gone or fault.lasting
@@ -200,32 +200,32 @@ class _Fetch:
                 _request(self.session, source.url, cid, limit), REQUEST_TIMEOUT
             )
         except asyncio.TimeoutError:
-            raise _Fault(f"took over {REQUEST_TIMEOUT:g} s for a block") from None
+            raise _FaultError(f"took over {REQUEST_TIMEOUT:g} s for a block") from None
         except aiohttp.ClientConnectorError as error:
-            raise _Fault(f"cannot be reached: {error.strerror or error}") from error
+            raise _FaultError(f"cannot be reached: {error.strerror or error}") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise _Fault(f"broke off: {error or type(error).__name__}") from error
+            raise _FaultError(f"broke off: {error or type(error).__name__}") from error
         finally:
             source.in_flight -= 1
 
 
 async def _request(session: aiohttp.ClientSession, base: str, cid: Cid, limit: int) -> bytes:
-    """Ask one provider for one block and check it; raises `_Fault` for a wrong answer."""
+    """Ask one provider for one block and check it; raises `_FaultError` for a wrong answer."""
     url = f"{base}/ipfs/{cid}?format=raw"
     headers = {"Accept": RAW_TYPE, "Accept-Encoding": "identity"}
     async with session.get(url, headers=headers, allow_redirects=False) as response:
         if response.status != 200:
             missing = response.status in (404, 410, 429, 503, 504)
-            raise _Fault(f"answered HTTP {response.status}", lasting=not missing)
+            raise _FaultError(f"answered HTTP {response.status}", lasting=not missing)
         if (response.content_length or 0) > limit:
-            raise _Fault(f"offered {response.content_length} bytes where {limit} fit")
+            raise _FaultError(f"offered {response.content_length} bytes where {limit} fit")
         data = bytearray()
         async for piece in response.content.iter_any():
             data += piece
             if len(data) > limit:
-                raise _Fault(f"sent more than the {limit} bytes that fit")
-    if not cid.matches(data):
-        raise _Fault("sent bytes that are not the block's")
+                raise _FaultError(f"sent more than the {limit} bytes that fit")
+    if not cid.matches(memoryview(data)):
+        raise _FaultError("sent bytes that are not the block's")
     return bytes(data)
 
 

@@ -63,10 +63,8 @@ class Gateway:
     @property
     def url(self) -> str:
         """The base URL to announce, such as `http://127.0.0.1:40123`; known once started."""
-        host = (
-            f"[{self._advertised_host}]" if ":" in self._advertised_host else self._advertised_host
-        )
-        return f"http://{host}:{self._port}"
+        host = self._advertised_host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self._port}"
 
     def start(self) -> None:
         """Begin to serve. Raises `StorageError` where the address is taken or not ours."""

@@ -18,6 +18,8 @@ class LoopThread:
 
     def __init__(self, name: str) -> None:
         self._loop = asyncio.new_event_loop()
+        self._mutex = threading.Lock()
+        self._closed = False
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
 
@@ -26,11 +28,11 @@ class LoopThread:
 
         An interrupted wait (Ctrl-C) cancels the coroutine.
         """
-        try:
+        with self._mutex:
+            if self._closed:
+                work.close()
+                raise StorageError("the store is closed")
             future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        except RuntimeError as error:
-            work.close()
-            raise StorageError("the store is closed") from error
         try:
             return future.result()
         except concurrent.futures.CancelledError as error:
@@ -40,9 +42,11 @@ class LoopThread:
 
     def close(self) -> None:
         """Cancel what still runs and end the thread; harmless when repeated."""
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
+        with self._mutex:
+            if not self._closed:
+                self._closed = True
+                self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)

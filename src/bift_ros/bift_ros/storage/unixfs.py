@@ -118,9 +118,7 @@ def _children(level: Sequence[Part], get: Callable[[Cid], bytes], max_size: int)
         links = decode_node(get(cid))
         total = sum(link.size for link in links)
         if size is None and total > max_size:
-            raise InvalidFile(
-                f"{cid}: the file has {total} bytes, more than the {max_size} allowed"
-            )
+            raise InvalidFile(f"{cid} is a file of {total} bytes where {max_size} are allowed")
         if size is not None and total != size:
             raise InvalidFile(f"node {cid} heads {total} bytes where its parent declares {size}")
         # A part without bytes would let a tree grow without its file growing.
