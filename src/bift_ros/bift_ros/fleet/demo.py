@@ -20,6 +20,7 @@ from bift_ros.fleet.evaluation import Evaluator
 from bift_ros.fleet.plan import FleetPlan, FleetSettings, prepare, vehicle_name
 from bift_ros.fleet.processes import ProcessFleet
 from bift_ros.nodes.monitor import FleetMonitor
+from bift_ros.perception.bags import bag_info
 from bift_ros.perception.synth import synthesize
 
 ARCHITECTURE = "bift_ros.learning.models:traffic_light_cnn"
@@ -110,7 +111,7 @@ class Demo:
             policy=Policy(minimum_updates=max(1, len(bags) // 2 + 1), rule=options.rule),
             timestamp=time.time_ns() // 1_000_000,
             bags=bags,
-            replay_rate=max(1.0, _duration(bags[0]) / _REPLAY_SECONDS),
+            replay_rate=max(1.0, bag_info(bags[0]).duration_s / _REPLAY_SECONDS),
             task={
                 "task.total_iter": options.iterations,
                 "task.rule": options.rule,
@@ -205,12 +206,6 @@ class Demo:
             self._console.print(f"iteration {number} was not measured: {error}")
         self._console.print(f"Written: {out / 'report.json'}, {out / 'accuracy.png'}")
         return result
-
-
-def _duration(bag: Path) -> float:
-    from bift_ros.perception.bags import bag_info
-
-    return bag_info(bag).duration_seconds
 
 
 def _ros_environment() -> dict[str, str]:

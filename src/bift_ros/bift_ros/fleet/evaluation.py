@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
-from bift_ros.learning.client import EvaluateJob, JobFailed, TrainingWorker
+from bift_ros.learning.client import TrainingWorker
+from bift_ros.learning.errors import LearningError
+from bift_ros.learning.jobs import EvaluateJob
 from bift_ros.storage.embedded import EmbeddedStorage
 from bift_ros.storage.interface import StorageError
 
@@ -19,7 +21,7 @@ class Evaluator:
         self._test_set, self._architecture = test_set, architecture
         self._storage = EmbeddedStorage(folder)
         self._worker = TrainingWorker(
-            device=device, threads=1, memory_mb=900, allowed_architectures=(architecture,)
+            device=device, threads=1, allowed_architectures=(architecture,)
         )
         self._worker.start()
         self._lock = threading.Lock()
@@ -56,9 +58,9 @@ class Evaluator:
     ) -> None:
         try:
             model = self._storage.get(cid, providers)
-            job = EvaluateJob(model=model, dataset=self._test_set, architecture=self._architecture)
+            job = EvaluateJob(model, self._test_set, self._architecture)
             self.accuracy[iteration] = self._worker.submit(job).result().accuracy
-        except (StorageError, JobFailed) as error:
+        except (StorageError, LearningError) as error:
             self.errors[iteration] = str(error)
         finally:
             done.set_result(None)

@@ -52,7 +52,6 @@ VEHICLE = (
     Setting("gateway_host", "127.0.0.1", "Address on which this vehicle serves its files."),
     Setting("gateway_port", 0, "Port of the gateway; 0: any free one.", 0, 65535),
     Setting("storage_mb", 2048, "Size cap of the block store, in MiB.", 16, 1_048_576),
-    Setting("fetch_timeout", 20.0, "Seconds for one file from all its providers.", 1.0, 600.0),
     Setting("status_period", 0.5, "Seconds between two status messages.", 0.1, 60.0),
     Setting("propose", False, "Propose the task below once this vehicle's dataset is built."),
     Setting("task.model_id", "traffic-lights", "Name of the task."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
 from bift_ros.nodes import parameters, qos
+from bift_ros.perception import images
 from bift_ros.perception.pipeline import Pipeline, Statistics
 
 # About ten seconds of a camera: JPEG decoding that falls further behind loses frames.
@@ -31,15 +33,13 @@ class PerceptionNode(Node):
         """`on_samples` is called from the thread whenever the number of samples changes."""
         super().__init__("perception", enable_rosout=False, start_parameter_services=False)
         settings = parameters.declare(self, parameters.PERCEPTION)
-        self.pipeline = Pipeline(
-            dataset,
-            maximum_samples=settings["maximum_samples"],
-            validation_share=settings["validation_share"],
-        )
+        self._dataset, self._settings = dataset, settings
         self._on_samples = on_samples
-        self._samples = -1
         self.lost_frames = 0
-        self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue(_BACKLOG)
+        """Messages dropped since the pipeline fell too far behind."""
+        self.statistics = Statistics(0, 0, 0, 0, {}, {})
+        """What has come in and what became of it."""
+        self._queue: queue.Queue[Callable[[Pipeline], None] | None] = queue.Queue(_BACKLOG)
         self._thread = threading.Thread(target=self._work, name="perception", daemon=True)
         if settings["image_transport"] == "raw":
             self.create_subscription(Image, "camera/image_raw", self._raw, qos.CAMERA)
@@ -48,11 +48,6 @@ class PerceptionNode(Node):
                 CompressedImage, "camera/image_raw/compressed", self._compressed, qos.CAMERA
             )
         self.create_subscription(TrafficLightArray, "traffic_lights", self._labels, qos.CAMERA)
-
-    @property
-    def statistics(self) -> Statistics:
-        """What has come in and what became of it."""
-        return self.pipeline.statistics
 
     def start(self) -> None:
         """Begin to work on what comes in."""
@@ -68,16 +63,12 @@ class PerceptionNode(Node):
         self._queue.join()
 
     def _raw(self, m: Image) -> None:
-        self._enqueue(
-            lambda: self.pipeline.on_raw_image(
-                stamp_ns(m.header), m.height, m.width, m.encoding, m.is_bigendian, m.step, m.data
-            )
-        )
+        image = images.RawImage(m.height, m.width, m.encoding, m.is_bigendian, m.step, m.data)
+        self._enqueue(lambda pipeline: pipeline.on_image(stamp_ns(m.header), image))
 
     def _compressed(self, m: CompressedImage) -> None:
-        self._enqueue(
-            lambda: self.pipeline.on_compressed_image(stamp_ns(m.header), m.format, bytes(m.data))
-        )
+        image = images.CompressedImage(m.format, bytes(m.data))
+        self._enqueue(lambda pipeline: pipeline.on_image(stamp_ns(m.header), image))
 
     def _labels(self, m: TrafficLightArray) -> None:
         labels = [
@@ -90,23 +81,30 @@ class PerceptionNode(Node):
             )
             for light in m.lights
         ]
-        self._enqueue(lambda: self.pipeline.on_labels(stamp_ns(m.header), labels))
+        self._enqueue(lambda pipeline: pipeline.on_labels(stamp_ns(m.header), labels))
 
-    def _enqueue(self, job: Callable[[], None]) -> None:
+    def _enqueue(self, job: Callable[[Pipeline], None]) -> None:
         try:
             self._queue.put_nowait(job)
         except queue.Full:
             self.lost_frames += 1
 
     def _work(self) -> None:
-        self._report()
+        settings = self._settings
+        pipeline = Pipeline(
+            self._dataset, cap=settings["maximum_samples"], val_share=settings["validation_share"]
+        )
+        self._report(pipeline)
         while (job := self._queue.get()) is not None:
-            job()
-            self._report()
+            try:
+                job(pipeline)
+            except (OSError, sqlite3.Error) as error:
+                self.get_logger().error(f"the dataset {self._dataset} can't be written: {error}")
+            self._report(pipeline)
             self._queue.task_done()
+        pipeline.close()
 
-    def _report(self) -> None:
-        samples = self.statistics.samples
-        if samples != self._samples:
-            self._samples = samples
-            self._on_samples(samples)
+    def _report(self, pipeline: Pipeline) -> None:
+        before, self.statistics = self.statistics.train, pipeline.statistics
+        if self.statistics.train != before:
+            self._on_samples(self.statistics.train)

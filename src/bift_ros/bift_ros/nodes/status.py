@@ -82,7 +82,7 @@ class StatusReporter:
         statistics = self._perception.statistics
         message.frames_seen = statistics.frames_seen
         message.samples = statistics.samples
-        message.skipped = statistics.skipped + self._perception.lost_frames
+        message.skipped = sum(statistics.skips.values()) + self._perception.lost_frames
 
     def _fill_training(self, message: VehicleStatus) -> None:
         trainer = self._trainer

@@ -13,7 +13,9 @@ from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
 from rclpy.task import Future
 
-from bift_ros.learning.client import JobFailed, TrainingWorker, TrainJob
+from bift_ros.learning.client import TrainingWorker
+from bift_ros.learning.errors import LearningError
+from bift_ros.learning.jobs import EpochProgress, TrainingConfig, TrainJob
 from bift_ros.nodes import parameters, qos
 from bift_ros.storage.interface import Storage, StorageError
 
@@ -55,21 +57,20 @@ class TrainerNode(Node):
     async def _execute(self, handle: ServerGoalHandle) -> Train.Result:
         goal = handle.request
         try:
-            job = TrainJob(
-                model=self._storage.get(goal.global_cid),
-                dataset=self._dataset,
-                architecture=goal.architecture,
+            config = TrainingConfig(
                 local_epochs=goal.epochs,
                 batch_size=goal.batch_size,
                 learning_rate=goal.learning_rate,
                 optimizer=goal.optimizer,
-                seed=self._seed + goal.iteration,
+                seed=self._seed * 100_000 + goal.iteration,
             )
-            future = self.worker.submit(job, lambda e, loss: self._on_epoch(handle, e, loss))
+            model = self._storage.get(goal.global_cid)
+            job = TrainJob(model, self._dataset, config, goal.architecture)
+            future = self.worker.submit(job, lambda progress: self._on_epoch(handle, progress))
             result = await self.in_executor(future)
             cid = self._storage.put(result.update)
             self._storage.pin(cid)
-        except (JobFailed, StorageError) as error:
+        except (LearningError, StorageError, ValueError) as error:
             if handle.is_cancel_requested:
                 handle.canceled()
             else:
@@ -86,16 +87,16 @@ class TrainerNode(Node):
         await waiting
         return job.result()
 
-    def _on_epoch(self, handle: ServerGoalHandle, epoch: int, loss: float) -> None:
+    def _on_epoch(self, handle: ServerGoalHandle, progress: EpochProgress) -> None:
         goal = handle.request
-        self.epoch, self.loss = epoch, loss
-        handle.publish_feedback(Train.Feedback(epoch=epoch, loss=loss))
+        self.epoch, self.loss = progress.epoch, progress.loss
+        handle.publish_feedback(Train.Feedback(epoch=progress.epoch, loss=progress.loss))
         message = TrainingProgress(
             model_id=goal.model_id,
             iteration=goal.iteration,
-            epoch=epoch,
-            local_epochs=goal.epochs,
-            loss=loss,
+            epoch=progress.epoch,
+            local_epochs=progress.epochs,
+            loss=progress.loss,
         )
         message.header.stamp = self.get_clock().now().to_msg()
         self._progress.publish(message)

@@ -19,7 +19,8 @@ from bift_ros.chain.genesis import load_genesis
 from bift_ros.chain.store import ChainStore
 from bift_ros.chain.transactions import ProposeTask
 from bift_ros.identity.keyfile import KeyFileError, load_key
-from bift_ros.learning.client import InitJob, JobFailed
+from bift_ros.learning.errors import LearningError
+from bift_ros.learning.jobs import InitJob
 from bift_ros.nodes.folders import VehicleFolders
 from bift_ros.nodes.peer_node import PeerNode
 from bift_ros.nodes.perception_node import PerceptionNode
@@ -76,8 +77,7 @@ class Vehicle:
             folders.storage,
             host=settings["gateway_host"],
             port=settings["gateway_port"],
-            maximum_bytes=settings["storage_mb"] << 20,
-            timeout=settings["fetch_timeout"],
+            max_bytes=settings["storage_mb"] << 20,
         )
         architectures = tuple(settings["allowed_architectures"])
         config = PeerConfig(
@@ -151,7 +151,7 @@ class Vehicle:
         architecture = settings["task.architecture"]
         try:
             made = await self._trainer.in_executor(
-                self._trainer.worker.submit(InitJob(architecture, settings["task.seed"]))
+                self._trainer.worker.submit(InitJob(settings["task.seed"], architecture))
             )
             cid = self._storage.put(made.model)
             self._storage.pin(cid)
@@ -168,7 +168,7 @@ class Vehicle:
                     optimizer=settings["task.optimizer"],
                 )
             )
-        except (JobFailed, ChainError, StorageError) as error:
+        except (LearningError, ChainError, StorageError) as error:
             log.error(f"cannot propose the task {settings['task.model_id']!r}: {error}")
 
 

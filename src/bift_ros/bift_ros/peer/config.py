@@ -19,6 +19,8 @@ class PeerConfig:
     """Pause before a failed fetch is tried again."""
     file_wait_ms: int = 30_000
     """A block whose files can't be had within this time is refused."""
+    omission_grace_ms: int = 5_000
+    """An update counts as had in good time where it came this long before the block."""
     rebroadcast_ms: int = 5_000
     """Own transactions that are still not on the chain are sent again this often."""
     request_timeout_ms: int = 10_000

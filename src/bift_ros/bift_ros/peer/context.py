@@ -24,7 +24,7 @@ class Context:
         self.genesis = genesis
         self.chain = chain
         self.config = config
-        self.mempool = Mempool(genesis)
+        self.mempool = Mempool()
         self.files = FileCache(config.file_cache_bytes)
         self.fetches = Fetches(config.fetch_retry_ms)
         self.providers: dict[str, str] = {}

@@ -71,7 +71,6 @@ class Fetches:
             wanted.in_flight = False
             wanted.retry_at = now + self._retry_ms
 
-    def forget_all_but(self, cids: set[str]) -> None:
-        """Stop wanting every other file."""
-        for cid in [c for c, w in self._wanted.items() if c not in cids and not w.in_flight]:
-            del self._wanted[cid]
+    def forget(self) -> None:
+        """Stop wanting what is not under way; what is still needed is asked for anew."""
+        self._wanted = {cid: wanted for cid, wanted in self._wanted.items() if wanted.in_flight}

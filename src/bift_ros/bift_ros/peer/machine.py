@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.blocks import Header
-from bift_ros.chain.exceptions import InvalidTransaction
+from bift_ros.chain.exceptions import InvalidTransaction, SequenceUsed
 from bift_ros.chain.genesis import Genesis
 from bift_ros.chain.state import State
 from bift_ros.chain.transactions import ModelUpdate
 from bift_ros.identity.keys import KeyPair
+from bift_ros.peer.catch_up import CatchUp
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.context import Context
 from bift_ros.peer.effects import (
@@ -22,7 +23,6 @@ from bift_ros.peer.effects import (
     BroadcastBlock,
     Effect,
     Put,
-    RequestBlocks,
     TipChanged,
 )
 from bift_ros.peer.events import (
@@ -57,10 +57,7 @@ class Peer:
         self._trainer = Trainer(self._context)
         self._mined = b""
         """Hash of the last block of our own making, to be sent once it is stored."""
-        self._asked: tuple[str, int] | None = None
-        """Whom we asked for blocks, and when."""
-        self._ahead: dict[str, TipReceived] = {}
-        """Tips that we have not reached, by vehicle."""
+        self._catch_up = CatchUp(self._context, self._intake)
 
     @property
     def state(self) -> State:
@@ -94,7 +91,7 @@ class Peer:
             self._accept(checked)
         self._trainer.advance()
         self._miner.advance()
-        self._catch_up()
+        self._catch_up.advance()
         return self._context.drain()
 
     def _take(self, event: Event) -> None:
@@ -107,7 +104,7 @@ class Peer:
             case TipReceived():
                 self._tip_received(event)
             case BlocksAnswered(peer, count):
-                self._blocks_answered(peer, count)
+                self._catch_up.answered(peer, count)
             case FileFetched(cid, data):
                 context.fetches.arrived(cid)
                 context.files.add(cid, data)
@@ -128,10 +125,12 @@ class Peer:
 
     def _transaction_received(self, event: TransactionReceived) -> None:
         context, transaction = self._context, event.transaction
-        if context.mempool.has(transaction.hash):
+        if transaction.hash in context.mempool:
             return
         try:
-            context.mempool.add(transaction, context.chain.tip_state)
+            context.mempool.add(transaction, context.chain.tip_state, context.genesis)
+        except SequenceUsed:
+            return  # it is on the chain already: late joiners are sent old things again
         except InvalidTransaction as error:
             name = transaction.hash.hex()
             context.refuse(
@@ -139,6 +138,7 @@ class Peer:
             )
             return
         if isinstance(transaction.payload, ModelUpdate):
+            self._intake.update_heard(transaction)
             context.need([transaction.payload.cid], (event.provider,))
 
     def _tip_received(self, event: TipReceived) -> None:
@@ -149,15 +149,7 @@ class Peer:
             context.refuse("tip", event.peer, event.peer, "not a member of this fleet")
             return
         context.providers[event.peer] = event.provider
-        if context.chain.has(event.hash):
-            self._ahead.pop(event.peer, None)
-        else:
-            self._ahead[event.peer] = event
-
-    def _blocks_answered(self, peer: str, count: int) -> None:
-        self._asked = None
-        if count == 0:
-            self._ahead.pop(peer, None)
+        self._catch_up.tip_received(event)
 
     def _nonce_found(self, header: Header) -> None:
         block = self._miner.finish(header)
@@ -183,26 +175,11 @@ class Peer:
             context.mempool.restore(left.body.transactions)
         context.mempool.prune(context.chain.tip_state)
         self._miner.tip_changed()
-        self._ahead = {p: t for p, t in self._ahead.items() if not context.chain.has(t.hash)}
+        self._catch_up.tip_changed()
+        context.fetches.forget()
         context.emit(TipChanged(reorg.added[-1], len(reorg.removed)))
         self._announce()
 
     def _announce(self) -> None:
         state = self.state
         self._context.emit(AnnounceTip(state.index, state.tip_hash, state.learning_weight))
-
-    def _catch_up(self) -> None:
-        """Ask one vehicle at a time for the blocks that we lack."""
-        context = self._context
-        if self._asked is not None:
-            if context.now - self._asked[1] < context.config.request_timeout_ms:
-                return
-            self._ahead.pop(self._asked[0], None)
-            self._asked = None
-        request = self._intake.request_for_orphan()
-        if request is None and self._ahead:
-            tip = max(self._ahead.values(), key=lambda t: (t.learning_weight, t.index, t.hash))
-            request = RequestBlocks(tip.peer, max(1, min(self.state.index + 1, tip.index) - 8))
-        if request is not None:
-            self._asked = (request.peer, context.now)
-            context.emit(request)

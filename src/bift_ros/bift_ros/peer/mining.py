@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bift_ros.chain.blocks import Block, Body, Header
-from bift_ros.chain.model_check import BadUpdateFile, compute_model
-from bift_ros.chain.proof_of_work import FIRST_NONCE
+from bift_ros.chain.blocks import MIN_NONCE, Block, Body, Header, sign_block
+from bift_ros.chain.exceptions import BadModelFile, BadUpdateFile, CannotAggregate
+from bift_ros.chain.model_check import compute_model
 from bift_ros.chain.state import State
 from bift_ros.chain.transactions import ModelUpdate, Transaction
 from bift_ros.peer.context import Context
@@ -29,10 +29,13 @@ class Miner:
         self._context = context
         self._last_update_at = 0
         self._updates_seen: frozenset[bytes] = frozenset()
+        self._malformed: set[bytes] = set()
+        """Updates whose files are no updates, by transaction."""
         self._candidate: _Candidate | None = None
 
     def tip_changed(self) -> None:
         """Drop the block under way: it stands on a tip that is no longer ours."""
+        self._malformed &= self._updates_seen
         if self._candidate is not None:
             self._candidate = None
             self._context.emit(StopMining())
@@ -47,7 +50,7 @@ class Miner:
             self._last_update_at = context.now
         self._updates_seen = hashes
         for update in updates:
-            context.need([update.payload.cid], context.provider_of(update))
+            context.need([self._cid(update)], context.provider_of(update))
         if state.task is not None and updates:
             context.need([state.task.global_cid], ())
         if not context.config.mine or self._candidate is not None:
@@ -58,64 +61,69 @@ class Miner:
         if self._candidate is None:
             self._start_plain_block(state)
 
-    def _ready(self, state: State, updates: Sequence[Transaction]) -> Sequence[Transaction]:
-        """The updates to aggregate now, or none: all members' are in, or T_m has passed."""
+    def _ready(self, state: State, updates: Sequence[Transaction]) -> set[bytes]:
+        """Hashes of the updates to aggregate now: all members' are in, or T_m has passed."""
         context = self._context
         policy = context.genesis.policy
         if state.task is None or state.task.global_cid not in context.files:
-            return ()
-        here = [t for t in updates if t.payload.cid in context.files]
+            return set()
+        here = {t.hash for t in updates if self._cid(t) in context.files} - self._malformed
         everyone = len(here) == len(context.genesis.members)
         waited = context.now - self._last_update_at >= policy.update_wait_ms
-        return here if everyone or (waited and len(here) >= policy.minimum_updates) else ()
+        return here if everyone or (waited and len(here) >= policy.minimum_updates) else set()
 
-    def _start_model_block(self, state: State, updates: Sequence[Transaction]) -> None:
+    def _start_model_block(self, state: State, ready: set[bytes]) -> None:
         context = self._context
-        chosen = self._in_order({t.hash for t in updates})
-        if sum(isinstance(t.payload, ModelUpdate) for t in chosen) < max(
-            1, context.genesis.policy.minimum_updates
-        ):
+        chosen = self._without(context.mempool.pending(state, with_updates=True), ready)
+        count = sum(isinstance(t.payload, ModelUpdate) for t in chosen)
+        if count < context.genesis.policy.minimum_updates:
             return
         try:
             info, _ = compute_model(state, context.genesis, chosen, context.files.__getitem__)
         except BadUpdateFile as error:
-            bad = next(t for t in updates if t.payload.cid == error.cid)
-            context.mempool.discard(bad.hash)
+            bad = next(t for t in chosen if t.sender == error.sender and t.hash in ready)
+            self._malformed.add(bad.hash)
             context.refuse("update", error.cid, error.sender, str(error))
-            return
-        self._start(state, Body(chosen, info))
+        except (BadModelFile, CannotAggregate) as error:
+            assert state.task is not None
+            context.refuse("task", state.task.global_cid, state.task.proposer, str(error))
+        else:
+            self._start(state, Body(chosen, info))
 
     def _start_plain_block(self, state: State) -> None:
-        chosen = self._in_order(set())
+        chosen = tuple(self._context.mempool.pending(state))
         if chosen:
-            self._start(state, Body(chosen, None))
+            self._start(state, Body(chosen))
 
-    def _in_order(self, updates: set[bytes]) -> tuple[Transaction, ...]:
-        """Pending transactions with only these model updates; what a gap follows waits too."""
-        context = self._context
-        blocked: set[str] = set()
+    @staticmethod
+    def _without(pending: Sequence[Transaction], ready: set[bytes]) -> tuple[Transaction, ...]:
+        """Leave out updates that are not ready, and what their senders said after them."""
+        waiting: set[str] = set()
         chosen = []
-        for transaction in context.mempool.pending(context.chain.tip_state):
-            left_out = (
-                isinstance(transaction.payload, ModelUpdate) and transaction.hash not in updates
-            )
-            if left_out or transaction.sender in blocked:
-                blocked.add(transaction.sender)
+        for transaction in pending:
+            unready = isinstance(transaction.payload, ModelUpdate) and transaction.hash not in ready
+            if unready or transaction.sender in waiting:
+                waiting.add(transaction.sender)
             else:
                 chosen.append(transaction)
         return tuple(chosen)
+
+    @staticmethod
+    def _cid(update: Transaction) -> str:
+        assert isinstance(update.payload, ModelUpdate)
+        return update.payload.cid
 
     def _start(self, state: State, body: Body) -> None:
         context = self._context
         header = Header(
             index=state.index + 1,
-            timestamp=max(context.now, state.tip_timestamp + 1),
+            timestamp=max(context.now, state.timestamp + 1),
             previous_hash=state.tip_hash,
             body_hash=body.hash,
-            model_flag=body.model_info is not None,
+            model_flag=int(body.model_info is not None),
             miner=context.key.address,
             difficulty=context.genesis.policy.difficulty,
-            nonce=FIRST_NONCE,
+            nonce=MIN_NONCE,
         )
         self._candidate = _Candidate(header, body)
         context.emit(Mine(header))
@@ -128,4 +136,4 @@ class Miner:
         if header.previous_hash != candidate.header.previous_hash:
             return None
         self._candidate = None
-        return Block(header, candidate.body, self._context.key.sign(header.hash))
+        return sign_block(self._context.key, header, candidate.body)

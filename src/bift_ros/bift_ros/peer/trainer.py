@@ -73,7 +73,7 @@ class Trainer:
         state = context.chain.tip_state
         sequence = context.mempool.next_sequence(context.key.address, state)
         transaction = sign_transaction(context.key, sequence, payload, context.genesis.hash)
-        context.mempool.add(transaction, state)
+        context.mempool.add(transaction, state, context.genesis)
         self._own[transaction.hash] = transaction
         self._sent_at = context.now
         context.emit(BroadcastTransaction(transaction))
@@ -117,6 +117,6 @@ class Trainer:
         if context.now - self._sent_at < context.config.rebroadcast_ms:
             return
         self._sent_at = context.now
-        self._own = {h: t for h, t in self._own.items() if context.mempool.has(h)}
+        self._own = {h: t for h, t in self._own.items() if h in context.mempool}
         for transaction in self._own.values():
             context.emit(BroadcastTransaction(transaction))
