@@ -1,0 +1,165 @@
+"""The tree of accepted blocks, and the state at each of them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from bift_ros.chain.blocks import Block
+from bift_ros.chain.exceptions import InvalidBlock, StoreError, WrongParent
+from bift_ros.chain.fork_choice import BlockNode, branch_above, fork_point, outranks
+from bift_ros.chain.genesis import Genesis
+from bift_ros.chain.state import State, initial_state
+from bift_ros.chain.store import ChainStore
+from bift_ros.chain.transition import state_transition
+
+MAX_CACHED_STATES = 64
+
+
+@dataclass(frozen=True)
+class Reorg:
+    """How the chain changed when a block moved the tip."""
+
+    old_tip: bytes
+    """The hash of the tip before."""
+    new_tip: bytes
+    """The hash of the tip now."""
+    removed: tuple[Block, ...]
+    """The blocks that left the chain, lowest first; none where the block extends the tip."""
+    added: tuple[Block, ...]
+    """The blocks that joined the chain, lowest first; the last is the tip."""
+
+
+class Blockchain:
+    """All accepted blocks, over a store; the caller validates a block before it adds it."""
+
+    def __init__(self, genesis: Genesis, store: ChainStore) -> None:
+        """Replay the store's blocks through the state transition.
+
+        A stored block that breaks the rules is damage: the store starts afresh, and says so in
+        `store.damage`. Raises StoreError.
+        """
+        self.genesis = genesis
+        self.store = store
+        state = initial_state(genesis)
+        self._tip = BlockNode(state.tip_hash, 0, None, 0, 0)
+        self._nodes = {state.tip_hash: self._tip}
+        self._states = OrderedDict([(state.tip_hash, state)])
+        root = self._tip
+        try:
+            self._replay()
+        except InvalidBlock as error:
+            store.discard(f"a stored block is invalid: {error}")
+            self._tip = root
+            self._nodes = {root.hash: root}
+
+    @property
+    def tip(self) -> BlockNode:
+        """The chain's last block."""
+        return self._tip
+
+    @property
+    def tip_state(self) -> State:
+        """The state after the chain's last block."""
+        return self.state_at(self._tip.hash)
+
+    def has(self, block_hash: bytes) -> bool:
+        """Tell whether the block is in the tree; the genesis counts."""
+        return block_hash in self._nodes
+
+    def node(self, block_hash: bytes) -> BlockNode | None:
+        """Give a block's place in the tree, or None."""
+        return self._nodes.get(block_hash)
+
+    def block(self, block_hash: bytes) -> Block | None:
+        """Give a block of the tree, or None; the genesis is no `Block`."""
+        return self.store.block(block_hash)
+
+    def canonical(self, from_index: int, limit: int) -> list[Block]:
+        """Give at most `limit` blocks of the chain, upwards from `from_index` (at least 1)."""
+        return self.store.canonical(from_index, limit)
+
+    def is_canonical(self, block_hash: bytes) -> bool:
+        """Tell whether the block is on the chain, not on a side branch."""
+        node = self._nodes.get(block_hash)
+        return node is not None and fork_point(node, self._tip) is node
+
+    def state_at(self, block_hash: bytes) -> State:
+        """Give the state after a block of the tree, recomputed from the nearest one kept.
+
+        Raises KeyError for an unknown block.
+        """
+        node = self._nodes[block_hash]
+        missing = []
+        while node.hash not in self._states:
+            missing.append(node.hash)
+            assert node.parent is not None, "the genesis' state is always kept"
+            node = node.parent
+        self._states.move_to_end(node.hash)
+        state = self._states[node.hash]
+        for missing_hash in reversed(missing):
+            block = self.store.block(missing_hash)
+            if block is None:
+                raise StoreError(f"the block {missing_hash.hex()[:16]}… is gone from the store")
+            state = state_transition(state, self.genesis, block, block.header.timestamp)
+            self._keep(state)
+        return state
+
+    def add(self, block: Block, state: State) -> Reorg | None:
+        """Add a valid block with the state after it; tell how the chain changed, or None.
+
+        A known block changes nothing. Raises WrongParent where the parent is unknown, and
+        StoreError, in which case nothing changed.
+        """
+        if state.tip_hash != block.hash:
+            raise ValueError("the state is not the one after the block")
+        if block.hash in self._nodes:
+            return None
+        node = self._make_node(block, state)
+        if not outranks(node, self._tip):
+            self.store.add(block)
+            self._nodes[node.hash] = node
+            self._keep(state)
+            return None
+        self.store.accept(block, node.hash)
+        self._nodes[node.hash] = node
+        self._keep(state)
+        old, self._tip = self._tip, node
+        fork = fork_point(old, node)
+        return Reorg(
+            old.hash,
+            node.hash,
+            tuple(self._stored(gone.hash) for gone in branch_above(old, fork)),
+            (*(self._stored(n.hash) for n in branch_above(node, fork)[:-1]), block),
+        )
+
+    def _replay(self) -> None:
+        for block in self.store.blocks():
+            parent = self.state_at(block.header.previous_hash)
+            state = state_transition(parent, self.genesis, block, block.header.timestamp)
+            node = self._make_node(block, state)
+            self._nodes[node.hash] = node
+            self._keep(state)
+            if outranks(node, self._tip):
+                self._tip = node
+        if self.store.tip != self._tip.hash:
+            self.store.set_tip(self._tip.hash)
+
+    def _make_node(self, block: Block, state: State) -> BlockNode:
+        parent = self._nodes.get(block.header.previous_hash)
+        if parent is None:
+            raise WrongParent(f"the parent {block.header.previous_hash.hex()[:16]}… is unknown")
+        return BlockNode(block.hash, state.index, parent, state.learning_weight, state.work)
+
+    def _keep(self, state: State) -> None:
+        self._states[state.tip_hash] = state
+        self._states.move_to_end(state.tip_hash)
+        while len(self._states) > MAX_CACHED_STATES:
+            oldest = next(h for h in self._states if h != self.genesis.hash)
+            del self._states[oldest]
+
+    def _stored(self, block_hash: bytes) -> Block:
+        block = self.store.block(block_hash)
+        if block is None:
+            raise StoreError(f"the block {block_hash.hex()[:16]}… is gone from the store")
+        return block

@@ -1,0 +1,100 @@
+"""What the chain says at one block: balances, sequence numbers, the task and the branch's weight.
+
+States are immutable. Their mappings are never changed in place: a transition copies what it
+changes, so many states share the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bift_ros.chain.genesis import Genesis
+from bift_ros.chain.transactions import ProposeTask
+
+
+@dataclass(frozen=True)
+class Iteration:
+    """One finished iteration of a task."""
+
+    iteration: int
+    """Counted from 1."""
+    global_cid: str
+    """The global model that it made."""
+    accuracy: float
+    """The lower median of the accuracies that its contributors claim."""
+    rule: str
+    """The aggregation rule that was applied."""
+    contributors: tuple[str, ...]
+    """Who was rewarded."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A federated learning task and how far it is."""
+
+    proposal: ProposeTask
+    """What was proposed."""
+    proposer: str
+    """By whom."""
+    history: tuple[Iteration, ...] = ()
+    """The finished iterations, in order."""
+    commitments: Mapping[str, bytes] = field(default_factory=dict)
+    """Address → commitment, in the iteration that is going on."""
+    updates: Mapping[str, str] = field(default_factory=dict)
+    """Address → update's CID, within the block that is being applied; empty between blocks."""
+
+    @property
+    def model_id(self) -> str:
+        """The task's name."""
+        return self.proposal.model_id
+
+    @property
+    def current_iter(self) -> int:
+        """How many iterations are finished."""
+        return len(self.history)
+
+    @property
+    def global_cid(self) -> str:
+        """The global model to train from next: at first the initial one."""
+        return self.history[-1].global_cid if self.history else self.proposal.init_cid
+
+    @property
+    def finished(self) -> bool:
+        """Whether all iterations are done."""
+        return self.current_iter == self.proposal.total_iter
+
+
+@dataclass(frozen=True)
+class State:
+    """The chain's state after a block."""
+
+    index: int
+    """The block's height."""
+    tip_hash: bytes
+    """The block's hash."""
+    timestamp: int
+    """The block's time, milliseconds since the Unix epoch."""
+    balances: Mapping[str, int]
+    """Address → stake, for every member."""
+    sequences: Mapping[str, int]
+    """Address → the next sequence number, for every member."""
+    task: Task | None = None
+    """The active task."""
+    finished: tuple[Task, ...] = ()
+    """The tasks that are done, in order."""
+    learning_weight: int = 0
+    """How many members' contributions the branch carries (see `fork_choice`)."""
+    work: int = 0
+    """The expected hashes behind the blocks that carry learning (see `fork_choice`)."""
+
+    @property
+    def latest_task(self) -> Task | None:
+        """The active task, or else the one that finished last."""
+        return self.task or (self.finished[-1] if self.finished else None)
+
+
+def initial_state(genesis: Genesis) -> State:
+    """Give the state of block 0: everybody owns nothing, no task."""
+    nothing = dict.fromkeys(genesis.addresses, 0)
+    return State(0, genesis.hash, genesis.timestamp, nothing, nothing)

@@ -1,0 +1,284 @@
+"""The chain on disk: one SQLite database in WAL mode, one transaction per accepted block.
+
+It holds every accepted block, side branches included, and which of them form the chain.
+`synchronous=FULL` makes a block durable before `accept` returns, so `kill -9` or a power cut
+loses no accepted block. On opening, every row is hashed and the structure checked; a damaged
+database is moved aside and a fresh one started, which the peer fills again from the others.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bift_ros.chain.blocks import Block, Header, parse_envelope
+from bift_ros.chain.encoding import sha256
+from bift_ros.chain.exceptions import ChainError, MalformedBlock, StoreError, WrongGenesis
+from bift_ros.chain.genesis import Genesis
+
+_SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE blocks (
+    number INTEGER PRIMARY KEY,  -- the order of acceptance: parents come before children
+    hash BLOB NOT NULL UNIQUE,
+    data BLOB NOT NULL           -- the block's canonical bytes
+);
+CREATE TABLE canonical (height INTEGER PRIMARY KEY, hash BLOB NOT NULL);
+"""
+_TABLES = {"meta", "blocks", "canonical"}
+
+
+class _DamageError(Exception):
+    """What is wrong with the database's content."""
+
+
+class ChainStore:
+    """The block database of one vehicle; used by one thread at a time."""
+
+    damage: str | None
+    """What was wrong with the database that was found and where it lies now, or None."""
+
+    def __init__(self, path: str | Path, genesis: Genesis, read_only: bool = False) -> None:
+        """Open or make the database at `path`.
+
+        Raises WrongGenesis where it belongs to another chain, StoreError where it can't be
+        opened, is used by another writer or, with `read_only`, is damaged.
+        """
+        self._path = Path(path)
+        self._genesis = genesis
+        self._read_only = read_only
+        self.damage = None
+        try:
+            self._connection = self._open()
+        except _DamageError as error:
+            if read_only:
+                raise StoreError(
+                    f"the chain database {path} is damaged: {error}; its vehicle rebuilds it "
+                    "when it starts"
+                ) from error
+            self._start_afresh(str(error))
+
+    def close(self) -> None:
+        """Close the database; nothing is pending."""
+        self._connection.close()
+
+    # --- writing ----------------------------------------------------------------------------
+
+    def accept(self, block: Block, tip_hash: bytes) -> None:
+        """Add `block` and make `tip_hash` the tip, both or neither, durably.
+
+        The parent must be in the store, or be the genesis. Raises StoreError.
+        """
+        with self._transaction():
+            self._insert(block)
+            self._move_tip(tip_hash)
+
+    def add(self, block: Block) -> None:
+        """Add `block` to the tree and leave the tip."""
+        with self._transaction():
+            self._insert(block)
+
+    def set_tip(self, tip_hash: bytes) -> None:
+        """Make the branch that ends in `tip_hash` the chain."""
+        with self._transaction():
+            self._move_tip(tip_hash)
+
+    def discard(self, reason: str) -> None:
+        """Move the database aside as damaged and start a fresh one."""
+        self._connection.close()
+        self._start_afresh(reason)
+
+    # --- reading ----------------------------------------------------------------------------
+
+    @property
+    def tip(self) -> bytes:
+        """The hash of the chain's last block; the genesis' where there is none."""
+        row = self._read("SELECT hash FROM canonical ORDER BY height DESC LIMIT 1")
+        return row[0][0] if row else self._genesis.hash
+
+    def has(self, block_hash: bytes) -> bool:
+        """Tell whether the block is in the tree; the genesis counts."""
+        if block_hash == self._genesis.hash:
+            return True
+        return bool(self._read("SELECT 1 FROM blocks WHERE hash = ?", block_hash))
+
+    def block(self, block_hash: bytes) -> Block | None:
+        """Give a block of the tree, or None."""
+        rows = self._read("SELECT data FROM blocks WHERE hash = ?", block_hash)
+        return Block.from_bytes(rows[0][0]) if rows else None
+
+    def header(self, block_hash: bytes) -> Header | None:
+        """Give a block's header, or None."""
+        rows = self._read("SELECT data FROM blocks WHERE hash = ?", block_hash)
+        return parse_envelope(rows[0][0])[0] if rows else None
+
+    def canonical(self, from_index: int, limit: int) -> list[Block]:
+        """Give at most `limit` blocks of the chain, upwards from `from_index` (at least 1)."""
+        rows = self._read(
+            "SELECT data FROM canonical JOIN blocks USING (hash) WHERE height >= ? "
+            "ORDER BY height LIMIT ?",
+            from_index,
+            limit,
+        )
+        return [Block.from_bytes(data) for (data,) in rows]
+
+    def blocks(self) -> Iterator[Block]:
+        """Give every block of the tree in the order of acceptance, parents before children."""
+        for (number,) in self._read("SELECT number FROM blocks ORDER BY number"):
+            ((data,),) = self._read("SELECT data FROM blocks WHERE number = ?", number)
+            yield Block.from_bytes(data)
+
+    # --- inside -----------------------------------------------------------------------------
+
+    def _open(self) -> sqlite3.Connection:
+        connection = None
+        try:
+            if self._read_only:
+                connection = sqlite3.connect(
+                    f"{self._path.absolute().as_uri()}?mode=ro",
+                    uri=True,
+                    isolation_level=None,
+                    check_same_thread=False,
+                )
+            else:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                connection = sqlite3.connect(
+                    self._path, isolation_level=None, check_same_thread=False
+                )
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = FULL")
+                self._create(connection)
+            self._check(connection)
+        except BaseException as error:
+            if connection is not None:
+                connection.close()
+            raise self._explain(error) from error
+        return connection
+
+    def _create(self, connection: sqlite3.Connection) -> None:
+        if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+            return
+        # One transaction: a database is either empty or complete, whenever we are killed.
+        connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA}")
+        connection.execute("INSERT INTO meta VALUES ('genesis', ?)", (self._genesis.hash,))
+        connection.execute("COMMIT")
+
+    def _check(self, connection: sqlite3.Connection) -> None:
+        """Check every page, every row's hash, and that the rows form one tree and one chain."""
+        (report,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+        if report != "ok":
+            raise _DamageError(report)
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+        if not tables >= _TABLES:
+            raise _DamageError(f"the tables {', '.join(sorted(_TABLES - tables))} are missing")
+        row = connection.execute("SELECT value FROM meta WHERE key = 'genesis'").fetchone()
+        if row is None:
+            raise _DamageError("the genesis hash is missing")
+        if row[0] != self._genesis.hash:
+            raise WrongGenesis(
+                f"the chain database {self._path} belongs to another chain (genesis "
+                f"{bytes(row[0]).hex()[:16]}…, not {self._genesis.hash.hex()[:16]}…); "
+                "give this chain its own path, or move that file away"
+            )
+        parents = {self._genesis.hash: (b"", 0)}
+        for block_hash, data in connection.execute("SELECT hash, data FROM blocks ORDER BY number"):
+            header = _checked_header(block_hash, data)
+            below = parents.get(header.previous_hash)
+            if below is None or below[1] + 1 != header.index:
+                raise _DamageError(f"block {header.index} does not follow an earlier row")
+            parents[block_hash] = (header.previous_hash, header.index)
+        previous = self._genesis.hash
+        rows = connection.execute("SELECT height, hash FROM canonical ORDER BY height")
+        for expected, (height, block_hash) in enumerate(rows, 1):
+            if height != expected or parents.get(block_hash) != (previous, height):
+                raise _DamageError(f"the chain is broken at height {expected}")
+            previous = block_hash
+
+    def _start_afresh(self, reason: str) -> None:
+        aside = self._path.with_name(f"{self._path.name}.damaged")
+        number = 1
+        while aside.exists():
+            number += 1
+            aside = self._path.with_name(f"{self._path.name}.damaged-{number}")
+        try:
+            for suffix in ("-wal", "-shm"):
+                side_file = self._path.with_name(self._path.name + suffix)
+                if side_file.exists():
+                    side_file.replace(aside.with_name(aside.name + suffix))
+            self._path.replace(aside)
+        except OSError as error:
+            raise StoreError(
+                f"the chain database {self._path} is damaged ({reason}) and can't be moved "
+                f"aside: {error.strerror}"
+            ) from error
+        self.damage = f"{self._path} was damaged ({reason}); it is kept as {aside.name}"
+        self._connection = self._open()
+
+    def _explain(self, error: BaseException) -> BaseException:
+        # SQLite's "corrupt" and "not a database" come as DatabaseError itself; its subclasses
+        # stand for locks, permissions and full disks, which say nothing about the content.
+        if type(error) is sqlite3.DatabaseError:
+            return _DamageError(str(error))
+        if isinstance(error, (sqlite3.Error, OSError)):
+            return StoreError(f"can't use the chain database {self._path}: {error}")
+        return error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise StoreError(f"can't write to {self._path}: {error}") from error
+
+    def _insert(self, block: Block) -> None:
+        if not self.has(block.header.previous_hash):
+            raise StoreError(f"the parent of block {block.hash.hex()[:16]}… is not in the store")
+        self._connection.execute(
+            "INSERT OR IGNORE INTO blocks (hash, data) VALUES (?, ?)",
+            (block.hash, block.to_bytes()),
+        )
+
+    def _move_tip(self, tip_hash: bytes) -> None:
+        """Rewrite the chain's rows from the fork upwards."""
+        branch: list[tuple[int, bytes]] = []
+        block_hash, fork_height = tip_hash, 0
+        while block_hash != self._genesis.hash:
+            header = self.header(block_hash)
+            if header is None:
+                raise StoreError(f"the block {block_hash.hex()[:16]}… is not in the store")
+            if self._read(
+                "SELECT 1 FROM canonical WHERE height = ? AND hash = ?", header.index, block_hash
+            ):
+                fork_height = header.index
+                break
+            branch.append((header.index, block_hash))
+            block_hash = header.previous_hash
+        self._connection.execute("DELETE FROM canonical WHERE height > ?", (fork_height,))
+        self._connection.executemany("INSERT INTO canonical VALUES (?, ?)", branch)
+
+    def _read(self, query: str, *arguments: object) -> list[tuple[bytes]]:
+        try:
+            return self._connection.execute(query, arguments).fetchall()
+        except sqlite3.Error as error:
+            raise StoreError(f"can't read {self._path}: {error}") from error
+
+
+def _checked_header(block_hash: object, data: object) -> Header:
+    """Read a row's header and hash all of its bytes."""
+    try:
+        if not isinstance(data, bytes):
+            raise MalformedBlock("not a byte string")
+        header, body, _ = parse_envelope(data)
+    except ChainError as error:
+        raise _DamageError(f"a row holds no block: {error}") from error
+    if header.hash != block_hash or sha256(body) != header.body_hash:
+        raise _DamageError(f"block {header.index} does not have its hash")
+    return header

@@ -1,0 +1,121 @@
+"""When a transaction may stand on the chain, and what it does there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bift_ros.chain.exceptions import (
+    CommitmentMismatch,
+    DuplicateCommit,
+    DuplicateUpdate,
+    FutureIteration,
+    InsufficientBalance,
+    SequenceGap,
+    SequenceUsed,
+    StaleIteration,
+    TaskActive,
+    TaskNameUsed,
+    UnknownRecipient,
+    UnknownTask,
+    WrongBase,
+)
+from bift_ros.chain.genesis import Genesis
+from bift_ros.chain.state import State, Task
+from bift_ros.chain.transactions import (
+    ModelCommit,
+    ModelUpdate,
+    ProposeTask,
+    Transaction,
+    Transfer,
+    check_signature,
+    commitment_of,
+)
+
+
+def check_transaction(state: State, genesis: Genesis, tx: Transaction) -> None:
+    """Refuse what may not come next on the chain; raises a kind of InvalidTransaction."""
+    check_signature(tx, genesis)
+    check_sequence(state, tx)
+    check_payload(state, tx)
+
+
+def check_sequence(state: State, tx: Transaction) -> None:
+    """Refuse all but the sender's next sequence number."""
+    expected = state.sequences[tx.sender]
+    if tx.sequence < expected:
+        raise SequenceUsed(f"sequence {tx.sequence} of {tx.sender} is used, {expected} is next")
+    if tx.sequence > expected:
+        raise SequenceGap(f"sequence {tx.sequence} of {tx.sender} is early, {expected} is next")
+
+
+def check_payload(state: State, tx: Transaction) -> None:
+    """Refuse what `state` does not allow, the sequence number aside."""
+    payload = tx.payload
+    if isinstance(payload, Transfer):
+        if payload.recipient not in state.balances:
+            raise UnknownRecipient(f"the recipient {payload.recipient} is not a member")
+        if payload.amount > state.balances[tx.sender]:
+            raise InsufficientBalance(
+                f"{tx.sender} owns {state.balances[tx.sender]} and wants to give {payload.amount}"
+            )
+    elif isinstance(payload, ProposeTask):
+        if state.task is not None:
+            raise TaskActive(f"the task {state.task.model_id} is active; propose again after it")
+        if any(task.model_id == payload.model_id for task in state.finished):
+            raise TaskNameUsed(f"an earlier task has the name {payload.model_id}")
+    else:
+        task = _check_iteration(state, payload)
+        if isinstance(payload, ModelCommit):
+            if tx.sender in task.commitments:
+                raise DuplicateCommit(f"{tx.sender} has committed in iteration {payload.iteration}")
+        else:
+            _check_update(task, tx.sender, payload)
+
+
+def _check_iteration(state: State, payload: ModelCommit | ModelUpdate) -> Task:
+    if any(task.model_id == payload.model_id for task in state.finished):
+        raise StaleIteration(f"the task {payload.model_id} is finished")
+    task = state.task
+    if task is None or task.model_id != payload.model_id:
+        raise UnknownTask(f"no task {payload.model_id} is active")
+    expected = task.current_iter + 1
+    if payload.iteration < expected:
+        raise StaleIteration(f"iteration {payload.iteration} is over, {expected} is going on")
+    if payload.iteration > expected:
+        raise FutureIteration(f"iteration {payload.iteration} is early, {expected} is going on")
+    if payload.base_cid != task.global_cid:
+        raise WrongBase(f"trained from {payload.base_cid}, not from {task.global_cid}")
+    return task
+
+
+def _check_update(task: Task, sender: str, update: ModelUpdate) -> None:
+    if sender in task.updates:
+        raise DuplicateUpdate(f"{sender} has an update in iteration {update.iteration} already")
+    # A copy must not earn a second reward, and the contributors are told apart by their CIDs.
+    if update.cid in task.updates.values():
+        raise DuplicateUpdate(f"the update {update.cid} of {sender} is another member's too")
+    commitment = task.commitments.get(sender)
+    if commitment is not None and commitment != commitment_of(update.cid, update.salt, sender):
+        raise CommitmentMismatch(f"{sender} reveals another update than it committed to")
+
+
+def apply_transaction(state: State, tx: Transaction) -> State:
+    """Give the state after `tx`, which has passed `check_transaction`."""
+    payload = tx.payload
+    state = replace(state, sequences={**state.sequences, tx.sender: tx.sequence + 1})
+    if isinstance(payload, Transfer):
+        balances = dict(state.balances)
+        balances[tx.sender] -= payload.amount
+        balances[payload.recipient] += payload.amount
+        return replace(state, balances=balances)
+    if isinstance(payload, ProposeTask):
+        return replace(state, task=Task(payload, tx.sender))
+    task = state.task
+    assert task is not None, "checked before"
+    # Each member counts once per iteration, whether it commits, updates, or does both.
+    known = tx.sender in task.commitments or tx.sender in task.updates
+    if isinstance(payload, ModelCommit):
+        task = replace(task, commitments={**task.commitments, tx.sender: payload.commitment})
+    else:
+        task = replace(task, updates={**task.updates, tx.sender: payload.cid})
+    return replace(state, task=task, learning_weight=state.learning_weight + (not known))

@@ -1,0 +1,100 @@
+"""Canonical bytes: one value, one byte string, whatever bytes come in."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from multiformats import CID
+
+from bift_ros.chain.encoding import MAX_DEPTH, block_cid, decode, encode, sha256
+from bift_ros.chain.exceptions import EncodingError
+
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=20)
+    | st.binary(max_size=20)
+)
+VALUES = st.lists(SCALARS | st.lists(SCALARS, max_size=4), max_size=6)
+
+
+@given(VALUES)
+def test_round_trip(value: list[Any]) -> None:
+    data = encode(value)
+    assert decode(data) == value
+    assert encode(decode(data)) == data
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_either_canonical_or_refused(data: bytes) -> None:
+    try:
+        value = decode(data)
+    except EncodingError:
+        return
+    assert encode(value) == data
+
+
+@given(VALUES, st.data())
+def test_a_changed_byte_never_gives_the_same_value(value: list[Any], data: st.DataObject) -> None:
+    good = encode(value)
+    position = data.draw(st.integers(0, len(good) - 1))
+    bad = bytearray(good)
+    bad[position] ^= data.draw(st.integers(1, 255))
+    with contextlib.suppress(EncodingError):
+        assert encode(decode(bytes(bad))) != good
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\x18\x01",  # 1 in two bytes
+        b"\x1b\x00\x00\x00\x00\x00\x00\x00\x01",  # 1 in nine bytes
+        b"\x9f\x01\xff",  # a list of unknown length
+        b"\xf9\x3c\x00",  # a half-width float
+        b"\xfb\x7f\xf8\x00\x00\x00\x00\x00\x00",  # NaN
+        b"\xa1\x61a\x01",  # a map
+        b"\xd8\x2a\x40",  # a link
+        b"\x62\xff\xff",  # text that is not UTF-8
+        b"\x01\x01",  # two items
+        b"\x82\x01",  # a list cut short
+        b"\x5b" + b"\xff" * 8,  # a string of 2^64 bytes
+        b"\x9b" + b"\xff" * 8,  # a list of 2^64 items
+        b"\xf7",  # undefined
+    ],
+)
+def test_refused(data: bytes) -> None:
+    with pytest.raises(EncodingError):
+        decode(data)
+
+
+def test_deep_nesting_is_refused_before_the_library_sees_it() -> None:
+    deepest: Any = 1
+    for _ in range(MAX_DEPTH):
+        deepest = [deepest]
+    assert decode(encode(deepest)) == deepest
+    with pytest.raises(EncodingError, match="nested deeper"):
+        encode([deepest])
+    with pytest.raises(EncodingError, match="nested deeper"):
+        decode(b"\x81" * 100_000)
+
+
+@pytest.mark.parametrize("value", [float("nan"), {"a": 1}, object(), 2**64, [1, {}]])
+def test_values_without_a_form(value: Any) -> None:
+    with pytest.raises(EncodingError):
+        encode(value)
+
+
+def test_block_cid_is_the_cid_of_the_bytes() -> None:
+    data = encode([1, b"two", "three"])
+    cid = block_cid(sha256(data))
+    assert cid.startswith("bafyrei")
+    assert len(cid) == 59
+    assert CID.decode(cid).codec.name == "dag-cbor"
+    assert CID.decode(cid).digest == b"\x12\x20" + sha256(data)

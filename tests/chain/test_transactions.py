@@ -1,0 +1,208 @@
+"""Transactions: round trips, signatures, and bytes from strangers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bift_ros.chain.encoding import encode
+from bift_ros.chain.exceptions import (
+    BadSignature,
+    FieldError,
+    InvalidTransaction,
+    MalformedTransaction,
+    UnknownSender,
+)
+from bift_ros.chain.transactions import (
+    MAX_SAMPLES,
+    MAX_TRANSACTION_BYTES,
+    ModelCommit,
+    ModelUpdate,
+    Payload,
+    ProposeTask,
+    Transaction,
+    Transfer,
+    commitment_of,
+    read_transaction,
+    sign_transaction,
+    verify_signature,
+)
+from bift_ros.identity.keys import KeyPair
+from bift_ros.pofl.aggregate import RULES
+
+KEY = KeyPair.from_seed(bytes(32))
+GENESIS_HASH = bytes(range(32))
+RAW_CID = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"
+PB_CID = "bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi"
+
+addresses = st.binary(min_size=20, max_size=20).map(bytes.hex)
+names = st.from_regex(r"[a-z0-9_-]{1,64}", fullmatch=True)
+cids = st.sampled_from([RAW_CID, PB_CID])
+iterations = st.integers(1, 10**6)
+payloads: st.SearchStrategy[Payload] = st.one_of(
+    st.builds(Transfer, addresses, st.integers(1, 2**63 - 1)),
+    st.builds(
+        ProposeTask,
+        names,
+        cids,
+        iterations,
+        st.sampled_from(RULES),
+        st.from_regex(r"[A-Za-z0-9_.:-]{1,128}", fullmatch=True),
+        st.integers(1, 10_000),
+        st.integers(1, 2**20),
+        st.floats(1e-12, 1e3),
+        st.sampled_from(["sgd", "adam"]),
+    ),
+    st.builds(ModelCommit, names, iterations, cids, st.binary(min_size=32, max_size=32)),
+    st.builds(
+        ModelUpdate,
+        names,
+        iterations,
+        cids,
+        cids,
+        st.floats(0, 1).map(abs),
+        st.integers(1, MAX_SAMPLES),
+        st.binary(max_size=32),
+    ),
+)
+
+
+@given(payloads, st.integers(0, 2**63 - 1))
+def test_round_trip(payload: Payload, sequence: int) -> None:
+    tx = sign_transaction(KEY, sequence, payload, GENESIS_HASH)
+    data = tx.to_bytes()
+    again = Transaction.from_bytes(data)
+    assert again == tx
+    assert again.to_bytes() == data
+    assert again.hash == tx.hash
+    assert len(data) <= MAX_TRANSACTION_BYTES
+    assert verify_signature(again, KEY.public_key, GENESIS_HASH)
+    assert not verify_signature(again, KEY.public_key, bytes(32))
+
+
+@given(payloads, st.data())
+def test_a_changed_byte_is_refused_or_breaks_the_signature(
+    payload: Payload, data: st.DataObject
+) -> None:
+    tx = sign_transaction(KEY, 7, payload, GENESIS_HASH)
+    changed = bytearray(tx.to_bytes())
+    position = data.draw(st.integers(0, len(changed) - 1))
+    changed[position] ^= data.draw(st.integers(1, 255))
+    try:
+        other = Transaction.from_bytes(bytes(changed))
+    except MalformedTransaction:
+        return
+    assert other != tx
+    assert other.hash != tx.hash
+    assert not verify_signature(other, KEY.public_key, GENESIS_HASH)
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_give_a_transaction_or_one_error(data: bytes) -> None:
+    with pytest.raises(InvalidTransaction):
+        Transaction.from_bytes(data)
+
+
+GOOD = sign_transaction(KEY, 0, Transfer("ab" * 20, 5), GENESIS_HASH)
+
+
+def envelope(content: Any, **changes: Any) -> bytes:
+    parts = {
+        "sender": GOOD.sender,
+        "sequence": 0,
+        "payload": encode(content),
+        "signature": GOOD.signature,
+    }
+    return encode(list((parts | changes).values()))
+
+
+UPDATE = ["model_update", "lights", 1, PB_CID, RAW_CID, 0.5, 10, b""]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        envelope(["transfer", "ab" * 20, 5], sender="AB" * 20),
+        envelope(["transfer", "ab" * 20, 5], sequence=-1),
+        envelope(["transfer", "ab" * 20, 5], sequence=2**63),
+        envelope(["transfer", "ab" * 20, 5], sequence=True),
+        envelope(["transfer", "ab" * 20, 5], signature=bytes(63)),
+        envelope(["transfer", "ab" * 20, 5], payload=b"\x81"),
+        envelope(["transfer", "ab" * 20, 5], payload="text"),
+        envelope(["transfer", "ab" * 20, 0]),
+        envelope(["transfer", "ab" * 20, 5.0]),
+        envelope(["transfer", "ab" * 20]),
+        envelope(["transfer", "ab" * 20, 5, 6]),
+        envelope(["gift", "ab" * 20, 5]),
+        envelope([["transfer"], "ab" * 20, 5]),
+        envelope([]),
+        envelope(None),
+        envelope(UPDATE[:-1]),  # the salt has a default in Python, not in the bytes
+        envelope([*UPDATE[:5], -0.0, *UPDATE[6:]]),
+        envelope([*UPDATE[:5], 1.5, *UPDATE[6:]]),
+        envelope([*UPDATE[:5], 1, *UPDATE[6:]]),
+        envelope([*UPDATE[:6], MAX_SAMPLES + 1, b""]),
+        envelope([*UPDATE[:7], bytes(33)]),
+        envelope([*UPDATE[:4], RAW_CID[:-1] + "v", *UPDATE[5:]]),  # a padding bit set
+        envelope([*UPDATE[:4], "Qm" + RAW_CID[2:], *UPDATE[5:]]),
+        envelope(["model_update", "Lights", *UPDATE[2:]]),
+        envelope(["model_update", "x" * 65, *UPDATE[2:]]),
+        encode([GOOD.sender, 0, b""]),
+        b"\x00" * (MAX_TRANSACTION_BYTES + 1),
+    ],
+)
+def test_malformed_bytes_are_refused(data: bytes) -> None:
+    with pytest.raises(MalformedTransaction):
+        Transaction.from_bytes(data)
+
+
+def test_the_envelope_above_is_good_unchanged() -> None:
+    assert envelope(["transfer", "ab" * 20, 5]) == GOOD.to_bytes()
+    assert Transaction.from_bytes(envelope(UPDATE)).payload == ModelUpdate(*UPDATE[1:])
+
+
+def test_fields_are_checked_when_made_too() -> None:
+    with pytest.raises(FieldError, match="amount: -5"):
+        Transfer("ab" * 20, -5)
+    with pytest.raises(FieldError, match="rule: 'best' is not one of fedavg"):
+        ProposeTask("m", PB_CID, 1, "best", "cnn", 1, 1, 0.1, "sgd")
+    with pytest.raises(FieldError, match="learning_rate: nan"):
+        ProposeTask("m", PB_CID, 1, "krum", "cnn", 1, 1, float("nan"), "sgd")
+    with pytest.raises(FieldError, match="sequence"):
+        sign_transaction(KEY, -1, Transfer("ab" * 20, 5), GENESIS_HASH)
+    with pytest.raises(FieldError, match="payload: str is no kind"):
+        replace(GOOD, payload="transfer")
+
+
+def test_read_transaction_asks_for_the_signature_first(fleet: Any) -> None:
+    tx = fleet.sign(1, Transfer(fleet.address(2), 5))
+    assert read_transaction(tx.to_bytes(), fleet.genesis) == tx
+    with pytest.raises(UnknownSender, match="not a member of test"):
+        read_transaction(GOOD.to_bytes(), fleet.genesis)
+    stolen = replace(tx, sequence=1)
+    with pytest.raises(BadSignature):
+        read_transaction(stolen.to_bytes(), fleet.genesis)
+    # The payload is garbage, but what is reported is the signature: nothing was parsed.
+    garbage = encode([tx.sender, 0, b"\xff\xff", tx.signature])
+    with pytest.raises(BadSignature):
+        read_transaction(garbage, fleet.genesis)
+    message = encode(["bift transaction 1", fleet.genesis.hash, tx.sender, 0, b"\xff\xff"])
+    signed_garbage = encode([tx.sender, 0, b"\xff\xff", fleet.keys[1].sign(message)])
+    with pytest.raises(MalformedTransaction):
+        read_transaction(signed_garbage, fleet.genesis)
+
+
+def test_commitments_bind_cid_salt_and_address() -> None:
+    base = commitment_of(RAW_CID, b"salt", KEY.address)
+    assert len(base) == 32
+    others = {
+        commitment_of(PB_CID, b"salt", KEY.address),
+        commitment_of(RAW_CID, b"sal", KEY.address),
+        commitment_of(RAW_CID, b"salt", "ab" * 20),
+    }
+    assert base not in others
+    assert len(others) == 3
