@@ -233,11 +233,12 @@ class Bag:
                 by_type.setdefault(kind, []).append(topic)
         cameras = by_type.get(COMPRESSED_IMAGE, []) + by_type.get(IMAGE, [])
         lights = by_type.get(LIGHTS, [])
+        want = f"{COMPRESSED_IMAGE} or {IMAGE}"
         has = ", ".join(f"{t} ({k}, {n})" for t, (k, n) in self.topics.items()) or "nothing"
         if not cameras:
-            raise BagError(f"{self.path} has no camera topic ({COMPRESSED_IMAGE} or {IMAGE}): {has}")
+            raise BagError(f"{self.path} has no camera topic ({want}), only {has}")
         if not lights:
-            raise BagError(f"{self.path} has no label topic ({LIGHTS}): {has}")
+            raise BagError(f"{self.path} has no label topic ({LIGHTS}), only {has}")
         return cameras[0], lights[0]
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 Image = NDArray[np.uint8]
 
 CROP_SIZE = 32
-MARGIN = 0.12  # of the box's longer side, on each side: a little of what stands around it
+MARGIN = 0.08  # of the box's longer side, on each side: a little of what stands around it
 MIN_SIDE = 4  # pixels of the box's longer side; below, a crop is nothing but interpolation
 
 
@@ -45,6 +45,6 @@ def crop_region(image: Image, x: int, y: int, width: int, height: int) -> Image:
     part = image[max(0, top) : min(rows, bottom), max(0, left) : min(columns, right)]
     beyond = (max(0, -top), max(0, bottom - rows), max(0, -left), max(0, right - columns))
     if any(beyond):
-        part = cv2.copyMakeBorder(part, *beyond, cv2.BORDER_REPLICATE)
+        part = np.asarray(cv2.copyMakeBorder(part, *beyond, cv2.BORDER_REPLICATE), np.uint8)
     how = cv2.INTER_AREA if side >= CROP_SIZE else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(part, (CROP_SIZE, CROP_SIZE), interpolation=how), np.uint8)

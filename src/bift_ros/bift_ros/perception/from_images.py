@@ -99,7 +99,7 @@ def from_images(
     check_empty(out)
     rng = np.random.default_rng(seed)
     pictures = find_pictures(folder, classes or {})
-    rng.shuffle(pictures)  # type: ignore[arg-type]
+    rng.shuffle(pictures)
     if test is not None:
         held_out = find_pictures(test, classes or {})
     else:
@@ -156,7 +156,8 @@ def _frames(
                 log.warning("%s", skipped[-1])
                 continue
             lane = WIDTH // len(batch)
-            labels.append(_paste(rng, street, picture[..., ::-1], name, lane * slot, lane))
+            rgb = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+            labels.append(_paste(rng, street, rgb, name, lane * slot, lane))
         yield len(batch), EncodedFrame(encode_jpeg(street, QUALITY), tuple(labels))
 
 
@@ -172,7 +173,7 @@ def _paste(
     scale = longest / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    resized = cv2.resize(np.ascontiguousarray(picture), size, interpolation=how)
+    resized = cv2.resize(picture, size, interpolation=how)
     x = left + int(rng.integers(0, lane - size[0] + 1))
     y = int(rng.integers(0, HEIGHT - size[1] + 1))
     street[y : y + size[1], x : x + size[0]] = resized

@@ -89,7 +89,9 @@ def decode_raw(
     # The last row may come without its padding.
     needed = step * (height - 1) + row
     if flat.size < needed:
-        raise ImageError(f"image data has {flat.size} bytes, {width}×{height} {encoding} needs {needed}")
+        raise ImageError(
+            f"image data has {flat.size} bytes, {width}×{height} {encoding} needs {needed}"
+        )
     rows = np.lib.stride_tricks.as_strided(flat, (height, row), (step, 1), writeable=False)
     pixels = np.ascontiguousarray(rows).reshape(height, width, channels)
     if encoding == "rgb8":

@@ -45,7 +45,9 @@ class Recorded:
 def check_empty(out: Path) -> None:
     """Raise BagError unless `out` is a folder to be made, or an empty one."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise BagError(f"{out} is there and not empty: remove it, or name another folder with --out")
+        raise BagError(
+            f"{out} is there and not empty: remove it, or name another folder with --out"
+        )
 
 
 def bag_path(out: Path, vehicle: int) -> Path:

@@ -22,7 +22,7 @@ from bift_ros.perception.street import paint_street
 Image = NDArray[np.uint8]
 
 WIDTH, HEIGHT = 640, 480
-NEAREST, FARTHEST = 12.0, 75.0  # metres
+NEAREST, FARTHEST = 12.0, 46.0  # metres
 RIM = 2 * BORDER / PITCH  # of a housing, in lamps
 FOCAL_METRES = 780.0  # a head's height in pixels at one metre: 0.98 m tall, f = 800 pixels
 
@@ -47,16 +47,17 @@ class Conditions:
 
     def haze(self, distance: float) -> float:
         """How far the air hides what stands at a distance in metres (Koschmieder's law)."""
-        density = {"clear": 0.0006, "rain": 0.004, "snow": 0.007, "fog": 0.024}[self.weather]
+        density = {"clear": 0.0006, "rain": 0.004, "snow": 0.006, "fog": 0.022}[self.weather]
         return float(1 - np.exp(-density * self.strength * distance))
 
 
 def draw_conditions(rng: np.random.Generator) -> Conditions:
     """Day, dusk or night; clear half of the time."""
-    night = float(rng.choice([0.0, rng.uniform(0.2, 0.6), rng.uniform(0.7, 1.0)], p=[0.6, 0.2, 0.2]))
+    dusk, dark = rng.uniform(0.2, 0.6), rng.uniform(0.7, 1.0)
+    night = float(rng.choice([0.0, dusk, dark], p=[0.6, 0.2, 0.2]))
     kind = str(rng.choice(["clear", "rain", "fog", "snow"], p=[0.52, 0.2, 0.16, 0.12]))
     grey = int(rng.uniform(170, 225) * (1 - 0.75 * night))
-    low_sun = float(rng.uniform(0.2, 0.7)) if night == 0 and rng.random() < 0.15 else 0.0
+    low_sun = float(rng.uniform(0.2, 0.6)) if night == 0 and rng.random() < 0.15 else 0.0
     return Conditions(night, kind, float(rng.uniform(0.25, 1.0)), low_sun, (grey, grey, grey + 4))
 
 
@@ -104,7 +105,7 @@ def _place_light(
     glow = (0.12 + 0.75 * conditions.night) * rng.uniform(0.5, 1.3)
     haze = conditions.haze(distance)
     label = paste_head(image, head, x, y, tall, haze, conditions.haze_rgb, glow)
-    if rng.random() < 0.16:
+    if rng.random() < 0.09:
         _occlude(rng, image, conditions, label)
     return label
 
@@ -170,9 +171,7 @@ def _mount(
         cv2.line(image, (middle, sag), (WIDTH, max(0, sag - 10)), colour, 1, cv2.LINE_AA)
 
 
-def _occlude(
-    rng: np.random.Generator, image: Image, conditions: Conditions, label: Label
-) -> None:
+def _occlude(rng: np.random.Generator, image: Image, conditions: Conditions, label: Label) -> None:
     """A branch, a pole or a lorry's edge over part of the head."""
     light = 1 - 0.8 * conditions.night
     kind = rng.random()
@@ -186,10 +185,10 @@ def _occlude(
             shade = tuple(int(v) for v in leaf * rng.uniform(0.6, 1.3))
             cv2.circle(image, at, spot, shade, -1)
     elif kind < 0.75:
-        at = int(label.x + rng.uniform(0, 1) * label.width)
-        grey = (int(90 * light),) * 3
-        cv2.line(image, (at, 0), (at + int(rng.integers(-6, 7)), HEIGHT), grey,
-                 max(1, int(label.width * rng.uniform(0.15, 0.5))))  # fmt: skip
+        column = int(label.x + rng.uniform(0, 1) * label.width)
+        foot = (column + int(rng.integers(-6, 7)), HEIGHT)
+        thick = max(1, int(label.width * rng.uniform(0.15, 0.5)))
+        cv2.line(image, (column, 0), foot, (int(90 * light),) * 3, thick)
     else:
         top = label.y + label.height * rng.uniform(0.35, 0.9)
         body = tuple(int(v * light) for v in rng.integers(60, 220, 3))
@@ -206,21 +205,21 @@ def _through_the_windscreen(
         image = weather.rain(rng, image, conditions.strength)
     elif conditions.weather == "snow":
         image = weather.snow(rng, image, conditions.strength, 1 - 0.6 * conditions.night)
-    if rng.random() < 0.16:
+    if rng.random() < 0.12:
         # Half of the glare comes from right behind a light: the low sun over the junction.
         near = labels[int(rng.integers(len(labels)))]
         if rng.random() < 0.5:
             x, y = near.x + rng.normal(0, 25), near.y + rng.normal(0, 25)
         else:
             x, y = rng.uniform(0, WIDTH), rng.uniform(0, HEIGHT * 0.6)
-        weather.glare(image, x, y, rng.uniform(60, 260), rng.uniform(0.4, 1.0))
-    if rng.random() < 0.35:
-        length = int(rng.integers(2, 4 + int(4 * conditions.night)))
+        weather.glare(image, x, y, rng.uniform(60, 260), rng.uniform(0.3, 0.9))
+    if rng.random() < 0.25:
+        length = int(rng.integers(2, 4 + int(2 * conditions.night)))
         image = weather.motion_blur(image, length, float(rng.normal(0, 35)))
     gain = float(rng.uniform(0.78, 1.18))
-    image = cv2.convertScaleAbs(image, alpha=gain, beta=float(rng.uniform(-8, 10)))
+    exposed = cv2.convertScaleAbs(image, alpha=gain, beta=float(rng.uniform(-8, 10)))
     level = int(rng.integers(0, 3)) + int(conditions.night > 0.5)
-    return weather.sensor_noise(rng, image, level)
+    return weather.sensor_noise(rng, np.asarray(exposed, np.uint8), level)
 
 
 def encode_jpeg(image: Image, quality: int = 78) -> bytes:

@@ -55,7 +55,7 @@ def parse_class(signal_class: str) -> tuple[int | None, str]:
 def _arrow(shape: str, centre: tuple[int, int], radius: float) -> NDArray[np.int32]:
     """Outline of an arrow within a lamp: a shaft and a head, turned to its direction."""
     outline = np.array(
-        [(-0.2, 0.8), (-0.2, 0.0), (-0.68, 0.0), (0, -0.85), (0.68, 0.0), (0.2, 0.0), (0.2, 0.8)]
+        [(-0.24, 0.9), (-0.24, 0.0), (-0.8, 0.0), (0, -0.95), (0.8, 0.0), (0.24, 0.0), (0.24, 0.9)]
     )
     quarter = {"straight": 0, "right": 1, "left": 3}[shape]
     for _ in range(quarter):
@@ -111,7 +111,7 @@ def draw_head(head: Head) -> tuple[Image, Image, Floats]:
         # The visor's shadow on the upper rim of the lens.
         cv2.ellipse(colour, centre, (LAMP_RADIUS + 2,) * 2, 0, 200, 340, (8, 8, 8), 2)
 
-    mask = lit.astype(np.float32) / 255
+    mask = np.asarray(lit / 255, np.float32)
     if active is not None:
         hue = np.array(head.colours[active], np.float32) * head.brightness
         white = cv2.blur(mask, (9, 9))[..., None] * mask[..., None] * head.core
@@ -135,9 +135,7 @@ GLOW: Floats = np.clip(
 ) * (_distance < 1)
 
 
-def add_glow(
-    frame: Image, x: float, y: float, radius: float, rgb: RGB, strength: float
-) -> None:
+def add_glow(frame: Image, x: float, y: float, radius: float, rgb: RGB, strength: float) -> None:
     """Add a halo of that radius in pixels around (x, y) to an RGB uint8 frame, in place."""
     side = max(3, int(2 * radius) | 1)
     left, top = int(x - side / 2), int(y - side / 2)
@@ -172,20 +170,20 @@ def paste_head(
     scale = height / (rows - 2 * ROOM)
     # Rotate about the centre at full size, then reduce by areas: each pixel integrates its light.
     turn = cv2.getRotationMatrix2D((columns / 2, rows / 2), head.roll, 1.0)
-    colour = cv2.warpAffine(colour, turn, (columns, rows), borderMode=cv2.BORDER_REPLICATE)
-    cover = cv2.warpAffine(cover, turn, (columns, rows))
+    turned = cv2.warpAffine(colour, turn, (columns, rows), borderMode=cv2.BORDER_REPLICATE)
+    cover = np.asarray(cv2.warpAffine(cover, turn, (columns, rows)), np.uint8)
     left, top = x - ROOM * scale, y - ROOM * scale
     x0, y0 = int(np.floor(left)), int(np.floor(top))
     small = (max(3, round(columns * scale)), max(3, round(rows * scale)))
-    colour = cv2.resize(colour, small, interpolation=cv2.INTER_AREA)
-    alpha = cv2.resize(cover, small, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    reduced = cv2.resize(turned, small, interpolation=cv2.INTER_AREA)
+    inside = cv2.resize(cover, small, interpolation=cv2.INTER_AREA)
     # Shift by the fraction of a pixel that is left over.
     shift = np.array([[1, 0, left - x0], [0, 1, top - y0]], np.float32)
     size = (small[0] + 1, small[1] + 1)
-    colour = cv2.warpAffine(colour, shift, size, borderMode=cv2.BORDER_REPLICATE)
-    alpha = cv2.warpAffine(alpha, shift, size)[..., None]
+    shifted = cv2.warpAffine(reduced, shift, size, borderMode=cv2.BORDER_REPLICATE)
+    alpha = np.asarray(cv2.warpAffine(inside, shift, size)[..., None] / 255, np.float32)
 
-    seen = colour * (1 - haze) + np.array(haze_rgb, np.float32) * haze
+    seen = shifted * (1 - haze) + np.array(haze_rgb, np.float32) * haze
     fx0, fy0 = max(0, x0), max(0, y0)
     fx1, fy1 = min(frame.shape[1], x0 + size[0]), min(frame.shape[0], y0 + size[1])
     part = (slice(fy0 - y0, fy1 - y0), slice(fx0 - x0, fx1 - x0))

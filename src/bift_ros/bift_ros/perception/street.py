@@ -16,7 +16,8 @@ Image = NDArray[np.uint8]
 RGB = tuple[int, int, int]
 
 SKIES: tuple[RGB, ...] = (
-    (86, 142, 206), (120, 166, 214), (158, 182, 208), (176, 182, 190), (198, 200, 204), (104, 116, 134),
+    (86, 142, 206), (120, 166, 214), (158, 182, 208), (176, 182, 190), (198, 200, 204),
+    (104, 116, 134),
 )  # fmt: skip
 BUILDINGS: tuple[RGB, ...] = (
     (142, 128, 116), (168, 158, 148), (120, 96, 84), (98, 102, 110), (176, 140, 112), (80, 84, 92),
@@ -38,7 +39,7 @@ def paint_street(rng: np.random.Generator, width: int, height: int, night: float
         _tree(rng, frame, horizon)
     _texture(rng, frame)
     if night > 0:
-        frame = cv2.convertScaleAbs(frame, alpha=1 - 0.86 * night)
+        frame = np.asarray(cv2.convertScaleAbs(frame, alpha=1 - 0.86 * night), np.uint8)
     for _ in range(int(rng.integers(0, 5))):
         _car(rng, frame, horizon, night)
     for _ in range(int(rng.integers(0, 4))):
@@ -147,14 +148,19 @@ def _car(rng: np.random.Generator, frame: Image, horizon: int, night: float) -> 
     bottom = int(horizon + (height - horizon) * near)
     broad = int(18 + 190 * near * rng.uniform(0.8, 1.2))
     tall = int(broad * rng.uniform(0.62, 1.1))
+    belt = bottom - int(tall * 0.6)
     x = int(rng.uniform(-0.1, 1.0) * width)
     body = _pick(rng, CARS)
     body = tuple(int(value * (1 - 0.8 * night)) for value in body)  # type: ignore[assignment]
     cv2.ellipse(frame, (x + broad // 2, bottom), (broad // 2 + 3, broad // 12 + 2), 0, 0, 360,
                 (22, 22, 24), -1)  # fmt: skip
-    cv2.rectangle(frame, (x, bottom - int(tall * 0.6)), (x + broad, bottom), body, -1)
-    roof = [(x + broad // 8, bottom - int(tall * 0.6)), (x + broad // 5, bottom - tall),
-            (x + broad * 4 // 5, bottom - tall), (x + broad * 7 // 8, bottom - int(tall * 0.6))]  # fmt: skip
+    cv2.rectangle(frame, (x, belt), (x + broad, bottom), body, -1)
+    roof = [
+        (x + broad // 8, belt),
+        (x + broad // 5, bottom - tall),
+        (x + broad * 4 // 5, bottom - tall),
+        (x + broad * 7 // 8, belt),
+    ]
     cv2.fillPoly(frame, [np.array(roof)], (34, 40, 46))
     lamp = max(1, broad // 12)
     braking = rng.random() < 0.6

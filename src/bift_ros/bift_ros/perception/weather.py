@@ -44,7 +44,7 @@ def rain(rng: np.random.Generator, frame: Image, strength: float) -> Image:
     for (x, y), length in zip(starts, lengths, strict=True):
         end = (int(x + slant * length), int(y + length))
         cv2.line(streaks, (int(x), int(y)), end, 60, 1, cv2.LINE_AA)
-    frame = cv2.add(frame, cv2.merge([streaks, streaks, streaks]))
+    frame = np.asarray(cv2.add(frame, cv2.merge([streaks, streaks, streaks])), np.uint8)
     for _ in range(int(rng.integers(0, int(4 + 14 * strength)))):
         radius = int(rng.integers(4, 16))
         x = int(rng.integers(radius, width - radius))
@@ -68,8 +68,8 @@ def snow(rng: np.random.Generator, frame: Image, strength: float, light: float) 
     level = int(90 + 110 * light)
     for x, y, radius in zip(xs.tolist(), ys.tolist(), radii.tolist(), strict=True):
         cv2.circle(layer, (x, y), radius, level // (1 + radius // 3), -1)
-    layer = cv2.blur(layer, (2, 2))
-    return cv2.add(frame, cv2.merge([layer, layer, layer]))
+    soft = cv2.blur(layer, (2, 2))
+    return np.asarray(cv2.add(frame, cv2.merge([soft, soft, soft])), np.uint8)
 
 
 def glare(frame: Image, x: float, y: float, radius: float, strength: float) -> Image:
@@ -88,7 +88,7 @@ def motion_blur(frame: Image, length: int, angle: float) -> Image:
     dx, dy = np.cos(np.radians(angle)) * middle, np.sin(np.radians(angle)) * middle
     ends = [(round(middle - dx), round(middle - dy)), (round(middle + dx), round(middle + dy))]
     cv2.line(kernel, ends[0], ends[1], 1.0, 1)
-    return cv2.filter2D(frame, -1, kernel / kernel.sum())
+    return np.asarray(cv2.filter2D(frame, -1, kernel / kernel.sum()), np.uint8)
 
 
 def sensor_noise(rng: np.random.Generator, frame: Image, level: int) -> Image:
