@@ -1,0 +1,47 @@
+# What a person runs. Everything happens in the environment that `make setup` builds.
+PYTHON ?= python3
+ENTER := scripts/enter
+# demo's settings, passed on only when given: make demo VEHICLES=3 ITERATIONS=2
+DEMO_FLAGS = $(foreach name,VEHICLES ITERATIONS BAGS RULE DEVICE SEED OUT,$(call flag,$(name)))
+flag = $(if $($(1)),--$(shell echo $(1) | tr A-Z a-z) '$($(1))')
+
+.PHONY: help setup demo test lint types format lock clean
+
+help:
+	@echo 'make setup    set everything up (once; a later one takes a second)'
+	@echo 'make demo     set up, then five vehicles learn together; VEHICLES= ITERATIONS= BAGS= RULE='
+	@echo '              DEVICE= SEED= OUT= change the defaults'
+	@echo 'make test     set up, then run every test; PYTEST_ARGS= passes through'
+	@echo 'make lint     ruff; make types: mypy; make format: rewrite the layout'
+	@echo 'make lock     pin requirements/bift.in anew in requirements/bift.txt; UPGRADE=1 moves pins'
+	@echo 'make clean    delete what was built in this clone'
+
+setup:
+	@$(PYTHON) scripts/setup_environment.py
+
+demo: setup
+	@./bift demo $(strip $(DEMO_FLAGS))
+
+test: setup
+	$(ENTER) python -m pytest $(PYTEST_ARGS)
+
+lint: setup
+	$(ENTER) ruff check .
+	$(ENTER) ruff format --check .
+
+types: setup
+	$(ENTER) mypy
+	MYPYPATH=scripts $(ENTER) mypy -p bift_setup
+
+format: setup
+	$(ENTER) ruff check --fix .
+	$(ENTER) ruff format .
+
+# In the oldest Python that Bift supports, for every one: markers in the file tell them apart.
+lock: setup
+	$(ENTER) uv pip compile --quiet --universal --python-version 3.10 --no-header --no-annotate \
+	    $(if $(UPGRADE),--upgrade) requirements/bift.in --output-file requirements/bift.txt
+
+clean:
+	rm -rf build install log out .hypothesis .mypy_cache .ruff_cache .pytest_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

