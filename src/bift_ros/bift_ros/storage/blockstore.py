@@ -44,18 +44,18 @@ class Batch:
 
     def __init__(self, store: BlockStore) -> None:
         self._store = store
-        self._held: set[bytes] = set()
+        self._held: set[bytes] | None = set()
         self._folders: set[Path] = set()
 
     def put(self, cid: Cid, data: bytes | memoryview) -> None:
         """Write one block; `data` must be what `cid` names. Raises `StorageError`."""
-        self._store._hold(self._held, cid.digest)
+        self._hold(cid)
         if self._store._write(cid, data):
             self._folders.add(self._store._path(cid).parent)
 
     def hold(self, cid: Cid) -> bool:
         """Keep a block that may be here already for this batch; False where it isn't here."""
-        self._store._hold(self._held, cid.digest)
+        self._hold(cid)
         return self._store.has_block(cid)
 
     def commit(self, root: Cid) -> None:
@@ -63,6 +63,21 @@ class Batch:
         for folder in self._folders:
             _sync_folder(folder)
         self._store._add_root(root)
+
+    def _hold(self, cid: Cid) -> None:
+        with self._store._mutex:
+            if self._held is None:
+                # A cancelled fetch's last write may still be under way in another thread.
+                raise StorageError(f"block {cid} came after its batch had ended")
+            if cid.digest not in self._held:
+                self._held.add(cid.digest)
+                self._store._held[cid.digest] += 1
+
+    def _end(self) -> None:
+        with self._store._mutex:
+            self._store._held.subtract(self._held or ())
+            self._store._held = +self._store._held
+            self._held = None
 
 
 class BlockStore:
@@ -78,6 +93,7 @@ class BlockStore:
         self._max_bytes = max_bytes
         self._mutex = threading.RLock()
         self._held: Counter[bytes] = Counter()
+        self._pending = 0  # bytes of blocks being written, which need room too
         self._serial = 0
         try:
             for name in ("blocks", "roots", "pins", "tmp"):
@@ -137,9 +153,7 @@ class BlockStore:
         try:
             yield batch
         finally:
-            with self._mutex:
-                self._held.subtract(batch._held)
-                self._held = +self._held
+            batch._end()
 
     # -- files
 
@@ -193,7 +207,9 @@ class BlockStore:
             users = Counter(self._held.keys())
             for digests in blocks.values():
                 users.update(digests)
-            self._drop(digest for digest, _ in self._scan() if not users[digest])
+            present = dict(self._scan())
+            self._size = sum(present.values())  # damage may have changed a file's length
+            self._drop(digest for digest in present if not users[digest])
             for root in unpinned:
                 if self._size <= target:
                     break
@@ -278,25 +294,27 @@ class BlockStore:
                 path = self._path(cid)
                 replaced = path.stat().st_size if path.exists() else 0
                 os.replace(temporary, path)
-                self._size -= replaced
+                self._size += len(data) - replaced
+                self._pending -= len(data)
         except OSError as error:
             temporary.unlink(missing_ok=True)
             with self._mutex:
-                self._size -= len(data)
+                self._pending -= len(data)
             hint = "; free some space" if error.errno == errno.ENOSPC else ""
             raise StorageError(f"block {cid} cannot be written: {error}{hint}") from error
         return True
 
     def _make_room(self, needed: int) -> None:
-        """Count `needed` bytes as taken, collecting first where they would pass the cap."""
-        if self._size + needed > self._max_bytes:
-            self.collect(max(0, int(self._max_bytes * _LOW_WATER) - needed))
-        if self._size + needed > self._max_bytes:
+        """Reserve `needed` bytes, collecting first where they would pass the cap."""
+        limit = self._max_bytes - self._pending - needed
+        if self._size > limit:
+            self.collect(max(0, int(limit * _LOW_WATER)))
+        if self._size > limit:
             raise StorageError(
                 f"the block store {self._home} is full: {self._size} of {self._max_bytes} bytes "
                 f"are pinned or in use and {needed} more are needed; unpin files or raise its cap"
             )
-        self._size += needed
+        self._pending += needed
 
     def _remove_damaged(self, cid: Cid) -> None:
         with self._mutex:
@@ -305,12 +323,6 @@ class BlockStore:
             if data is not None and not cid.matches(data):
                 self._drop([cid.digest])
                 log.warning("block %s was damaged on disk (%d bytes); removed", cid, len(data))
-
-    def _hold(self, held: set[bytes], digest: bytes) -> None:
-        with self._mutex:
-            if digest not in held:
-                held.add(digest)
-                self._held[digest] += 1
 
     def _add_root(self, root: Cid) -> None:
         with self._mutex:
