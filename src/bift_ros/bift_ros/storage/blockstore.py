@@ -19,15 +19,15 @@ import fcntl
 import logging
 import os
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bift_ros.storage.cidv1 import RAW, Cid, CidError
+from bift_ros.storage.cidv1 import RAW, Cid
 from bift_ros.storage.dagpb import InvalidFile, decode_node
 from bift_ros.storage.interface import NotFound, StorageError
+from bift_ros.storage.marks import Marks, sync_folder
 from bift_ros.storage.unixfs import levels
 
 log = logging.getLogger(__name__)
@@ -61,8 +61,8 @@ class Batch:
     def commit(self, root: Cid) -> None:
         """Make the batch's blocks durable as one file."""
         for folder in self._folders:
-            _sync_folder(folder)
-        self._store._add_root(root)
+            sync_folder(folder)
+        self._store.touch(root)
 
     def _hold(self, cid: Cid) -> None:
         with self._store._mutex:
@@ -90,6 +90,8 @@ class BlockStore:
         that nobody pinned are dropped.
         """
         self._home = Path(path)
+        self._roots = Marks(self._home / "roots")
+        self._pins = Marks(self._home / "pins")
         self._max_bytes = max_bytes
         self._mutex = threading.RLock()
         self._held: Counter[bytes] = Counter()
@@ -169,25 +171,25 @@ class BlockStore:
 
     def touch(self, root: Cid) -> None:
         """Note that a file was used, so that it is dropped later than others."""
-        self._add_root(root)
+        with self._mutex:
+            self._roots.add(root)
 
     def pin(self, root: Cid) -> None:
         """Keep a file for good, across restarts. Raises `NotFound` where it isn't wholly here."""
         with self._mutex:
             if not self.has_file(root):
                 raise NotFound(f"{root} can't be pinned: it is not, or not wholly, in this store")
-            self._mark("pins", root)
-            self._add_root(root)
+            self._pins.add(root)
+            self._roots.add(root)
 
     def unpin(self, root: Cid) -> None:
         """Allow the collector to take a file."""
         with self._mutex:
-            (self._home / "pins" / str(root)).unlink(missing_ok=True)
-            _sync_folder(self._home / "pins")
+            self._pins.remove(root)
 
     def pins(self) -> set[Cid]:
         """The files kept for good."""
-        return {root for root, _ in self._marks("pins")}
+        return set(self._pins.oldest_first())
 
     # -- space
 
@@ -199,10 +201,7 @@ class BlockStore:
         """
         with self._mutex:
             pinned = self.pins()
-            unpinned = [
-                root for root, _ in sorted(self._marks("roots"), key=lambda mark: mark[1])
-                if root not in pinned
-            ]  # fmt: skip
+            unpinned = [root for root in self._roots.oldest_first() if root not in pinned]
             blocks = {root: self._reachable(root) for root in (*pinned, *unpinned)}
             users = Counter(self._held.keys())
             for digests in blocks.values():
@@ -213,7 +212,7 @@ class BlockStore:
             for root in unpinned:
                 if self._size <= target:
                     break
-                (self._home / "roots" / str(root)).unlink(missing_ok=True)
+                self._roots.remove(root)
                 users.subtract(blocks[root])
                 self._drop(digest for digest in blocks[root] if not users[digest])
 
@@ -256,8 +255,8 @@ class BlockStore:
         for name in missing:
             (blocks / name).mkdir(exist_ok=True)
         if missing:
-            _sync_folder(blocks)
-            _sync_folder(self._home)
+            sync_folder(blocks)
+            sync_folder(self._home)
 
     def _scan(self) -> Iterator[tuple[bytes, int]]:
         """Digest and size of every block; files of other names are left alone."""
@@ -323,34 +322,3 @@ class BlockStore:
             if data is not None and not cid.matches(data):
                 self._drop([cid.digest])
                 log.warning("block %s was damaged on disk (%d bytes); removed", cid, len(data))
-
-    def _add_root(self, root: Cid) -> None:
-        with self._mutex:
-            self._mark("roots", root)
-            now = time.time_ns()  # finer than the clock that the kernel stamps files with
-            os.utime(self._home / "roots" / str(root), ns=(now, now))
-
-    def _mark(self, kind: str, root: Cid) -> None:
-        path = self._home / kind / str(root)
-        if not path.exists():
-            path.touch()
-            _sync_folder(path.parent)
-
-    def _marks(self, kind: str) -> list[tuple[Cid, int]]:
-        """The CIDs that a folder of empty files names, with their mtimes in nanoseconds."""
-        found = []
-        for entry in os.scandir(self._home / kind):
-            try:
-                found.append((Cid.parse(entry.name), entry.stat().st_mtime_ns))
-            except CidError:
-                log.warning("%s is no CID and is left alone", entry.path)
-        return found
-
-
-def _sync_folder(path: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

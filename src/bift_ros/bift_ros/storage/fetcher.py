@@ -256,14 +256,14 @@ def provider_origin(url: str) -> str:
         raise StorageError("a provider's URL is printable ASCII")
     try:
         parts = urlsplit(url)
-        port = parts.port
+        host, port = parts.hostname or "", parts.port
     except ValueError as error:
         raise StorageError(f"not a URL: {error}") from error
-    if parts.scheme not in ("http", "https") or not _HOST.fullmatch(parts.hostname or ""):
+    if parts.scheme not in ("http", "https") or not _HOST.fullmatch(host):
         raise StorageError("a provider's URL begins with http:// or https:// and names a host")
     if parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc:
         raise StorageError("a provider's URL is only scheme, host and port")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    host = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{host}" + ("" if port is None else f":{port}")
 
 
