@@ -19,15 +19,15 @@ import fcntl
 import logging
 import os
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bift_ros.storage.cidv1 import RAW, Cid, CidError
+from bift_ros.storage.cidv1 import RAW, Cid
 from bift_ros.storage.dagpb import InvalidFile, decode_node
 from bift_ros.storage.interface import NotFound, StorageError
+from bift_ros.storage.marks import Marks, sync_folder
 from bift_ros.storage.unixfs import levels
 
 log = logging.getLogger(__name__)
@@ -44,25 +44,40 @@ class Batch:
 
     def __init__(self, store: BlockStore) -> None:
         self._store = store
-        self._held: set[bytes] = set()
+        self._held: set[bytes] | None = set()
         self._folders: set[Path] = set()
 
     def put(self, cid: Cid, data: bytes | memoryview) -> None:
         """Write one block; `data` must be what `cid` names. Raises `StorageError`."""
-        self._store._hold(self._held, cid.digest)
+        self._hold(cid)
         if self._store._write(cid, data):
             self._folders.add(self._store._path(cid).parent)
 
     def hold(self, cid: Cid) -> bool:
         """Keep a block that may be here already for this batch; False where it isn't here."""
-        self._store._hold(self._held, cid.digest)
+        self._hold(cid)
         return self._store.has_block(cid)
 
     def commit(self, root: Cid) -> None:
         """Make the batch's blocks durable as one file."""
         for folder in self._folders:
-            _sync_folder(folder)
-        self._store._add_root(root)
+            sync_folder(folder)
+        self._store.touch(root)
+
+    def _hold(self, cid: Cid) -> None:
+        with self._store._mutex:
+            if self._held is None:
+                # A cancelled fetch's last write may still be under way in another thread.
+                raise StorageError(f"block {cid} came after its batch had ended")
+            if cid.digest not in self._held:
+                self._held.add(cid.digest)
+                self._store._held[cid.digest] += 1
+
+    def _end(self) -> None:
+        with self._store._mutex:
+            self._store._held.subtract(self._held or ())
+            self._store._held = +self._store._held
+            self._held = None
 
 
 class BlockStore:
@@ -75,9 +90,12 @@ class BlockStore:
         that nobody pinned are dropped.
         """
         self._home = Path(path)
+        self._roots = Marks(self._home / "roots")
+        self._pins = Marks(self._home / "pins")
         self._max_bytes = max_bytes
         self._mutex = threading.RLock()
         self._held: Counter[bytes] = Counter()
+        self._pending = 0  # bytes of blocks being written, which need room too
         self._serial = 0
         try:
             for name in ("blocks", "roots", "pins", "tmp"):
@@ -137,9 +155,7 @@ class BlockStore:
         try:
             yield batch
         finally:
-            with self._mutex:
-                self._held.subtract(batch._held)
-                self._held = +self._held
+            batch._end()
 
     # -- files
 
@@ -155,25 +171,25 @@ class BlockStore:
 
     def touch(self, root: Cid) -> None:
         """Note that a file was used, so that it is dropped later than others."""
-        self._add_root(root)
+        with self._mutex:
+            self._roots.add(root)
 
     def pin(self, root: Cid) -> None:
         """Keep a file for good, across restarts. Raises `NotFound` where it isn't wholly here."""
         with self._mutex:
             if not self.has_file(root):
                 raise NotFound(f"{root} can't be pinned: it is not, or not wholly, in this store")
-            self._mark("pins", root)
-            self._add_root(root)
+            self._pins.add(root)
+            self._roots.add(root)
 
     def unpin(self, root: Cid) -> None:
         """Allow the collector to take a file."""
         with self._mutex:
-            (self._home / "pins" / str(root)).unlink(missing_ok=True)
-            _sync_folder(self._home / "pins")
+            self._pins.remove(root)
 
     def pins(self) -> set[Cid]:
         """The files kept for good."""
-        return {root for root, _ in self._marks("pins")}
+        return set(self._pins.oldest_first())
 
     # -- space
 
@@ -185,19 +201,18 @@ class BlockStore:
         """
         with self._mutex:
             pinned = self.pins()
-            unpinned = [
-                root for root, _ in sorted(self._marks("roots"), key=lambda mark: mark[1])
-                if root not in pinned
-            ]  # fmt: skip
+            unpinned = [root for root in self._roots.oldest_first() if root not in pinned]
             blocks = {root: self._reachable(root) for root in (*pinned, *unpinned)}
             users = Counter(self._held.keys())
             for digests in blocks.values():
                 users.update(digests)
-            self._drop(digest for digest, _ in self._scan() if not users[digest])
+            present = dict(self._scan())
+            self._size = sum(present.values())  # damage may have changed a file's length
+            self._drop(digest for digest in present if not users[digest])
             for root in unpinned:
                 if self._size <= target:
                     break
-                (self._home / "roots" / str(root)).unlink(missing_ok=True)
+                self._roots.remove(root)
                 users.subtract(blocks[root])
                 self._drop(digest for digest in blocks[root] if not users[digest])
 
@@ -240,8 +255,8 @@ class BlockStore:
         for name in missing:
             (blocks / name).mkdir(exist_ok=True)
         if missing:
-            _sync_folder(blocks)
-            _sync_folder(self._home)
+            sync_folder(blocks)
+            sync_folder(self._home)
 
     def _scan(self) -> Iterator[tuple[bytes, int]]:
         """Digest and size of every block; files of other names are left alone."""
@@ -278,25 +293,27 @@ class BlockStore:
                 path = self._path(cid)
                 replaced = path.stat().st_size if path.exists() else 0
                 os.replace(temporary, path)
-                self._size -= replaced
+                self._size += len(data) - replaced
+                self._pending -= len(data)
         except OSError as error:
             temporary.unlink(missing_ok=True)
             with self._mutex:
-                self._size -= len(data)
+                self._pending -= len(data)
             hint = "; free some space" if error.errno == errno.ENOSPC else ""
             raise StorageError(f"block {cid} cannot be written: {error}{hint}") from error
         return True
 
     def _make_room(self, needed: int) -> None:
-        """Count `needed` bytes as taken, collecting first where they would pass the cap."""
-        if self._size + needed > self._max_bytes:
-            self.collect(max(0, int(self._max_bytes * _LOW_WATER) - needed))
-        if self._size + needed > self._max_bytes:
+        """Reserve `needed` bytes, collecting first where they would pass the cap."""
+        limit = self._max_bytes - self._pending - needed
+        if self._size > limit:
+            self.collect(max(0, int(limit * _LOW_WATER)))
+        if self._size > limit:
             raise StorageError(
                 f"the block store {self._home} is full: {self._size} of {self._max_bytes} bytes "
                 f"are pinned or in use and {needed} more are needed; unpin files or raise its cap"
             )
-        self._size += needed
+        self._pending += needed
 
     def _remove_damaged(self, cid: Cid) -> None:
         with self._mutex:
@@ -305,40 +322,3 @@ class BlockStore:
             if data is not None and not cid.matches(data):
                 self._drop([cid.digest])
                 log.warning("block %s was damaged on disk (%d bytes); removed", cid, len(data))
-
-    def _hold(self, held: set[bytes], digest: bytes) -> None:
-        with self._mutex:
-            if digest not in held:
-                held.add(digest)
-                self._held[digest] += 1
-
-    def _add_root(self, root: Cid) -> None:
-        with self._mutex:
-            self._mark("roots", root)
-            now = time.time_ns()  # finer than the clock that the kernel stamps files with
-            os.utime(self._home / "roots" / str(root), ns=(now, now))
-
-    def _mark(self, kind: str, root: Cid) -> None:
-        path = self._home / kind / str(root)
-        if not path.exists():
-            path.touch()
-            _sync_folder(path.parent)
-
-    def _marks(self, kind: str) -> list[tuple[Cid, int]]:
-        """The CIDs that a folder of empty files names, with their mtimes in nanoseconds."""
-        found = []
-        for entry in os.scandir(self._home / kind):
-            try:
-                found.append((Cid.parse(entry.name), entry.stat().st_mtime_ns))
-            except CidError:
-                log.warning("%s is no CID and is left alone", entry.path)
-        return found
-
-
-def _sync_folder(path: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -41,6 +42,8 @@ HEDGE_DELAY = 0.5
 """Seconds after which a block is asked of one more provider."""
 REQUEST_TIMEOUT = 10.0
 """Seconds for one block from one provider, from connecting to the last byte."""
+
+_HOST = re.compile(r"[a-z0-9._:-]+")
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ class Fetcher:
 
         fetch = _Fetch(root, sources, self._session, self._on_disk, self._store, batch, max_size)
         try:
-            self._loop.run(_within(timeout, fetch.run()))
+            self._loop.run(_within(timeout, fetch.run))
         except NotFound as error:
             reasons = "; ".join(f"{url}: {reason}" for url, reason in skipped().items())
             raise NotFound(f"{error} ({reasons or 'no provider is known'})") from error
@@ -247,18 +250,20 @@ def provider_origin(url: str) -> str:
 
     Raises `StorageError`.
     """
-    if not isinstance(url, str) or len(url) > MAX_URL_LENGTH or not url.isascii():
-        raise StorageError(f"a provider's URL is at most {MAX_URL_LENGTH} ASCII characters")
+    if not isinstance(url, str) or len(url) > MAX_URL_LENGTH:
+        raise StorageError(f"a provider's URL is a text of at most {MAX_URL_LENGTH} characters")
+    if not (url.isascii() and url.isprintable()):
+        raise StorageError("a provider's URL is printable ASCII")
     try:
         parts = urlsplit(url)
-        port = parts.port
+        host, port = parts.hostname or "", parts.port
     except ValueError as error:
         raise StorageError(f"not a URL: {error}") from error
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not _HOST.fullmatch(host):
         raise StorageError("a provider's URL begins with http:// or https:// and names a host")
     if parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc:
         raise StorageError("a provider's URL is only scheme, host and port")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    host = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{host}" + ("" if port is None else f":{port}")
 
 
@@ -272,9 +277,9 @@ async def _open_session() -> aiohttp.ClientSession:
     )
 
 
-async def _within(timeout: float, work: Awaitable[None]) -> None:
+async def _within(timeout: float, work: Callable[[], Awaitable[None]]) -> None:
     try:
-        await asyncio.wait_for(work, timeout)
+        await asyncio.wait_for(work(), timeout)
     except asyncio.TimeoutError:
         raise NotFound(f"the file could not be fetched within {timeout:g} s") from None
 
