@@ -19,7 +19,7 @@ from bift_ros.chain.store import ChainStore
 from bift_ros.chain.verification import verify_chain
 from bift_ros.console.errors import CommandError
 from bift_ros.nodes.folders import VehicleFolders
-from bift_ros.storage.embedded import EmbeddedStorage
+from bift_ros.storage.reader import StoreReader
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +44,7 @@ def main(arguments: argparse.Namespace) -> int:
         raise CommandError(f"{arguments.data} holds no chain: --data takes a vehicle's data folder")
     try:
         genesis = load_genesis(arguments.genesis or _find_genesis(arguments.data))
-        store = ChainStore(folders.chain, genesis)
+        store = ChainStore(folders.chain, genesis, read_only=True)
     except ChainError as error:
         raise CommandError(str(error)) from error
     try:
@@ -62,9 +62,14 @@ def _find_genesis(data: Path) -> Path:
     raise CommandError(f"no genesis.json in or beside {data}: give --genesis FILE")
 
 
+def _height(store: ChainStore) -> int:
+    header = store.header(store.tip)
+    return header.index if header is not None else 0
+
+
 def _show(genesis: Genesis, store: ChainStore, as_json: bool) -> int:
     names = {m.address: m.name for m in genesis.members}
-    blocks = [_summary(b, names) for b in store.canonical(1, store.height)]
+    blocks = [_summary(b, names) for b in store.canonical(1, _height(store))]
     if as_json:
         print(json.dumps({"genesis": genesis.hash.hex(), "name": genesis.name, "blocks": blocks}))
         return 0
@@ -114,13 +119,10 @@ def _summary(block: Block, names: dict[str, str]) -> dict[str, Any]:
 
 
 def _verify(genesis: Genesis, store: ChainStore, folders: VehicleFolders, as_json: bool) -> int:
-    storage = EmbeddedStorage(folders.storage, serve=False)
-    try:
-        with Progress(transient=True, disable=as_json) as bar:
-            task = bar.add_task("Recomputing", total=store.height)
-            result = verify_chain(genesis, store, storage.get, lambda: bar.advance(task))
-    finally:
-        storage.close()
+    files = StoreReader(folders.storage)
+    with Progress(transient=True, disable=as_json) as bar:
+        task = bar.add_task("Recomputing", total=_height(store))
+        result = verify_chain(genesis, store, files.get, lambda: bar.advance(task))
     names = {m.address: m.name for m in genesis.members}
     outcome = {
         "valid": result.problem is None,

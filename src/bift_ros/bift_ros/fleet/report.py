@@ -14,7 +14,7 @@ from bift_ros.chain.state import State
 from bift_ros.chain.store import ChainStore
 from bift_ros.chain.verification import verify_chain
 from bift_ros.nodes.folders import VehicleFolders
-from bift_ros.storage.embedded import EmbeddedStorage
+from bift_ros.storage.reader import StoreReader
 
 Status = Mapping[str, Any]
 
@@ -32,14 +32,12 @@ class VehicleOutcome:
 def outcome_of(name: str, folder: Path, genesis: Genesis) -> VehicleOutcome:
     """Open a stopped vehicle's chain and recompute every block from its stored updates."""
     folders = VehicleFolders(folder)
-    store = ChainStore(folders.chain, genesis)
-    storage = EmbeddedStorage(folders.storage, serve=False)
+    store = ChainStore(folders.chain, genesis, read_only=True)
     try:
-        result = verify_chain(genesis, store, storage.get)
-        return VehicleOutcome(name, result.state, result.problem)
+        result = verify_chain(genesis, store, StoreReader(folders.storage).get)
     finally:
-        storage.close()
         store.close()
+    return VehicleOutcome(name, result.state, result.problem)
 
 
 def build(

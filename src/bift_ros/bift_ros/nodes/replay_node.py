@@ -33,7 +33,7 @@ class ReplayNode(Node):
         self._bag, self._rate = settings["bag"], settings["rate"]
         self._on_finished = on_finished
         self._stopping = threading.Event()
-        self._publishers: dict[str, Publisher] = {}
+        self._outputs: dict[str, Publisher] = {}
         self._thread: threading.Thread | None = None
 
     @property
@@ -80,7 +80,7 @@ class ReplayNode(Node):
     def _publisher(self, topic: str) -> Publisher | None:
         for name, kind in _TOPICS.items():
             if topic == name or topic.endswith("/" + name):
-                if name not in self._publishers:
-                    self._publishers[name] = self.create_publisher(kind, name, qos.REPLAY)
-                return self._publishers[name]
+                if name not in self._outputs:
+                    self._outputs[name] = self.create_publisher(kind, name, qos.REPLAY)
+                return self._outputs[name]
         return None

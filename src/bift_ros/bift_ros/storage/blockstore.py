@@ -39,6 +39,12 @@ _LOW_WATER = 0.9
 """How full a collection leaves the store, so that the next put need not collect again."""
 
 
+def block_file(home: Path, digest: bytes) -> Path:
+    """Where a store keeps the block of a SHA-256 digest."""
+    name = digest.hex()
+    return home / "blocks" / name[:2] / name
+
+
 class Batch:
     """Blocks being added that no collection may take; made by `BlockStore.batch`."""
 
@@ -243,8 +249,7 @@ class BlockStore:
     # -- files on disk
 
     def _file(self, digest: bytes) -> Path:
-        name = digest.hex()
-        return self._home / "blocks" / name[:2] / name
+        return block_file(self._home, digest)
 
     def _path(self, cid: Cid) -> Path:
         return self._file(cid.digest)

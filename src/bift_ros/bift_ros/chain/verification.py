@@ -1,0 +1,62 @@
+"""Checking a stored chain from its first block on, PoFL included."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bift_ros.chain.exceptions import InvalidBlock
+from bift_ros.chain.genesis import Genesis
+from bift_ros.chain.model_check import Fetch, check_model
+from bift_ros.chain.state import State, initial_state
+from bift_ros.chain.store import ChainStore
+from bift_ros.chain.transition import state_transition
+from bift_ros.storage.interface import StorageError
+
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Verification:
+    """How far a chain holds."""
+
+    state: State
+    """After the last block that passed."""
+    model_blocks: int
+    """How many blocks had their PoFL recomputed."""
+    rewards_paid: int
+    """What they paid in all."""
+    problem: str | None
+    """What is wrong with the next block or the balances; None where all is well."""
+
+
+def verify_chain(
+    genesis: Genesis,
+    store: ChainStore,
+    fetch: Fetch,
+    on_block: Callable[[], object] = lambda: None,
+) -> Verification:
+    """Replay the canonical chain of `store` and recompute every model from its updates.
+
+    `fetch` gives the files, such as a storage's `get`; a missing one is a problem, not an error.
+    """
+    state, models, paid = initial_state(genesis), 0, 0
+    while blocks := store.canonical(state.index + 1, _BATCH):
+        for block in blocks:
+            try:
+                after = state_transition(state, genesis, block, block.header.timestamp)
+                if block.body.model_info is not None:
+                    check_model(state, genesis, block, fetch)
+                    models += 1
+                    paid += genesis.policy.reward * len(block.body.model_info.contributors)
+            except (InvalidBlock, StorageError) as error:
+                return Verification(state, models, paid, f"block {block.header.index}: {error}")
+            state = after
+            on_block()
+    owned = sum(state.balances.values())
+    problem = None
+    if owned != paid:
+        problem = f"members own {owned} in all, but {paid} was paid in rewards"
+    elif state.tip_hash != store.tip:
+        problem = f"the chain ends at {state.tip_hash.hex()[:16]}…, not at the stored tip"
+    return Verification(state, models, paid, problem)
