@@ -90,13 +90,13 @@ def test_optimizers_agree_with_torchs_own(name: str) -> None:
 
 def test_training_learns_and_repeats_bit_for_bit() -> None:
     crops = crops_of([0, 4, 9] * 20)
-    config = TrainingConfig(local_epochs=8, seed=4)
+    config = TrainingConfig(local_epochs=20, seed=4)
     seen: list[EpochProgress] = []
     models = [model_of(1), model_of(1), model_of(1)]
     first = train_local(models[0], crops, config, CPU, seen.append)
     train_local(models[1], crops, config, CPU)
-    train_local(models[2], crops, TrainingConfig(local_epochs=8, seed=5), CPU)
-    assert [p.epoch for p in seen] == list(range(1, 9))
+    train_local(models[2], crops, TrainingConfig(local_epochs=20, seed=5), CPU)
+    assert [p.epoch for p in seen] == list(range(1, 21))
     assert first.losses[-1] < first.losses[0] / 2
     np.testing.assert_array_equal(read_parameters(models[0]), read_parameters(models[1]))
     assert not np.array_equal(read_parameters(models[0]), read_parameters(models[2]))
