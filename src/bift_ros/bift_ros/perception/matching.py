@@ -1,0 +1,55 @@
+"""Pair frames with labels by their stamp; either may come first."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+FrameT = TypeVar("FrameT")
+LabelsT = TypeVar("LabelsT")
+
+
+@dataclass
+class StampMatcher(Generic[FrameT, LabelsT]):
+    """Holds at most `capacity` unmatched frames and as many unmatched label sets.
+
+    Stamps must be equal to the nanosecond: labels carry the stamp of the frame they describe.
+    When a buffer is full, its oldest arrival is given up and counted.
+    """
+
+    capacity: int = 30
+    frames_without_labels: int = 0
+    labels_without_frame: int = 0
+    replaced: int = 0  # a second message of the same kind and stamp before the match
+    _frames: OrderedDict[int, FrameT] = field(default_factory=OrderedDict)
+    _labels: OrderedDict[int, LabelsT] = field(default_factory=OrderedDict)
+
+    def add_frame(self, stamp_ns: int, frame: FrameT) -> LabelsT | None:
+        """The frame's labels if they have come, which removes them; else keep the frame."""
+        if stamp_ns in self._labels:
+            return self._labels.pop(stamp_ns)
+        self.replaced += stamp_ns in self._frames
+        self._frames[stamp_ns] = frame
+        if len(self._frames) > self.capacity:
+            self._frames.popitem(last=False)
+            self.frames_without_labels += 1
+        return None
+
+    def add_labels(self, stamp_ns: int, labels: LabelsT) -> FrameT | None:
+        """The labels' frame if it has come, which removes it; else keep the labels."""
+        if stamp_ns in self._frames:
+            return self._frames.pop(stamp_ns)
+        self.replaced += stamp_ns in self._labels
+        self._labels[stamp_ns] = labels
+        if len(self._labels) > self.capacity:
+            self._labels.popitem(last=False)
+            self.labels_without_frame += 1
+        return None
+
+    def finish(self) -> None:
+        """Give up and count everything that still waits: no more will come."""
+        self.frames_without_labels += len(self._frames)
+        self.labels_without_frame += len(self._labels)
+        self._frames.clear()
+        self._labels.clear()

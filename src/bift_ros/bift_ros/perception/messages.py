@@ -1,0 +1,105 @@
+"""ROS message types without ROS: the definitions that bags carry, and typed readers of them.
+
+The two label messages' text is src/bift_msgs/msg/ word for word (a test compares them): bags must
+be written and read on machines where that package is not built.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
+
+from bift_ros.perception.classes import Label
+from bift_ros.perception.images import CompressedImage, RawImage
+
+IMAGE = "sensor_msgs/msg/Image"
+COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
+LIGHTS = "bift_msgs/msg/TrafficLightArray"
+
+DEFINITIONS: dict[str, str] = {
+    "bift_msgs/msg/TrafficLight": """\
+# One traffic light in a camera frame, as V2X signal phase messages and the map give it.
+string signal_class   # one of bift_ros.perception.classes.CLASSES
+sensor_msgs/RegionOfInterest region   # pixels in the frame
+""",
+    "bift_msgs/msg/TrafficLightArray": """\
+# All the traffic lights in one camera frame. header.stamp equals the frame's stamp.
+std_msgs/Header header
+TrafficLight[] lights
+""",
+}
+
+
+@cache
+def typestore() -> Typestore:
+    """The types of ROS 2 Jazzy and ours."""
+    store = get_typestore(Stores.ROS2_JAZZY)
+    for name, text in DEFINITIONS.items():
+        store.register(get_types_from_msg(text, name))
+    return store
+
+
+def _header(stamp_ns: int, frame_id: str) -> Any:
+    types = typestore().types
+    seconds, nanoseconds = divmod(stamp_ns, 10**9)
+    stamp = types["builtin_interfaces/msg/Time"](seconds, nanoseconds)
+    return types["std_msgs/msg/Header"](stamp, frame_id)
+
+
+def _cdr(message: Any, name: str) -> bytes:
+    return bytes(typestore().serialize_cdr(message, name))
+
+
+def image_cdr(stamp_ns: int, frame_id: str, jpeg: bytes) -> bytes:
+    """A CompressedImage message as CDR; the format names what image_transport writes for rgb8."""
+    kind = typestore().types[COMPRESSED_IMAGE]
+    data = np.frombuffer(jpeg, np.uint8)
+    message = kind(_header(stamp_ns, frame_id), "rgb8; jpeg compressed bgr8", data)
+    return _cdr(message, COMPRESSED_IMAGE)
+
+
+def lights_cdr(stamp_ns: int, frame_id: str, labels: tuple[Label, ...]) -> bytes:
+    """A TrafficLightArray message as CDR."""
+    types = typestore().types
+    lights = [
+        types["bift_msgs/msg/TrafficLight"](
+            label.signal_class,
+            types["sensor_msgs/msg/RegionOfInterest"](
+                label.x, label.y, label.height, label.width, False
+            ),
+        )
+        for label in labels
+    ]
+    return _cdr(types[LIGHTS](_header(stamp_ns, frame_id), lights), LIGHTS)
+
+
+def _stamp_ns(message: Any) -> int:
+    return int(message.header.stamp.sec) * 10**9 + int(message.header.stamp.nanosec)
+
+
+def parse_image(type_name: str, cdr: bytes) -> tuple[int, RawImage | CompressedImage]:
+    """Stamp in nanoseconds and fields of an Image or CompressedImage message."""
+    message: Any = typestore().deserialize_cdr(cdr, type_name)
+    if type_name == COMPRESSED_IMAGE:
+        return _stamp_ns(message), CompressedImage(message.format, message.data)
+    fields = (message.height, message.width, message.encoding, message.is_bigendian, message.step)
+    return _stamp_ns(message), RawImage(*fields, message.data)
+
+
+def parse_lights(cdr: bytes) -> tuple[int, tuple[Label, ...]]:
+    """Stamp in nanoseconds and labels of a TrafficLightArray message."""
+    message: Any = typestore().deserialize_cdr(cdr, LIGHTS)
+    return _stamp_ns(message), tuple(
+        Label(
+            light.signal_class,
+            light.region.x_offset,
+            light.region.y_offset,
+            light.region.width,
+            light.region.height,
+        )
+        for light in message.lights
+    )
