@@ -61,7 +61,7 @@ class Counts:
 def frame_key(stamp_ns: int, payload: Data) -> str:
     """A frame's identity: 128 bits of SHA-256 over its stamp and its bytes as sent, in hex."""
     digest = hashlib.sha256(stamp_ns.to_bytes(8, "big", signed=True))
-    digest.update(memoryview(payload))
+    digest.update(np.frombuffer(payload, np.uint8).data)
     return digest.hexdigest()[:32]
 
 

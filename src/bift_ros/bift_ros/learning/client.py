@@ -1,0 +1,299 @@
+"""The vehicle's side of the worker process. Free of torch.
+
+    with TrainingWorker(threads=1) as worker:
+        future = worker.submit(TrainJob(model, dataset), on_progress=print)
+        update = future.result().update
+
+One thread owns the process: it starts it, hands it one job at a time, reads its events, and starts
+it again after a crash. Callbacks (`on_progress`, a future's done callbacks) run on that thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any, TypeVar, overload
+
+import bift_ros
+from bift_ros.learning.errors import JobCancelled, LearningError, WorkerCrashed, error_from
+from bift_ros.learning.jobs import (
+    DEFAULT_ARCHITECTURE,
+    EpochProgress,
+    EvaluateJob,
+    EvaluateResult,
+    InitJob,
+    InitResult,
+    Job,
+    JobResult,
+    TrainJob,
+    TrainResult,
+)
+
+_log = logging.getLogger(__name__)
+_Result = TypeVar("_Result", InitResult, TrainResult, EvaluateResult)
+OnProgress = Callable[[EpochProgress], None]
+_LOG_TAIL = 2000  # bytes of the worker's stderr that an error quotes
+
+
+class TrainingWorker:
+    """A worker process for this vehicle's training, started on `start()` and kept warm."""
+
+    def __init__(
+        self,
+        *,
+        python: str = sys.executable,
+        device: str = "auto",
+        threads: int = 1,
+        memory_mb: int = 900,
+        allowed_architectures: Iterable[str] = (DEFAULT_ARCHITECTURE,),
+    ) -> None:
+        """`memory_mb` caps GPU memory; no architecture outside the allow list is ever imported."""
+        self._command = [python, "-m", "bift_ros.learning.worker", "--device", device]
+        self._command += ["--threads", str(threads), "--memory-mb", str(memory_mb)]
+        for architecture in allowed_architectures:
+            self._command += ["--allow", architecture]
+        self._environment = _environment(threads)
+        self._jobs: queue.SimpleQueue[_Submission | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()  # guards the four below and writes to the worker's stdin
+        self._process: subprocess.Popen[str] | None = None
+        self._running: _Submission | None = None
+        self._closed = False
+        self._next_number = 1
+        self._thread: threading.Thread | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    def start(self) -> None:
+        """Start the process; it needs some seconds for importing torch, and jobs may wait."""
+        self._folder = tempfile.TemporaryDirectory(prefix="bift-worker-")
+        self._thread = threading.Thread(target=self._serve, name="bift-worker", daemon=True)
+        self._thread.start()
+
+    @overload
+    def submit(self, job: InitJob, on_progress: OnProgress | None = None) -> Future[InitResult]: ...
+    @overload
+    def submit(
+        self, job: TrainJob, on_progress: OnProgress | None = None
+    ) -> Future[TrainResult]: ...
+    @overload
+    def submit(
+        self, job: EvaluateJob, on_progress: OnProgress | None = None
+    ) -> Future[EvaluateResult]: ...
+    def submit(self, job: Job, on_progress: OnProgress | None = None) -> Future[Any]:
+        """Queue a job; its future gives the result or raises one of `errors.py`.
+
+        Raises RuntimeError after `close()` or before `start()`.
+        """
+        with self._lock:
+            if self._closed or self._thread is None:
+                raise RuntimeError("the training worker is not running")
+            submission = _Submission(self._next_number, job, on_progress)
+            self._next_number += 1
+            self._jobs.put(submission)
+        return submission.future
+
+    def cancel(self) -> None:
+        """Cancel the running job, if there is one: its future raises JobCancelled."""
+        with self._lock:
+            if self._running is not None:
+                self._write({"cancel": self._running.number})
+
+    @property
+    def pid(self) -> int | None:
+        """The worker's process id while it lives, for the vehicle's memory figures."""
+        with self._lock:
+            alive = self._process is not None and self._process.poll() is None
+            return self._process.pid if alive and self._process is not None else None
+
+    def close(self) -> None:
+        """End the process at once; jobs not done raise JobCancelled. Closing twice is fine."""
+        with self._lock:
+            self._closed = True
+            process, thread = self._process, self._thread
+            self._jobs.put(None)
+            if process is not None:
+                process.kill()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def __enter__(self) -> TrainingWorker:
+        self.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _serve(self) -> None:
+        """The owning thread: run jobs in order until the worker is closed."""
+        with contextlib.suppress(OSError, JobCancelled):  # the first job says what is wrong
+            self._spawn()
+        while (submission := self._jobs.get()) is not None:
+            if not submission.future.set_running_or_notify_cancel():
+                continue
+            try:
+                if self.pid is None:
+                    self._spawn()
+                result = self._run(submission)
+            except LearningError as error:
+                submission.future.set_exception(error)
+            except Exception as error:  # a full disk, say: the job fails, the vehicle goes on
+                submission.future.set_exception(WorkerCrashed(f"{type(error).__name__}: {error}"))
+            else:
+                submission.future.set_result(result)
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()  # reaps it and closes its pipes
+
+    def _spawn(self) -> None:
+        """Start the process; its stderr goes to a file. Raises JobCancelled after `close()`."""
+        with self._lock:
+            if self._closed:
+                raise JobCancelled("the training worker was closed")
+            if self._process is not None:
+                self._process.communicate()
+            with self._log_file.open("wb") as log:
+                self._process = subprocess.Popen(
+                    self._command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    env=self._environment,
+                    text=True,
+                    encoding="utf-8",
+                    start_new_session=True,  # Ctrl-C is the vehicle's to handle, not the worker's
+                )
+
+    def _run(self, submission: _Submission) -> JobResult:
+        """Hand one job over and read events until it ends."""
+        process = self._process
+        assert process is not None
+        message, output = submission.message(self._path)
+        with self._lock:
+            self._running = submission
+            self._write(message)
+        try:
+            assert process.stdout is not None
+            for event in _events(process.stdout):
+                if event.get("job") != submission.number:
+                    continue
+                if event["event"] == "progress":
+                    submission.report(event)
+                elif event["event"] == "failed":
+                    raise error_from(event["error"], event["reason"])
+                elif event["event"] == "done":
+                    return submission.result(event["result"], output)
+            raise self._death(process)
+        finally:
+            with self._lock:
+                self._running = None
+            for file in self._path.glob("*.safetensors"):
+                file.unlink()
+
+    def _write(self, message: dict[str, Any]) -> None:
+        """Send one line; a worker that is gone is noticed when its events end."""
+        assert self._process is not None
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(message) + "\n")
+            self._process.stdin.flush()
+        except (OSError, ValueError) as error:
+            _log.warning("the training worker takes no messages: %s", error)
+
+    def _death(self, process: subprocess.Popen[str]) -> LearningError:
+        """Why the process ended in the middle of a job."""
+        code = process.wait()
+        if self._closed:
+            return JobCancelled("the training worker was closed")
+        cause = f"exit status {code}"
+        if code < 0:
+            cause = f"killed by {signal.Signals(-code).name}"
+            if code == -signal.SIGKILL:
+                cause += " (out of memory?)"
+        tail = self._log_file.read_bytes()[-_LOG_TAIL:].decode(errors="replace").strip()
+        return WorkerCrashed(f"the training worker ended: {cause}" + (f"\n{tail}" if tail else ""))
+
+    @property
+    def _path(self) -> Path:
+        assert self._folder is not None
+        return Path(self._folder.name)
+
+    @property
+    def _log_file(self) -> Path:
+        return self._path / "stderr.log"
+
+
+class _Submission:
+    """A job on its way through the worker."""
+
+    def __init__(self, number: int, job: Job, on_progress: OnProgress | None) -> None:
+        self.number = number
+        self.future: Future[Any] = Future()
+        self._job = job
+        self._on_progress = on_progress
+
+    def message(self, folder: Path) -> tuple[dict[str, Any], Path]:
+        """The job as a message, its files written to the folder; and where its output goes."""
+        job, output = self._job, folder / "output.safetensors"
+        message: dict[str, Any] = {"job": self.number, "architecture": job.architecture}
+        if isinstance(job, InitJob):
+            return message | {"kind": "init", "seed": job.seed, "output": str(output)}, output
+        model = folder / "model.safetensors"
+        model.write_bytes(job.model)
+        message["model"] = str(model)
+        if isinstance(job, EvaluateJob):
+            return message | {"kind": "evaluate", "folder": str(job.folder.absolute())}, output
+        message |= {"kind": "train", "dataset": str(job.dataset.absolute())}
+        message |= {"config": asdict(job.config), "update_exponent": job.update_exponent}
+        return message | {"output": str(output)}, output
+
+    def report(self, event: dict[str, Any]) -> None:
+        """Pass an epoch on; a caller's error is logged, for the training itself is fine."""
+        if self._on_progress is None:
+            return
+        try:
+            self._on_progress(EpochProgress(event["epoch"], event["epochs"], event["loss"]))
+        except Exception:
+            _log.exception("a progress callback failed")
+
+    def result(self, fields: dict[str, Any], output: Path) -> JobResult:
+        """The job's result from the worker's last event and the file it wrote."""
+        if isinstance(self._job, InitJob):
+            return InitResult(model=output.read_bytes(), **fields)
+        if isinstance(self._job, EvaluateJob):
+            return EvaluateResult(**fields)
+        fields["losses"] = tuple(fields["losses"])
+        return TrainResult(update=output.read_bytes(), **fields)
+
+
+def _events(stdout: IO[str]) -> Iterable[dict[str, Any]]:
+    """The worker's events; a line cut off by its death is not one."""
+    for line in stdout:
+        try:
+            yield json.loads(line)
+        except ValueError:
+            return
+
+
+def _environment(threads: int) -> dict[str, str]:
+    """The vehicle's environment, with this package importable and thread pools kept small."""
+    source = str(Path(bift_ros.__path__[0]).parent)
+    path = os.environ.get("PYTHONPATH")
+    return os.environ | {
+        "PYTHONPATH": source if not path else source + os.pathsep + path,
+        "OMP_NUM_THREADS": str(threads),
+        "MKL_NUM_THREADS": str(threads),
+        "MALLOC_ARENA_MAX": "2",  # fewer heaps: less memory kept for nothing
+    }

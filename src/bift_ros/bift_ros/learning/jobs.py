@@ -1,0 +1,115 @@
+"""What a vehicle asks its worker for, and what it gets back. Free of torch.
+
+Model and update bytes travel as files next to the JSON lines (`client.py`, `worker.py`), so the
+pipe carries only short text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import isfinite
+from pathlib import Path
+
+from bift_ros.pofl.codec import UPDATE_EXPONENT
+
+DEFAULT_ARCHITECTURE = "bift_ros.learning.models:traffic_light_cnn"
+OPTIMIZERS: tuple[str, ...] = ("adam", "sgd")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How a vehicle trains in one iteration; the defaults are the paper's (section VI).
+
+    Raises ValueError where a value is out of range.
+    """
+
+    local_epochs: int = 10
+    batch_size: int = 10
+    learning_rate: float = 0.001
+    optimizer: str = "adam"
+    seed: int = 0  # of the order of the samples: give each vehicle and iteration its own
+
+    def __post_init__(self) -> None:
+        if self.local_epochs < 1:
+            raise ValueError(f"local_epochs is {self.local_epochs}; it must be at least 1")
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size is {self.batch_size}; it must be at least 1")
+        if not (isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise ValueError(f"learning_rate is {self.learning_rate}; it must be above 0")
+        if self.optimizer not in OPTIMIZERS:
+            raise ValueError(f"optimizer is {self.optimizer!r}; choose one of {OPTIMIZERS}")
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed is {self.seed}; it must be at least 0 and below 2^63")
+
+
+@dataclass(frozen=True)
+class InitJob:
+    """Make a task's first global model: a new network's parameters for a seed."""
+
+    seed: int = 0
+    architecture: str = DEFAULT_ARCHITECTURE
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """Train from a global model on the vehicle's own crops and give the update."""
+
+    model: bytes  # a global model's file (`pofl.files.serialize_model`)
+    dataset: Path  # holds train/<class>/*.png and, for the accuracy, val/<class>/*.png
+    config: TrainingConfig = field(default_factory=TrainingConfig)
+    architecture: str = DEFAULT_ARCHITECTURE
+    update_exponent: int = UPDATE_EXPONENT
+
+
+@dataclass(frozen=True)
+class EvaluateJob:
+    """Measure a global model on a folder of <class>/*.png."""
+
+    model: bytes
+    folder: Path
+    architecture: str = DEFAULT_ARCHITECTURE
+
+
+Job = InitJob | TrainJob | EvaluateJob
+
+
+@dataclass(frozen=True)
+class EpochProgress:
+    """One local epoch is done."""
+
+    epoch: int  # from 1
+    epochs: int
+    loss: float  # mean cross entropy over the epoch, in nats
+
+
+@dataclass(frozen=True)
+class InitResult:
+    """A new global model."""
+
+    model: bytes  # `pofl.files.serialize_model`
+    parameters: int
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """A local update, ready for `storage.put`, and what its transaction says about it."""
+
+    update: bytes  # `pofl.files.serialize_update`
+    accuracy: float  # of the local model on val/, or on train/ where val/ holds no crop
+    sample_count: int  # training crops
+    validation_count: int  # crops behind `accuracy`; 0 means that it was measured on train/
+    skipped: int  # files that are not crops of a known class
+    losses: tuple[float, ...]  # per epoch
+    seconds: float  # of training alone
+
+
+@dataclass(frozen=True)
+class EvaluateResult:
+    """A model's accuracy on a folder."""
+
+    accuracy: float
+    per_class: dict[str, float]  # recall of each class that the folder holds
+    count: int
+
+
+JobResult = InitResult | TrainResult | EvaluateResult

@@ -1,0 +1,91 @@
+"""Adam and SGD over one flat vector that a network's parameters are views of.
+
+Why not `torch.optim`: its first optimiser imports `torch._dynamo`, measured here at 10 s and
+157 MB resident in every vehicle (torch 2.15). One flat vector also needs six vector operations
+for a step instead of six for each tensor. The tests compare both with `torch.optim`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import nn
+
+from bift_ros.learning.models import sorted_parameters
+
+
+class FlatParameters:
+    """A network's parameters and gradients, moved into two vectors, in the order of the spec."""
+
+    def __init__(self, model: nn.Module) -> None:
+        parameters = [p for _, p in sorted_parameters(model)]
+        self.values = torch.cat([p.detach().reshape(-1) for p in parameters])
+        self.gradients = torch.zeros_like(self.values)
+        offset = 0
+        for parameter in parameters:
+            end = offset + parameter.numel()
+            parameter.data = self.values[offset:end].view(parameter.shape)
+            parameter.grad = self.gradients[offset:end].view(parameter.shape)
+            offset = end
+
+
+class Optimizer(Protocol):
+    """Takes one step along the gradients and zeroes them."""
+
+    def step(self) -> None:
+        """Update the parameters in place."""
+
+
+class Adam:
+    """Adam with bias correction (Kingma and Ba 2015, algorithm 1), as `torch.optim.Adam`."""
+
+    def __init__(
+        self,
+        parameters: FlatParameters,
+        learning_rate: float,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+    ) -> None:
+        self._parameters = parameters
+        self._learning_rate = learning_rate
+        self._beta1, self._beta2, self._epsilon = beta1, beta2, epsilon
+        self._mean = torch.zeros_like(parameters.values)
+        self._square = torch.zeros_like(parameters.values)
+        self._denominator = torch.empty_like(parameters.values)
+        self._steps = 0
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Update the parameters in place and zero the gradients."""
+        gradients = self._parameters.gradients
+        self._steps += 1
+        self._mean.lerp_(gradients, 1 - self._beta1)
+        self._square.mul_(self._beta2).addcmul_(gradients, gradients, value=1 - self._beta2)
+        torch.sqrt(self._square, out=self._denominator)
+        self._denominator.mul_((1 - self._beta2**self._steps) ** -0.5).add_(self._epsilon)
+        rate = self._learning_rate / (1 - self._beta1**self._steps)
+        self._parameters.values.addcdiv_(self._mean, self._denominator, value=-rate)
+        gradients.zero_()
+
+
+class Sgd:
+    """Plain stochastic gradient descent, the local solver of FedAvg (McMahan 2017)."""
+
+    def __init__(self, parameters: FlatParameters, learning_rate: float) -> None:
+        self._parameters = parameters
+        self._learning_rate = learning_rate
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Update the parameters in place and zero the gradients."""
+        self._parameters.values.add_(self._parameters.gradients, alpha=-self._learning_rate)
+        self._parameters.gradients.zero_()
+
+
+def make_optimizer(name: str, parameters: FlatParameters, learning_rate: float) -> Optimizer:
+    """The optimiser of a `TrainingConfig`: `adam` or `sgd`."""
+    makers: dict[str, Callable[[FlatParameters, float], Optimizer]] = {"adam": Adam, "sgd": Sgd}
+    return makers[name](parameters, learning_rate)
