@@ -77,7 +77,7 @@ class Fleet:
             task.current_iter + 1,
             task.global_cid,
             cid_for((member, task.current_iter)),
-            0.5 + member / 100,
+            0.5 + member / 1000,
             100,
         )
         return self.sign(member, replace(payload, **changes), state)  # type: ignore[arg-type]
