@@ -1,0 +1,102 @@
+"""Bulyan (El Mhamdi et al., ICML 2018, "The Hidden Vulnerability of Distributed Learning").
+
+1. Selection: θ = n − 2f times, Krum picks one of the updates that are left and takes it out.
+2. Per parameter, the β = θ − 2f of the selected values that are nearest their median are averaged.
+
+What the paper leaves open is fixed here. The median of an even number of values is the midpoint of
+the middle two. Of two values equally far from it, the lower is taken first.
+
+The paper needs n ≥ 4f + 3. With fewer, selection still takes n − 2f (at least one), and
+β = θ − 2·min(f, (θ − 1) // 2): it trims what the selection allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from bift_ros.pofl.codec import Int16Array, Int32Array
+from bift_ros.pofl.columns import Blocking
+from bift_ros.pofl.fixed_point import add_mean
+from bift_ros.pofl.krum import krum_choice
+from bift_ros.pofl.sorting_network import network, order_columns
+from bift_ros.pofl.trimmed_mean import trim_count
+
+
+def bulyan_notes(n: int, byzantine: int) -> tuple[str, ...]:
+    """What to say where there are too few updates for Bulyan's guarantee."""
+    if n >= 4 * byzantine + 3:
+        return ()
+    selected = max(n - 2 * byzantine, 1)
+    kept = selected - 2 * trim_count(selected, byzantine)
+    return (
+        f"bulyan: n={n} < 4f+3={4 * byzantine + 3}, no guarantee; "
+        f"selects {selected}, averages the {kept} nearest the median",
+    )
+
+
+def bulyan_selection(distances: npt.NDArray[np.int64], byzantine: int) -> list[int]:
+    """The indices that repeated Krum picks, ascending: max(n − 2f, 1) of them.
+
+    Distances don't change while updates leave, so one matrix int64[n, n] serves every round.
+    """
+    left = list(range(len(distances)))
+    selected = []
+    for _ in range(max(len(left) - 2 * byzantine, 1)):
+        choice = krum_choice(distances[np.ix_(left, left)], byzantine)
+        selected.append(left.pop(choice))
+    return sorted(selected)
+
+
+def mean_around_median(
+    global_model: Int32Array,
+    rows: Sequence[Int16Array],
+    byzantine: int,
+    shift: int,
+    blocking: Blocking,
+) -> Int32Array:
+    """Bulyan's second step: the global model int32[d] moved by the values nearest the median.
+
+    ``rows`` are the θ selected updates, int16[d].
+    """
+    n = len(rows)
+    kept = n - 2 * trim_count(n, byzantine)
+    steps = network(n)
+    model = np.empty_like(global_model)
+    columns = min(blocking.columns(2 * (n + 1) + 24), model.size)
+
+    def work(blocks: Iterator[slice]) -> None:
+        scratch = np.empty((n + 1, columns), np.int16)
+        for block in blocks:
+            *buffers, spare = scratch[:, : block.stop - block.start]
+            for buffer, row in zip(buffers, rows, strict=True):
+                buffer[...] = row[block]
+            order_columns(steps, buffers, spare)
+            total = _sum_of_nearest(buffers, kept)
+            add_mean(global_model[block], total.astype(np.int64), kept, shift, model[block])
+
+    blocking.map(model.size, columns, work)
+    return model
+
+
+def _sum_of_nearest(ranked: list[Int16Array], kept: int) -> npt.NDArray[np.int32]:
+    """The sum int32[b] of the ``kept`` values nearest the median, per column of sorted rows.
+
+    They are neighbours in rank: a window. Starting from the lowest window, it moves up one rank
+    whenever the value it would gain is strictly nearer the median than the one it would lose, which
+    is ``gained − median < median − lost``, and that can only stop being true as it moves.
+    """
+    n = len(ranked)
+    total = np.add(ranked[0], 0, dtype=np.int32)
+    for row in ranked[1:kept]:
+        total += row
+    middles = np.add(ranked[(n - 1) // 2], ranked[n // 2], dtype=np.int32)  # twice the median
+    change, pair = np.empty_like(total), np.empty_like(total)
+    for lost, gained in zip(ranked, ranked[kept:], strict=False):
+        np.add(lost, gained, out=pair, dtype=np.int32)
+        np.subtract(gained, lost, out=change, dtype=np.int32)
+        change *= pair < middles
+        total += change
+    return total

@@ -1,0 +1,54 @@
+"""Exact squared Euclidean distances between updates, by way of BLAS.
+
+``|a − b|² = a·a + b·b − 2 a·b``, so all distances come from the Gram matrix, which is one matrix
+product. It is computed in float64, yet exactly:
+
+- int16 times int16 is at most 2**30 in size.
+- A block has at most 2**22 columns, so every partial sum in it, in whatever order BLAS forms it
+  and fused or not, is an integer of at most 2**52: float64 holds it exactly.
+- Blocks are added in int64. With n·d < 2**31 (checked by `aggregate`) distances (≤ d·2**32) and
+  sums of n of them stay under 2**63.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from bift_ros.pofl.codec import Int16Array
+from bift_ros.pofl.columns import Blocking
+
+MAX_BLOCK_COLUMNS = 2**22
+
+_KERNEL_ROWS = 8  # BLAS kernels work on tiles; whole tiles are faster than ragged ones
+
+
+def squared_distances(
+    rows: Sequence[Int16Array], blocking: Blocking | None = None
+) -> npt.NDArray[np.int64]:
+    """Squared distances, int64[n, n], between n updates int16[d], in squared update steps."""
+    gram = gram_matrix(rows, blocking or Blocking())
+    norms = np.diagonal(gram)
+    return norms[:, None] + norms[None, :] - 2 * gram
+
+
+def gram_matrix(rows: Sequence[Int16Array], blocking: Blocking) -> npt.NDArray[np.int64]:
+    """All inner products of n updates int16[d], exact: int64[n, n]."""
+    n, size = len(rows), rows[0].size
+    padded = -(-n // _KERNEL_ROWS) * _KERNEL_ROWS
+    columns = min(blocking.columns(8 * padded), size, MAX_BLOCK_COLUMNS)
+
+    def partial(blocks: Iterator[slice]) -> npt.NDArray[np.int64]:
+        gram = np.zeros((padded, padded), np.int64)
+        scratch = np.zeros((padded, columns))
+        for block in blocks:
+            wide = scratch[:, : block.stop - block.start]
+            for target, row in zip(wide, rows, strict=False):  # the padding stays zero
+                target[...] = row[block]
+            gram += (wide @ wide.T).astype(np.int64)
+        return gram
+
+    total = sum(blocking.map(size, columns, partial), np.zeros((padded, padded), np.int64))
+    return total[:n, :n]

@@ -1,0 +1,60 @@
+"""Federated averaging (McMahan et al., AISTATS 2017): the sample-weighted mean. No defence.
+
+Sample counts are claims that nobody can check, so a claim weighs at most MAX_SAMPLE_COUNT, and at
+least 1: no transaction can make aggregation fail.
+
+Sums are float64 matrix products, and exact: at most 2**12 updates (checked by `aggregate`), weights
+of 2**20 and values of 2**15 keep every partial sum within 2**47, as `fixed_point` needs too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from bift_ros.pofl.codec import Int16Array, Int32Array
+from bift_ros.pofl.columns import Blocking
+from bift_ros.pofl.fixed_point import add_mean
+
+MAX_SAMPLE_COUNT = 2**20
+
+
+def weights_of(sample_counts: Sequence[int]) -> list[int]:
+    """The weight each claimed sample count is given."""
+    return [min(max(count, 1), MAX_SAMPLE_COUNT) for count in sample_counts]
+
+
+def fedavg_notes(sample_counts: Sequence[int]) -> tuple[str, ...]:
+    """What to say where a claimed sample count is out of bounds."""
+    weights = weights_of(sample_counts)
+    clamped = sum(c != w for c, w in zip(sample_counts, weights, strict=True))
+    if not clamped:
+        return ()
+    return (f"fedavg: {clamped} sample count(s) clamped to 1..{MAX_SAMPLE_COUNT}",)
+
+
+def fedavg(
+    global_model: Int32Array,
+    rows: Sequence[Int16Array],
+    sample_counts: Sequence[int],
+    shift: int,
+    blocking: Blocking,
+) -> Int32Array:
+    """The global model int32[d] moved by the sample-weighted mean of n updates int16[d]."""
+    weights = weights_of(sample_counts)
+    vector = np.array(weights, np.float64)
+    model = np.empty_like(global_model)
+    columns = min(blocking.columns(8 * (len(rows) + 2)), model.size)
+
+    def work(blocks: Iterator[slice]) -> None:
+        scratch = np.empty((len(rows), columns))
+        for block in blocks:
+            wide = scratch[:, : block.stop - block.start]
+            for target, row in zip(wide, rows, strict=True):
+                target[...] = row[block]
+            total = (vector @ wide).astype(np.int64)
+            add_mean(global_model[block], total, sum(weights), shift, model[block])
+
+    blocking.map(model.size, columns, work)
+    return model

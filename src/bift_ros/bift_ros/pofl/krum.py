@@ -1,0 +1,72 @@
+"""Krum and multi-Krum (Blanchard et al., NeurIPS 2017), and the mean of chosen updates.
+
+An update's score is the sum of its squared distances to its n − f − 2 nearest others. Krum takes
+the update with the lowest score, multi-Krum averages the n − f lowest. Equal scores: the earlier
+update wins, and updates stand sorted by CID.
+
+The guarantee needs n ≥ 2f + 3. Below n = f + 3 not one neighbour is left by the formula; then one,
+the nearest, counts. A lone update has no neighbour and scores 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from bift_ros.pofl.codec import Int16Array, Int32Array
+from bift_ros.pofl.columns import Blocking
+from bift_ros.pofl.fixed_point import add_mean
+
+
+def krum_scores(distances: npt.NDArray[np.int64], byzantine: int) -> npt.NDArray[np.int64]:
+    """Krum scores int64[n] from squared distances int64[n, n]; lower is better."""
+    n = len(distances)
+    neighbours = min(max(n - byzantine - 2, 1), n - 1)
+    others = distances[~np.eye(n, dtype=bool)].reshape(n, n - 1)
+    scores: npt.NDArray[np.int64] = np.sort(others, axis=1)[:, :neighbours].sum(axis=1)
+    return scores
+
+
+def krum_choice(distances: npt.NDArray[np.int64], byzantine: int) -> int:
+    """The index of Krum's update."""
+    return int(np.argmin(krum_scores(distances, byzantine)))  # argmin: the first of equals
+
+
+def multi_krum_selection(distances: npt.NDArray[np.int64], byzantine: int) -> list[int]:
+    """The indices, ascending, of the n − f updates (at least one) with the lowest scores."""
+    size = max(len(distances) - byzantine, 1)
+    order = np.argsort(krum_scores(distances, byzantine), kind="stable")
+    return sorted(order[:size].tolist())
+
+
+def krum_notes(n: int, byzantine: int) -> tuple[str, ...]:
+    """What to say where there are too few updates for Krum's guarantee."""
+    if n >= 2 * byzantine + 3:
+        return ()
+    neighbours = min(max(n - byzantine - 2, 1), n - 1)
+    return (
+        f"krum: n={n} < 2f+3={2 * byzantine + 3}, no guarantee; "
+        f"scores use the {neighbours} nearest",
+    )
+
+
+def mean(
+    global_model: Int32Array, rows: Sequence[Int16Array], shift: int, blocking: Blocking
+) -> Int32Array:
+    """The global model int32[d] moved by the unweighted mean of updates int16[d]."""
+    model = np.empty_like(global_model)
+    columns = min(blocking.columns(8 * 4), model.size)
+
+    def work(blocks: Iterator[slice]) -> None:
+        scratch = np.empty(columns, np.int64)
+        for block in blocks:
+            total = scratch[: block.stop - block.start]
+            total[...] = rows[0][block]
+            for row in rows[1:]:
+                total += row[block]
+            add_mean(global_model[block], total, len(rows), shift, model[block])
+
+    blocking.map(model.size, columns, work)
+    return model

@@ -1,0 +1,73 @@
+"""The five rules that make a model, by name, on plain arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from bift_ros.pofl.bulyan import bulyan_notes, bulyan_selection, mean_around_median
+from bift_ros.pofl.codec import Int16Array, Int32Array
+from bift_ros.pofl.columns import Blocking
+from bift_ros.pofl.distances import squared_distances
+from bift_ros.pofl.fedavg import fedavg, fedavg_notes
+from bift_ros.pofl.krum import krum_choice, krum_notes, mean, multi_krum_selection
+from bift_ros.pofl.trimmed_mean import trimmed_mean, trimmed_mean_notes
+
+MODEL_RULES = ("fedavg", "krum", "multi_krum", "trimmed_mean", "bulyan")
+"""The rules that make a model; the mixed ones draw from these."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """One iteration's updates in canonical order, and the numbers that every rule needs."""
+
+    global_model: Int32Array
+    """int32[d]: what the updates were trained from."""
+    rows: Sequence[Int16Array]
+    """n updates, int16[d] each; ties between updates go to the earlier one."""
+    sample_counts: Sequence[int]
+    """n claimed sample counts."""
+    byzantine: int
+    """f, the number of updates assumed hostile."""
+    shift: int
+    """The model's exponent less the updates'."""
+    blocking: Blocking = field(default_factory=Blocking)
+
+    @cached_property
+    def distances(self) -> npt.NDArray[np.int64]:
+        """Squared distances int64[n, n], computed once where a rule or the rewards ask."""
+        return squared_distances(self.rows, self.blocking)
+
+    @cached_property
+    def contributors(self) -> list[int]:
+        """The indices of the n − f updates that are rewarded: multi-Krum's, whatever the rule."""
+        return multi_krum_selection(self.distances, self.byzantine)
+
+    def model(self, rule: str) -> Int32Array:
+        """The new global model int32[d] under one of MODEL_RULES."""
+        start, rows, f, shift, blocking = (
+            self.global_model, self.rows, self.byzantine, self.shift, self.blocking,
+        )  # fmt: skip
+        if rule == "fedavg":
+            return fedavg(start, rows, self.sample_counts, shift, blocking)
+        if rule == "krum":
+            return mean(start, [rows[krum_choice(self.distances, f)]], shift, blocking)
+        if rule == "multi_krum":
+            return mean(start, [rows[i] for i in self.contributors], shift, blocking)
+        if rule == "trimmed_mean":
+            return trimmed_mean(start, rows, f, shift, blocking)
+        selected = [rows[i] for i in bulyan_selection(self.distances, f)]
+        return mean_around_median(start, selected, f, shift, blocking)
+
+    def notes(self, rule: str) -> tuple[str, ...]:
+        """Where this round falls short of what the rule's paper asks for."""
+        n, f = len(self.rows), self.byzantine
+        if rule == "fedavg":
+            return fedavg_notes(self.sample_counts)
+        if rule in ("krum", "multi_krum"):
+            return krum_notes(n, f)
+        return trimmed_mean_notes(n, f) if rule == "trimmed_mean" else bulyan_notes(n, f)

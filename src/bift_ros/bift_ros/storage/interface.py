@@ -1,0 +1,46 @@
+"""What every store offers to the rooms above (DESIGN section 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+
+class StorageError(Exception):
+    """A file could not be stored or had; the message says which, why and what helps."""
+
+
+class NotFound(StorageError):  # noqa: N818 - the name the interface promises
+    """The file is neither here nor at any of the providers that were asked."""
+
+
+class Storage(Protocol):
+    """Files by content: the CID names the bytes, so whoever sends them need not be trusted.
+
+    Every method may be called from many threads at once, raises `CidError` (a `StorageError`)
+    for a malformed CID and `StorageError` for whatever else goes wrong.
+    """
+
+    def put(self, data: bytes) -> str:
+        """Store a file durably and return its CID; storing it again is harmless."""
+        ...
+
+    def get(self, cid: str, providers: Sequence[str] = ()) -> bytes:
+        """Return the file's bytes, checked against its CID, from here or from a provider.
+
+        Providers are base URLs such as `http://192.168.0.7:40123`. Raises `NotFound` when nobody
+        had the whole file in time.
+        """
+        ...
+
+    def pin(self, cid: str) -> None:
+        """Keep the file, across restarts, until it is unpinned; `NotFound` if it isn't here."""
+        ...
+
+    def unpin(self, cid: str) -> None:
+        """Let the file go when space is needed; harmless if it was not pinned."""
+        ...
+
+    def has(self, cid: str) -> bool:
+        """Whether the whole file is here, without asking any provider."""
+        ...

@@ -1,0 +1,39 @@
+"""bift_ros.pofl.sorting_network: the 0-1 principle, exhaustively, and pruning's promise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from bift_ros.pofl.sorting_network import network, order_columns
+
+
+def run(values: np.ndarray, low: int = 0, high: int = 0) -> np.ndarray:
+    rows = list(values.copy())
+    order_columns(network(len(rows), low, high), rows, np.empty_like(values[0]))
+    return np.array(rows)
+
+
+@pytest.mark.parametrize("n", range(1, 15))
+def test_it_sorts_every_zero_one_column(n: int) -> None:
+    """Knuth's 0-1 principle: a network that sorts all zeros and ones sorts everything."""
+    columns = (np.arange(2**n) >> np.arange(n)[:, None] & 1).astype(np.int16)
+    np.testing.assert_array_equal(run(columns), np.sort(columns, axis=0))
+
+
+@given(st.data(), st.integers(1, 40))
+def test_a_pruned_network_keeps_what_trimming_keeps(data: st.DataObject, n: int) -> None:
+    trim = data.draw(st.integers(0, (n - 1) // 2))
+    columns = data.draw(hnp.arrays(np.int16, (n, 5)))
+    kept = run(columns, trim, trim)[trim : n - trim]
+    expected = np.sort(columns, axis=0)[trim : n - trim]
+    np.testing.assert_array_equal(np.sort(kept, axis=0), expected)
+
+
+def test_pruning_saves_work() -> None:
+    full = 2 * len(network(30))
+    pruned = sum(step.smaller + step.larger for step in network(30, 6, 6))
+    assert pruned < 0.85 * full
