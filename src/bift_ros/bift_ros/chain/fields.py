@@ -11,11 +11,10 @@ import re
 from typing import Any
 
 from bift_ros.chain.exceptions import FieldError
+from bift_ros.storage.cid import CidError, check_cid_text
 
 NAME = re.compile(r"[a-z0-9_-]{1,64}")
 ADDRESS = re.compile(r"[0-9a-f]{40}")
-# CIDv1, raw or dag-pb, SHA-256, base32. Its last digit carries two padding bits, which are zero.
-CID_TEXT = re.compile(r"baf(?:krei|ybei)[a-z2-7]{51}[aeimquy4]")
 MAX_INTEGER = 2**63 - 1
 
 
@@ -51,7 +50,10 @@ def check_address(field: str, value: Any) -> None:
 
 def check_cid(field: str, value: Any) -> None:
     """Refuse all but the text of a file's CID."""
-    check_text(field, value, CID_TEXT)
+    try:
+        check_cid_text(value)
+    except CidError as error:
+        raise FieldError(f"{field}: {error}") from error
 
 
 def check_list(field: str, value: Any, length: int | None = None) -> list[Any]:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bift_ros.chain.authorship import check_authorship
 from bift_ros.chain.blocks import Block, Header, parse_envelope
 from bift_ros.chain.encoding import sha256
 from bift_ros.chain.exceptions import ChainError, MalformedBlock, StoreError, WrongGenesis
@@ -150,6 +151,8 @@ class ChainStore:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")
                 self._create(connection)
+            # A damaged cell may claim to be text; its bytes are judged by their hash all the same.
+            connection.text_factory = bytes
             self._check(connection)
         except BaseException as error:
             if connection is not None:
@@ -168,9 +171,9 @@ class ChainStore:
     def _check(self, connection: sqlite3.Connection) -> None:
         """Check every page, every row's hash, and that the rows form one tree and one chain."""
         (report,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
-        if report != "ok":
-            raise _DamageError(report)
-        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+        if report != b"ok":
+            raise _DamageError(report.decode())
+        tables = {name.decode() for (name,) in connection.execute("SELECT name FROM sqlite_master")}
         if not tables >= _TABLES:
             raise _DamageError(f"the tables {', '.join(sorted(_TABLES - tables))} are missing")
         row = connection.execute("SELECT value FROM meta WHERE key = 'genesis'").fetchone()
@@ -184,7 +187,7 @@ class ChainStore:
             )
         parents = {self._genesis.hash: (b"", 0)}
         for block_hash, data in connection.execute("SELECT hash, data FROM blocks ORDER BY number"):
-            header = _checked_header(block_hash, data)
+            header = self._checked_header(block_hash, data)
             below = parents.get(header.previous_hash)
             if below is None or below[1] + 1 != header.index:
                 raise _DamageError(f"block {header.index} does not follow an earlier row")
@@ -195,6 +198,19 @@ class ChainStore:
             if height != expected or parents.get(block_hash) != (previous, height):
                 raise _DamageError(f"the chain is broken at height {expected}")
             previous = block_hash
+
+    def _checked_header(self, block_hash: object, data: object) -> Header:
+        """Read a row's header; its hash, the body's and the signature cover all of the bytes."""
+        try:
+            if not isinstance(data, bytes):
+                raise MalformedBlock("not a byte string")
+            header, body, signature = parse_envelope(data)
+            check_authorship(header, signature, self._genesis)
+        except ChainError as error:
+            raise _DamageError(f"a row holds no block of this chain: {error}") from error
+        if header.hash != block_hash or sha256(body) != header.body_hash:
+            raise _DamageError(f"block {header.index} does not have its hash")
+        return header
 
     def _start_afresh(self, reason: str) -> None:
         aside = self._path.with_name(f"{self._path.name}.damaged")
@@ -269,16 +285,3 @@ class ChainStore:
             return self._connection.execute(query, arguments).fetchall()
         except sqlite3.Error as error:
             raise StoreError(f"can't read {self._path}: {error}") from error
-
-
-def _checked_header(block_hash: object, data: object) -> Header:
-    """Read a row's header and hash all of its bytes."""
-    try:
-        if not isinstance(data, bytes):
-            raise MalformedBlock("not a byte string")
-        header, body, _ = parse_envelope(data)
-    except ChainError as error:
-        raise _DamageError(f"a row holds no block: {error}") from error
-    if header.hash != block_hash or sha256(body) != header.body_hash:
-        raise _DamageError(f"block {header.index} does not have its hash")
-    return header

@@ -1,0 +1,238 @@
+"""The mempool: what it takes, holds, drops and offers."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bift_ros.chain import exceptions as refused
+from bift_ros.chain.blocks import MAX_BLOCK_BYTES
+from bift_ros.chain.mempool import MAX_PER_SENDER, MAX_SEQUENCE_GAP, Mempool
+from bift_ros.chain.state import State
+from bift_ros.chain.transactions import ModelCommit, Transfer
+from bift_ros.chain.transition import state_transition
+
+RAW_CID = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"
+
+
+@pytest.fixture(scope="module")
+def tasked(fleet: Any) -> State:
+    state: State = fleet.with_task()
+    return state
+
+
+@pytest.fixture(scope="module")
+def rich(fleet: Any, tasked: State) -> State:
+    """Members 0, 1 and 2 own 20 each; iteration 2 of the task is going on."""
+    state: State = fleet.apply(tasked, fleet.model_block(tasked, [0, 1, 2]))
+    return state
+
+
+def test_a_pool_of_updates_makes_a_block(fleet: Any, tasked: State) -> None:
+    pool = Mempool()
+    updates = [fleet.update(i, tasked) for i in range(5)]
+    for tx in updates:
+        pool.add(tx, tasked, fleet.genesis)
+        assert tx.hash in pool
+    assert len(pool) == 5
+    assert pool.pending(tasked) == []  # updates don't go into ordinary blocks
+    assert set(pool.updates(tasked)) == set(updates)
+    chosen = pool.pending(tasked, with_updates=True)
+    block = fleet.block(tasked, chosen, fleet.info(tasked, chosen))
+    after = state_transition(tasked, fleet.genesis, block, block.header.timestamp)
+    reasons = {type(reason) for _, reason in pool.prune(after)}
+    assert reasons == {refused.SequenceUsed}
+    assert len(pool) == 0
+
+
+def test_the_order_of_arrival_does_not_matter(fleet: Any, rich: State) -> None:
+    txs = [fleet.update(i, rich) for i in range(3)]
+    txs += [fleet.sign(i, Transfer(fleet.address(4), 3), rich, ahead=i < 3) for i in (0, 1)]
+    txs += [fleet.sign(2, Transfer(fleet.address(4), 3), rich, ahead=k) for k in (1, 2, 3)]
+    orders = []
+    for seed in range(6):
+        pool = Mempool()
+        for tx in random.Random(seed).sample(txs, len(txs)):
+            pool.add(tx, rich, fleet.genesis)
+        orders.append(pool.pending(rich, with_updates=True))
+    assert all(order == orders[0] for order in orders)
+    assert len(orders[0]) == len(txs)
+
+
+def test_reasons_not_to_take_it(fleet: Any, rich: State) -> None:
+    pool = Mempool()
+
+    def refuse(tx: Any, kind: type[refused.InvalidTransaction]) -> None:
+        with pytest.raises(kind) as caught:
+            pool.add(tx, rich, fleet.genesis)
+        assert type(caught.value) is kind
+        assert len(pool) == 1
+
+    good = fleet.sign(0, Transfer(fleet.address(3), 5), rich)
+    pool.add(good, rich, fleet.genesis)
+    refuse(good, refused.AlreadyKnown)
+    refuse(fleet.sign(0, Transfer(fleet.address(3), 6), rich), refused.SequenceTaken)
+    refuse(replace(good, sequence=9), refused.BadSignature)
+    refuse(fleet.sign(0, Transfer(fleet.address(3), 5)), refused.SequenceUsed)
+    far = fleet.sign(0, Transfer(fleet.address(3), 5), rich, ahead=MAX_SEQUENCE_GAP + 1)
+    refuse(far, refused.SequenceGap)
+    refuse(fleet.sign(3, Transfer(fleet.address(0), 1), rich), refused.InsufficientBalance)
+    refuse(fleet.sign(1, Transfer("00" * 20, 1), rich), refused.UnknownRecipient)
+    refuse(fleet.sign(1, fleet.proposal("signs"), rich), refused.TaskActive)
+    refuse(fleet.update(1, rich, iteration=1), refused.StaleIteration)
+    refuse(fleet.update(1, rich, base_cid=RAW_CID), refused.WrongBase)
+
+
+def test_one_update_a_member_and_iteration(fleet: Any, tasked: State) -> None:
+    pool = Mempool()
+    mine = fleet.update(0, tasked)
+    pool.add(mine, tasked, fleet.genesis)
+    second = fleet.sign(0, replace(mine.payload, cid=RAW_CID), tasked, ahead=1)
+    with pytest.raises(refused.DuplicateUpdate, match="already"):
+        pool.add(second, tasked, fleet.genesis)
+    copy = fleet.update(1, tasked, cid=mine.payload.cid)
+    with pytest.raises(refused.DuplicateUpdate, match=f"{fleet.address(0)}'s too"):
+        pool.add(copy, tasked, fleet.genesis)
+
+
+def test_bounds(fleet: Any, rich: State) -> None:
+    pool = Mempool(max_transactions=MAX_PER_SENDER + 1)
+    gift = Transfer(fleet.address(3), 1)
+    for ahead in range(MAX_PER_SENDER):
+        pool.add(fleet.sign(0, gift, rich, ahead=ahead), rich, fleet.genesis)
+    with pytest.raises(refused.PoolFull, match=fleet.address(0)):
+        pool.add(fleet.sign(0, gift, rich, ahead=MAX_PER_SENDER), rich, fleet.genesis)
+    pool.add(fleet.sign(1, gift, rich), rich, fleet.genesis)
+    with pytest.raises(refused.PoolFull, match="33 transactions"):
+        pool.add(fleet.sign(2, gift, rich), rich, fleet.genesis)
+
+
+def test_a_gap_waits_for_what_fills_it(fleet: Any, rich: State) -> None:
+    pool = Mempool()
+    first, second, third = (
+        fleet.sign(0, Transfer(fleet.address(3), 2), rich, ahead=ahead) for ahead in range(3)
+    )
+    pool.add(third, rich, fleet.genesis)
+    assert pool.pending(rich) == []
+    assert pool.next_sequence(fleet.address(0), rich) == first.sequence
+    pool.add(first, rich, fleet.genesis)
+    assert pool.pending(rich) == [first]
+    pool.add(second, rich, fleet.genesis)
+    assert pool.pending(rich) == [first, second, third]
+    assert pool.next_sequence(fleet.address(0), rich) == third.sequence + 1
+
+
+def test_stake_that_comes_within_the_block(fleet: Any, rich: State) -> None:
+    pool = Mempool()
+    # Member 3 owns nothing, so it can spend only after it was given.
+    with pytest.raises(refused.InsufficientBalance):
+        pool.add(fleet.sign(3, Transfer(fleet.address(4), 5), rich), rich, fleet.genesis)
+    spend = [fleet.sign(0, Transfer(fleet.address(4), 15), rich, ahead=k) for k in (0, 1)]
+    for tx in spend:
+        pool.add(tx, rich, fleet.genesis)
+    assert pool.pending(rich) == spend[:1]
+    pool.add(fleet.sign(1, Transfer(fleet.address(0), 20), rich), rich, fleet.genesis)
+    assert len(pool.pending(rich)) == 3
+    block = fleet.block(rich, pool.pending(rich))
+    assert fleet.apply(rich, block).balances[fleet.address(4)] == 30
+
+
+def test_an_update_that_outran_its_block_is_held(fleet: Any, tasked: State) -> None:
+    pool = Mempool()
+    block = fleet.model_block(tasked, [0, 1])
+    after = fleet.apply(tasked, block)
+    early = [fleet.update(i, after) for i in (0, 4)]
+    for tx in early:
+        pool.add(tx, tasked, fleet.genesis)
+    assert pool.updates(tasked) == ()
+    assert pool.prune(after) == []
+    assert set(pool.updates(after)) == set(early)
+    # One for a task that nobody here has heard of yet.
+    before = Mempool()
+    before.add(fleet.sign(1, fleet.update(1, tasked).payload), fleet.start, fleet.genesis)
+    assert before.updates(fleet.start) == ()
+    assert before.prune(tasked) == []
+    assert len(before.updates(tasked)) == 1
+
+
+def test_a_late_update_is_dropped_and_its_number_is_free(fleet: Any, tasked: State) -> None:
+    pool = Mempool()
+    late = fleet.update(3, tasked)
+    pool.add(late, tasked, fleet.genesis)
+    after = fleet.apply(tasked, fleet.model_block(tasked, [0, 1]))
+    ((dropped, reason),) = pool.prune(after)
+    assert dropped == late
+    assert isinstance(reason, refused.StaleIteration)
+    assert pool.next_sequence(fleet.address(3), after) == late.sequence
+    again = fleet.update(3, after)
+    assert again.sequence == late.sequence
+    pool.add(again, after, fleet.genesis)
+    assert pool.updates(after) == (again,)
+
+
+def test_a_reorganisation_gives_its_transactions_back(fleet: Any, rich: State) -> None:
+    pool = Mempool()
+    gift = fleet.sign(0, Transfer(fleet.address(3), 2), rich)
+    onward = fleet.sign(3, Transfer(fleet.address(4), 2), rich)
+    lost = fleet.block(rich, [gift, onward])
+    pool.add(gift, rich, fleet.genesis)
+    assert len(pool.prune(fleet.apply(rich, lost))) == 1
+    pool.restore(lost.body.transactions)
+    # On the other branch member 0 used its number for something else.
+    rival = fleet.sign(0, Transfer(fleet.address(1), 20), rich)
+    other = fleet.apply(rich, fleet.block(rich, [rival], miner=1))
+    reasons = {tx: type(reason) for tx, reason in pool.prune(other)}
+    assert reasons == {gift: refused.SequenceUsed, onward: refused.InsufficientBalance}
+    # On a third one nothing happened: both are valid, in the right order.
+    pool.restore(lost.body.transactions)
+    idle = fleet.apply(rich, fleet.block(rich, miner=2))
+    pool.restore([onward])
+    pool.prune(idle)
+    assert gift in pool.pending(idle)
+
+
+def test_commits_and_updates_go_into_blocks_of_their_own(fleet: Any, tasked: State) -> None:
+    pool = Mempool()
+    task = tasked.task
+    assert task is not None
+    commit = fleet.sign(2, ModelCommit("lights", 1, task.global_cid, bytes(32)), tasked)
+    pool.add(commit, tasked, fleet.genesis)
+    pool.add(fleet.update(0, tasked), tasked, fleet.genesis)
+    assert pool.pending(tasked) == [commit]
+    assert pool.pending(tasked, with_updates=True) == list(pool.updates(tasked))
+
+
+def test_the_next_block_stays_within_its_size(make_fleet: Any) -> None:
+    fleet = make_fleet(30, difficulty=0, reward=1000)
+    tasked = fleet.with_task()
+    state = fleet.apply(tasked, fleet.model_block(tasked, range(30)))
+    pool = Mempool()
+    for member in range(30):
+        for ahead in range(20):
+            gift = Transfer(fleet.address(0), 1)
+            pool.add(fleet.sign(member, gift, state, ahead=ahead), state, fleet.genesis)
+    chosen = pool.pending(state)
+    assert 300 < len(chosen) < 600
+    block = fleet.block(state, chosen)
+    assert 0.9 * MAX_BLOCK_BYTES < len(block.to_bytes()) <= MAX_BLOCK_BYTES
+    state_transition(state, fleet.genesis, block, block.header.timestamp)
+
+
+def test_transfers_do_not_crowd_updates_out(make_fleet: Any) -> None:
+    fleet = make_fleet(40, difficulty=0, reward=1000)
+    tasked = fleet.with_task()
+    state = fleet.apply(tasked, fleet.model_block(tasked, range(40)))
+    pool = Mempool()
+    for member in range(20):
+        for ahead in range(32):
+            gift = Transfer(fleet.address(0), 1)
+            pool.add(fleet.sign(member, gift, state, ahead=ahead), state, fleet.genesis)
+    for member in range(20, 40):
+        pool.add(fleet.update(member, state), state, fleet.genesis)
+    assert len(pool.updates(state)) == 20
+    chosen = pool.pending(state, with_updates=True)
+    block = fleet.block(state, chosen, fleet.info(state, chosen))
+    assert len(block.to_bytes()) <= MAX_BLOCK_BYTES
