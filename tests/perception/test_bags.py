@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -95,6 +96,18 @@ def test_messages_round_trip() -> None:
     assert got == stamp
     assert isinstance(image, CompressedImage)
     assert bytes(image.data) == b"jpeg"
+
+
+def test_damaged_messages_are_errors_or_other_messages() -> None:
+    whole = bytearray(messages.lights_cdr(7, "frame", LABELS))
+    for length in range(len(whole)):
+        with pytest.raises(messages.MessageError):
+            messages.parse_lights(bytes(whole[:length]))
+    for at in range(len(whole)):
+        changed = whole.copy()
+        changed[at] ^= 0xFF
+        with contextlib.suppress(messages.MessageError):
+            messages.parse_lights(bytes(changed))
 
 
 def make_bag(path: Path, frames: int = 60) -> Path:

@@ -63,9 +63,7 @@ def test_all_orders_of_arrival_give_all_pairs(events: list[tuple[str, int]]) -> 
     assert matcher.frames_without_labels == matcher.labels_without_frame == matcher.replaced == 0
 
 
-@given(
-    st.lists(st.tuples(st.booleans(), st.integers(0, 20)), max_size=80), st.integers(1, 5)
-)
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 20)), max_size=80), st.integers(1, 5))
 def test_buffers_are_bounded_and_everything_is_counted(
     events: list[tuple[bool, int]], capacity: int
 ) -> None:

@@ -43,6 +43,10 @@ def typestore() -> Typestore:
     return store
 
 
+class MessageError(ValueError):
+    """A message's bytes that are not a message of its type."""
+
+
 def _header(stamp_ns: int, frame_id: str) -> Any:
     types = typestore().types
     seconds, nanoseconds = divmod(stamp_ns, 10**9)
@@ -77,13 +81,20 @@ def lights_cdr(stamp_ns: int, frame_id: str, labels: tuple[Label, ...]) -> bytes
     return _cdr(types[LIGHTS](_header(stamp_ns, frame_id), lights), LIGHTS)
 
 
+def _parse(type_name: str, cdr: bytes) -> Any:
+    try:
+        return typestore().deserialize_cdr(cdr, type_name)
+    except Exception as error:  # the library's reader trusts its bytes: anything may come
+        raise MessageError(f"{len(cdr)} bytes are no {type_name}: {error}") from error
+
+
 def _stamp_ns(message: Any) -> int:
     return int(message.header.stamp.sec) * 10**9 + int(message.header.stamp.nanosec)
 
 
 def parse_image(type_name: str, cdr: bytes) -> tuple[int, RawImage | CompressedImage]:
-    """Stamp in nanoseconds and fields of an Image or CompressedImage message."""
-    message: Any = typestore().deserialize_cdr(cdr, type_name)
+    """Stamp in nanoseconds and fields of an Image or CompressedImage message; raises MessageError."""
+    message = _parse(type_name, cdr)
     if type_name == COMPRESSED_IMAGE:
         return _stamp_ns(message), CompressedImage(message.format, message.data)
     fields = (message.height, message.width, message.encoding, message.is_bigendian, message.step)
@@ -91,8 +102,8 @@ def parse_image(type_name: str, cdr: bytes) -> tuple[int, RawImage | CompressedI
 
 
 def parse_lights(cdr: bytes) -> tuple[int, tuple[Label, ...]]:
-    """Stamp in nanoseconds and labels of a TrafficLightArray message."""
-    message: Any = typestore().deserialize_cdr(cdr, LIGHTS)
+    """Stamp in nanoseconds and labels of a TrafficLightArray message; raises MessageError."""
+    message = _parse(LIGHTS, cdr)
     return _stamp_ns(message), tuple(
         Label(
             light.signal_class,
