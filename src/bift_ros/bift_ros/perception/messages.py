@@ -93,7 +93,7 @@ def _stamp_ns(message: Any) -> int:
 
 
 def parse_image(type_name: str, cdr: bytes) -> tuple[int, RawImage | CompressedImage]:
-    """Stamp in nanoseconds and fields of an Image or CompressedImage message; raises MessageError."""
+    """Stamp in nanoseconds and fields of an Image or CompressedImage; raises MessageError."""
     message = _parse(type_name, cdr)
     if type_name == COMPRESSED_IMAGE:
         return _stamp_ns(message), CompressedImage(message.format, message.data)
