@@ -85,9 +85,8 @@ def photos(tmp_path: Path) -> Path:
         (tmp_path / "photos" / folder).mkdir(parents=True)
         for n in range(20):
             height, width = rng.integers(9, 300, 2)
-            picture = np.full((height, width, 3), colour, np.uint8) - rng.integers(
-                0, 20, 3, np.uint8
-            )
+            tint = np.clip(np.array(colour) - rng.integers(0, 20, 3), 0, 255)
+            picture = np.full((height, width, 3), tint, np.uint8)
             suffix = ".png" if n % 2 else ".jpg"
             cv2.imwrite(str(tmp_path / "photos" / folder / f"{n}{suffix}"), picture)
     return tmp_path / "photos"
