@@ -22,7 +22,7 @@ from bift_ros.perception.street import paint_street
 Image = NDArray[np.uint8]
 
 WIDTH, HEIGHT = 640, 480
-NEAREST, FARTHEST = 11.0, 38.0  # metres
+NEAREST, FARTHEST = 12.0, 46.0  # metres
 RIM = 2 * BORDER / PITCH  # of a housing, in lamps
 FOCAL_METRES = 780.0  # a head's height in pixels at one metre: 0.98 m tall, f = 800 pixels
 
@@ -47,7 +47,7 @@ class Conditions:
 
     def haze(self, distance: float) -> float:
         """How far the air hides what stands at a distance in metres (Koschmieder's law)."""
-        density = {"clear": 0.0006, "rain": 0.004, "snow": 0.006, "fog": 0.02}[self.weather]
+        density = {"clear": 0.0006, "rain": 0.004, "snow": 0.006, "fog": 0.022}[self.weather]
         return float(1 - np.exp(-density * self.strength * distance))
 
 
@@ -64,7 +64,7 @@ def draw_conditions(rng: np.random.Generator) -> Conditions:
 def make_frame(rng: np.random.Generator, probabilities: Sequence[float] | None = None) -> Frame:
     """One scene with one to three lights.
 
-    `probabilities` weighs CLASSES (None: all alike). Takes about 10 ms on one core.
+    `probabilities` weighs CLASSES (None: all alike). Costs some 10 to 15 ms of one core.
     """
     conditions = draw_conditions(rng)
     count = int(rng.choice([1, 2, 3], p=[0.3, 0.4, 0.3]))
@@ -127,7 +127,7 @@ def _draw_head_parameters(
     return Head(
         signal_class,
         colours,
-        lamps=1 if rng.random() < 0.06 else 3,
+        lamps=1 if rng.random() < 0.12 else 3,
         horizontal=bool(rng.random() < 0.08),
         housing=housing,
         backplate=backplate,
