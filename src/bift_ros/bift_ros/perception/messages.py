@@ -1,7 +1,7 @@
 """ROS message types without ROS: the definitions that bags carry, and typed readers of them.
 
-The two label messages' text is src/bift_msgs/msg/ word for word (a test compares them): bags must
-be written and read on machines where that package is not built.
+The two label messages have the fields of src/bift_msgs/msg/ (a test compares them): bags must be
+written and read on machines where that package is not built.
 """
 
 from __future__ import annotations
@@ -22,12 +22,10 @@ LIGHTS = "bift_msgs/msg/TrafficLightArray"
 
 DEFINITIONS: dict[str, str] = {
     "bift_msgs/msg/TrafficLight": """\
-# One traffic light in a camera frame, as V2X signal phase messages and the map give it.
-string signal_class   # one of bift_ros.perception.classes.CLASSES
-sensor_msgs/RegionOfInterest region   # pixels in the frame
+string signal_class
+sensor_msgs/RegionOfInterest region
 """,
     "bift_msgs/msg/TrafficLightArray": """\
-# All the traffic lights in one camera frame. header.stamp equals the frame's stamp.
 std_msgs/Header header
 TrafficLight[] lights
 """,
