@@ -160,6 +160,15 @@ def test_kill_9_at_any_time_loses_no_committed_frame(tmp_path: Path) -> None:
         assert sum(files(tmp_path).values()) == counts.samples == min(40, counts.frames * 3)
 
 
+def test_a_second_writer_is_refused_and_readers_are_not(tmp_path: Path) -> None:
+    with Dataset(tmp_path, val_share=0) as dataset:
+        add(dataset, 1, "off")
+        with pytest.raises(DatasetError, match="in use by another process"):
+            Dataset(tmp_path)
+        assert len(read_images(tmp_path / "train")[1]) == 1
+    Dataset(tmp_path).close()
+
+
 def test_what_cannot_be_used_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no folder"):
         read_images(tmp_path / "nothing")

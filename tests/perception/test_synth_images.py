@@ -63,7 +63,14 @@ def test_skew_is_a_dirichlet_split() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"vehicles": 0}, {"frames": 0}, {"skew": 0.0}, {"skew": -1.0}, {"seed": -1}, {"test_crops": -1}],
+    [
+        {"vehicles": 0},
+        {"frames": 0},
+        {"skew": 0.0},
+        {"skew": -1.0},
+        {"seed": -1},
+        {"test_crops": -1},
+    ],
 )
 def test_synth_refuses_what_makes_no_sense(tmp_path: Path, arguments: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must"):
@@ -78,7 +85,8 @@ def photos(tmp_path: Path) -> Path:
         (tmp_path / "photos" / folder).mkdir(parents=True)
         for n in range(20):
             height, width = rng.integers(9, 300, 2)
-            picture = np.full((height, width, 3), colour, np.uint8) - rng.integers(0, 20, 3, np.uint8)
+            tint = np.clip(np.array(colour) - rng.integers(0, 20, 3), 0, 255)
+            picture = np.full((height, width, 3), tint, np.uint8)
             suffix = ".png" if n % 2 else ".jpg"
             cv2.imwrite(str(tmp_path / "photos" / folder / f"{n}{suffix}"), picture)
     return tmp_path / "photos"
@@ -108,7 +116,7 @@ def test_from_images_uses_each_picture_once(photos: Path, tmp_path: Path) -> Non
 def test_the_crop_of_a_square_picture_is_the_picture(tmp_path: Path) -> None:
     (tmp_path / "in" / "off").mkdir(parents=True)
     picture = np.full((64, 64, 3), 40, np.uint8)
-    cv2.rectangle(picture, (0, 0), (63, 63), (255, 255, 255), 6)
+    cv2.rectangle(picture, (0, 0), (63, 63), (255, 255, 255), 12)
     for n in range(2):
         cv2.imwrite(str(tmp_path / "in" / "off" / f"{n}.png"), picture)
     done = from_images(tmp_path / "in", 1, tmp_path / "out")

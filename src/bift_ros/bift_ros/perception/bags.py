@@ -30,13 +30,14 @@ from rosbags.interfaces import (
     QosReliability,
     QosTime,
 )
-from rosbags.rosbag2 import Reader, ReaderError, StoragePlugin, Writer
+from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 
 from bift_ros.perception.classes import CLASS_INDEX, Label
 from bift_ros.perception.messages import (
     COMPRESSED_IMAGE,
     IMAGE,
     LIGHTS,
+    MessageError,
     image_cdr,
     lights_cdr,
     parse_lights,
@@ -219,7 +220,7 @@ class Bag:
             try:
                 for link, timestamp, data in reader.messages():
                     yield BagMessage(link.topic, link.msgtype, timestamp, data)
-            except (ReaderError, OSError, struct.error, IndexError, TypeError, KeyError) as error:
+            except Exception as error:  # the library's parsers raise whatever broke them
                 raise BagError(f"{self.path} is damaged: {error}") from error
 
     def vehicle_topics(self) -> tuple[str, str]:
@@ -299,14 +300,22 @@ def bag_info(path: Path) -> BagInfo:
             problems.append(str(error))
         known: Counter[str] = Counter()
         unknown: Counter[str] = Counter()
+        damaged: list[str] = []
         for message in bag.messages():
             if message.type != LIGHTS:
                 continue
-            for label in parse_lights(message.data)[1]:
+            try:
+                labels = parse_lights(message.data)[1]
+            except MessageError as error:
+                damaged.append(f"{message.topic}: {error}")
+                continue
+            for label in labels:
                 (known if label.signal_class in CLASS_INDEX else unknown)[label.signal_class] += 1
         if unknown:
             names = ", ".join(sorted(unknown))
             problems.append(f"labels of unknown classes, which vehicles skip: {names}")
+        if damaged:
+            problems.append(f"{len(damaged)} unreadable messages, the first in {damaged[0]}")
         start, end = bag.span_ns
         return BagInfo(
             str(path), bag.recovered, (end - start) / 1e9, start, bag.topics,

@@ -12,12 +12,14 @@ that a restart or a replayed bag never loads it twice.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import cv2
 import numpy as np
@@ -86,6 +88,7 @@ class Dataset:
             for split in SPLITS:
                 for name in CLASSES:
                     (self.root / split / name).mkdir(parents=True, exist_ok=True)
+            self._lock = _take_lock(self.root / "lock")
             self._index = sqlite3.connect(self.root / "index.sqlite3", check_same_thread=False)
             self._index.execute("PRAGMA journal_mode=WAL")
             self._index.execute("PRAGMA synchronous=NORMAL")
@@ -98,8 +101,9 @@ class Dataset:
             ) from error
 
     def close(self) -> None:
-        """Close the index; the files stay."""
+        """Close the index and let others write; the files stay."""
         self._index.close()
+        self._lock.close()
 
     def __enter__(self) -> Dataset:
         return self
@@ -180,6 +184,18 @@ class Dataset:
             gone = self._evict()  # the cap may be lower than at the last opening
         for path in gone:
             path.unlink(missing_ok=True)
+
+
+def _take_lock(path: Path) -> IO[bytes]:
+    """Hold a lock until the file is closed or the process dies: opening sweeps, so a second
+    writer would remove the files that the first is about to index."""
+    file = path.open("wb")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise DatasetError(f"{path.parent} is in use by another process: stop it first") from error
+    return file
 
 
 def _files(root: Path) -> Iterator[Path]:

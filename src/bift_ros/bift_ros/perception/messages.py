@@ -1,7 +1,7 @@
 """ROS message types without ROS: the definitions that bags carry, and typed readers of them.
 
-The two label messages' text is src/bift_msgs/msg/ word for word (a test compares them): bags must
-be written and read on machines where that package is not built.
+The two label messages have the fields of src/bift_msgs/msg/ (a test compares them): bags must be
+written and read on machines where that package is not built.
 """
 
 from __future__ import annotations
@@ -22,12 +22,10 @@ LIGHTS = "bift_msgs/msg/TrafficLightArray"
 
 DEFINITIONS: dict[str, str] = {
     "bift_msgs/msg/TrafficLight": """\
-# One traffic light in a camera frame, as V2X signal phase messages and the map give it.
-string signal_class   # one of bift_ros.perception.classes.CLASSES
-sensor_msgs/RegionOfInterest region   # pixels in the frame
+string signal_class
+sensor_msgs/RegionOfInterest region
 """,
     "bift_msgs/msg/TrafficLightArray": """\
-# All the traffic lights in one camera frame. header.stamp equals the frame's stamp.
 std_msgs/Header header
 TrafficLight[] lights
 """,
@@ -41,6 +39,10 @@ def typestore() -> Typestore:
     for name, text in DEFINITIONS.items():
         store.register(get_types_from_msg(text, name))
     return store
+
+
+class MessageError(ValueError):
+    """A message's bytes that are not a message of its type."""
 
 
 def _header(stamp_ns: int, frame_id: str) -> Any:
@@ -77,13 +79,20 @@ def lights_cdr(stamp_ns: int, frame_id: str, labels: tuple[Label, ...]) -> bytes
     return _cdr(types[LIGHTS](_header(stamp_ns, frame_id), lights), LIGHTS)
 
 
+def _parse(type_name: str, cdr: bytes) -> Any:
+    try:
+        return typestore().deserialize_cdr(cdr, type_name)
+    except Exception as error:  # the library's reader trusts its bytes: anything may come
+        raise MessageError(f"{len(cdr)} bytes are no {type_name}: {error}") from error
+
+
 def _stamp_ns(message: Any) -> int:
     return int(message.header.stamp.sec) * 10**9 + int(message.header.stamp.nanosec)
 
 
 def parse_image(type_name: str, cdr: bytes) -> tuple[int, RawImage | CompressedImage]:
-    """Stamp in nanoseconds and fields of an Image or CompressedImage message."""
-    message: Any = typestore().deserialize_cdr(cdr, type_name)
+    """Stamp in nanoseconds and fields of an Image or CompressedImage; raises MessageError."""
+    message = _parse(type_name, cdr)
     if type_name == COMPRESSED_IMAGE:
         return _stamp_ns(message), CompressedImage(message.format, message.data)
     fields = (message.height, message.width, message.encoding, message.is_bigendian, message.step)
@@ -91,8 +100,8 @@ def parse_image(type_name: str, cdr: bytes) -> tuple[int, RawImage | CompressedI
 
 
 def parse_lights(cdr: bytes) -> tuple[int, tuple[Label, ...]]:
-    """Stamp in nanoseconds and labels of a TrafficLightArray message."""
-    message: Any = typestore().deserialize_cdr(cdr, LIGHTS)
+    """Stamp in nanoseconds and labels of a TrafficLightArray message; raises MessageError."""
+    message = _parse(LIGHTS, cdr)
     return _stamp_ns(message), tuple(
         Label(
             light.signal_class,

@@ -137,8 +137,10 @@ def _texture(rng: np.random.Generator, frame: Image) -> None:
     fine = rng.normal(0, 6, (96, 128)).astype(np.float32)
     fine += cv2.resize(coarse, (128, 96), interpolation=cv2.INTER_LINEAR)
     size = (frame.shape[1], frame.shape[0])
-    stains = cv2.resize(fine, size, interpolation=cv2.INTER_LINEAR).astype(np.int16)
-    cv2.add(frame, cv2.merge([stains, stains, stains]), frame, dtype=cv2.CV_8U)
+    lighter = cv2.resize(np.clip(fine, 0, 255).astype(np.uint8), size)
+    darker = cv2.resize(np.clip(-fine, 0, 255).astype(np.uint8), size)
+    cv2.add(frame, cv2.merge([lighter] * 3), frame)
+    cv2.subtract(frame, cv2.merge([darker] * 3), frame)
 
 
 def _car(rng: np.random.Generator, frame: Image, horizon: int, night: float) -> None:

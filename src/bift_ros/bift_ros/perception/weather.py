@@ -18,7 +18,7 @@ RGB = tuple[int, int, int]
 # take windows of it at random offsets.
 NOISE_SIGMAS: tuple[float, ...] = (1.0, 2.0, 3.5, 6.0)
 _NOISE_MARGIN = 128
-_noise_tiles: dict[tuple[int, int, float], NDArray[np.int16]] = {}
+_noise_tiles: dict[tuple[int, int, int], tuple[Image, Image]] = {}
 
 
 def fog(frame: Image, strength: float, colour: RGB, horizon: float) -> Image:
@@ -94,11 +94,16 @@ def motion_blur(frame: Image, length: int, angle: float) -> Image:
 def sensor_noise(rng: np.random.Generator, frame: Image, level: int) -> Image:
     """Gaussian noise of standard deviation NOISE_SIGMAS[level] grey levels."""
     height, width = frame.shape[:2]
-    key = (height, width, NOISE_SIGMAS[level])
+    key = (height, width, level)
     if key not in _noise_tiles:
         shape = (height + _NOISE_MARGIN, width + _NOISE_MARGIN, 3)
         draw = np.random.default_rng(level).standard_normal(shape, np.float32)
-        _noise_tiles[key] = np.rint(draw * NOISE_SIGMAS[level]).astype(np.int16)
+        noise = np.rint(draw * NOISE_SIGMAS[level])
+        # Brighter and darker apart: saturating 8-bit sums are many times faster than mixed ones.
+        brighter = np.clip(noise, 0, 255).astype(np.uint8)
+        darker = np.clip(-noise, 0, 255).astype(np.uint8)
+        _noise_tiles[key] = (brighter, darker)
     y, x = rng.integers(0, _NOISE_MARGIN, 2)
-    window = _noise_tiles[key][y : y + height, x : x + width]
-    return np.asarray(cv2.add(frame, window, dtype=cv2.CV_8U), np.uint8)
+    window = (slice(y, y + height), slice(x, x + width))
+    brighter, darker = _noise_tiles[key]
+    return np.asarray(cv2.subtract(cv2.add(frame, brighter[window]), darker[window]), np.uint8)
