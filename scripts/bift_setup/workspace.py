@@ -8,6 +8,7 @@ settings and its entry in the ament index, for `ros2 launch` and `ros2 run`.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -77,10 +78,12 @@ def _build(
         *("build", "--merge-install", "--base-paths", root / "src"),
         *("--packages-select", *packages, "--event-handlers", "console_direct+"),
         *("--cmake-args", f"-DPython3_EXECUTABLE={python}", f"-DPYTHON_EXECUTABLE={python}"),
-        *("-DBUILD_TESTING=OFF", "-DCMAKE_BUILD_TYPE=Release"),
+        "-DBUILD_TESTING=OFF",
     ]
     remedy = "`make clean` and `make setup` build afresh."
-    run_logged([str(part) for part in colcon], log, remedy, base, root)
+    # colcon's own choice (-j with -l) falls back to one job on a machine that is at all busy.
+    parallel = {**base, "MAKEFLAGS": f"-j{len(os.sched_getaffinity(0))}"}
+    run_logged([str(part) for part in colcon], log, remedy, parallel, root)
 
 
 def _check(environment: PythonEnvironment, root: Path, base: Mapping[str, str]) -> None:
