@@ -7,6 +7,7 @@ Rebuilding goes through the same checks of bounds as parsing canonical bytes doe
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -117,9 +118,9 @@ def _block(message: msg.Block) -> blocks.Block:
     header = message.header
     info = None
     if message.model_info:
-        fields = _fields(blocks.ModelInfo, message.model_info[0])
-        fields["contributors"] = tuple(fields["contributors"])
-        info = blocks.ModelInfo(**fields)
+        values = _values(blocks.ModelInfo, message.model_info[0])
+        values["contributors"] = tuple(values["contributors"])
+        info = blocks.ModelInfo(**values)
     return blocks.Block(
         blocks.Header(
             index=header.index,
@@ -138,15 +139,15 @@ def _block(message: msg.Block) -> blocks.Block:
 
 def _fill(message: Any, source: Any, skip: tuple[str, ...] = ()) -> Any:
     """Copy a dataclass's fields into the message's fields of the same names."""
-    for name in source.__dataclass_fields__:
-        if name not in skip:
-            setattr(message, name, getattr(source, name))
+    for field in fields(source):
+        if field.name not in skip:
+            setattr(message, field.name, getattr(source, field.name))
     return message
 
 
-def _fields(kind: Any, message: Any) -> dict[str, Any]:
+def _values(kind: Any, message: Any) -> dict[str, Any]:
     """The message's fields that a dataclass has, octets as bytes."""
-    values = {name: getattr(message, name) for name in kind.__dataclass_fields__}
+    values = {field.name: getattr(message, field.name) for field in fields(kind)}
     return {
         name: bytes(value) if isinstance(value, np.ndarray) else value
         for name, value in values.items()
@@ -154,7 +155,7 @@ def _fields(kind: Any, message: Any) -> dict[str, Any]:
 
 
 def _read(kind: Any, message: Any) -> Any:
-    fields = _fields(kind, message)
-    if "salt" in fields:
-        fields["salt"] = bytes(fields["salt"])
-    return kind(**fields)
+    values = _values(kind, message)
+    if "salt" in values:
+        values["salt"] = bytes(values["salt"])
+    return kind(**values)

@@ -40,8 +40,16 @@ class StorageJobs:
         self._pool.submit(self._fetch, effect)
 
     def put(self, effect: Put) -> None:
-        """Keep a file: the chain refers to it, so it is pinned."""
-        self._pool.submit(self._put, effect)
+        """Keep a file and pin it, since the chain refers to it. Blocks until it is durable.
+
+        What follows relies on it: others fetch the file as soon as they hear of its block.
+        """
+        started = time.monotonic()
+        try:
+            self._storage.pin(self._storage.put(effect.data))
+        except (StorageError, OSError):
+            log.exception("cannot keep file %s", effect.cid)
+        self._count(started)
 
     def close(self) -> None:
         """Finish what is running, drop what is queued."""
@@ -56,14 +64,6 @@ class StorageJobs:
             self._post(FetchFailed(effect.cid, str(error)))
         else:
             self._post(FileFetched(effect.cid, data))
-        self._count(started)
-
-    def _put(self, effect: Put) -> None:
-        started = time.monotonic()
-        try:
-            self._storage.pin(self._storage.put(effect.data))
-        except (StorageError, OSError):
-            log.exception("cannot keep file %s", effect.cid)
         self._count(started)
 
     def _count(self, started: float) -> None:

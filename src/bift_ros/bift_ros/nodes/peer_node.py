@@ -70,7 +70,7 @@ class PeerNode(Node):
         self.create_service(srv.SubmitTransaction, "submit_transaction", self._submit)
         self._train = ActionClient(self, TrainAction, "train")
         self._sources: dict[str, Any] = {}
-        self.create_timer(_TICK_SECONDS, lambda: self.handle(Tick()))
+        self.create_timer(_TICK_SECONDS, lambda: self.take(Tick()))
 
     def start(self) -> None:
         """Announce where this vehicle stands and begin to take part."""
@@ -85,16 +85,16 @@ class PeerNode(Node):
     def post(self, event: Event) -> None:
         """Hand over an event from any thread."""
         if self.executor is not None:
-            self.executor.create_task(self.handle, event)
+            self.executor.create_task(self.take, event)
 
-    def handle(self, event: Event) -> None:
+    def take(self, event: Event) -> None:
         """Let the peer deal with an event, here in the executor's thread."""
         if self.started:
             self._carry_out(self.peer.handle(event, self._now()))
 
     def submit(self, payload: Payload) -> None:
         """Sign a transaction of this vehicle and send it. Raises InvalidTransaction."""
-        self.handle(Submit(payload))
+        self.take(Submit(payload))
 
     @staticmethod
     def _now() -> int:
@@ -116,7 +116,7 @@ class PeerNode(Node):
             return
         if isinstance(transaction.payload, ModelUpdate):
             self.clock.update_heard()
-        self.handle(TransactionReceived(transaction, message.provider))
+        self.take(TransactionReceived(transaction, message.provider))
 
     def _on_block(self, message: msg.Block) -> None:
         try:
@@ -124,7 +124,7 @@ class PeerNode(Node):
         except (InvalidBlock, InvalidTransaction) as error:
             self._refused(effects.Refused("block", message.header.miner, str(error)))
             return
-        self.handle(BlockReceived(block, message.provider))
+        self.take(BlockReceived(block, message.provider))
 
     def _on_tip(self, message: msg.Tip) -> None:
         try:
@@ -132,7 +132,7 @@ class PeerNode(Node):
         except ValueError:
             self._refused(effects.Refused("tip", message.peer, f"bad hash {message.hash[:80]!r}"))
             return
-        self.handle(
+        self.take(
             TipReceived(
                 message.peer, message.index, tip_hash, message.learning_weight, message.provider
             )
@@ -226,7 +226,7 @@ class PeerNode(Node):
         messages = response.blocks if response is not None else []
         for message in messages:
             self._on_block(message)
-        self.handle(BlocksAnswered(peer, len(messages)))
+        self.take(BlocksAnswered(peer, len(messages)))
 
     def _start_training(self, request: effects.TrainingRequest) -> None:
         self.training = True
@@ -255,9 +255,9 @@ class PeerNode(Node):
         self.training = False
         self.clock.training_ended()
         if result.error:
-            self.handle(TrainingFailed(request, result.error))
+            self.take(TrainingFailed(request, result.error))
         else:
-            self.handle(Trained(request, result.cid, result.accuracy, result.sample_count))
+            self.take(Trained(request, result.cid, result.accuracy, result.sample_count))
 
     def _tip_changed(self, block: Block, removed: int) -> None:
         info = block.body.model_info

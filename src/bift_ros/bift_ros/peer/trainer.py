@@ -60,8 +60,7 @@ class Trainer:
             if self._result is not None and self._result.request == wanted:
                 self._publish(wanted, self._result)
             elif self._running is None and self._failed != wanted and self._samples > 0:
-                self._running = wanted
-                self._context.emit(Train(wanted))
+                self._start(wanted)
         self._rebroadcast(state)
 
     def submit(self, payload: Payload) -> Transaction:
@@ -93,6 +92,12 @@ class Trainer:
             )
             return None
         return TrainingRequest(task.proposal, task.current_iter + 1, task.global_cid)
+
+    def _start(self, request: TrainingRequest) -> None:
+        """Train once the global model is here, which checking the next block needs too."""
+        if not self._context.need([request.base_cid], ()):
+            self._running = request
+            self._context.emit(Train(request))
 
     def _published(self, state: State, wanted: TrainingRequest) -> bool:
         """Whether an update of this vehicle for the wanted iteration is pending."""
