@@ -110,6 +110,8 @@ def test_a_link_to_the_command_works_from_anywhere(clone: Path, tmp_path: Path) 
     set_up(clone)
     console = clone / "src" / "bift_ros" / "bift_ros" / "console"
     console.mkdir(parents=True)
+    for package in (console.parent, console):
+        (package / "__init__.py").touch()
     (console / "__main__.py").write_text("import sys; print(sys.argv[1:])")
     link = tmp_path / "bift"
     link.symlink_to(clone / "bift")
