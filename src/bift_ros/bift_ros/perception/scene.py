@@ -22,7 +22,7 @@ from bift_ros.perception.street import paint_street
 Image = NDArray[np.uint8]
 
 WIDTH, HEIGHT = 640, 480
-NEAREST, FARTHEST = 12.0, 46.0  # metres
+NEAREST, FARTHEST = 12.0, 40.0  # metres
 RIM = 2 * BORDER / PITCH  # of a housing, in lamps
 FOCAL_METRES = 780.0  # a head's height in pixels at one metre: 0.98 m tall, f = 800 pixels
 
