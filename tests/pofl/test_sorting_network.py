@@ -12,9 +12,10 @@ from bift_ros.pofl.sorting_network import network, order_columns
 
 
 def run(values: np.ndarray, low: int = 0, high: int = 0) -> np.ndarray:
-    rows = list(values.copy())
-    order_columns(network(len(rows), low, high), rows, np.empty_like(values[0]))
-    return np.array(rows)
+    sources = values.copy()
+    sources.flags.writeable = False
+    buffers = np.empty((len(values) + 1, values.shape[1]), np.int16)
+    return np.array(order_columns(network(len(values), low, high), list(sources), buffers))
 
 
 @pytest.mark.parametrize("n", range(1, 15))

@@ -81,7 +81,8 @@ def main(args: argparse.Namespace) -> int:
         return 0
     table = Table(title=f"{args.vehicles} updates, {args.byzantine} assumed Byzantine")
     for column in ("rule", "parameters", "ours, ms", "peer", "peer, ms", "ratio", "peak / input"):
-        table.add_column(column, justify="left" if column in ("rule", "peer") else "right")
+        left = column in ("rule", "peer")
+        table.add_column(column, justify="left" if left else "right", no_wrap=True)
     for result in results:
         ratio = result["ratio"]
         table.add_row(

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from bift_ros.pofl.codec import Int16Array, Int32Array
 from bift_ros.pofl.columns import Blocking
-from bift_ros.pofl.fixed_point import add_mean
+from bift_ros.pofl.fixed_point import Sum, add_mean, exact_sum
 from bift_ros.pofl.krum import krum_choice
 from bift_ros.pofl.sorting_network import network, order_columns
 from bift_ros.pofl.trimmed_mean import trim_count
@@ -70,33 +70,31 @@ def mean_around_median(
     def work(blocks: Iterator[slice]) -> None:
         scratch = np.empty((n + 1, columns), np.int16)
         for block in blocks:
-            *buffers, spare = scratch[:, : block.stop - block.start]
-            for buffer, row in zip(buffers, rows, strict=True):
-                buffer[...] = row[block]
-            order_columns(steps, buffers, spare)
-            total = _sum_of_nearest(buffers, kept)
-            add_mean(global_model[block], total.astype(np.int64), kept, shift, model[block])
+            buffers = scratch[:, : block.stop - block.start]
+            ranked = order_columns(steps, [row[block] for row in rows], buffers)
+            total = _sum_of_nearest(ranked, kept, shift)
+            add_mean(global_model[block], total, kept, shift, model[block])
 
     blocking.map(model.size, columns, work)
     return model
 
 
-def _sum_of_nearest(ranked: list[Int16Array], kept: int) -> npt.NDArray[np.int32]:
-    """The sum int32[b] of the ``kept`` values nearest the median, per column of sorted rows.
+def _sum_of_nearest(ranked: list[Int16Array], kept: int, shift: int) -> Sum:
+    """The sum [b] of the ``kept`` values nearest the median, per column of sorted rows.
 
     They are neighbours in rank: a window. Starting from the lowest window, it moves up one rank
     whenever the value it would gain is strictly nearer the median than the one it would lose, which
     is ``gained − median < median − lost``, and that can only stop being true as it moves.
     """
     n = len(ranked)
-    total = np.add(ranked[0], 0, dtype=np.int32)
-    for row in ranked[1:kept]:
-        total += row
-    middles = np.add(ranked[(n - 1) // 2], ranked[n // 2], dtype=np.int32)  # twice the median
-    change, pair = np.empty_like(total), np.empty_like(total)
+    total = exact_sum(ranked[:kept], shift)
+    middles = ranked[(n - 1) // 2].astype(np.int32) + ranked[n // 2]  # twice the median
+    low, high = np.empty_like(middles), np.empty_like(middles)
     for lost, gained in zip(ranked, ranked[kept:], strict=False):
-        np.add(lost, gained, out=pair, dtype=np.int32)
-        np.subtract(gained, lost, out=change, dtype=np.int32)
-        change *= pair < middles
-        total += change
+        low[...] = lost
+        high[...] = gained
+        moves = low + high < middles
+        high -= low
+        high *= moves
+        total += high
     return total

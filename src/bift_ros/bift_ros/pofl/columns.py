@@ -27,8 +27,9 @@ class Blocking:
 
     threads: int = field(default_factory=_usable_cores)
     """Threads that work at once; by default the cores this process may use."""
-    scratch_bytes: int = 1 << 20
-    """What one thread's block may fill: about a core's second-level cache."""
+    scratch_bytes: int = 1 << 21
+    """What one thread's block may fill: about a core's second-level cache (wider
+    blocks miss it, narrower ones spend their time calling)."""
 
     def columns(self, bytes_per_column: int) -> int:
         """How many columns a block has, where each needs so much scratch; at least 1."""

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from bift_ros.pofl.codec import Int16Array, Int32Array
 from bift_ros.pofl.columns import Blocking
-from bift_ros.pofl.fixed_point import add_mean
+from bift_ros.pofl.fixed_point import add_mean, exact_sum
 
 
 def krum_scores(distances: npt.NDArray[np.int64], byzantine: int) -> npt.NDArray[np.int64]:
@@ -57,15 +57,11 @@ def mean(
 ) -> Int32Array:
     """The global model int32[d] moved by the unweighted mean of updates int16[d]."""
     model = np.empty_like(global_model)
-    columns = min(blocking.columns(8 * 4), model.size)
+    columns = min(blocking.columns(2 * len(rows) + 16), model.size)
 
     def work(blocks: Iterator[slice]) -> None:
-        scratch = np.empty(columns, np.int64)
         for block in blocks:
-            total = scratch[: block.stop - block.start]
-            total[...] = rows[0][block]
-            for row in rows[1:]:
-                total += row[block]
+            total = exact_sum([row[block] for row in rows], shift)
             add_mean(global_model[block], total, len(rows), shift, model[block])
 
     blocking.map(model.size, columns, work)

@@ -10,7 +10,7 @@ hold the right values, in any order. `network` leaves out every step that can't 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -68,18 +68,26 @@ def _odd_even_merge_sort(n: int) -> Iterator[tuple[int, int]]:
         run *= 2
 
 
-def order_columns(steps: tuple[Step, ...], rows: list[Int16Array], spare: Int16Array) -> None:
-    """Run a network on rows int16[b], of which all buffers and the spare are overwritten.
+def order_columns(
+    steps: tuple[Step, ...], sources: Sequence[Int16Array], buffers: Iterable[Int16Array]
+) -> list[Int16Array]:
+    """Run a network on n rows int16[b]; the k-th of the rows returned holds what has rank k.
 
-    Afterwards ``rows[k]`` is what stands at rank k. Buffers trade places with the spare one.
+    Sources are only read. ``buffers`` are n + 1 rows int16[b] to work in: the rows returned are
+    among them, or sources where no step touches a row.
     """
+    rows = list(sources)
+    free = list(buffers)
+    ours = [False] * len(rows)  # is this row one of the buffers, hence free to overwrite?
     for i, j, smaller, larger in steps:
         first, second = rows[i], rows[j]
-        if smaller and larger:
-            np.minimum(first, second, out=spare)
-            np.maximum(first, second, out=second)
-            rows[i], spare = spare, first
-        elif smaller:
-            np.minimum(first, second, out=first)
-        else:
-            np.maximum(first, second, out=second)
+        if smaller:
+            rows[i] = np.minimum(first, second, out=free.pop())
+        if larger:
+            rows[j] = np.maximum(first, second, out=second if ours[j] else free.pop())
+        elif ours[j]:
+            free.append(second)
+        if ours[i]:
+            free.append(first)
+        ours[i], ours[j] = smaller, larger
+    return rows

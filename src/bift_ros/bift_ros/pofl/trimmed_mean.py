@@ -12,7 +12,7 @@ import numpy as np
 
 from bift_ros.pofl.codec import Int16Array, Int32Array
 from bift_ros.pofl.columns import Blocking
-from bift_ros.pofl.fixed_point import add_mean
+from bift_ros.pofl.fixed_point import add_mean, exact_sum
 from bift_ros.pofl.sorting_network import network, order_columns
 
 
@@ -40,22 +40,15 @@ def trimmed_mean(
     trim = trim_count(n, byzantine)
     steps = network(n, trim, trim) if trim else ()
     model = np.empty_like(global_model)
-    columns = min(blocking.columns(2 * (n + 1) + 8), model.size)
+    columns = min(blocking.columns(2 * (n + 1) + 16), model.size)
 
     def work(blocks: Iterator[slice]) -> None:
         scratch = np.empty((n + 1, columns), np.int16)
-        sums = np.empty(columns, np.int32)  # at most 2**12 values of 16 bits: no overflow
         for block in blocks:
-            width = block.stop - block.start
-            *buffers, spare = scratch[:, :width]
-            for buffer, row in zip(buffers, rows, strict=True):
-                buffer[...] = row[block]
-            order_columns(steps, buffers, spare)
-            total = sums[:width]
-            total[...] = buffers[trim]
-            for buffer in buffers[trim + 1 : n - trim]:
-                total += buffer
-            add_mean(global_model[block], total.astype(np.int64), n - 2 * trim, shift, model[block])
+            buffers = scratch[:, : block.stop - block.start]
+            ranked = order_columns(steps, [row[block] for row in rows], buffers)
+            kept = ranked[trim : n - trim]
+            add_mean(global_model[block], exact_sum(kept, shift), len(kept), shift, model[block])
 
     blocking.map(model.size, columns, work)
     return model
