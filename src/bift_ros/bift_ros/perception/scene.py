@@ -64,7 +64,7 @@ def draw_conditions(rng: np.random.Generator) -> Conditions:
 def make_frame(rng: np.random.Generator, probabilities: Sequence[float] | None = None) -> Frame:
     """One scene with one to three lights.
 
-    `probabilities` weighs CLASSES (None: all alike). Costs some 10 to 15 ms of one core.
+    `probabilities` weighs CLASSES (None: all alike).
     """
     conditions = draw_conditions(rng)
     count = int(rng.choice([1, 2, 3], p=[0.3, 0.4, 0.3]))

@@ -54,7 +54,9 @@ def _sky(rng: np.random.Generator, width: int, height: int, horizon: int) -> Ima
     low = np.array((226, 222, 218)) + rng.normal(0, 10) + rng.uniform(-10, 10, 3)
     share = np.clip(np.arange(height) / horizon, 0, 1)[:, None]
     column = np.clip(zenith * (1 - share) + low * share, 0, 255).astype(np.uint8)
-    return np.asarray(cv2.resize(column[:, None, :], (width, height)), np.uint8)
+    return np.asarray(
+        cv2.resize(column[:, None, :], (width, height), interpolation=cv2.INTER_NEAREST), np.uint8
+    )
 
 
 def _jitter(rng: np.random.Generator, colour: RGB, spread: int = 18) -> RGB:

@@ -29,8 +29,10 @@ def fog(frame: Image, strength: float, colour: RGB, horizon: float) -> Image:
     haze = (strength * (1 - 0.75 * nearness))[:, None, None]
     keep = np.broadcast_to(255 * (1 - haze), (height, 1, 3)).astype(np.uint8)
     veil = (haze * np.array(colour, np.float32)).astype(np.uint8)
-    kept = cv2.multiply(frame, cv2.resize(keep, (width, height)), scale=1 / 255)
-    return np.asarray(cv2.add(kept, cv2.resize(veil, (width, height))), np.uint8)
+    size = (width, height)
+    kept = cv2.resize(keep, size, interpolation=cv2.INTER_NEAREST)
+    added = cv2.resize(veil, size, interpolation=cv2.INTER_NEAREST)
+    return np.asarray(cv2.add(cv2.multiply(frame, kept, scale=1 / 255), added), np.uint8)
 
 
 def rain(rng: np.random.Generator, frame: Image, strength: float) -> Image:
