@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from bift_ros.pofl.aggregate import RULES
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,6 +32,7 @@ from bift_ros.chain.transactions import (
     verify_signature,
 )
 from bift_ros.identity.keys import KeyPair
+from bift_ros.pofl.aggregate import RULES
 
 KEY = KeyPair.from_seed(bytes(32))
 GENESIS_HASH = bytes(range(32))
