@@ -7,8 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 from bift_msgs import msg, srv
-from bift_msgs.action import Train as TrainAction
-from rclpy.action import ActionClient
 from rclpy.node import Node
 
 from bift_ros.chain.blockchain import Blockchain
@@ -20,6 +18,7 @@ from bift_ros.identity.keys import KeyPair
 from bift_ros.nodes import convert, qos
 from bift_ros.nodes.clock import IterationClock
 from bift_ros.nodes.jobs import NonceSearch, StorageJobs
+from bift_ros.nodes.training_client import TrainingClient
 from bift_ros.peer import effects
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.events import (
@@ -57,10 +56,9 @@ class PeerNode(Node):
         self.peer = Peer(key, genesis, chain, config)
         self.clock = IterationClock()
         self.refused, self.last_refusal = 0, ""
-        self.training = self.started = False
+        self.started = False
         self.storage_jobs = StorageJobs(storage, self.post)
         self.nonce_search = NonceSearch(self.post)
-        self._goal: Any = None
         self._transactions = self._topic(
             msg.Transaction, "transactions", qos.TRANSACTIONS, self._on_transaction
         )
@@ -68,9 +66,9 @@ class PeerNode(Node):
         self._tips = self._topic(msg.Tip, "tips", qos.TIPS, self._on_tip)
         self.create_service(srv.GetBlocks, "get_blocks", self._get_blocks)
         self.create_service(srv.SubmitTransaction, "submit_transaction", self._submit)
-        self._train = ActionClient(self, TrainAction, "train")
+        self.training = TrainingClient(self, self._training_ended)
         self._sources: dict[str, Any] = {}
-        self.create_timer(_TICK_SECONDS, lambda: self.take(Tick()))
+        self.create_timer(_TICK_SECONDS, self._tick)
 
     def start(self) -> None:
         """Announce where this vehicle stands and begin to take part."""
@@ -95,6 +93,10 @@ class PeerNode(Node):
     def submit(self, payload: Payload) -> None:
         """Sign a transaction of this vehicle and send it. Raises InvalidTransaction."""
         self.take(Submit(payload))
+
+    def _tick(self) -> None:
+        self.training.poll()
+        self.take(Tick())
 
     @staticmethod
     def _now() -> int:
@@ -182,10 +184,10 @@ class PeerNode(Node):
             case effects.Put():
                 self.storage_jobs.put(effect)
             case effects.Train(request):
-                self._start_training(request)
+                self.clock.training_started()
+                self.training.start(request)
             case effects.CancelTraining():
-                if self._goal is not None:
-                    self._goal.cancel_goal_async()
+                self.training.cancel()
             case effects.Mine(header):
                 self.nonce_search.start(header)
             case effects.StopMining():
@@ -228,36 +230,9 @@ class PeerNode(Node):
             self._on_block(message)
         self.take(BlocksAnswered(peer, len(messages)))
 
-    def _start_training(self, request: effects.TrainingRequest) -> None:
-        self.training = True
-        self.clock.training_started()
-        task = request.task
-        goal = TrainAction.Goal(
-            global_cid=request.base_cid,
-            epochs=task.local_epochs,
-            model_id=task.model_id,
-            iteration=request.iteration,
-            batch_size=task.batch_size,
-            learning_rate=task.learning_rate,
-            optimizer=task.optimizer,
-            architecture=task.architecture,
-        )
-        sent = self._train.send_goal_async(goal)
-        sent.add_done_callback(lambda done: self._training_accepted(request, done.result()))
-
-    def _training_accepted(self, request: effects.TrainingRequest, goal: Any) -> None:
-        self._goal = goal
-        goal.get_result_async().add_done_callback(
-            lambda done: self._training_ended(request, done.result().result)
-        )
-
-    def _training_ended(self, request: effects.TrainingRequest, result: Any) -> None:
-        self.training = False
+    def _training_ended(self, event: Trained | TrainingFailed) -> None:
         self.clock.training_ended()
-        if result.error:
-            self.take(TrainingFailed(request, result.error))
-        else:
-            self.take(Trained(request, result.cid, result.accuracy, result.sample_count))
+        self.take(event)
 
     def _tip_changed(self, block: Block, removed: int) -> None:
         info = block.body.model_info

@@ -70,7 +70,7 @@ class StatusReporter:
     def _activity(self) -> str:
         if self._peer.nonce_search.running:
             return "mining"
-        if self._peer.training:
+        if self._peer.training.running:
             return "training"
         if self.collecting:
             return "collecting"
