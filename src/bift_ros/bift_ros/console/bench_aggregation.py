@@ -82,10 +82,11 @@ def main(args: argparse.Namespace) -> int:
         return 0
     table = Table(
         title=f"{args.vehicles} updates, {args.byzantine} assumed Byzantine",
-        caption="ratio: peer's time over ours; peak: memory over the inputs' bytes",
-        box=box.SIMPLE,
+        caption="times in ms; ratio: theirs over ours; peak: memory over the inputs'",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
     )
-    for column in ("rule", "parameters", "ours, ms", "peer", "peer, ms", "ratio", "peak"):
+    for column in ("rule", "parameters", "ours", "peer", "theirs", "ratio", "peak"):
         left = column in ("rule", "peer")
         table.add_column(column, justify="left" if left else "right", no_wrap=True)
     for result in results:
@@ -94,7 +95,7 @@ def main(args: argparse.Namespace) -> int:
             result["rule"],
             f"{result['parameters']:,}",
             f"{result['ours_ms']:.1f}",
-            f"{result['peer']} ({result['peer_input']})" if result["peer"] else "–",
+            f"{result['peer']}, {result['peer_input']}" if result["peer"] else "–",
             f"{result['peer_ms']:.1f}" if result["peer"] else "–",
             f"{ratio:.1f}×" if ratio else "–",
             f"{result['peak_over_input']:.2f}",

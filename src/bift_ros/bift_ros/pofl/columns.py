@@ -28,8 +28,8 @@ class Blocking:
     threads: int = field(default_factory=_usable_cores)
     """Threads that work at once; by default the cores this process may use."""
     scratch_bytes: int = 1 << 22
-    """What one thread's block may fill: a share of a processor's last-level cache. Wider blocks miss
-    it; narrower ones spend their time calling, and two threads that call often wait for the GIL."""
+    """What one thread's block may fill: a share of the last-level cache. Wider blocks miss it;
+    narrower ones spend their time calling, and threads that call often wait for the GIL."""
 
     def columns(self, size: int, bytes_per_column: int) -> int:
         """How many of ``size`` columns a block has, each needing so much scratch; at least 1."""
