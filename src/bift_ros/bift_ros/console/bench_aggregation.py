@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -79,8 +80,13 @@ def main(args: argparse.Namespace) -> int:
         for result in results:
             print(json.dumps(result), flush=True)
         return 0
-    table = Table(title=f"{args.vehicles} updates, {args.byzantine} assumed Byzantine")
-    for column in ("rule", "parameters", "ours, ms", "peer", "peer, ms", "ratio", "peak / input"):
+    table = Table(
+        title=f"{args.vehicles} updates, {args.byzantine} assumed Byzantine",
+        caption="times in ms; ratio: theirs over ours; peak: memory over the inputs'",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    for column in ("rule", "parameters", "ours", "peer", "theirs", "ratio", "peak"):
         left = column in ("rule", "peer")
         table.add_column(column, justify="left" if left else "right", no_wrap=True)
     for result in results:
@@ -89,7 +95,7 @@ def main(args: argparse.Namespace) -> int:
             result["rule"],
             f"{result['parameters']:,}",
             f"{result['ours_ms']:.1f}",
-            f"{result['peer']} ({result['peer_input']})" if result["peer"] else "–",
+            f"{result['peer']}, {result['peer_input']}" if result["peer"] else "–",
             f"{result['peer_ms']:.1f}" if result["peer"] else "–",
             f"{ratio:.1f}×" if ratio else "–",
             f"{result['peak_over_input']:.2f}",
@@ -150,7 +156,7 @@ def _run_size(vehicles: int, byzantine: int, size: int) -> Iterator[dict[str, An
         names = sorted({name for name, _ in peers})
         if not names:
             nobody = {"peer": None, "peer_input": None, "peer_ms": None, "ratio": None}
-            yield result | nobody | ending
+            yield {**result, **nobody, **ending}
         for name in names:
             peer_ms, kind = min((best[key], key[1]) for key in peers if key[0] == name)
             yield (

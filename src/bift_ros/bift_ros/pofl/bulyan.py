@@ -65,7 +65,7 @@ def mean_around_median(
     kept = n - 2 * trim_count(n, byzantine)
     steps = network(n)
     model = np.empty_like(global_model)
-    columns = min(blocking.columns(2 * (n + 1) + 24), model.size)
+    columns = blocking.columns(model.size, 2 * (n + 1) + 24)
 
     def work(blocks: Iterator[slice]) -> None:
         scratch = np.empty((n + 1, columns), np.int16)

@@ -27,13 +27,16 @@ class Blocking:
 
     threads: int = field(default_factory=_usable_cores)
     """Threads that work at once; by default the cores this process may use."""
-    scratch_bytes: int = 1 << 21
-    """What one thread's block may fill: about a core's second-level cache (wider
-    blocks miss it, narrower ones spend their time calling)."""
+    scratch_bytes: int = 1 << 22
+    """What one thread's block may fill: a share of the last-level cache. Wider blocks miss it;
+    narrower ones spend their time calling, and threads that call often wait for the GIL."""
 
-    def columns(self, bytes_per_column: int) -> int:
-        """How many columns a block has, where each needs so much scratch; at least 1."""
-        return max(1, self.scratch_bytes // bytes_per_column)
+    def columns(self, size: int, bytes_per_column: int) -> int:
+        """How many of ``size`` columns a block has, each needing so much scratch; at least 1."""
+        share = -(-size // self.threads)
+        columns = max(1, min(share, self.scratch_bytes // bytes_per_column))
+        # Whole cache lines even at 2 bytes a value: no vector of a later row straddles two.
+        return columns - columns % 32 if columns > 32 else columns
 
     def map(
         self, size: int, columns: int, work: Callable[[Iterator[slice]], Result]

@@ -38,7 +38,7 @@ def gram_matrix(rows: Sequence[Int16Array], blocking: Blocking) -> npt.NDArray[n
     """All inner products of n updates int16[d], exact: int64[n, n]."""
     n, size = len(rows), rows[0].size
     padded = -(-n // _KERNEL_ROWS) * _KERNEL_ROWS
-    columns = min(blocking.columns(8 * padded), size, MAX_BLOCK_COLUMNS)
+    columns = min(blocking.columns(size, 8 * padded), MAX_BLOCK_COLUMNS)
 
     def partial(blocks: Iterator[slice]) -> npt.NDArray[np.int64]:
         gram = np.zeros((padded, padded), np.int64)

@@ -45,7 +45,7 @@ def fedavg(
     weights = weights_of(sample_counts)
     vector = np.array(weights, np.float64)
     model = np.empty_like(global_model)
-    columns = min(blocking.columns(8 * (len(rows) + 2)), model.size)
+    columns = blocking.columns(model.size, 8 * (len(rows) + 2))
 
     def work(blocks: Iterator[slice]) -> None:
         scratch = np.empty((len(rows), columns))

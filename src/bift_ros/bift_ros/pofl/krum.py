@@ -57,7 +57,7 @@ def mean(
 ) -> Int32Array:
     """The global model int32[d] moved by the unweighted mean of updates int16[d]."""
     model = np.empty_like(global_model)
-    columns = min(blocking.columns(2 * len(rows) + 16), model.size)
+    columns = blocking.columns(model.size, 2 * len(rows) + 16)
 
     def work(blocks: Iterator[slice]) -> None:
         for block in blocks:

@@ -40,7 +40,7 @@ def trimmed_mean(
     trim = trim_count(n, byzantine)
     steps = network(n, trim, trim) if trim else ()
     model = np.empty_like(global_model)
-    columns = min(blocking.columns(2 * (n + 1) + 16), model.size)
+    columns = blocking.columns(model.size, 2 * (n + 1) + 16)
 
     def work(blocks: Iterator[slice]) -> None:
         scratch = np.empty((n + 1, columns), np.int16)
