@@ -26,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show.add_argument(
         "--wait", type=float, default=3.0, metavar="SECONDS", help="listen this long (%(default)s)"
     )
+    show.add_argument(
+        "--expect", type=int, default=0, metavar="N", help="stop listening once N have spoken"
+    )
     show.add_argument("--json", action="store_true", help="one object a vehicle, as a list")
 
 
@@ -35,7 +38,9 @@ def main(arguments: argparse.Namespace) -> int:
         raise CommandError("--wait must be more than 0 seconds")
     monitor = FleetMonitor()
     try:
-        monitor.wait(lambda _: False, timeout=arguments.wait)
+        monitor.wait(
+            lambda heard: 0 < arguments.expect <= sum(map(bool, heard.values())), arguments.wait
+        )
         vehicles = {n: s for n, s in monitor.vehicles.items() if s}
     finally:
         monitor.close()

@@ -1,0 +1,49 @@
+"""Every command that the README shows runs as it is written there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+README = (REPOSITORY / "README.md").read_text()
+BLOCKS = re.findall(r"^```sh\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+# CI itself runs these two: the second is what runs this test.
+RUN_BY_CI = ("make demo", "make test")
+
+
+def test_the_readme_shows_the_two_commands_first() -> None:
+    assert all(command in BLOCKS[0] for command in RUN_BY_CI)
+
+
+def test_links_lead_somewhere() -> None:
+    targets = re.findall(r"\]\(([^)#]+)\)", README)
+    assert targets
+    assert [t for t in targets if not (REPOSITORY / t).exists()] == []
+
+
+@pytest.mark.ros
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_guide_works_from_top_to_bottom(tmp_path: Path) -> None:
+    (tmp_path / "bift").symlink_to(REPOSITORY / "bift")
+    script = "set -euo pipefail\n" + "".join(BLOCKS[1:])
+    bash = shutil.which("bash")
+    assert bash is not None
+    done = subprocess.run(
+        [bash, "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"},
+        capture_output=True,
+        text=True,
+        timeout=800,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "valid: 3 blocks, PoFL recomputed for 2" in done.stdout
+    assert all(f"vehicle_0{n}" in done.stdout for n in range(3))
