@@ -13,6 +13,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.live import Live
+from rich.progress import Progress
 
 from bift_ros.chain.genesis import Policy
 from bift_ros.fleet import display, report
@@ -100,10 +101,22 @@ class Demo:
         folder = options.out / "bags" / name
         if not (folder / "complete").exists():
             shutil.rmtree(folder, ignore_errors=True)
-            self._console.print(f"Recording {count} synthetic bags of {options.frames} frames …")
-            synthesize(count, options.frames, folder, options.seed)
+            self._record(count, folder)
             (folder / "complete").touch()
         return tuple(folder / vehicle_name(n) for n in range(count)), folder / "test"
+
+    def _record(self, count: int, folder: Path) -> None:
+        frames = self._options.frames
+        self._console.print(f"Recording {count} synthetic bags of {frames} frames")
+        with Progress(console=self._console, transient=True) as bar:
+            task = bar.add_task("Drawing")
+            synthesize(
+                count,
+                frames,
+                folder,
+                self._options.seed,
+                progress=lambda done, total: bar.update(task, completed=done, total=total),
+            )
 
     def _settings(self, bags: tuple[Path, ...]) -> FleetSettings:
         options = self._options
