@@ -60,7 +60,7 @@ class StorageJobs:
         try:
             data = self._storage.get(effect.cid, effect.providers)
             self._storage.pin(effect.cid)
-        except StorageError as error:
+        except (StorageError, OSError) as error:
             self._post(FetchFailed(effect.cid, str(error)))
         else:
             self._post(FileFetched(effect.cid, data))

@@ -103,7 +103,7 @@ class PeerNode(Node):
         return time.time_ns() // 1_000_000
 
     def _topic(self, kind: Any, name: str, profile: Any, callback: Callable[[Any], None]) -> Any:
-        self.create_subscription(kind, f"/bift/{name}", callback, profile)
+        self.create_subscription(kind, f"/bift/{name}", callback, qos.FLEET_READER)
         return self.create_publisher(kind, f"/bift/{name}", profile)
 
     # --- in -------------------------------------------------------------------------------
