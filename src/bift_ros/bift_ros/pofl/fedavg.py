@@ -3,8 +3,8 @@
 Sample counts are claims that nobody can check, so a claim weighs at most MAX_SAMPLE_COUNT, and at
 least 1: no transaction can make aggregation fail.
 
-Sums are float64 matrix products, and exact: at most 2**12 updates (checked by `aggregate`), weights
-of 2**20 and values of 2**15 keep every partial sum within 2**47, as `fixed_point` needs too.
+Sums are int64: at most 2**12 updates (checked by `aggregate`), weights of 2**20 and values of 2**15
+keep them within 2**47, as `fixed_point` needs.
 """
 
 from __future__ import annotations
@@ -43,17 +43,18 @@ def fedavg(
 ) -> Int32Array:
     """The global model int32[d] moved by the sample-weighted mean of n updates int16[d]."""
     weights = weights_of(sample_counts)
-    vector = np.array(weights, np.float64)
     model = np.empty_like(global_model)
-    columns = blocking.columns(model.size, 8 * (len(rows) + 2))
+    columns = blocking.columns(model.size, 2 * len(rows) + 24)
 
     def work(blocks: Iterator[slice]) -> None:
-        scratch = np.empty((len(rows), columns))
+        scratch = np.empty((2, columns), np.int64)
         for block in blocks:
-            wide = scratch[:, : block.stop - block.start]
-            for target, row in zip(wide, rows, strict=True):
-                target[...] = row[block]
-            total = (vector @ wide).astype(np.int64)
+            total, weighted = scratch[:, : block.stop - block.start]
+            total[...] = 0
+            for row, weight in zip(rows, weights, strict=True):
+                weighted[...] = row[block]
+                weighted *= weight
+                total += weighted
             add_mean(global_model[block], total, sum(weights), shift, model[block])
 
     blocking.map(model.size, columns, work)
