@@ -6,10 +6,12 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from bift_ros.chain.exceptions import ChainError
 from bift_ros.chain.genesis import load_genesis
 from bift_ros.console.errors import CommandError
+from bift_ros.fleet.plan import write_parameters
 from bift_ros.identity.keyfile import KeyFileError, load_key
 
 
@@ -35,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     action.add_argument("--passphrase-file", type=Path, help="for an encrypted key")
     action.add_argument("--data", type=Path, required=True, help="folder for chain and dataset")
     action.add_argument("--bag", type=Path, help="replay this rosbag2 as the vehicle's camera")
-    action.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
+    action.add_argument("--device", help="auto, cpu, cuda or cuda:N")
     action.add_argument("--no-train", action="store_true", help="only check (needs no torch)")
     action.add_argument("--propose", action="store_true", help="propose the task of the settings")
     action.add_argument("--params-file", type=Path, help="ROS parameters (YAML)")
@@ -59,25 +61,33 @@ def main(arguments: argparse.Namespace) -> int:
     ros = ["-r", f"__ns:=/{member.name}"]
     if arguments.params_file is not None:
         ros += ["--params-file", str(arguments.params_file)]
-    for name, value in _parameters(arguments).items():
-        ros += ["-p", f"{name}:={value}"]
+    # A file and not -p: it says which node each setting is for, and comes after the user's own.
+    settings = arguments.data / "parameters.yaml"
+    try:
+        arguments.data.mkdir(parents=True, exist_ok=True)
+        write_parameters(settings, member.name, _parameters(arguments))
+    except OSError as error:
+        raise CommandError(str(error)) from error
+    ros += ["--params-file", str(settings)]
     command = [sys.executable, "-m", "bift_ros.nodes.vehicle", "--ros-args", *ros]
     sys.stdout.flush()
     os.execv(command[0], command)
 
 
-def _parameters(arguments: argparse.Namespace) -> dict[str, str]:
-    parameters = {
-        "vehicle:data_dir": str(arguments.data.resolve()),
-        "vehicle:genesis_file": str(arguments.genesis.resolve()),
-        "vehicle:key_file": str(arguments.key.resolve()),
-        "vehicle:mine": str(arguments.mine).lower(),
-        "vehicle:train": str(not arguments.no_train).lower(),
-        "vehicle:propose": str(arguments.propose).lower(),
-        "trainer:device": arguments.device,
+def _parameters(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    vehicle = {
+        "data_dir": str(arguments.data.resolve()),
+        "genesis_file": str(arguments.genesis.resolve()),
+        "key_file": str(arguments.key.resolve()),
+        "mine": arguments.mine,
+        "train": not arguments.no_train,
+        "propose": arguments.propose,
     }
     if arguments.passphrase_file is not None:
-        parameters["vehicle:passphrase_file"] = str(arguments.passphrase_file.resolve())
+        vehicle["passphrase_file"] = str(arguments.passphrase_file.resolve())
+    nodes: dict[str, dict[str, Any]] = {"vehicle": vehicle}
+    if arguments.device is not None:
+        nodes["trainer"] = {"device": arguments.device}
     if arguments.bag is not None:
-        parameters["camera_replay:bag"] = str(arguments.bag.resolve())
-    return parameters
+        nodes["camera_replay"] = {"bag": str(arguments.bag.resolve())}
+    return nodes
