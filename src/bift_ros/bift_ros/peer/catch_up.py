@@ -43,6 +43,7 @@ class CatchUp:
         self._asked_at = 0
         self._got: dict[bytes, int] = {}
         """Blocks that came since the question, with their heights."""
+        self._brought_new = False
         self._next: RequestBlocks | None = None
         """Where the last answer that helped went on."""
 
@@ -60,21 +61,23 @@ class CatchUp:
         self._ahead = {p: a for p, a in self._ahead.items() if self._lacks(a.tip.hash)}
 
     def block_received(self, block: Block) -> None:
-        """A block came, maybe as the answer."""
+        """A block came, maybe as the answer; to be called before the intake takes it."""
         if self._asked is not None and len(self._got) < _MAXIMUM_GOT:
             self._got[block.hash] = block.header.index
+            self._brought_new |= self._lacks(block.hash)
 
-    def answered(self, peer: str, count: int) -> None:
-        """The vehicle that was asked has sent what it would (`count` blocks, or none)."""
+    def answered(self, peer: str) -> None:
+        """The vehicle that was asked has sent what it would, or its time is up."""
         asked = self._asked
         if asked is None or asked.peer != peer:
             return
         fitting = [height for name, height in self._got.items() if self._intake.holds(name)]
-        reached = max(fitting, default=0) if count else 0
+        reached = max(fitting, default=0)
         self._asked = self._next = None
         if reached >= asked.from_index:
             self._next = RequestBlocks(peer, reached + 1)
-            self._useless.pop(peer, None)
+            if self._brought_new:
+                self._useless.pop(peer, None)
         else:
             times = self._useless[peer].times + 1 if peer in self._useless else 1
             pause = self._context.config.fetch_retry_ms * min(2**times, _MAXIMUM_PAUSES)
@@ -86,7 +89,7 @@ class CatchUp:
         if self._asked is not None:
             if context.now - self._asked_at < context.config.request_timeout_ms:
                 return
-            self.answered(self._asked.peer, 0)
+            self.answered(self._asked.peer)
         peers = self._candidates()
         if not peers:
             self._next = None
@@ -104,6 +107,7 @@ class CatchUp:
     def _ask(self, request: RequestBlocks) -> None:
         self._asked, self._asked_at, self._next = request, self._context.now, None
         self._got.clear()
+        self._brought_new = False
         self._context.emit(request)
 
     def _times_useless(self, peer: str) -> int:
@@ -130,7 +134,7 @@ class CatchUp:
         ]
         ahead.sort(key=lambda t: (-t.learning_weight, -t.index, t.peer))
         peers = [t.peer for t in ahead]
-        miner = self._intake.orphans_miner()
+        miner = self._intake.orphans_miner(pause)
         if miner is not None and miner != context.key.address:
             peers.append(miner)
         return list(dict.fromkeys(peers))

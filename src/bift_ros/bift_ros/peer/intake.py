@@ -79,9 +79,11 @@ class Intake:
             block_hash = self._waiting[block_hash].block.header.previous_hash
         return block_hash in self._omitting or self._context.chain.has(block_hash)
 
-    def orphans_miner(self) -> str | None:
-        """The miner of a waiting block whose parent nobody has given us yet."""
+    def orphans_miner(self, waited_ms: int) -> str | None:
+        """The miner of a block that has waited this long for a parent nobody has given us."""
         for waiting in self._waiting.values():
+            if self._context.now - waiting.since < waited_ms:
+                return None  # in order of arrival
             if not self.holds(waiting.block.header.previous_hash):
                 return waiting.block.header.miner
         return None

@@ -104,12 +104,12 @@ class Peer:
             case TransactionReceived():
                 self._transaction_received(event)
             case BlockReceived(block, provider):
-                self._intake.add(block, provider)
                 self._catch_up.block_received(block)
+                self._intake.add(block, provider)
             case TipReceived():
                 self._tip_received(event)
-            case BlocksAnswered(peer, count):
-                self._catch_up.answered(peer, count)
+            case BlocksAnswered(peer, _):
+                self._catch_up.answered(peer)
             case FileFetched(cid, data):
                 context.fetches.arrived(cid)
                 context.files.add(cid, data)
