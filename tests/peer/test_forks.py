@@ -11,7 +11,7 @@ from harness import Fleet
 from bift_ros.chain.transactions import Transfer
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import AnnounceTip, CancelTraining, TipChanged, Train
-from bift_ros.peer.events import DatasetChanged
+from bift_ros.peer.events import DatasetChanged, TipReceived
 
 CHECKER = PeerConfig(mine=False, train=False)
 STUDENT = PeerConfig(mine=False)
@@ -120,16 +120,16 @@ def test_a_partitioned_fleet_becomes_one_again() -> None:
 
 @pytest.mark.parametrize("every", [3, 5])
 def test_a_lossy_network_only_costs_time(every: int) -> None:
+    """All but tips may be lost: their topic is reliable and keeps the last (DESIGN section 8)."""
     fleet = Fleet(4)
     count = 0
 
     def lose(sender: object, receiver: object, event: object) -> int | None:
         nonlocal count
         count += 1
-        return None if count % every == 0 else 20 + 37 * (count % 11)
+        lost = count % every == 0 and not isinstance(event, TipReceived)
+        return None if lost else 20 + 37 * (count % 11)
 
     fleet.link = lose
     fleet.propose(total_iter=3)
-    fleet.run_until(lambda: max(fleet.iterations(v) for v in fleet.vehicles) == 3, 300_000)
-    fleet.heal()
-    fleet.run_until(lambda: fleet.all_reach(3))
+    fleet.run_until(lambda: fleet.all_reach(3), 600_000)
