@@ -27,8 +27,14 @@ from bift_ros.chain.transition import apply_body
 from bift_ros.identity.keys import KeyPair
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import Effect, Fetch, Put
-from bift_ros.peer.events import BlockReceived, Event, FetchFailed, FileFetched, Tick
-from bift_ros.peer.events import TransactionReceived
+from bift_ros.peer.events import (
+    BlockReceived,
+    Event,
+    FetchFailed,
+    FileFetched,
+    Tick,
+    TransactionReceived,
+)
 from bift_ros.peer.machine import Peer
 from bift_ros.pofl.codec import (
     MODEL_EXPONENT,
@@ -44,7 +50,8 @@ from bift_ros.storage.cid import cid_of
 
 START = 1_700_000_000_000
 SPEC = ModelSpec((TensorSpec("bias", (8,)), TensorSpec("weight", (4, 8))))
-ARCHITECTURE = PeerConfig().allowed_architectures[0]
+DEFAULTS = PeerConfig()
+ARCHITECTURE = DEFAULTS.allowed_architectures[0]
 INITIAL_MODEL = serialize_model(SPEC, encode_model(np.linspace(-1, 1, SPEC.size)), MODEL_EXPONENT)
 
 
@@ -147,7 +154,10 @@ class Consortium:
         return sign_block(self.keys[miner], mined, body)
 
     def model_block(
-        self, state: State, updates: Sequence[Transaction], lie: dict[str, Any] | None = None,
+        self,
+        state: State,
+        updates: Sequence[Transaction],
+        lie: dict[str, Any] | None = None,
         **how: Any,
     ) -> Block:
         """A block that aggregates `updates`; `lie` replaces fields of its model info."""
@@ -168,9 +178,7 @@ class Consortium:
 class Bench:
     """One peer driven by hand. It fetches from the consortium's files, except `hidden` CIDs."""
 
-    def __init__(
-        self, world: Consortium, member: int = 0, config: PeerConfig = PeerConfig()
-    ) -> None:
+    def __init__(self, world: Consortium, member: int = 0, config: PeerConfig = DEFAULTS) -> None:
         self.world = world
         self.now = START + 1_000
         self.hidden: set[str] = set()

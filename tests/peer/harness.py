@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Callable
 from typing import Any
 
-from consortium import START, Consortium, train
+from consortium import DEFAULTS, START, Consortium, train
 
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.blocks import MIN_NONCE, Block, Header
@@ -194,7 +194,7 @@ class Fleet:
         self,
         size: int = 5,
         *,
-        config: PeerConfig = PeerConfig(),
+        config: PeerConfig = DEFAULTS,
         configs: dict[int, PeerConfig] | None = None,
         without_data: tuple[int, ...] = (),
         **policy: Any,

@@ -219,7 +219,9 @@ def test_an_invalid_block_is_checked_once_only(world: Consortium, peer: Bench) -
     """Who sends it again and again costs no aggregation, nor do blocks that stand on it."""
     state = peer.state
     block = world.model_block(state, world.updates(range(5), state), {"accuracy": 0.99})
-    child = world.block(replace(state, tip_hash=block.hash, index=2), [world.sign(1, world.proposal())])
+    child = world.block(
+        replace(state, tip_hash=block.hash, index=2), [world.sign(1, world.proposal())]
+    )
     assert len(of(Refused, peer.block(block))) == 1
     peer.block(child)
     assert peer.block(block, child, block) == []
@@ -360,9 +362,7 @@ def test_a_model_block_on_top_makes_up_for_an_omission(
     assert peer.state.tip_hash == blocks[-1].hash
 
 
-def test_an_invalid_model_block_on_top_makes_up_for_nothing(
-    world: Consortium, peer: Bench
-) -> None:
+def test_an_invalid_model_block_on_top_makes_up_for_nothing(world: Consortium, peer: Bench) -> None:
     updates = world.updates(range(5), peer.state)
     peer.transaction(*updates)
     peer.wait(CHECKER.omission_grace_ms)

@@ -1,4 +1,4 @@
-"""The model updates of the round: whose file is here, since when, and which files are no updates."""
+"""The round's model updates: whose file is here, since when, and which files are none."""
 
 from __future__ import annotations
 
