@@ -50,7 +50,7 @@ def test_thousands_of_junk_messages_are_bounded() -> None:
     good = world.updates([0, 1], state)
     honest = world.model_block(state, good)
     stranger = KeyPair.from_seed(bytes(32))
-    for i in range(1_200):
+    for i in range(800):
         name = i.to_bytes(32, "big")
         nowhere = replace(state, tip_hash=name)
         alone = world.sign(3, Transfer(world.address(0), 1), state, ahead=i % 40)
@@ -79,7 +79,7 @@ def test_thousands_of_junk_messages_are_bounded() -> None:
     for path, size in sizes(peer.peer).items():
         limit = 128 if path.endswith(("_waiting", "_omitting")) else 4096
         assert size <= limit, path
-    assert len(of(Refused, (e for _, e in peer.log))) > 300
+    assert len(of(Refused, (e for _, e in peer.log))) > 200
     assert len(of(RequestBlocks, (e for _, e in peer.log))) < 200
     assert sizes(peer.peer)["peer._context.providers"] <= 3
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -261,7 +262,7 @@ def test_a_failed_fetch_is_tried_again_after_the_pause_and_not_before(
     peer.wait(10_000, step=100)
     times = [at for at, e in peer.log if isinstance(e, Fetch) and e.cid == cid]
     assert len(times) == 11
-    assert {b - a for a, b in zip(times, times[1:], strict=False)} == {CHECKER.fetch_retry_ms}
+    assert {b - a for a, b in pairwise(times)} == {CHECKER.fetch_retry_ms}
     peer.hidden.clear()
     peer.wait(1_000)
     times = [at for at, e in peer.log if isinstance(e, Fetch) and e.cid == cid]

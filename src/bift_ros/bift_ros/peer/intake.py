@@ -33,8 +33,6 @@ class _Waiting:
     block: Block
     provider: str
     since: int
-    forgiven: bool = False
-    """Accepted in spite of what it omits."""
     parent: State | None = None
     state: State | None = None
     """State after the block, once everything but PoFL has been checked."""
@@ -123,10 +121,10 @@ class Intake:
                 waiting.state = state_transition(
                     waiting.parent, context.genesis, block, context.now
                 )
+                if block.header.model_flag and self._omits_too_much(waiting, waiting.parent):
+                    return None
             model = None
             if block.header.model_flag:
-                if not waiting.forgiven and self._omits_too_much(waiting, waiting.parent):
-                    return None
                 if not self._files_here(waiting, waiting.parent):
                     return None
                 model = check_model(
@@ -203,7 +201,6 @@ class Intake:
                 state = state_transition(state, self._context.genesis, above, self._context.now)
         except InvalidBlock:
             return
-        omitting.forgiven = True
         omitting.files_since = self._context.now
         del self._omitting[omitting.block.hash]
         self._waiting[omitting.block.hash] = omitting
