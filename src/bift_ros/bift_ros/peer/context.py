@@ -31,6 +31,7 @@ class Context:
         """Each vehicle's gateway, by address."""
         self.now = 0
         self._effects: list[Effect] = []
+        self._needed: set[str] = set()
         self._refused: dict[tuple[str, str], None] = {}
 
     def emit(self, effect: Effect | None) -> None:
@@ -39,7 +40,9 @@ class Context:
             self._effects.append(effect)
 
     def drain(self) -> list[Effect]:
-        """The effects since the last call."""
+        """The effects since the last call; files that nothing needed meanwhile may go."""
+        self.files.trim(self._needed)
+        self._needed.clear()
         effects, self._effects = self._effects, []
         return effects
 
@@ -53,7 +56,9 @@ class Context:
         self.emit(Refused(what, sender, reason))
 
     def need(self, cids: Iterable[str], providers: Sequence[str]) -> set[str]:
-        """Ask for the files that are not in memory; return those CIDs."""
+        """Keep these files in memory, ask for those that are not; return the latter's CIDs."""
+        cids = set(cids)
+        self._needed |= cids
         missing = {cid for cid in cids if cid not in self.files}
         for cid in sorted(missing):
             self.emit(self.fetches.want(cid, (*providers, *self.providers.values()), self.now))

@@ -102,7 +102,7 @@ class Refused:
     """Something was refused; said once for each thing."""
 
     what: str
-    """`transaction`, `block`, `update` or `training`."""
+    """`transaction`, `block`, `tip`, `update`, `task` or `training`."""
     sender: str
     """The address that made it; a hash's or CID's first digits are in the reason."""
     reason: str

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 from bift_ros.peer.effects import Fetch
 
+_MAXIMUM_WANTED = 4096
+_MAXIMUM_PROVIDERS = 64
+
 
 class FileCache:
-    """Files by CID, the least recently used dropped beyond a size in bytes."""
+    """Files by CID; beyond a size in bytes, the least recently used that nobody needs go."""
 
     def __init__(self, maximum_bytes: int) -> None:
         self._files: OrderedDict[str, bytes] = OrderedDict()
@@ -25,14 +28,19 @@ class FileCache:
         return self._files[cid]
 
     def add(self, cid: str, data: bytes) -> None:
-        """Keep a file, dropping older ones where there is no room."""
-        if cid in self._files:
+        """Keep a file until `trim`."""
+        if cid not in self._files:
+            self._files[cid] = data
+            self._bytes += len(data)
+
+    def trim(self, needed: Container[str]) -> None:
+        """Drop files down to the size, the needed ones never: they would be fetched at once."""
+        if self._bytes <= self._maximum_bytes:
             return
-        self._files[cid] = data
-        self._bytes += len(data)
-        while self._bytes > self._maximum_bytes and len(self._files) > 1:
-            _, dropped = self._files.popitem(last=False)
-            self._bytes -= len(dropped)
+        for cid in [cid for cid in self._files if cid not in needed]:
+            if self._bytes <= self._maximum_bytes:
+                return
+            self._bytes -= len(self._files.pop(cid))
 
 
 @dataclass
@@ -53,8 +61,12 @@ class Fetches:
         """Ask for a file; the effect to carry out, or None where it is already under way."""
         wanted = self._wanted.get(cid)
         if wanted is None:
+            if len(self._wanted) >= _MAXIMUM_WANTED and not self._make_room():
+                return None
             wanted = self._wanted[cid] = _Wanted({}, False, now)
         wanted.providers.update(dict.fromkeys(p for p in providers if p))
+        while len(wanted.providers) > _MAXIMUM_PROVIDERS:
+            del wanted.providers[next(iter(wanted.providers))]
         if wanted.in_flight or now < wanted.retry_at:
             return None
         wanted.in_flight = True
@@ -74,3 +86,10 @@ class Fetches:
     def forget(self) -> None:
         """Stop wanting what is not under way; what is still needed is asked for anew."""
         self._wanted = {cid: wanted for cid, wanted in self._wanted.items() if wanted.in_flight}
+
+    def _make_room(self) -> bool:
+        """Give up the oldest that is not under way; False where all are."""
+        idle = next((cid for cid, wanted in self._wanted.items() if not wanted.in_flight), None)
+        if idle is not None:
+            del self._wanted[idle]
+        return idle is not None

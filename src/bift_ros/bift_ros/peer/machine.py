@@ -43,6 +43,7 @@ from bift_ros.peer.events import (
 from bift_ros.peer.intake import CheckedBlock, Intake
 from bift_ros.peer.mining import Miner
 from bift_ros.peer.trainer import Trainer
+from bift_ros.peer.updates import Updates
 
 
 class Peer:
@@ -52,8 +53,9 @@ class Peer:
         self, key: KeyPair, genesis: Genesis, chain: Blockchain, config: PeerConfig
     ) -> None:
         self._context = Context(key, genesis, chain, config)
-        self._intake = Intake(self._context)
-        self._miner = Miner(self._context)
+        self._updates = Updates(self._context)
+        self._intake = Intake(self._context, self._updates)
+        self._miner = Miner(self._context, self._updates)
         self._trainer = Trainer(self._context)
         self._mined = b""
         """Hash of the last block of our own making, to be sent once it is stored."""
@@ -87,9 +89,11 @@ class Peer:
         """
         self._context.now = now
         self._take(event)
+        self._updates.advance()
         for checked in self._intake.checked():
             self._accept(checked)
         self._trainer.advance()
+        self._updates.advance()
         self._miner.advance()
         self._catch_up.advance()
         return self._context.drain()
@@ -100,11 +104,12 @@ class Peer:
             case TransactionReceived():
                 self._transaction_received(event)
             case BlockReceived(block, provider):
+                self._catch_up.block_received(block)
                 self._intake.add(block, provider)
             case TipReceived():
                 self._tip_received(event)
-            case BlocksAnswered(peer, count):
-                self._catch_up.answered(peer, count)
+            case BlocksAnswered(peer, _):
+                self._catch_up.answered(peer)
             case FileFetched(cid, data):
                 context.fetches.arrived(cid)
                 context.files.add(cid, data)
@@ -138,7 +143,6 @@ class Peer:
             )
             return
         if isinstance(transaction.payload, ModelUpdate):
-            self._intake.update_heard(transaction)
             context.need([transaction.payload.cid], (event.provider,))
 
     def _tip_received(self, event: TipReceived) -> None:
@@ -173,6 +177,7 @@ class Peer:
             return
         for left in reorg.removed:
             context.mempool.restore(left.body.transactions)
+            self._trainer.restored(left.body.transactions)
         context.mempool.prune(context.chain.tip_state)
         self._miner.tip_changed()
         self._catch_up.tip_changed()

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bift_ros.chain.blocks import MIN_NONCE, Block, Body, Header, sign_block
-from bift_ros.chain.exceptions import BadModelFile, BadUpdateFile, CannotAggregate
+from bift_ros.chain.exceptions import BadModelFile, CannotAggregate
 from bift_ros.chain.model_check import compute_model
 from bift_ros.chain.state import State
 from bift_ros.chain.transactions import ModelUpdate, Transaction
 from bift_ros.peer.context import Context
 from bift_ros.peer.effects import Mine, StopMining
+from bift_ros.peer.updates import Updates
 
 
 @dataclass(frozen=True)
@@ -25,17 +26,14 @@ class _Candidate:
 class Miner:
     """Builds the next block when there is reason to, and has its nonce searched."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, context: Context, updates: Updates) -> None:
+        self._context, self._updates = context, updates
         self._last_update_at = 0
         self._updates_seen: frozenset[bytes] = frozenset()
-        self._malformed: set[bytes] = set()
-        """Updates whose files are no updates, by transaction."""
         self._candidate: _Candidate | None = None
 
     def tip_changed(self) -> None:
         """Drop the block under way: it stands on a tip that is no longer ours."""
-        self._malformed &= self._updates_seen
         if self._candidate is not None:
             self._candidate = None
             self._context.emit(StopMining())
@@ -49,10 +47,6 @@ class Miner:
         if not hashes <= self._updates_seen:
             self._last_update_at = context.now
         self._updates_seen = hashes
-        for update in updates:
-            context.need([self._cid(update)], context.provider_of(update))
-        if state.task is not None and updates:
-            context.need([state.task.global_cid], ())
         if not context.config.mine or self._candidate is not None:
             return
         ready = self._ready(state, updates)
@@ -67,7 +61,7 @@ class Miner:
         policy = context.genesis.policy
         if state.task is None or state.task.global_cid not in context.files:
             return set()
-        here = {t.hash for t in updates if self._cid(t) in context.files} - self._malformed
+        here = {t.hash for t in updates if self._updates.usable(t)}
         everyone = len(here) == len(context.genesis.members)
         waited = context.now - self._last_update_at >= policy.update_wait_ms
         return here if everyone or (waited and len(here) >= policy.minimum_updates) else set()
@@ -80,10 +74,6 @@ class Miner:
             return
         try:
             info, _ = compute_model(state, context.genesis, chosen, context.files.__getitem__)
-        except BadUpdateFile as error:
-            bad = next(t for t in chosen if t.sender == error.sender and t.hash in ready)
-            self._malformed.add(bad.hash)
-            context.refuse("update", error.cid, error.sender, str(error))
         except (BadModelFile, CannotAggregate) as error:
             assert state.task is not None
             context.refuse("task", state.task.global_cid, state.task.proposer, str(error))
@@ -107,11 +97,6 @@ class Miner:
             else:
                 chosen.append(transaction)
         return tuple(chosen)
-
-    @staticmethod
-    def _cid(update: Transaction) -> str:
-        assert isinstance(update.payload, ModelUpdate)
-        return update.payload.cid
 
     def _start(self, state: State, body: Body) -> None:
         context = self._context

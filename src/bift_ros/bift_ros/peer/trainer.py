@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from bift_ros.chain.exceptions import FieldError, InvalidTransaction
 from bift_ros.chain.state import State
 from bift_ros.chain.transactions import ModelUpdate, Payload, Transaction, sign_transaction
 from bift_ros.peer.context import Context
@@ -29,7 +31,8 @@ class Trainer:
         self._failed: TrainingRequest | None = None
         self._result: _Result | None = None
         self._own: dict[bytes, Transaction] = {}
-        self._sent_at = 0
+        """This vehicle's transactions in the mempool."""
+        self._sent_at: dict[bytes, int] = {}
 
     def dataset_changed(self, samples: int) -> None:
         """The dataset holds this many training samples now."""
@@ -39,7 +42,7 @@ class Trainer:
         """Keep a finished training's update for as long as the chain waits for it."""
         if event.request == self._running:
             self._running = None
-        self._result = _Result(event.request, event.cid, event.accuracy, event.sample_count)
+            self._result = _Result(event.request, event.cid, event.accuracy, event.sample_count)
 
     def failed(self, event: TrainingFailed) -> None:
         """Publish nothing; the next global model is the next chance."""
@@ -56,12 +59,12 @@ class Trainer:
         if self._running is not None and self._running != wanted:
             self._running = None
             self._context.emit(CancelTraining())
-        if wanted is not None and not self._published(state, wanted):
+        if wanted is not None and wanted != self._failed and not self._published(state):
             if self._result is not None and self._result.request == wanted:
-                self._publish(wanted, self._result)
-            elif self._running is None and self._failed != wanted and self._samples > 0:
+                self._publish(self._result)
+            elif self._running is None and self._samples > 0:
                 self._start(wanted)
-        self._rebroadcast(state)
+        self._rebroadcast()
 
     def submit(self, payload: Payload) -> Transaction:
         """Sign a transaction of this vehicle, keep it pending and send it.
@@ -73,10 +76,15 @@ class Trainer:
         sequence = context.mempool.next_sequence(context.key.address, state)
         transaction = sign_transaction(context.key, sequence, payload, context.genesis.hash)
         context.mempool.add(transaction, state, context.genesis)
-        self._own[transaction.hash] = transaction
-        self._sent_at = context.now
-        context.emit(BroadcastTransaction(transaction))
+        self.restored([transaction])
+        self._send(transaction)
         return transaction
+
+    def restored(self, transactions: Iterable[Transaction]) -> None:
+        """Own ones among these are pending, maybe again: the fleet is to hear of them."""
+        for transaction in transactions:
+            if transaction.sender == self._context.key.address:
+                self._own[transaction.hash] = transaction
 
     def _wanted(self, state: State) -> TrainingRequest | None:
         task, config = state.task, self._context.config
@@ -99,29 +107,38 @@ class Trainer:
             self._running = request
             self._context.emit(Train(request))
 
-    def _published(self, state: State, wanted: TrainingRequest) -> bool:
+    def _published(self, state: State) -> bool:
         """Whether an update of this vehicle for the wanted iteration is pending."""
         own = self._context.key.address
         return any(t.sender == own for t in self._context.mempool.updates(state))
 
-    def _publish(self, request: TrainingRequest, result: _Result) -> None:
-        self.submit(
-            ModelUpdate(
-                model_id=request.task.model_id,
-                iteration=request.iteration,
-                base_cid=request.base_cid,
-                cid=result.cid,
-                accuracy=result.accuracy,
-                sample_count=result.sample_count,
+    def _publish(self, result: _Result) -> None:
+        request = result.request
+        try:
+            self.submit(
+                ModelUpdate(
+                    model_id=request.task.model_id,
+                    iteration=request.iteration,
+                    base_cid=request.base_cid,
+                    cid=result.cid,
+                    accuracy=result.accuracy,
+                    sample_count=result.sample_count,
+                )
             )
-        )
+        except (FieldError, InvalidTransaction) as error:  # such as a copy that came first
+            self._failed = request
+            own = self._context.key.address
+            self._context.refuse("update", result.cid, own, f"own update {result.cid}: {error}")
 
-    def _rebroadcast(self, state: State) -> None:
+    def _rebroadcast(self) -> None:
         """Send own transactions again that are still pending: a radio loses things."""
         context = self._context
-        if context.now - self._sent_at < context.config.rebroadcast_ms:
-            return
-        self._sent_at = context.now
         self._own = {h: t for h, t in self._own.items() if h in context.mempool}
-        for transaction in self._own.values():
-            context.emit(BroadcastTransaction(transaction))
+        self._sent_at = {h: at for h, at in self._sent_at.items() if h in self._own}
+        for name, transaction in self._own.items():
+            if context.now - self._sent_at.get(name, 0) >= context.config.rebroadcast_ms:
+                self._send(transaction)
+
+    def _send(self, transaction: Transaction) -> None:
+        self._sent_at[transaction.hash] = self._context.now
+        self._context.emit(BroadcastTransaction(transaction))

@@ -1,0 +1,300 @@
+"""A fleet of real peers in one process and in virtual time; nothing here draws a random number."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from typing import Any
+
+from consortium import DEFAULTS, START, Consortium, train
+
+from bift_ros.chain.blockchain import Blockchain
+from bift_ros.chain.blocks import MIN_NONCE, Block, Header
+from bift_ros.chain.proof_of_work import search
+from bift_ros.chain.state import State
+from bift_ros.chain.store import ChainStore
+from bift_ros.peer.config import PeerConfig
+from bift_ros.peer.effects import (
+    AnnounceTip,
+    BroadcastBlock,
+    BroadcastTransaction,
+    CancelTraining,
+    Effect,
+    Fetch,
+    Mine,
+    Put,
+    RequestBlocks,
+    StopMining,
+    Train,
+    TrainingRequest,
+)
+from bift_ros.peer.events import (
+    BlockReceived,
+    BlocksAnswered,
+    DatasetChanged,
+    Event,
+    FetchFailed,
+    FileFetched,
+    NonceFound,
+    Submit,
+    Tick,
+    TipReceived,
+    Trained,
+    TransactionReceived,
+)
+from bift_ros.peer.machine import Peer
+from bift_ros.storage.cid import cid_of
+
+DELAY_MS = 20
+TICK_MS = 250
+TRAINING_MS = 2_000
+HASH_MS = 20
+BLOCKS_PER_ANSWER = 32
+
+Link = Callable[["Vehicle", "Vehicle", Event], "int | None"]
+"""The delay in ms of an event from one vehicle to another; None where it is lost."""
+
+
+class Vehicle:
+    """Carries out one peer's effects."""
+
+    def __init__(self, fleet: Fleet, number: int, config: PeerConfig) -> None:
+        self.fleet, self.number, self.config = fleet, number, config
+        self.key = fleet.world.keys[number]
+        self.address = self.key.address
+        self.store = ChainStore(":memory:", fleet.world.genesis)
+        self.files: dict[str, bytes] = {}
+        self.online = True
+        self.samples = 100
+        self.log: list[tuple[int, Effect]] = []
+        self.received: list[Event] = []
+        self.give_blocks: Callable[[int], list[Block] | None] = self.honest_blocks
+        """Answers `GetBlocks`; None is no answer."""
+        self.boot()
+
+    @property
+    def url(self) -> str:
+        return f"memory://{self.number}"
+
+    @property
+    def state(self) -> State:
+        return self.peer.state
+
+    def boot(self) -> None:
+        """A new peer over the chain in the store, as after a crash: all else is forgotten."""
+        self.online = True
+        self._training: TrainingRequest | None = None
+        self._mining: Header | None = None
+        self._tip: TipReceived | None = None
+        self.chain = Blockchain(self.fleet.world.genesis, self.store)
+        self.peer = Peer(self.key, self.fleet.world.genesis, self.chain, self.config)
+        self._carry_out(self.peer.start(self.fleet.now))
+        if self.samples:
+            self.take(DatasetChanged(self.samples))
+
+    def crash(self) -> None:
+        self.online = False
+
+    def take(self, event: Event) -> None:
+        if self.online:
+            self._carry_out(self.peer.handle(event, self.fleet.now))
+
+    def effects(self, kind: type) -> list[Any]:
+        return [effect for _, effect in self.log if isinstance(effect, kind)]
+
+    def honest_blocks(self, from_index: int) -> list[Block] | None:
+        return self.chain.canonical(from_index, BLOCKS_PER_ANSWER)
+
+    def greet(self, other: Vehicle) -> None:
+        """Give a late joiner the last tip, as a transient-local topic does."""
+        if self._tip is not None:
+            self.fleet.send(self, other, self._tip)
+
+    def _carry_out(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            self.log.append((self.fleet.now, effect))
+            self._do(effect)
+
+    def _do(self, effect: Effect) -> None:
+        match effect:
+            case BroadcastTransaction(transaction):
+                self._broadcast(TransactionReceived(transaction, self.url))
+            case BroadcastBlock(block):
+                self._broadcast(BlockReceived(block, self.url))
+            case AnnounceTip(index, tip_hash, weight):
+                self._tip = TipReceived(self.address, index, tip_hash, weight, self.url)
+                self._broadcast(self._tip)
+            case RequestBlocks(peer, from_index):
+                self._request_blocks(self.fleet.by_address[peer], from_index)
+            case Put(cid, data):
+                self.files[cid] = data
+            case Fetch(cid, providers):
+                self.fleet.after(DELAY_MS, lambda: self._fetch(cid, providers))
+            case Train(request):
+                self._training = request
+                self.fleet.after(TRAINING_MS, lambda: self._trained(request))
+            case CancelTraining():
+                self._training = None
+            case Mine(header):
+                self._mine(header)
+            case StopMining():
+                self._mining = None
+            case _:
+                pass
+
+    def _broadcast(self, event: Event) -> None:
+        for other in self.fleet.vehicles:
+            if other is not self:
+                self.fleet.send(self, other, event)
+
+    def _request_blocks(self, other: Vehicle, from_index: int) -> None:
+        blocks = other.give_blocks(from_index) if other.online else None
+        if blocks is None or self.fleet.delay(other, self, Tick()) is None:
+            return
+        for block in blocks:
+            self.fleet.send(other, self, BlockReceived(block, other.url))
+        self.fleet.send(other, self, BlocksAnswered(other.address, len(blocks)))
+
+    def _fetch(self, cid: str, providers: tuple[str, ...]) -> None:
+        urls = {vehicle.url: vehicle for vehicle in self.fleet.vehicles}
+        for vehicle in (self, *(urls[url] for url in providers if url in urls)):
+            reachable = vehicle is self or self.fleet.delay(vehicle, self, Tick()) is not None
+            if vehicle.online and reachable and cid in vehicle.files:
+                self.files[cid] = vehicle.files[cid]
+                self.take(FileFetched(cid, vehicle.files[cid]))
+                return
+        self.take(FetchFailed(cid, "nobody has it"))
+
+    def _trained(self, request: TrainingRequest) -> None:
+        if self._training is not request:
+            return
+        self._training = None
+        data = self.fleet.make_update(self, request)
+        cid = cid_of(data)
+        self.files[cid] = data
+        self.take(Trained(request, cid, 0.5 + self.number / 100, self.samples))
+
+    def _mine(self, header: Header) -> None:
+        self._mining = header
+        start = MIN_NONCE + self.number * 2**20
+        found = search(header, start, 10_000)
+        assert found is not None
+        self.fleet.after((found.nonce - start + 1) * HASH_MS, lambda: self._found(header, found))
+
+    def _found(self, header: Header, found: Header) -> None:
+        if self._mining is header:
+            self._mining = None
+            self.take(NonceFound(found))
+
+
+class Fleet:
+    """Vehicles, the network between them, and the clock."""
+
+    def __init__(
+        self,
+        size: int = 5,
+        *,
+        config: PeerConfig = DEFAULTS,
+        configs: dict[int, PeerConfig] | None = None,
+        without_data: tuple[int, ...] = (),
+        **policy: Any,
+    ) -> None:
+        self.world = Consortium(size, **policy)
+        self.now = START + 1_000
+        self.groups: list[set[int]] = []
+        self.link: Link = lambda sender, receiver, event: DELAY_MS
+        self.make_update: Callable[[Vehicle, TrainingRequest], bytes] = honest_update
+        self._agenda: list[tuple[int, int, Callable[[], None]]] = []
+        self._count = 0
+        self.vehicles: list[Vehicle] = []
+        self.by_address: dict[str, Vehicle] = {}
+        for number in range(size):
+            vehicle = Vehicle(self, number, (configs or {}).get(number, config))
+            vehicle.samples = 0 if number in without_data else 100
+            self.vehicles.append(vehicle)
+            self.by_address[vehicle.address] = vehicle
+        for vehicle in self.vehicles:
+            vehicle.boot()
+            self._tick(vehicle)
+
+    def __getitem__(self, number: int) -> Vehicle:
+        return self.vehicles[number]
+
+    def after(self, ms: int, action: Callable[[], None]) -> None:
+        self._count += 1
+        heapq.heappush(self._agenda, (self.now + ms, self._count, action))
+
+    def send(self, sender: Vehicle, receiver: Vehicle, event: Event) -> None:
+        delay = self.delay(sender, receiver, event)
+        if delay is not None and sender.online:
+            self.after(delay, lambda: self._arrive(receiver, event))
+
+    def delay(self, sender: Vehicle, receiver: Vehicle, event: Event) -> int | None:
+        for group in self.groups:
+            if (sender.number in group) != (receiver.number in group):
+                return None
+        return self.link(sender, receiver, event)
+
+    def partition(self, *groups: set[int]) -> None:
+        self.groups = list(groups)
+
+    def heal(self) -> None:
+        """One network again; every vehicle hears where the others stand."""
+        self.groups = []
+        for vehicle in self.vehicles:
+            self.introduce(vehicle)
+
+    def introduce(self, vehicle: Vehicle) -> None:
+        for other in self.vehicles:
+            if other is not vehicle:
+                other.greet(vehicle)
+
+    def propose(self, by: int = 0, **changes: Any) -> None:
+        """A member proposes a task; the initial model lies in its storage."""
+        proposal = self.world.proposal(**changes)
+        self[by].files[proposal.init_cid] = self.world.files[proposal.init_cid]
+        self[by].take(Submit(proposal))
+
+    def run(self, ms: int) -> None:
+        end = self.now + ms
+        while self._agenda and self._agenda[0][0] <= end:
+            self.now, _, action = heapq.heappop(self._agenda)
+            action()
+        self.now = end
+
+    def run_until(self, condition: Callable[[], bool], within_ms: int = 120_000) -> None:
+        end = self.now + within_ms
+        while not condition():
+            assert self.now < end, f"not within {within_ms} ms: {self.describe()}"
+            self.run(TICK_MS)
+
+    def iterations(self, vehicle: Vehicle) -> int:
+        task = vehicle.state.latest_task
+        return task.current_iter if task is not None else 0
+
+    def all_reach(self, iterations: int) -> bool:
+        """Whether all vehicles that are online stand on one tip with this many iterations."""
+        online = [vehicle for vehicle in self.vehicles if vehicle.online]
+        one_tip = len({vehicle.state.tip_hash for vehicle in online}) == 1
+        return one_tip and all(self.iterations(vehicle) >= iterations for vehicle in online)
+
+    def describe(self) -> str:
+        return ", ".join(
+            f"{v.number}: block {v.state.index} {v.state.tip_hash.hex()[:6]}, "
+            f"iteration {self.iterations(v)}"
+            for v in self.vehicles
+        )
+
+    def _tick(self, vehicle: Vehicle) -> None:
+        vehicle.take(Tick())
+        self.after(TICK_MS, lambda: self._tick(vehicle))
+
+    @staticmethod
+    def _arrive(receiver: Vehicle, event: Event) -> None:
+        if receiver.online:
+            receiver.received.append(event)
+            receiver.take(event)
+
+
+def honest_update(vehicle: Vehicle, request: TrainingRequest) -> bytes:
+    return train(vehicle.files[request.base_cid], vehicle.number, request.iteration)

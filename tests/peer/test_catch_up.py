@@ -1,0 +1,203 @@
+"""A vehicle that missed blocks gets them, whoever lies or keeps silent, and asks sparingly."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from consortium import Bench, Consortium, of
+from harness import DELAY_MS, Fleet
+
+from bift_ros.chain.blocks import Block
+from bift_ros.chain.state import State
+from bift_ros.chain.transactions import Transfer
+from bift_ros.peer.config import PeerConfig
+from bift_ros.peer.effects import RequestBlocks, Train
+from bift_ros.peer.events import BlocksAnswered, Event, TipReceived
+
+CHECKER = PeerConfig(mine=False, train=False)
+
+
+def transfers(world: Consortium, state: State, count: int, *, to: int) -> list[Block]:
+    """A plain chain on `state`, in which one who owns something gives away a unit per block."""
+    blocks = []
+    for _ in range(count):
+        giver = next(i for i in range(len(world.keys)) if state.balances[world.address(i)] > 1)
+        receiver = to if giver != to else (to + 1) % len(world.keys)
+        gift = world.sign(giver, Transfer(world.address(receiver), 1), state)
+        blocks.append(world.block(state, [gift], miner=to))
+        state = world.apply(state, blocks[-1])
+    return blocks
+
+
+def tip(world: Consortium, member: int, state: State, block: Block) -> TipReceived:
+    weight = state.learning_weight
+    return TipReceived(world.address(member), block.header.index, block.hash, weight, "")
+
+
+def test_a_vehicle_that_was_off_reaches_the_tip_and_trains_on() -> None:
+    fleet = Fleet(5)
+    fleet.propose(total_iter=5)
+    fleet.run_until(lambda: fleet.all_reach(1))
+    fleet[4].crash()
+    fleet.run_until(lambda: fleet.all_reach(3))
+    fleet[4].boot()
+    fleet.introduce(fleet[4])
+    fleet.run_until(lambda: fleet.all_reach(5))
+    assert len(fleet[4].effects(RequestBlocks)) <= 6
+    assert fleet[4].state.balances[fleet[4].address] > 0
+
+
+def test_a_fresh_vehicle_reads_a_finished_chain() -> None:
+    fleet = Fleet(4)
+    fleet[3].crash()
+    fleet.propose(total_iter=4)
+    fleet.run_until(lambda: fleet.all_reach(4))
+    fleet[3].boot()
+    fleet.introduce(fleet[3])
+    fleet.run_until(lambda: fleet.all_reach(4), 20_000)
+    assert len(fleet[3].effects(RequestBlocks)) <= 3
+
+
+@pytest.mark.parametrize("behaviour", ["nothing", "silent", "garbage", "old", "off"])
+def test_a_vehicle_that_does_not_help_is_passed_over(behaviour: str) -> None:
+    """Two of four lie about a tip far ahead; each is tried, then an honest one."""
+    fleet = Fleet(5)
+    fleet[4].crash()
+    fleet.propose(total_iter=3)
+    fleet.run_until(lambda: fleet.all_reach(3))
+    world = fleet.world
+    strange = replace(world.start, tip_hash=b"s" * 32, index=7)
+    garbage = [world.block(strange, [world.sign(0, world.proposal())], miner=0)]
+    for liar in fleet.vehicles[:2]:
+        liar.give_blocks = {
+            "nothing": lambda start: [],
+            "silent": lambda start: None,
+            "garbage": lambda start: garbage,
+            "old": lambda start: fleet[2].chain.canonical(1, 1),
+            "off": liar.honest_blocks,
+        }[behaviour]
+        liar.online = behaviour != "off"
+    fleet[4].boot()
+    for liar in fleet.vehicles[:2]:
+        fleet[4].take(TipReceived(liar.address, 10**6, b"x" * 32, 10**9, liar.url))
+    for honest in fleet.vehicles[2:4]:
+        honest.greet(fleet[4])
+    fleet.run_until(lambda: fleet[4].state.tip_hash == fleet[2].state.tip_hash, 60_000)
+    before = len(fleet[4].effects(RequestBlocks))
+    fleet.run(320_000)  # the liars' tips are never had; they are not asked all the time
+    assert len(fleet[4].effects(RequestBlocks)) - before <= 2 * 2 * (320 // 16 + 5)
+
+
+@pytest.mark.parametrize("depth", [3, 12, 40, 100])
+def test_a_deep_fork_is_bridged(depth: int) -> None:
+    """The peer stands `depth` blocks up a branch that a heavier one as long has outdone."""
+    world = Consortium(3)
+    task = world.task_block(total_iter=3)
+    state = world.apply(world.start, task)
+    first = world.model_block(state, world.updates(range(3), state))
+    after = world.apply(state, first)
+    ours = transfers(world, after, depth, to=0)
+    theirs = transfers(world, after, depth, to=1)
+    end = world.apply(after, *theirs)
+    theirs.append(world.model_block(end, world.updates(range(2), end)))
+    end = world.apply(end, theirs[-1])
+    chain = [task, first, *theirs]
+
+    peer = Bench(world, 2, CHECKER)
+    peer.now += 10_000_000
+    peer.block(task, first, *ours)
+    assert peer.state.index == depth + 2
+    effects = peer.send(tip(world, 1, end, chain[-1]))
+    asked = 0
+    for _ in range(1_000):
+        for request in of(RequestBlocks, effects):
+            asked += 1
+            start = request.from_index - 1
+            answer = chain[start : start + 32]
+            effects = peer.block(*answer)
+            effects += peer.send(BlocksAnswered(request.peer, len(answer)))
+            break
+        else:
+            effects = peer.wait(250)
+        if peer.state.tip_hash == chain[-1].hash:
+            break
+    assert peer.state.tip_hash == chain[-1].hash
+    assert asked <= 12
+
+
+def test_an_answer_that_never_comes_times_out_and_another_is_asked() -> None:
+    world = Consortium(4)
+    peer = Bench(world, 3, CHECKER)
+    for member in (0, 1):
+        peer.send(TipReceived(world.address(member), 5, bytes([member]) * 32, 5, ""))
+    (first,) = of(RequestBlocks, peer.wait(CHECKER.fetch_retry_ms))
+    assert of(RequestBlocks, peer.wait(CHECKER.request_timeout_ms - 250)) == []
+    (second,) = of(RequestBlocks, peer.wait(250))
+    assert {first.peer, second.peer} == {world.address(0), world.address(1)}
+    # The first one's late answer does not count as the second's.
+    assert of(RequestBlocks, peer.send(BlocksAnswered(first.peer, 0)) + peer.wait(5_000)) == []
+
+
+def test_nobody_is_asked_when_a_tip_message_overtakes_its_block() -> None:
+    fleet = Fleet(4)
+
+    def tips_first(sender: object, receiver: object, event: Event) -> int:
+        return 5 if isinstance(event, TipReceived) else 10 * DELAY_MS
+
+    fleet.link = tips_first
+    fleet.propose(total_iter=3)
+    fleet.run_until(lambda: fleet.all_reach(3))
+    assert [len(v.effects(RequestBlocks)) for v in fleet.vehicles] == [0, 0, 0, 0]
+
+
+def test_a_lost_block_is_asked_for() -> None:
+    world = Consortium(4)
+    peer = Bench(world, 3, CHECKER)
+    task = world.task_block()
+    state = world.apply(world.start, task)
+    peer.block(world.model_block(state, world.updates(range(4), state), miner=2))
+    (request,) = of(RequestBlocks, peer.wait(2_000))
+    assert request == RequestBlocks(world.address(2), 1)
+    peer.block(task)
+    peer.send(BlocksAnswered(request.peer, 1))
+    assert peer.state.index == 2
+    assert of(RequestBlocks, peer.wait(60_000)) == []
+
+
+def test_a_tip_that_changes_fast_does_not_put_the_question_off() -> None:
+    world = Consortium(4)
+    peer = Bench(world, 3, CHECKER)
+    asked = []
+    for index in range(10):
+        peer.send(TipReceived(world.address(0), index, bytes([index + 1]) * 32, index, ""))
+        asked += of(RequestBlocks, peer.wait(CHECKER.fetch_retry_ms - 250))
+    assert asked != []
+
+
+def test_a_restarted_vehicle_resumes_the_round() -> None:
+    fleet = Fleet(4)
+    fleet.propose(total_iter=3)
+    fleet.run_until(lambda: fleet.all_reach(1))
+    fleet.run_until(lambda: any(t.request.iteration == 2 for t in fleet[2].effects(Train)))
+    before = fleet[2].state
+    fleet[2].crash()
+    fleet[2].boot()
+    assert fleet[2].state == before
+    fleet.introduce(fleet[2])
+    fleet.run_until(lambda: fleet.all_reach(3))
+    again = [t for t in fleet[2].effects(Train) if t.request.iteration == 2]
+    assert len(again) == 2
+
+
+def test_the_whole_fleet_restarts() -> None:
+    fleet = Fleet(4)
+    fleet.propose(total_iter=3)
+    fleet.run_until(lambda: fleet.all_reach(1))
+    for vehicle in fleet.vehicles:
+        vehicle.crash()
+    fleet.run(5_000)
+    for vehicle in fleet.vehicles:
+        vehicle.boot()
+    fleet.heal()
+    fleet.run_until(lambda: fleet.all_reach(3))

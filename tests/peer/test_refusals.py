@@ -1,0 +1,410 @@
+"""What a peer does not take, from whom, and that it says so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from consortium import INITIAL_MODEL, Bench, Consortium, of
+from harness import Fleet
+
+from bift_ros.chain.blocks import Block
+from bift_ros.chain.state import State
+from bift_ros.chain.transactions import ModelUpdate, Transaction, Transfer, sign_transaction
+from bift_ros.identity.keys import KeyPair
+from bift_ros.peer.config import PeerConfig
+from bift_ros.peer.effects import Effect, Fetch, Put, Refused, RequestBlocks
+from bift_ros.peer.events import BlockReceived, TipReceived, TransactionReceived
+
+CHECKER = PeerConfig(mine=False, train=False)
+STRANGER = KeyPair.from_seed(b"a stranger's seed of 32 bytes...")
+
+
+@pytest.fixture
+def world() -> Consortium:
+    return Consortium(5)
+
+
+@pytest.fixture
+def peer(world: Consortium) -> Bench:
+    """A checker on block 1, with a task."""
+    bench = Bench(world, 0, CHECKER)
+    bench.block(world.task_block())
+    return bench
+
+
+def refusal(effects: list[Effect]) -> Refused:
+    (found,) = of(Refused, effects)
+    return found  # type: ignore[no-any-return]
+
+
+# --- transactions ---------------------------------------------------------------------------
+
+
+def by_a_stranger(world: Consortium, state: State) -> Transaction:
+    return sign_transaction(STRANGER, 0, Transfer(world.address(0), 1), world.genesis.hash)
+
+
+def with_a_bad_signature(world: Consortium, state: State) -> Transaction:
+    return replace(world.update(1, state), signature=bytes(64))
+
+
+def with_anothers_signature(world: Consortium, state: State) -> Transaction:
+    return replace(world.update(1, state), sender=world.address(2))
+
+
+def of_another_chain(world: Consortium, state: State) -> Transaction:
+    other = Consortium(5, reward=7)
+    return sign_transaction(world.keys[1], 0, world.update(1, state).payload, other.genesis.hash)
+
+
+def of_more_than_it_owns(world: Consortium, state: State) -> Transaction:
+    return world.sign(1, Transfer(world.address(2), 1), state)
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (by_a_stranger, "not a member"),
+        (with_a_bad_signature, "not signed"),
+        (with_anothers_signature, "not signed"),
+        (of_another_chain, "not signed"),
+        (of_more_than_it_owns, "owns 0"),
+    ],
+)
+def test_transactions_are_refused_with_the_reason(
+    world: Consortium, peer: Bench, make: Any, reason: str
+) -> None:
+    transaction = make(world, peer.state)
+    refused = refusal(peer.transaction(transaction, transaction))  # said once
+    assert (refused.what, refused.sender) == ("transaction", transaction.sender)
+    assert reason in refused.reason
+    assert peer.peer.pending_transactions == 0
+
+
+def test_a_replayed_transaction_is_silently_ignored(world: Consortium, peer: Bench) -> None:
+    updates = world.updates(range(3), peer.state)
+    peer.block(world.model_block(peer.state, updates))
+    assert peer.transaction(*updates) == []
+    assert peer.peer.pending_transactions == 0
+
+
+def test_a_strangers_tip_is_refused(world: Consortium, peer: Bench) -> None:
+    tip = TipReceived(STRANGER.address, 9, bytes(32), 99, "memory://x")
+    refused = refusal(peer.send(tip))
+    assert (refused.what, refused.sender) == ("tip", STRANGER.address)
+    assert of(RequestBlocks, peer.wait(10_000)) == []
+    assert peer.peer.known_peers == 0
+
+
+# --- blocks ---------------------------------------------------------------------------------
+
+
+def test_a_good_block_is_followed_and_its_model_kept(world: Consortium, peer: Bench) -> None:
+    block = world.model_block(peer.state, world.updates(range(5), peer.state))
+    effects = peer.block(block)
+    assert peer.state.tip_hash == block.hash
+    assert block.body.model_info is not None
+    (put,) = of(Put, effects)
+    assert put.cid == block.body.model_info.global_cid
+    assert of(Refused, effects) == []
+
+
+@pytest.mark.parametrize(
+    ("lie", "reason"),
+    [
+        (lambda w: {"global_cid": w.put(INITIAL_MODEL)}, "global_cid"),
+        (
+            lambda w: {
+                "contributors": tuple(sorted(w.address(i) for i in range(5))),
+                "accuracy": 0.52,
+            },
+            "contributors",
+        ),
+        (lambda w: {"accuracy": 0.99}, "accuracy"),
+        (lambda w: {"rule": "fedavg"}, "rule"),
+        (lambda w: {"current_iter": 2}, "current_iter"),
+    ],
+)
+def test_a_lie_about_the_model_is_refused(
+    world: Consortium, peer: Bench, lie: Any, reason: str
+) -> None:
+    tip = peer.state.tip_hash
+    updates = world.updates(range(5), peer.state)
+    refused = refusal(peer.block(world.model_block(peer.state, updates, lie(world))))
+    assert (refused.what, refused.sender) == ("block", world.address(1))
+    assert reason in refused.reason
+    assert peer.state.tip_hash == tip
+
+
+def test_a_block_with_a_malformed_update_is_refused(world: Consortium, peer: Bench) -> None:
+    tip = peer.state
+    good = world.updates(range(4), tip)
+    honest = world.model_block(tip, good)
+    bad = world.update(4, tip, b"garbage")
+    block = world.block(tip, [*good, bad], honest.body.model_info)
+    refused = refusal(peer.block(block))
+    assert world.address(4) in refused.reason
+    assert peer.state.tip_hash == tip.tip_hash
+
+
+def by_a_strange_miner(world: Consortium, state: State) -> Block:
+    world.keys.append(STRANGER)
+    return world.block(state, [world.update(1, state)], miner=-1)
+
+
+def signed_by_another(world: Consortium, state: State) -> Block:
+    block = world.block(state, [world.sign(1, world.proposal(), state)])
+    return replace(block, signature=world.keys[2].sign(block.hash))
+
+
+def with_another_body(world: Consortium, state: State) -> Block:
+    good = world.model_block(state, world.updates(range(5), state))
+    return replace(good, body=world.block(state).body)
+
+
+def without_work(world: Consortium, state: State) -> Block:
+    return world.block(state, world.updates(range(2), state), difficulty=0)
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (by_a_strange_miner, "not a member"),
+        (signed_by_another, "not signed"),
+        (with_another_body, "body"),
+        (without_work, ""),
+    ],
+)
+@pytest.mark.parametrize("orphan", [False, True])
+def test_a_block_nobody_vouches_for_is_refused_at_once(
+    world: Consortium, peer: Bench, make: Any, reason: str, orphan: bool
+) -> None:
+    """Also where its parent is unknown: nothing of it is kept, and nobody is asked."""
+    state = peer.state
+    block = make(world, replace(state, tip_hash=b"?" * 32) if orphan else state)
+    refused = refusal(peer.block(block))
+    assert reason in refused.reason
+    assert peer.state.tip_hash == state.tip_hash
+    assert of(RequestBlocks, peer.wait(10_000)) == []
+
+
+def test_a_forged_body_does_not_keep_the_true_block_out(world: Consortium, peer: Bench) -> None:
+    good = world.model_block(peer.state, world.updates(range(5), peer.state))
+    child_of_nobody = replace(good, body=world.block(peer.state).body)
+    peer.block(child_of_nobody, good)
+    assert peer.state.tip_hash == good.hash
+
+
+def test_a_block_that_says_nothing_is_refused(world: Consortium, peer: Bench) -> None:
+    """It would cost every miner the search under way and carry nothing."""
+    tip = peer.state.tip_hash
+    refused = refusal(peer.block(world.block(peer.state)))
+    assert "no transaction" in refused.reason
+    assert peer.state.tip_hash == tip
+
+
+def test_a_block_from_the_future_is_taken_when_its_time_has_come(
+    world: Consortium, peer: Bench
+) -> None:
+    block = world.model_block(peer.state, world.updates(range(5), peer.state), later=60_000)
+    assert "ahead" in refusal(peer.block(block)).reason
+    peer.wait(60_000)
+    peer.block(block)
+    assert peer.state.tip_hash == block.hash
+
+
+def test_an_invalid_block_is_checked_once_only(world: Consortium, peer: Bench) -> None:
+    """Who sends it again and again costs no aggregation, nor do blocks that stand on it."""
+    state = peer.state
+    block = world.model_block(state, world.updates(range(5), state), {"accuracy": 0.99})
+    child = world.block(
+        replace(state, tip_hash=block.hash, index=2), [world.sign(1, world.proposal())]
+    )
+    assert len(of(Refused, peer.block(block))) == 1
+    peer.block(child)
+    assert peer.block(block, child, block) == []
+    assert of(RequestBlocks, peer.wait(60_000)) == []
+
+
+# --- files ----------------------------------------------------------------------------------
+
+
+def test_a_block_whose_files_never_arrive_is_refused_after_the_wait(
+    world: Consortium, peer: Bench
+) -> None:
+    block = world.model_block(peer.state, world.updates(range(5), peer.state))
+    payload = block.body.transactions[2].payload
+    assert isinstance(payload, ModelUpdate)
+    peer.hidden.add(payload.cid)
+    wait = CHECKER.file_wait_ms
+    assert of(Refused, peer.block(block) + peer.wait(wait)) == []
+    refused = refusal(peer.wait(250))
+    assert payload.cid in refused.reason
+    assert refused.sender == world.address(1)
+    # It comes again, and so does the file.
+    peer.hidden.clear()
+    peer.wait(CHECKER.fetch_retry_ms)
+    peer.block(block)
+    assert peer.state.tip_hash == block.hash
+
+
+def test_a_failed_fetch_is_tried_again_after_the_pause_and_not_before(
+    world: Consortium, peer: Bench
+) -> None:
+    update = world.update(1, peer.state)
+    assert isinstance(update.payload, ModelUpdate)
+    cid = update.payload.cid
+    peer.hidden.add(cid)
+    peer.transaction(update)
+    peer.wait(10_000, step=100)
+    times = [at for at, e in peer.log if isinstance(e, Fetch) and e.cid == cid]
+    assert len(times) == 11
+    assert {b - a for a, b in pairwise(times)} == {CHECKER.fetch_retry_ms}
+    peer.hidden.clear()
+    peer.wait(1_000)
+    times = [at for at, e in peer.log if isinstance(e, Fetch) and e.cid == cid]
+    assert len(times) == 12
+    peer.wait(5_000)
+    assert len([e for _, e in peer.log if isinstance(e, Fetch) and e.cid == cid]) == 12
+
+
+def test_a_child_waits_as_long_as_its_parents_files_do(world: Consortium, peer: Bench) -> None:
+    """The wait for a block's files begins with its parent's acceptance, not before."""
+    state = peer.state
+    first = world.model_block(state, world.updates(range(5), state))
+    after = world.apply(state, first)
+    second = world.model_block(after, world.updates(range(5), after))
+    late = [t.payload.cid for t in (first.body.transactions[0], second.body.transactions[0])]  # type: ignore[union-attr]
+    peer.hidden.update(late)
+    peer.block(first, second)
+    peer.wait(CHECKER.file_wait_ms - 1_000)
+    peer.hidden.remove(late[0])
+    peer.wait(10_000)
+    assert peer.state.tip_hash == first.hash
+    peer.hidden.clear()
+    peer.wait(2_000)
+    assert peer.state.tip_hash == second.hash
+
+
+def test_more_files_than_the_cache_holds_are_kept_while_needed(world: Consortium) -> None:
+    peer = Bench(world, 0, replace(CHECKER, file_cache_bytes=500))
+    peer.block(world.task_block())
+    block = world.model_block(peer.state, world.updates(range(5), peer.state))
+    fetches = of(Fetch, peer.block(block))
+    assert peer.state.tip_hash == block.hash
+    assert len(fetches) == len({f.cid for f in fetches}) == 6
+
+
+# --- the omission rule ----------------------------------------------------------------------
+
+
+def test_a_block_that_leaves_out_too_much_is_refused(world: Consortium, peer: Bench) -> None:
+    updates = world.updates(range(5), peer.state)
+    peer.transaction(*updates)
+    peer.wait(CHECKER.omission_grace_ms)
+    tip = peer.state.tip_hash
+    refused = refusal(peer.block(world.model_block(peer.state, updates[:3])))
+    assert "leaves out 2 of 5" in refused.reason
+    assert peer.state.tip_hash == tip
+    peer.block(enough := world.model_block(peer.state, updates[:4]))
+    assert peer.state.tip_hash == enough.hash
+
+
+def test_updates_that_came_just_before_the_block_do_not_count(
+    world: Consortium, peer: Bench
+) -> None:
+    updates = world.updates(range(5), peer.state)
+    peer.transaction(*updates[:3])
+    peer.wait(1_000)
+    peer.transaction(*updates[3:])
+    peer.wait(CHECKER.omission_grace_ms - 250)
+    peer.block(block := world.model_block(peer.state, updates[:3]))
+    assert peer.state.tip_hash == block.hash
+
+
+def test_updates_without_a_usable_file_do_not_count(world: Consortium, peer: Bench) -> None:
+    """Else two members could stop all others by announcing what they don't have."""
+    good = world.updates(range(3), peer.state)
+    lost = world.update(3, peer.state)
+    bad = world.update(4, peer.state, b"garbage")
+    assert isinstance(lost.payload, ModelUpdate)
+    peer.hidden.add(lost.payload.cid)
+    peer.transaction(*good, lost, bad)
+    peer.wait(20_000)
+    peer.block(block := world.model_block(peer.state, good))
+    assert peer.state.tip_hash == block.hash
+
+
+@pytest.mark.parametrize("plain_between", [False, True])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_model_block_on_top_makes_up_for_an_omission(
+    world: Consortium, peer: Bench, plain_between: bool, backwards: bool
+) -> None:
+    updates = world.updates(range(5), peer.state)
+    peer.transaction(*updates)
+    peer.wait(CHECKER.omission_grace_ms)
+    state = peer.state
+    blocks = [world.model_block(state, updates[:3])]
+    after = world.apply(state, blocks[0])
+    rich = blocks[0].body.model_info.contributors[0]  # type: ignore[union-attr]
+    if plain_between:
+        member = next(i for i in range(5) if world.address(i) == rich)
+        transfer = world.sign(member, Transfer(world.address(4), 1), after)
+        blocks.append(world.block(after, [transfer]))
+        after = world.apply(after, blocks[1])
+    blocks.append(world.model_block(after, world.updates(range(4), after)))
+    assert len(of(Refused, peer.block(blocks[0]))) == 1
+    assert peer.state.tip_hash == state.tip_hash
+    rest = blocks[1:]
+    peer.block(*(rest[::-1] if backwards else rest))
+    assert peer.state.tip_hash == blocks[-1].hash
+
+
+def test_an_invalid_model_block_on_top_makes_up_for_nothing(world: Consortium, peer: Bench) -> None:
+    updates = world.updates(range(5), peer.state)
+    peer.transaction(*updates)
+    peer.wait(CHECKER.omission_grace_ms)
+    state = peer.state
+    omitting = world.model_block(state, updates[:3])
+    after = world.apply(state, omitting)
+    good = world.model_block(after, world.updates(range(3), after))
+    alone = world.block(after, good.body.transactions[:1], good.body.model_info)
+    peer.block(omitting, alone)
+    assert peer.state.tip_hash == state.tip_hash
+    peer.block(good)
+    assert peer.state.tip_hash == good.hash
+
+
+# --- in a fleet -----------------------------------------------------------------------------
+
+
+def test_a_vehicle_with_malformed_updates_holds_nobody_up() -> None:
+    fleet = Fleet(5)
+    honest = fleet.make_update
+    fleet.make_update = lambda v, r: b"junk" * r.iteration if v.number == 4 else honest(v, r)
+    fleet.propose(total_iter=2)
+    fleet.run_until(lambda: fleet.all_reach(2))
+    for vehicle in fleet.vehicles:
+        assert vehicle.state.balances[fleet[4].address] == 0
+        refused = [r for r in vehicle.effects(Refused) if r.what == "update"]
+        assert {r.sender for r in refused} <= {fleet[4].address}
+
+
+def test_junk_events_of_all_kinds_change_nothing() -> None:
+    """A lying member's junk goes to all while the fleet works; the outcome stays."""
+    fleet = Fleet(4)
+    world = fleet.world
+    fleet.propose(total_iter=2)
+    for step in range(20):
+        fleet.run(500)
+        for vehicle in fleet.vehicles:
+            state = replace(vehicle.state, tip_hash=bytes([step]) * 32)
+            junk = world.block(state, [world.sign(3, world.proposal(), state)], miner=3)
+            vehicle.take(BlockReceived(junk, "memory://nowhere"))
+            far = world.sign(3, Transfer(world.address(0), 1), vehicle.state, ahead=20 + step)
+            vehicle.take(TransactionReceived(far, ""))
+            vehicle.take(TipReceived(world.address(3), 10**6, bytes([step]) * 32, 10**9, ""))
+    fleet.run_until(lambda: fleet.all_reach(2))
