@@ -22,4 +22,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Run the chosen experiment."""
-    return _EXPERIMENTS[arguments.action].main(arguments)
+    code: int = _EXPERIMENTS[arguments.action].main(arguments)
+    return code
