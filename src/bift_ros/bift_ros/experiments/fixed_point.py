@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     number: dict[str, Any] = {"type": federation.positive, "metavar": "N"}
     parser.add_argument("--seeds", default=3, **number, help="seeds to repeat over (%(default)s)")
-    parser.add_argument("--iterations", default=10, **number, help="iterations (%(default)s)")
+    parser.add_argument("--iterations", default=12, **number, help="iterations (%(default)s)")
     federation.add_arguments(parser)
 
 
