@@ -2,88 +2,80 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
-import torch
 
-from bift_ros.experiments.fixed_point import (
-    Federation,
-    Outcome,
-    add_arguments,
-    main,
-    summarize,
-)
+from bift_ros.experiments import fixed_point
+from bift_ros.experiments.fixed_point import Outcome, as_text, main, summarize
 from bift_ros.learning.data import load_training_crops
-from bift_ros.pofl.codec import UPDATE_EXPONENT, decode_model
 
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Forty noisy crops of two classes, twice."""
-    folder = tmp_path_factory.mktemp("data")
-    rng = np.random.default_rng(0)
-    for split in ("train", "test"):
-        for channel, name in ((2, "red_circle"), (1, "green_circle")):
-            (folder / split / name).mkdir(parents=True)
-            for index in range(20):
-                image = rng.integers(0, 120, (32, 32, 3), np.uint8)
-                image[8:24, 8:24, channel] += 130
-                assert cv2.imwrite(str(folder / split / name / f"{index}.png"), image)
-    return folder
-
-
-def options(data: Path, *more: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    small = ["--vehicles", "3", "--crops", "12", "--iterations", "2", "--seeds", "2"]
-    return parser.parse_args(["--data", str(data), *small, *more])
-
-
-def test_one_iteration_differs_from_float32_by_rounding_alone(data: Path) -> None:
-    torch.set_num_threads(1)
-    train, test = (load_training_crops(data / name) for name in ("train", "test"))
-    federation = Federation(train, test, options(data, "--iterations", "1"), seed=1)
-    start = decode_model(federation.start)
-    float32, fixed = federation.run_float32(start), federation.run_fixed_point()
-    assert np.abs(float32 - start).max() > 1e-3  # it did train
-    # Half a step of the updates' scale, and of the model's; float32 adds next to nothing.
-    assert np.abs(float32 - fixed).max() <= 0.52 * 2.0**-UPDATE_EXPONENT
+Options = Callable[..., argparse.Namespace]
 
 
 def test_the_report_has_every_seed_and_repeats(
-    data: Path, capsys: pytest.CaptureFixture[str]
+    options: Options, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    codes = [main(options(data, "--json")) for _ in range(2)]
+    words = [("--runs", str(tmp_path / name)) for name in ("a", "b")]
+    codes = [main(options(fixed_point, "--json", "--seeds", "2", *where)) for where in words]
     first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert first == second
     assert first["test_crops"] == 40
     assert [row["seed"] for row in first["seeds"]] == [1, 2]
     for row in first["seeds"]:
-        assert row["difference"] == pytest.approx(row["fixed_point"] - row["float32"])
+        assert row["difference"] == pytest.approx(row["fixed_point"][-1] - row["float32"][-1])
+        pairs = zip(row["fixed_point"], row["paired"], strict=True)
+        assert row["paired_differences"] == pytest.approx([a - b for a, b in pairs])
+        assert len(row["control"]) == 2
     assert codes == [0 if first["within_tolerance"] else 1] * 2
 
 
-def test_a_difference_over_the_tolerance_is_reported_as_such() -> None:
-    report = summarize([Outcome(1, 90.0, 89.9, 90.0), Outcome(2, 91.0, 90.5, 91.1)])
-    assert report["mean_difference"] == pytest.approx(-0.3)
-    assert report["standard_error"] == pytest.approx(0.2)
+def outcome(seed: int, fixed: float, control: float, paired: float) -> Outcome:
+    return Outcome(seed, (50.0, fixed), (50.0, 90.0), (50.0, control), (50.1, paired))
+
+
+def test_one_seed_over_the_tolerance_is_enough_to_fail() -> None:
+    report = summarize([outcome(1, 90.3, 89.5, 90.25), outcome(2, 89.9, 90.2, 90.0)])
+    assert report["free_running"]["mean"] == pytest.approx(0.1)
+    assert report["free_running"]["largest"] == pytest.approx(0.3)
+    assert report["free_running"]["standard_error"] == pytest.approx(0.2)
+    assert report["control"]["mean"] == pytest.approx(-0.15)
+    assert report["paired"]["mean"] == pytest.approx((-0.1 + 0.05 - 0.1 - 0.1) / 4)
+    assert report["paired_final"]["mean"] == pytest.approx(-0.025)
     assert not report["within_tolerance"]
-    assert summarize([Outcome(1, 90.0, 89.9, 90.0)])["standard_error"] is None
+    assert not report["control_within_tolerance"]
+    assert report["paired_within_tolerance"]
+    text = as_text(report)
+    assert "at most 0.300: NOT all within 0.2" in text
+    assert "| 1 | 90.00 % | 90.30 % | +0.30 | -0.50 | +0.050 | -0.100 |" in text
 
 
-def test_too_few_crops_are_named(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(options(data, "--crops", "600")) == 2
+def test_the_tolerance_itself_is_within_it() -> None:
+    report = summarize([outcome(1, 90.2, 90.0, 90.2)])
+    assert report["within_tolerance"]
+    assert report["free_running"]["standard_error"] is None
+    assert "standard error unknown" in as_text(report)
+
+
+def test_too_few_crops_are_named(options: Options, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(options(fixed_point, "--crops", "600")) == 2
     assert "holds 40 crops, 3 vehicles need 1800" in capsys.readouterr().err
 
 
-def test_missing_data_is_synthesized(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
+def test_a_run_with_other_settings_is_named(
+    options: Options, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(options(fixed_point, "--seeds", "1", "--iterations", "1"))
+    assert main(options(fixed_point, "--seeds", "1", "--learning-rate", "0.01")) == 2
+    assert "name another --runs" in capsys.readouterr().err
+
+
+def test_missing_data_is_synthesized(
+    options: Options, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     one = ["--vehicles", "1", "--crops", "10", "--test-crops", "10", "--iterations", "1"]
-    code = main(parser.parse_args(["--data", str(tmp_path / "new"), *one, "--seeds", "1"]))
+    code = main(options(fixed_point, "--data", str(tmp_path / "new"), *one, "--seeds", "1"))
     assert code in (0, 1)
     assert len(load_training_crops(tmp_path / "new" / "train")) == 10
-    assert "over 1 seeds" in capsys.readouterr().out
+    assert "fixed point minus float32 at the end" in capsys.readouterr().out
