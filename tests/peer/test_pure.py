@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bift_ros.peer import machine
 from bift_ros.peer.config import PeerConfig
-from bift_ros.peer.events import BlockReceived, Event, Tick, TipReceived, TransactionReceived
+from bift_ros.peer.events import BlockReceived, Event, TipReceived, TransactionReceived
 
 FILES = sorted(Path(machine.__file__).parent.glob("*.py"))
 WORLDLY = {
@@ -63,7 +63,7 @@ def test_any_order_and_repetition_ends_on_the_same_tip(data: st.DataObject) -> N
         observer.send(events[number])
     assert observer.state.tip_hash == tip
     # Nothing is left over that would keep it busy.
-    assert [e for e in observer.wait(30_000) if not isinstance(e, Tick)] == []
+    assert [e for e in observer.wait(30_000) if not isinstance(e, AnnounceTip)] == []
     assert observer.peer.pending_transactions == 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from typing import NamedTuple
 
 from bift_ros.chain.blocks import Block, ModelInfo
 from bift_ros.chain.exceptions import (
@@ -25,12 +26,23 @@ Fetch = Callable[[str], bytes]
 """Gives the file of a CID, already checked against it; its own errors pass through."""
 
 
+class ComputedModel(NamedTuple):
+    """What PoFL makes of one iteration's updates."""
+
+    info: ModelInfo
+    """What the block says of it."""
+    file: bytes
+    """The new global model's file."""
+    notes: tuple[str, ...]
+    """Where the iteration fell short of what the rule's paper asks for, in words."""
+
+
 def compute_model(
     state: State, genesis: Genesis, transactions: Sequence[Transaction], fetch: Fetch
-) -> tuple[ModelInfo, bytes]:
+) -> ComputedModel:
     """Aggregate the model updates among `transactions` on top of `state`, the parent's.
 
-    Gives the model info and the new global model's file. The transactions are taken as valid in
+    The transactions are taken as valid in
     `state`. Raises BadUpdateFile where a member's file is malformed, BadModelFile where the
     base model's is, CannotAggregate where the rule has no result for these updates, and
     whatever `fetch` raises.
@@ -80,23 +92,23 @@ def compute_model(
         rule=result.rule,
         contributors=contributors,
     )
-    return info, model
+    return ComputedModel(info, model, result.notes)
 
 
-def check_model(state: State, genesis: Genesis, block: Block, fetch: Fetch) -> bytes:
-    """Recompute a model block's PoFL on its parent's `state`; give the global model's file.
+def check_model(state: State, genesis: Genesis, block: Block, fetch: Fetch) -> ComputedModel:
+    """Recompute a model block's PoFL on its parent's `state`.
 
     Raises WrongModel naming each field that differs, or what `compute_model` raises.
     """
     claimed = block.body.model_info
     if claimed is None:
         raise WrongModel("the block has no model info to check")
-    computed, model = compute_model(state, genesis, block.body.transactions, fetch)
+    computed = compute_model(state, genesis, block.body.transactions, fetch)
     differences = [
-        f"{name} is {getattr(claimed, name)}, recomputed {getattr(computed, name)}"
+        f"{name} is {getattr(claimed, name)}, recomputed {getattr(computed.info, name)}"
         for name in (field.name for field in fields(ModelInfo))
-        if getattr(claimed, name) != getattr(computed, name)
+        if getattr(claimed, name) != getattr(computed.info, name)
     ]
     if differences:
         raise WrongModel("; ".join(differences))
-    return model
+    return computed

@@ -192,8 +192,8 @@ class PeerNode(Node):
                 self.nonce_search.start(header)
             case effects.StopMining():
                 self.nonce_search.stop()
-            case effects.TipChanged(block, removed):
-                self._tip_changed(block, removed)
+            case effects.TipChanged(block, removed, notes):
+                self._tip_changed(block, removed, notes)
             case effects.Refused():
                 self._refused(effect)
 
@@ -234,7 +234,7 @@ class PeerNode(Node):
         self.clock.training_ended()
         self.take(event)
 
-    def _tip_changed(self, block: Block, removed: int) -> None:
+    def _tip_changed(self, block: Block, removed: int, notes: tuple[str, ...]) -> None:
         info = block.body.model_info
         if info is not None:
             self.clock.iteration_finished(self.storage_jobs.take_seconds())
@@ -246,6 +246,8 @@ class PeerNode(Node):
             else ""
         )
         self.get_logger().info(f"tip {block.header.index} {block.hash.hex()[:12]}{made}{left}")
+        for note in notes:
+            self.get_logger().info(note)
 
     def _refused(self, refusal: effects.Refused) -> None:
         self.refused += 1

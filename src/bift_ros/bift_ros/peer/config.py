@@ -23,6 +23,8 @@ class PeerConfig:
     """An update counts as had in good time where it came this long before the block."""
     rebroadcast_ms: int = 5_000
     """Own transactions that are still not on the chain are sent again this often."""
+    announce_ms: int = 5_000
+    """The tip is announced anew this often: whoever missed it last time learns of it."""
     request_timeout_ms: int = 10_000
     """How long to wait for one vehicle's blocks before another is asked."""
     maximum_waiting_blocks: int = 128

@@ -95,6 +95,8 @@ class TipChanged:
     block: Block
     removed: int
     """How many blocks of the old branch were left (0: the chain just grew)."""
+    notes: tuple[str, ...] = ()
+    """Where the new block's aggregation fell short of what the rule's paper asks for."""
 
 
 @dataclass(frozen=True)

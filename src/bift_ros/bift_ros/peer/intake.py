@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bift_ros.chain.authorship import check_authorship
 from bift_ros.chain.blocks import Block
 from bift_ros.chain.exceptions import BodyMismatch, InvalidBlock, WrongTimestamp
-from bift_ros.chain.model_check import check_model
+from bift_ros.chain.model_check import ComputedModel, check_model
 from bift_ros.chain.state import State
 from bift_ros.chain.transactions import ModelUpdate
 from bift_ros.chain.transition import state_transition
@@ -24,8 +24,8 @@ class CheckedBlock:
 
     block: Block
     state: State
-    model: bytes | None
-    """The new global model's file, where the block makes one."""
+    made: ComputedModel | None
+    """The new global model, where the block makes one."""
 
 
 @dataclass
@@ -123,11 +123,11 @@ class Intake:
                 )
                 if block.header.model_flag and self._omits_too_much(waiting, waiting.parent):
                     return None
-            model = None
+            made = None
             if block.header.model_flag:
                 if not self._files_here(waiting, waiting.parent):
                     return None
-                model = check_model(
+                made = check_model(
                     waiting.parent, context.genesis, block, context.files.__getitem__
                 )
         except WrongTimestamp as error:
@@ -137,7 +137,7 @@ class Intake:
             self._reject(block, str(error))
             return None
         del self._waiting[block.hash]
-        return CheckedBlock(block, waiting.state, model)
+        return CheckedBlock(block, waiting.state, made)
 
     def _parent_here(self, waiting: _Waiting) -> bool:
         """Whether the parent has been accepted; notes its state then."""

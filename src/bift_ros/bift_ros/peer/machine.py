@@ -60,6 +60,7 @@ class Peer:
         self._mined = b""
         """Hash of the last block of our own making, to be sent once it is stored."""
         self._catch_up = CatchUp(self._context, self._intake)
+        self._announced_at = 0
 
     @property
     def state(self) -> State:
@@ -96,6 +97,8 @@ class Peer:
         self._updates.advance()
         self._miner.advance()
         self._catch_up.advance()
+        if now - self._announced_at >= self._context.config.announce_ms:
+            self._announce()
         return self._context.drain()
 
     def _take(self, event: Event) -> None:
@@ -142,6 +145,8 @@ class Peer:
                 "transaction", name, transaction.sender, f"transaction {name[:12]}: {error}"
             )
             return
+        if event.provider:
+            context.providers.setdefault(transaction.sender, event.provider)
         if isinstance(transaction.payload, ModelUpdate):
             context.need([transaction.payload.cid], (event.provider,))
 
@@ -165,11 +170,10 @@ class Peer:
     def _accept(self, checked: CheckedBlock) -> None:
         """Add a block whose every check has passed; follow it where it outweighs the tip."""
         context, block = self._context, checked.block
-        info = block.body.model_info
-        if checked.model is not None:
-            assert info is not None
-            context.files.add(info.global_cid, checked.model)
-            context.emit(Put(info.global_cid, checked.model))
+        made = checked.made
+        if made is not None:
+            context.files.add(made.info.global_cid, made.file)
+            context.emit(Put(made.info.global_cid, made.file))
         reorg = context.chain.add(block, checked.state)
         if block.hash == self._mined:
             context.emit(BroadcastBlock(block))
@@ -182,9 +186,10 @@ class Peer:
         self._miner.tip_changed()
         self._catch_up.tip_changed()
         context.fetches.forget()
-        context.emit(TipChanged(reorg.added[-1], len(reorg.removed)))
+        context.emit(TipChanged(block, len(reorg.removed), made.notes if made else ()))
         self._announce()
 
     def _announce(self) -> None:
         state = self.state
+        self._announced_at = self._context.now
         self._context.emit(AnnounceTip(state.index, state.tip_hash, state.learning_weight))

@@ -73,12 +73,12 @@ class Miner:
         if count < context.genesis.policy.minimum_updates:
             return
         try:
-            info, _ = compute_model(state, context.genesis, chosen, context.files.__getitem__)
+            made = compute_model(state, context.genesis, chosen, context.files.__getitem__)
         except (BadModelFile, CannotAggregate) as error:
             assert state.task is not None
             context.refuse("task", state.task.global_cid, state.task.proposer, str(error))
         else:
-            self._start(state, Body(chosen, info))
+            self._start(state, Body(chosen, made.info))
 
     def _start_plain_block(self, state: State) -> None:
         chosen = tuple(self._context.mempool.pending(state))
