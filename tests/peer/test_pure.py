@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from bift_ros.peer import machine
 from bift_ros.peer.config import PeerConfig
+from bift_ros.peer.effects import AnnounceTip
 from bift_ros.peer.events import BlockReceived, Event, TipReceived, TransactionReceived
 
 FILES = sorted(Path(machine.__file__).parent.glob("*.py"))
