@@ -11,6 +11,7 @@ from rich.console import Console
 from bift_ros.chain.exceptions import ChainError
 from bift_ros.console.errors import CommandError
 from bift_ros.fleet.demo import Demo, DemoError, DemoOptions
+from bift_ros.fleet.domain import NoDomainError
 from bift_ros.identity.keyfile import KeyFileError
 from bift_ros.perception.bags import BagError
 from bift_ros.pofl.aggregate import RULES
@@ -59,7 +60,7 @@ def main(arguments: argparse.Namespace) -> int:
     console = Console(stderr=arguments.json)
     try:
         result = Demo(options, console).run()
-    except (DemoError, BagError, ChainError, KeyFileError, OSError) as error:
+    except (DemoError, NoDomainError, BagError, ChainError, KeyFileError, OSError) as error:
         raise CommandError(str(error)) from error
     if arguments.json:
         print(json.dumps(result))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from rich.progress import Progress
 
 from bift_ros.chain.genesis import Policy
 from bift_ros.fleet import display, report
+from bift_ros.fleet.domain import local_ros_environment
 from bift_ros.fleet.evaluation import Evaluator
 from bift_ros.fleet.plan import FleetPlan, FleetSettings, prepare, vehicle_name
 from bift_ros.fleet.processes import ProcessFleet
@@ -67,21 +68,29 @@ class Demo:
         fleet_folder = options.out / "fleet"
         shutil.rmtree(fleet_folder, ignore_errors=True)
         plan = prepare(fleet_folder, self._settings(bags))
-        environment = _ros_environment()
-        os.environ.update(environment)
         evaluator = Evaluator(fleet_folder / "evaluator", test_set, ARCHITECTURE, options.device)
+        try:
+            with local_ros_environment() as environment:
+                statuses = self._run_fleet(plan, environment, evaluator)
+            evaluator.wait(timeout=120)
+        finally:
+            evaluator.close()
+        return self._report(plan, statuses, evaluator, time.monotonic() - started)
+
+    def _run_fleet(
+        self, plan: FleetPlan, environment: Mapping[str, str], evaluator: Evaluator
+    ) -> dict[str, dict[str, Any]]:
+        """Run the vehicles until the task is done; what each of them said last."""
+        os.environ.update(environment)
         monitor = FleetMonitor()
         try:
             for vehicle in plan.vehicles:
                 monitor.watch(vehicle.name)
             with ProcessFleet(plan, environment) as fleet:
                 self._follow(plan, fleet, monitor, evaluator)
-                statuses = monitor.vehicles
-            evaluator.wait(timeout=120)
+                return monitor.vehicles
         finally:
             monitor.close()
-            evaluator.close()
-        return self._report(plan, statuses, evaluator, time.monotonic() - started)
 
     def _bags(self) -> tuple[tuple[Path, ...], Path]:
         """Each vehicle's bag and the test set; synthesized once for the same options."""
@@ -219,16 +228,6 @@ class Demo:
             self._console.print(f"iteration {number} was not measured: {error}")
         self._console.print(f"Written: {out / 'report.json'}, {out / 'accuracy.png'}")
         return result
-
-
-def _ros_environment() -> dict[str, str]:
-    """DDS on this host only, in a domain of the run's own unless one is set."""
-    domain = os.environ.get("ROS_DOMAIN_ID") or str(random.SystemRandom().randint(1, 100))
-    return {
-        "ROS_DOMAIN_ID": domain,
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-        "RMW_IMPLEMENTATION": "rmw_fastrtps_cpp",
-    }
 
 
 def _tail(path: Path, lines: int = 15) -> str:
