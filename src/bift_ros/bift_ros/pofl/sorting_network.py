@@ -1,11 +1,10 @@
-"""Sort or part-sort every column of a block at once, with a network of minima and maxima.
+"""Sort or trim every column of a block at once, with a network of minima and maxima.
 
 A sorting network compares the same pairs of rows whatever the data, so each step is one elementwise
 minimum and one maximum over two whole rows, which NumPy runs at SIMD width on int16. The network is
 Batcher's odd-even merge sort (Knuth, TAOCP vol. 3, 5.3.4).
 
-A trimmed mean needs no full order: only that the lowest ``low`` rows and the highest ``high`` rows
-hold the right values, in any order. `network` leaves out every step that can't matter for that.
+A trimmed mean needs no full order, only the values between the trimmed ones: `trimming_network`.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from bift_ros.pofl.codec import Int16Array
 
 
 class Step(NamedTuple):
-    """Put the smaller of two rows' values into row ``i``, the larger into row ``j`` (i < j)."""
+    """Put the smaller of two rows' values into row ``i``, the larger into row ``j``."""
 
     i: int
     j: int
@@ -31,19 +30,50 @@ class Step(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def network(n: int, low: int = 0, high: int = 0) -> tuple[Step, ...]:
-    """The steps that order n rows; with ``low`` or ``high``, only as far as trimming needs.
+def network(n: int) -> tuple[Step, ...]:
+    """The steps that sort n rows."""
+    return tuple(Step(i, j, True, True) for i, j in _odd_even_merge_sort(n))
 
-    With both 0 the rows end sorted. Otherwise rows ``low`` to ``n − high`` end holding the values
-    that remain after the ``low`` smallest and ``high`` largest are dropped, in no stated order, and
-    the other rows end undefined.
+
+@lru_cache(maxsize=64)
+def trimming_network(n: int, trim: int) -> tuple[Step, ...]:
+    """The steps that leave in rows ``trim`` to ``n − trim`` what trimming keeps, in no order.
+
+    Kept are the values that remain after the ``trim`` smallest and the ``trim`` largest of each
+    column are dropped; the other rows end undefined. ``trim`` is at most (n − 1) // 2.
+
+    First every row is compared with a partner. Of the losers each of the ``trim`` smallest values
+    may be, but of the winners at most half as many: with a winner its loser is among them too. So
+    the halves are sorted apart, and of each only few rows have to meet the other's: the smallest of
+    two sorted sets are ``min(a[k], b[trim - 1 - k])`` (Batcher's half-cleaner). With an odd n the
+    row without a partner stands with the losers, and may be a largest value by itself.
     """
-    pairs = list(_odd_even_merge_sort(n))
-    if not low and not high:
-        return tuple(Step(i, j, True, True) for i, j in pairs)
+    fates = ["low"] * trim + ["kept"] * (n - 2 * trim) + ["high"] * trim
+    half = n // 2
+    if trim + (trim + 1) // 2 > half:  # the rows that meet would be the same at both ends
+        return _pruned(list(_odd_even_merge_sort(n)), fates)
+    losers = [*range(half), *range(2 * half, n)]
+    winners = list(range(half, 2 * half))
+    pairs = list(zip(losers, winners, strict=False))
+    for side in (losers, winners):
+        pairs += [(side[i], side[j]) for i, j in _odd_even_merge_sort(len(side))]
+    low, high = losers[:trim], winners[len(winners) - trim :]
+    # Of the winners' sorted rows the lowest may be among the smallest; likewise at the other end.
+    pairs += zip(reversed(low), winners[: trim // 2], strict=False)
+    pairs += zip(reversed(losers[len(losers) - (trim + n % 2) // 2 :]), high, strict=False)
+    kept = [row for row in range(n) if row not in low and row not in high]
+    position = {row: place for place, row in enumerate([*low, *kept, *high])}
+    return _pruned([(position[i], position[j]) for i, j in pairs], fates)
+
+
+def _pruned(pairs: Sequence[tuple[int, int]], fates: Sequence[str]) -> tuple[Step, ...]:
+    """Leave out every step that can't matter for which values end in the class ``kept``.
+
+    ``fates`` names the class in which each row ends.
+    """
     # Backwards: a row's fate is the class it ends in, until a kept step gives it a rank of its own.
-    fate: list[str | None] = [*["low"] * low, *["kept"] * (n - low - high), *["high"] * high]
-    read = [row_fate == "kept" for row_fate in fate]
+    fate: list[str | None] = list(fates)
+    read = [row_fate == "kept" for row_fate in fates]
     steps = []
     for i, j in reversed(pairs):
         if fate[i] is not None and fate[i] == fate[j]:

@@ -13,7 +13,7 @@ import numpy as np
 from bift_ros.pofl.codec import Int16Array, Int32Array
 from bift_ros.pofl.columns import Blocking
 from bift_ros.pofl.fixed_point import add_mean, exact_sum
-from bift_ros.pofl.sorting_network import network, order_columns
+from bift_ros.pofl.sorting_network import order_columns, trimming_network
 
 
 def trim_count(n: int, byzantine: int) -> int:
@@ -38,7 +38,7 @@ def trimmed_mean(
     """The global model int32[d] moved by the trimmed mean of n updates int16[d]."""
     n = len(rows)
     trim = trim_count(n, byzantine)
-    steps = network(n, trim, trim) if trim else ()
+    steps = trimming_network(n, trim) if trim else ()
     model = np.empty_like(global_model)
     columns = blocking.columns(model.size, 2 * (n + 1) + 16)
 
