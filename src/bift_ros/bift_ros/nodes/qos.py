@@ -18,7 +18,10 @@ def _latched(depth: int) -> QoSProfile:
 # sees what is pending; older things come through catch-up.
 TRANSACTIONS = _latched(64)
 BLOCKS = _latched(16)
+# A vehicle's newest tip replaces its older ones, but a subscription's depth is shared by all
+# publishers: with 1, a busy late joiner would hear of one vehicle only.
 TIPS = _latched(1)
+TIPS_OF_ALL = _latched(1000)
 STATUS = _latched(1)
 PROGRESS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 
