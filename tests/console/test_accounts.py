@@ -159,7 +159,7 @@ def test_a_genesis_is_written(bift: Any, tmp_path: Path) -> None:
         (["--member", "my.car=HEX"], "my.car"),
         (["--member", "KEY", "--minimum-updates", "3"], "minimum_updates"),
         (["--member", "KEY", "--difficulty", "-1"], "difficulty"),
-        (["--member", "KEY", "--update-wait", "-1"], "update_wait"),
+        (["--member", "KEY", "--update-wait", "-1"], "update-wait"),
         (["--member", "KEY", "--update-wait", "nan"], "update-wait"),
         (["--member", "KEY", "--update-wait", "inf"], "update-wait"),
         (["--member", "KEY", "--byzantine-fraction", "0.7"], "byzantine_fraction"),

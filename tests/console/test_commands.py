@@ -73,7 +73,8 @@ def test_a_demo_that_cannot_be_is_refused_at_once(
 ) -> None:
     skip_without_ros("demo")
     out = tmp_path / "out"
-    result = bift("demo", "--out", out, "--frames", 1, *options)
+    # Without bags: what is not refused by its options is by this.
+    result = bift("demo", "--out", out, "--bags", tmp_path / "none", *options)
     assert result.code == 2
     assert said in result.err
     assert not out.exists()
@@ -126,15 +127,19 @@ def test_a_vehicle_that_cannot_run_says_why(
 def test_a_vehicle_becomes_its_process_with_every_path_as_it_is(
     bift: Any, fleet: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """ROS parses each value as YAML: `a: b #c` must not become a map and a comment."""
+    """A path such as `a: b #c` is a map and a comment to ROS, unless it is quoted."""
     rclpy = pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
     commands: list[list[str]] = []
     monkeypatch.setattr("os.execv", lambda _, command: commands.append(command))
     data = tmp_path / "my: car #1"
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(
+        "/**/vehicle: {ros__parameters: {data_dir: elsewhere, task.total_iter: 3}}\n"
+    )
     with pytest.raises(TypeError):  # execv does not come back; ours gives None
         main(
             ["miner", "start", "--genesis", str(fleet["genesis"]), "--key", str(fleet["member"]),
-             "--data", str(data), "--no-train", "--propose"]
+             "--data", str(data), "--no-train", "--propose", "--params-file", str(settings)]
         )  # fmt: skip
     (command,) = commands
     assert command[:3] == [sys.executable, "-m", "bift_ros.nodes.vehicle"]
@@ -146,7 +151,7 @@ def test_a_vehicle_becomes_its_process_with_every_path_as_it_is(
             name: node.declare_parameter(name, default).value
             for name, default in (
                 ("data_dir", ""), ("key_file", ""), ("mine", False), ("train", True),
-                ("propose", False),
+                ("propose", False), ("task.total_iter", 10),
             )
         }  # fmt: skip
         assert node.get_namespace() == "/car"
@@ -155,7 +160,7 @@ def test_a_vehicle_becomes_its_process_with_every_path_as_it_is(
         rclpy.shutdown(context=context)
     assert values == {
         "data_dir": str(data), "key_file": str(fleet["member"]), "mine": True, "train": False,
-        "propose": True,
+        "propose": True, "task.total_iter": 3,
     }  # fmt: skip
 
 
@@ -172,3 +177,17 @@ def test_system_show_says_when_nobody_is_there() -> None:
     assert done.returncode == 1
     assert json.loads(done.stdout) == []
     assert "no vehicle was heard" in done.stderr
+
+
+def test_a_demo_says_what_its_bags_lack(bift: Any, tmp_path: Path) -> None:
+    skip_without_ros("demo")
+    (tmp_path / "vehicle_00").mkdir()
+    for options, said in (
+        ([], "no test/ folder"),
+        (["--vehicles", "2"], "2 vehicles are to run"),
+    ):
+        result = bift("demo", "--bags", tmp_path, "--out", tmp_path / "out", *options)
+        assert result.code == 2
+        assert said in result.err
+        assert str(tmp_path) in result.err
+        assert not (tmp_path / "out").exists()

@@ -128,6 +128,8 @@ def test_ctrl_c_ends_every_process(surroundings: Any, bags: Path, tmp_path: Path
             stdout=printed,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            # Where the tests are a shell's background job, SIGINT is ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
     logs = [tmp_path / "fleet" / name / "vehicle.log" for name in VEHICLES]
     try:

@@ -75,7 +75,7 @@ def _show(genesis: Genesis, store: ChainStore, as_json: bool) -> int:
         return 0
     table = Table(title=f"{genesis.name}, genesis {genesis.hash.hex()[:12]}", title_justify="left")
     for heading in ("index", "hash", "time", "miner", "transactions", "iteration", "rule"):
-        table.add_column(heading)
+        table.add_column(heading, no_wrap=heading in ("index", "hash"))
     table.add_column("accuracy", justify="right")
     for block in blocks:
         info = block["model_info"]

@@ -7,10 +7,13 @@ import os
 import sys
 from pathlib import Path
 
+import yaml
+
 from bift_ros.chain.exceptions import ChainError
 from bift_ros.chain.genesis import load_genesis
 from bift_ros.console.errors import CommandError
 from bift_ros.identity.keyfile import KeyFileError, load_key
+from bift_ros.nodes.names import is_vehicle_name
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,28 +59,41 @@ def main(arguments: argparse.Namespace) -> int:
             f"the key {arguments.key} is not a member of {arguments.genesis}: "
             "its public key (`bift account show`) must be in that file"
         )
+    if not is_vehicle_name(member.name):
+        raise CommandError(
+            f"{arguments.genesis} names this vehicle {member.name!r}, which ROS takes for no "
+            "namespace: it needs a genesis with letters, digits and underscores in names"
+        )
     ros = ["-r", f"__ns:=/{member.name}"]
     if arguments.params_file is not None:
         ros += ["--params-file", str(arguments.params_file)]
-    for name, value in _parameters(arguments).items():
-        ros += ["-p", f"{name}:={value}"]
+    # The last file wins. `-p NODE:NAME:=VALUE` would not do: it finds no node in a namespace.
+    ros += ["--params-file", str(_write_parameters(arguments, member.name))]
     command = [sys.executable, "-m", "bift_ros.nodes.vehicle", "--ros-args", *ros]
     sys.stdout.flush()
     os.execv(command[0], command)
 
 
-def _parameters(arguments: argparse.Namespace) -> dict[str, str]:
-    parameters = {
-        "vehicle:data_dir": str(arguments.data.resolve()),
-        "vehicle:genesis_file": str(arguments.genesis.resolve()),
-        "vehicle:key_file": str(arguments.key.resolve()),
-        "vehicle:mine": str(arguments.mine).lower(),
-        "vehicle:train": str(not arguments.no_train).lower(),
-        "vehicle:propose": str(arguments.propose).lower(),
-        "trainer:device": arguments.device,
+def _write_parameters(arguments: argparse.Namespace, name: str) -> Path:
+    """Write what the options say as ROS parameters into the data folder; give the file."""
+    vehicle = {
+        "data_dir": str(arguments.data.resolve()),
+        "genesis_file": str(arguments.genesis.resolve()),
+        "key_file": str(arguments.key.resolve()),
+        "mine": arguments.mine,
+        "train": not arguments.no_train,
+        "propose": arguments.propose,
     }
+    sections = {"vehicle": vehicle, "trainer": {"device": arguments.device}}
     if arguments.passphrase_file is not None:
-        parameters["vehicle:passphrase_file"] = str(arguments.passphrase_file.resolve())
+        vehicle["passphrase_file"] = str(arguments.passphrase_file.resolve())
     if arguments.bag is not None:
-        parameters["camera_replay:bag"] = str(arguments.bag.resolve())
-    return parameters
+        sections["camera_replay"] = {"bag": str(arguments.bag.resolve())}
+    document = {f"/{name}/{node}": {"ros__parameters": p} for node, p in sections.items()}
+    path: Path = arguments.data / "options.yaml"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump(document, sort_keys=False))
+    except OSError as error:
+        raise CommandError(f"can't write to the data folder {arguments.data}: {error}") from error
+    return path

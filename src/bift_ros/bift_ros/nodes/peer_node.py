@@ -283,6 +283,6 @@ class PeerNode(Node):
     def _refused(self, refusal: effects.Refused) -> None:
         self.refused += 1
         member = self._genesis.member(refusal.sender)
-        who = member.name if member is not None else refusal.sender or "nobody"
+        who = member.name if member is not None else repr(refusal.sender[:40])
         self.last_refusal = f"{refusal.what} from {who}: {refusal.reason}"
         self.get_logger().warning(f"refused {self.last_refusal}")

@@ -22,6 +22,7 @@ from bift_ros.identity.keyfile import KeyFileError, load_key
 from bift_ros.learning.errors import LearningError
 from bift_ros.learning.jobs import InitJob
 from bift_ros.nodes.folders import VehicleFolders
+from bift_ros.nodes.names import is_vehicle_name
 from bift_ros.nodes.peer_node import PeerNode
 from bift_ros.nodes.perception_node import PerceptionNode
 from bift_ros.nodes.replay_node import ReplayNode
@@ -62,6 +63,12 @@ class Vehicle:
             raise ConfigurationError(
                 f"the key {settings['key_file']} ({key.address}) is no member of the genesis "
                 f"{settings['genesis_file']}: add its public key there, or use another key"
+            )
+        unusable = [m.name for m in genesis.members if not is_vehicle_name(m.name)]
+        if unusable:
+            raise ConfigurationError(
+                f"the genesis {settings['genesis_file']} has names that ROS takes for no "
+                f"namespace: {', '.join(unusable)}; use letters, digits and underscores"
             )
         if member.name != name:
             raise ConfigurationError(
