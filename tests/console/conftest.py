@@ -54,8 +54,7 @@ def bift(capsys: pytest.CaptureFixture[str]) -> Bift:
         try:
             code = main([str(argument) for argument in arguments])
         except SystemExit as exit_:
-            assert isinstance(exit_.code, int)
-            code = exit_.code
+            code = int(exit_.code or 0)
         printed = capsys.readouterr()
         return Result(code, printed.out, printed.err)
 

@@ -120,9 +120,7 @@ def test_a_damaged_database_is_refused_with_the_remedy(bift: Any, built_chain: A
     assert path.read_bytes()[4096:8192] == b"\xff" * 4096  # reading changes nothing
 
 
-def test_another_fleets_genesis_is_refused(
-    bift: Any, built_chain: Any, tmp_path: Path
-) -> None:
+def test_another_fleets_genesis_is_refused(bift: Any, built_chain: Any, tmp_path: Path) -> None:
     key = tmp_path / "key.pem"
     public = json.loads(bift("account", "create", key, "--no-passphrase", "--json").out)
     other = tmp_path / "other.json"

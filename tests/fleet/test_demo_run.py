@@ -104,9 +104,7 @@ def test_nothing_keeps_running(demo: Run) -> None:
 
 
 @pytest.mark.parametrize("name", VEHICLES)
-def test_every_chain_verifies_from_its_own_files(
-    surroundings: Any, demo: Run, name: str
-) -> None:
+def test_every_chain_verifies_from_its_own_files(surroundings: Any, demo: Run, name: str) -> None:
     done = surroundings.bift("chain", "verify", "--data", demo.out / "fleet" / name, "--json")
     assert done.returncode == 0, done.stderr
     outcome = json.loads(done.stdout)

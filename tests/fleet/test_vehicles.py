@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -168,7 +169,43 @@ def test_a_vehicle_that_cannot_start_exits_with_2_and_says_why(
     assert "Traceback" not in done.stderr
 
 
-def test_the_command_runs_this_python(alone: FleetPlan) -> None:
-    command = vehicle_command(alone.vehicles[0])
-    assert command[0] == sys.executable
-    assert "__ns:=/vehicle_00" in command
+def test_a_person_starts_one_vehicle_sees_it_and_stops_it(
+    surroundings: Any, tmp_path: Path
+) -> None:
+    key, genesis, data = tmp_path / "key.pem", tmp_path / "genesis.json", tmp_path / "my car: 1"
+    made = surroundings.bift("account", "create", key, "--no-passphrase", "--json")
+    account = json.loads(made.stdout)
+    member = f"my_car={account['public_key']}"
+    created = surroundings.bift(
+        "genesis", "create", genesis, "--member", member, "--minimum-updates", 1
+    )
+    assert created.returncode == 0, created.stderr
+    options = ("--genesis", genesis, "--key", key, "--data", data, "--no-train")
+    vehicle = subprocess.Popen(
+        surroundings.command("miner", "start", *options),
+        env=os.environ | surroundings.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    monitor = FleetMonitor()
+    try:
+        assert monitor.wait(lambda all_: bool(all_.get("my_car")), DEADLINE)
+        shown = surroundings.bift("system", "show", "--wait", 5, "--json")
+        assert shown.returncode == 0, shown.stderr
+        (status,) = json.loads(shown.stdout)
+        assert status["name"] == "my_car"
+        assert status["address"] == account["address"]
+        assert status["state"] == "idle"
+        assert status["height"] == 0
+        vehicle.send_signal(signal.SIGINT)
+        said, _ = vehicle.communicate(timeout=60)
+    finally:
+        monitor.close()
+        vehicle.kill()
+        vehicle.wait()
+    assert vehicle.returncode == 0, said
+    assert "Traceback" not in said
+    verified = surroundings.bift("chain", "verify", "--data", data, "--genesis", genesis)
+    assert verified.returncode == 0, verified.stderr

@@ -1,7 +1,5 @@
 """The camera side over real DDS: published frames and labels become samples."""
 
-# ruff: noqa: E402 (these imports need what is looked for first)
-
 from __future__ import annotations
 
 import queue
@@ -40,9 +38,7 @@ class Camera:
         self._labels = node.create_publisher(TrafficLightArray, "traffic_lights", profile)
 
     def heard(self) -> bool:
-        return bool(
-            self._images.get_subscription_count() and self._labels.get_subscription_count()
-        )
+        return bool(self._images.get_subscription_count() and self._labels.get_subscription_count())
 
     def publish(self, second: int, image: Any, *classes: str, width: int = 40) -> None:
         image.header.stamp.sec = second

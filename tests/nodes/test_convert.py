@@ -1,7 +1,5 @@
 """Consensus objects through ROS messages and their CDR bytes: nothing changes, nothing crashes."""
 
-# ruff: noqa: E402 (these imports need what is looked for first)
-
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -229,7 +227,7 @@ BAD_BLOCKS = {
 def test_a_malformed_update_is_refused(fault: str) -> None:
     message = update_message()
     BAD_UPDATES[fault](message)
-    with pytest.raises(MalformedTransaction, match="no transaction: .+"):
+    with pytest.raises(MalformedTransaction, match=r"no transaction: .+"):
         convert.transaction_from_message(over_the_wire(message))
 
 
@@ -237,7 +235,7 @@ def test_a_malformed_update_is_refused(fault: str) -> None:
 def test_a_malformed_proposal_is_refused(fault: str) -> None:
     message = propose_message()
     BAD_PROPOSALS[fault](message)
-    with pytest.raises(MalformedTransaction, match="no transaction: .+"):
+    with pytest.raises(MalformedTransaction, match=r"no transaction: .+"):
         convert.transaction_from_message(over_the_wire(message))
 
 
@@ -245,7 +243,7 @@ def test_a_malformed_proposal_is_refused(fault: str) -> None:
 def test_a_malformed_block_is_refused(fault: str) -> None:
     message = block_message()
     BAD_BLOCKS[fault](message)
-    with pytest.raises(MalformedBlock, match="no block: .+") as caught:
+    with pytest.raises(MalformedBlock, match=r"no block: .+") as caught:
         convert.block_from_message(over_the_wire(message))
     assert len(str(caught.value)) < 500
 

@@ -1,7 +1,5 @@
 """Work beside the consensus thread, with real files and a real nonce search."""
 
-# ruff: noqa: E402 (these imports need what is looked for first)
-
 from __future__ import annotations
 
 import queue

@@ -1,7 +1,5 @@
 """Every setting: described, bounded, and the same in `config/vehicle.yaml`."""
 
-# ruff: noqa: E402 (these imports need what is looked for first)
-
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Publishers and subscribers of each topic must fit together; DDS drops misfits in silence."""
 
-# ruff: noqa: E402 (these imports need what is looked for first)
-
 from __future__ import annotations
 
 from typing import Any

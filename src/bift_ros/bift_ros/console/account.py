@@ -26,9 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         how.add_argument(
             "--passphrase-file", type=Path, help="read the passphrase here instead of asking"
         )
-        how.add_argument(
-            "--no-passphrase", action="store_true", help="the key is kept unencrypted"
-        )
+        how.add_argument("--no-passphrase", action="store_true", help="the key is kept unencrypted")
         action.add_argument("--json", action="store_true", help="for machines")
 
 

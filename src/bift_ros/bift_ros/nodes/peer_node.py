@@ -15,6 +15,7 @@ from rclpy.qos import QoSProfile
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.blocks import Block
 from bift_ros.chain.exceptions import InvalidBlock, InvalidTransaction
+from bift_ros.chain.fields import MAX_INTEGER
 from bift_ros.chain.genesis import Genesis
 from bift_ros.chain.transactions import ModelUpdate, Payload
 from bift_ros.identity.keys import KeyPair
@@ -150,7 +151,8 @@ class PeerNode(Node):
         self, request: srv.GetBlocks.Request, response: srv.GetBlocks.Response
     ) -> srv.GetBlocks.Response:
         limit = min(request.limit, _BLOCKS_PER_ANSWER)
-        blocks = self._chain.canonical(request.from_index, limit)
+        # The wire's 64 bits go beyond a block's index, and beyond what SQLite takes.
+        blocks = self._chain.canonical(min(request.from_index, MAX_INTEGER), limit)
         response.blocks = [convert.block_to_message(b, self._provider) for b in blocks]
         return response
 
