@@ -191,3 +191,15 @@ def test_a_demo_says_what_its_bags_lack(bift: Any, tmp_path: Path) -> None:
         assert said in result.err
         assert str(tmp_path) in result.err
         assert not (tmp_path / "out").exists()
+
+
+def test_a_name_that_ros_does_not_take_is_said(
+    bift: Any, fleet: dict[str, Path], tmp_path: Path
+) -> None:
+    document = json.loads(fleet["genesis"].read_text())
+    document["members"][0]["name"] = "my-car"  # by hand: `bift genesis create` refuses it
+    fleet["genesis"].write_text(json.dumps(document))
+    options = ("--genesis", fleet["genesis"], "--key", fleet["member"])
+    result = bift("node", "run", *options, "--data", tmp_path / "data")
+    assert result.code == 2
+    assert "'my-car'" in result.err

@@ -169,8 +169,9 @@ def test_a_vehicle_that_cannot_start_exits_with_2_and_says_why(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_a_person_starts_one_vehicle_sees_it_and_stops_it(
-    surroundings: Any, tmp_path: Path
+    surroundings: Any, tmp_path: Path, stop: signal.Signals
 ) -> None:
     key, genesis, data = tmp_path / "key.pem", tmp_path / "genesis.json", tmp_path / "my car: 1"
     made = surroundings.bift("account", "create", key, "--no-passphrase", "--json")
@@ -199,7 +200,7 @@ def test_a_person_starts_one_vehicle_sees_it_and_stops_it(
         assert status["address"] == account["address"]
         assert status["state"] == "idle"
         assert status["height"] == 0
-        vehicle.send_signal(signal.SIGINT)
+        vehicle.send_signal(stop)
         said, _ = vehicle.communicate(timeout=60)
     finally:
         monitor.close()

@@ -29,9 +29,9 @@ PLAIN = QoSProfile(depth=10)
 @pytest.mark.parametrize(
     ("publisher", "subscriber"),
     [
-        (qos.TRANSACTIONS, qos.TRANSACTIONS),
-        (qos.BLOCKS, qos.BLOCKS),
-        (qos.TIPS, qos.TIPS_OF_ALL),
+        (qos.TRANSACTIONS, qos.FLEET_READER),
+        (qos.BLOCKS, qos.FLEET_READER),
+        (qos.TIPS, qos.FLEET_READER),
         (qos.STATUS, qos.STATUS),
         (qos.STATUS, PLAIN),
         (qos.PROGRESS, PLAIN),
@@ -68,5 +68,5 @@ def test_who_joins_late_and_is_busy_still_hears_every_vehicles_tip(ros: Any) -> 
     for name in names:
         fleet.create_publisher(Tip, "/bift/tips", qos.TIPS).publish(Tip(name=name))
     heard: set[str] = set()
-    late.create_subscription(Tip, "/bift/tips", lambda tip: heard.add(tip.name), qos.TIPS_OF_ALL)
+    late.create_subscription(Tip, "/bift/tips", lambda tip: heard.add(tip.name), qos.FLEET_READER)
     ros.spin_until(lambda: names <= heard, 20)

@@ -21,6 +21,13 @@ from bift_ros.console.errors import CommandError
 from bift_ros.nodes.folders import VehicleFolders
 from bift_ros.storage.reader import StoreReader
 
+_KINDS = {
+    "transfer": "transfer",
+    "propose_task": "task",
+    "model_commit": "commit",
+    "model_update": "update",
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Sub-commands and their options."""
@@ -74,17 +81,17 @@ def _show(genesis: Genesis, store: ChainStore, as_json: bool) -> int:
         print(json.dumps({"genesis": genesis.hash.hex(), "name": genesis.name, "blocks": blocks}))
         return 0
     table = Table(title=f"{genesis.name}, genesis {genesis.hash.hex()[:12]}", title_justify="left")
-    for heading in ("index", "hash", "time", "miner", "transactions", "iteration", "rule"):
-        table.add_column(heading, no_wrap=heading in ("index", "hash"))
+    for heading in ("block", "hash", "UTC", "miner", "carries", "iteration", "rule"):
+        table.add_column(heading, no_wrap=True)
     table.add_column("accuracy", justify="right")
     for block in blocks:
         info = block["model_info"]
         table.add_row(
             str(block["index"]),
-            block["hash"][:12],
-            block["time"],
+            block["hash"][:8],
+            block["time"][11:19],
             block["miner"],
-            ", ".join(f"{n} {kind}" for kind, n in block["transactions"].items()),
+            ", ".join(f"{n} {_KINDS[kind]}" for kind, n in block["transactions"].items()),
             f"{info['current_iter']}/{info['total_iter']}" if info else "",
             info["rule"] if info else "",
             f"{info['accuracy']:.1%}" if info else "",

@@ -6,12 +6,12 @@ import argparse
 import os
 import sys
 from pathlib import Path
-
-import yaml
+from typing import Any
 
 from bift_ros.chain.exceptions import ChainError
 from bift_ros.chain.genesis import load_genesis
 from bift_ros.console.errors import CommandError
+from bift_ros.fleet.plan import write_parameters
 from bift_ros.identity.keyfile import KeyFileError, load_key
 from bift_ros.nodes.names import is_vehicle_name
 
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     action.add_argument("--passphrase-file", type=Path, help="for an encrypted key")
     action.add_argument("--data", type=Path, required=True, help="folder for chain and dataset")
     action.add_argument("--bag", type=Path, help="replay this rosbag2 as the vehicle's camera")
-    action.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
+    action.add_argument("--device", help="auto, cpu, cuda or cuda:N")
     action.add_argument("--no-train", action="store_true", help="only check (needs no torch)")
     action.add_argument("--propose", action="store_true", help="propose the task of the settings")
     action.add_argument("--params-file", type=Path, help="ROS parameters (YAML)")
@@ -67,15 +67,20 @@ def main(arguments: argparse.Namespace) -> int:
     ros = ["-r", f"__ns:=/{member.name}"]
     if arguments.params_file is not None:
         ros += ["--params-file", str(arguments.params_file)]
-    # The last file wins. `-p NODE:NAME:=VALUE` would not do: it finds no node in a namespace.
-    ros += ["--params-file", str(_write_parameters(arguments, member.name))]
+    # A file and not -p: it says which node each setting is for, and comes after the user's own.
+    settings = arguments.data / "parameters.yaml"
+    try:
+        arguments.data.mkdir(parents=True, exist_ok=True)
+        write_parameters(settings, member.name, _parameters(arguments))
+    except OSError as error:
+        raise CommandError(str(error)) from error
+    ros += ["--params-file", str(settings)]
     command = [sys.executable, "-m", "bift_ros.nodes.vehicle", "--ros-args", *ros]
     sys.stdout.flush()
     os.execv(command[0], command)
 
 
-def _write_parameters(arguments: argparse.Namespace, name: str) -> Path:
-    """Write what the options say as ROS parameters into the data folder; give the file."""
+def _parameters(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
     vehicle = {
         "data_dir": str(arguments.data.resolve()),
         "genesis_file": str(arguments.genesis.resolve()),
@@ -84,16 +89,11 @@ def _write_parameters(arguments: argparse.Namespace, name: str) -> Path:
         "train": not arguments.no_train,
         "propose": arguments.propose,
     }
-    sections = {"vehicle": vehicle, "trainer": {"device": arguments.device}}
     if arguments.passphrase_file is not None:
         vehicle["passphrase_file"] = str(arguments.passphrase_file.resolve())
+    nodes: dict[str, dict[str, Any]] = {"vehicle": vehicle}
+    if arguments.device is not None:
+        nodes["trainer"] = {"device": arguments.device}
     if arguments.bag is not None:
-        sections["camera_replay"] = {"bag": str(arguments.bag.resolve())}
-    document = {f"/{name}/{node}": {"ros__parameters": p} for node, p in sections.items()}
-    path: Path = arguments.data / "options.yaml"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(yaml.safe_dump(document, sort_keys=False))
-    except OSError as error:
-        raise CommandError(f"can't write to the data folder {arguments.data}: {error}") from error
-    return path
+        nodes["camera_replay"] = {"bag": str(arguments.bag.resolve())}
+    return nodes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -96,12 +97,15 @@ def _write_parameters(folder: Path, number: int, name: str, settings: FleetSetti
     }
     trainer = {"device": settings.device, "seed": settings.seed * 1000 + number}
     replay = {"bag": str(settings.bags[number].resolve()), "rate": settings.replay_rate}
-    document = {
-        f"/{name}/{node}": {"ros__parameters": parameters}
-        for node, parameters in (
-            ("vehicle", vehicle), ("trainer", trainer), ("camera_replay", replay)
-        )
-    }  # fmt: skip
     path = root / "parameters.yaml"
-    path.write_text(yaml.safe_dump(document, sort_keys=False))
+    write_parameters(path, name, {"vehicle": vehicle, "trainer": trainer, "camera_replay": replay})
     return path
+
+
+def write_parameters(path: Path, name: str, nodes: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write a ROS parameter file: the parameters of each node of the vehicle `name`."""
+    document = {
+        f"/{name}/{node}": {"ros__parameters": dict(parameters)}
+        for node, parameters in nodes.items()
+    }
+    path.write_text(yaml.safe_dump(document, sort_keys=False))

@@ -41,7 +41,7 @@ class FleetMonitor:
             enable_rosout=False,
             start_parameter_services=False,
         )
-        self._node.create_subscription(Tip, "/bift/tips", self._on_tip, qos.TIPS_OF_ALL)
+        self._node.create_subscription(Tip, "/bift/tips", self._on_tip, qos.FLEET_READER)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
         self._thread = threading.Thread(target=self._spin, name="monitor", daemon=True)

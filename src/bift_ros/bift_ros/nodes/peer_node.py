@@ -10,7 +10,6 @@ from bift_msgs import msg, srv
 from bift_msgs.action import Train as TrainAction
 from rclpy.action import ActionClient
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
 
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.blocks import Block
@@ -67,7 +66,7 @@ class PeerNode(Node):
             msg.Transaction, "transactions", qos.TRANSACTIONS, self._on_transaction
         )
         self._blocks = self._topic(msg.Block, "blocks", qos.BLOCKS, self._on_block)
-        self._tips = self._topic(msg.Tip, "tips", qos.TIPS, self._on_tip, qos.TIPS_OF_ALL)
+        self._tips = self._topic(msg.Tip, "tips", qos.TIPS, self._on_tip)
         self.create_service(srv.GetBlocks, "get_blocks", self._get_blocks)
         self.create_service(srv.SubmitTransaction, "submit_transaction", self._submit)
         self._train = ActionClient(self, TrainAction, "train")
@@ -102,15 +101,8 @@ class PeerNode(Node):
     def _now() -> int:
         return time.time_ns() // 1_000_000
 
-    def _topic(
-        self,
-        kind: Any,
-        name: str,
-        profile: QoSProfile,
-        callback: Callable[[Any], None],
-        subscription: QoSProfile | None = None,
-    ) -> Any:
-        self.create_subscription(kind, f"/bift/{name}", callback, subscription or profile)
+    def _topic(self, kind: Any, name: str, profile: Any, callback: Callable[[Any], None]) -> Any:
+        self.create_subscription(kind, f"/bift/{name}", callback, qos.FLEET_READER)
         return self.create_publisher(kind, f"/bift/{name}", profile)
 
     # --- in -------------------------------------------------------------------------------

@@ -18,11 +18,11 @@ def _latched(depth: int) -> QoSProfile:
 # sees what is pending; older things come through catch-up.
 TRANSACTIONS = _latched(64)
 BLOCKS = _latched(16)
-# A vehicle's newest tip replaces its older ones, but a subscription's depth is shared by all
-# publishers: with 1, a busy late joiner would hear of one vehicle only.
 TIPS = _latched(1)
-TIPS_OF_ALL = _latched(1000)
 STATUS = _latched(1)
+# One reader hears the whole fleet, and its history is shared by all writers: with the writers'
+# depth of 1 it would keep one vehicle's tip and drop the others that came at the same moment.
+FLEET_READER = _latched(1024)
 PROGRESS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 
 # As a camera driver publishes; reliable subscribers would refuse a best-effort camera. Deep

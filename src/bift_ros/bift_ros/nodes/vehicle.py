@@ -6,12 +6,14 @@ Run as `python -m bift_ros.nodes.vehicle --ros-args -r __ns:=/vehicle_00 --param
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
 import rclpy
 from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
 
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.exceptions import ChainError
@@ -181,7 +183,19 @@ class Vehicle:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one vehicle until SIGINT or SIGTERM; 2 where its settings are wrong."""
-    rclpy.init(args=arguments if arguments is not None else sys.argv)
+    signalled: list[int] = []
+
+    def on_signal(number: int, _: object) -> None:
+        signalled.append(number)
+        signal.signal(number, signal.SIG_DFL)  # the second one does not ask
+
+    # rclpy's own handlers would take the context away from threads that still publish.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_signal)
+    rclpy.init(
+        args=arguments if arguments is not None else sys.argv,
+        signal_handler_options=SignalHandlerOptions.NO,
+    )
     try:
         vehicle = Vehicle()
     except (
@@ -192,9 +206,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     try:
         vehicle.start()
-        vehicle.executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
+        while not signalled:
+            vehicle.executor.spin_once(timeout_sec=0.5)
     finally:
         vehicle.stop()
         rclpy.try_shutdown()

@@ -35,6 +35,8 @@ class VehicleNode(Node):
         """Begin to publish what `status` returns and to answer with `state_of`."""
         publisher = self.create_publisher(VehicleStatus, "status", qos.STATUS)
         self.create_timer(self.settings["status_period"], lambda: publisher.publish(status()))
-        self.create_service(
-            GetState, "get_state", lambda request, response: state_of(request.address, response)
-        )
+
+        def answer(request: GetState.Request, response: GetState.Response) -> GetState.Response:
+            return state_of(request.address, response)
+
+        self.create_service(GetState, "get_state", answer)
