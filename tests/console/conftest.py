@@ -123,7 +123,7 @@ def built_chain(tmp_path: Path) -> BuiltChain:
                     "lights", iteration, active.global_cid, cid, 0.5 + member / 100, 10
                 )
                 updates.append(maker.sign(member, update))
-            info, model = compute_model(maker.state, maker.genesis, updates, files.get)
+            info, model, *_ = compute_model(maker.state, maker.genesis, updates, files.get)
             assert files.put(model) == info.global_cid
             maker.accept(updates, info)
             cids.append(tuple(update.payload.cid for update in updates))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import subprocess
 import sys
 import uuid
@@ -14,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from bift_ros.fleet.domain import claimed_domain
 from bift_ros.perception.synth import synthesize
 
 DEADLINE = 240.0
@@ -61,13 +61,13 @@ class Surroundings:
 @pytest.fixture(scope="module")
 def surroundings() -> Iterator[Surroundings]:
     token = uuid.uuid4().hex
-    environment = {
-        "ROS_DOMAIN_ID": str(random.SystemRandom().randint(1, 100)),
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-        "RMW_IMPLEMENTATION": "rmw_fastrtps_cpp",
-        "BIFT_TEST_TOKEN": token,
-    }
-    with pytest.MonkeyPatch.context() as patch:
+    with claimed_domain() as domain, pytest.MonkeyPatch.context() as patch:
+        environment = {
+            "ROS_DOMAIN_ID": str(domain),
+            "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+            "RMW_IMPLEMENTATION": "rmw_fastrtps_cpp",
+            "BIFT_TEST_TOKEN": token,
+        }
         for name, value in environment.items():
             patch.setenv(name, value)
         yield Surroundings(environment, token)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import random
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from bift_ros.fleet.domain import claimed_domain
 
 settings.register_profile("nodes", deadline=None)  # a busy machine is no failure
 settings.load_profile("nodes")
@@ -59,9 +59,9 @@ class Ros:
 
 @pytest.fixture
 def ros(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ros]:
-    domain = random.Random(os.urandom(8)).randint(1, 100)
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
-    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     ros = Ros()
-    yield ros
-    ros.close()
+    with claimed_domain() as domain:
+        monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
+        monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        yield ros
+        ros.close()

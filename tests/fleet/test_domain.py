@@ -1,0 +1,29 @@
+"""Fleets of one host stay out of each other's ROS domains."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import ExitStack
+
+import pytest
+
+from bift_ros.fleet import domain
+from bift_ros.fleet.domain import NoDomainError, claimed_domain, discovery_port
+
+
+def test_fleets_get_domains_of_their_own() -> None:
+    with ExitStack() as stack:
+        claimed = [stack.enter_context(claimed_domain()) for _ in range(20)]
+    assert len(set(claimed)) == 20
+
+
+def test_a_domain_in_use_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    with claimed_domain() as free:
+        pass
+    monkeypatch.setattr(domain, "_DOMAINS", range(free, free + 1))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as participant:
+        participant.bind(("", discovery_port(free)))
+        with pytest.raises(NoDomainError, match="ROS_DOMAIN_ID"), claimed_domain():
+            pass
+    with claimed_domain() as again:
+        assert again == free
