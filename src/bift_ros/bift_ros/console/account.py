@@ -22,12 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ):
         action = actions.add_parser(name, help=summary, description=summary)
         action.add_argument("file", type=Path, help="the key file (PKCS#8 PEM)")
-        action.add_argument(
+        how = action.add_mutually_exclusive_group()
+        how.add_argument(
             "--passphrase-file", type=Path, help="read the passphrase here instead of asking"
         )
-        action.add_argument(
-            "--no-passphrase", action="store_true", help="the key is kept unencrypted"
-        )
+        how.add_argument("--no-passphrase", action="store_true", help="the key is kept unencrypted")
         action.add_argument("--json", action="store_true", help="for machines")
 
 
@@ -60,12 +59,14 @@ def _passphrase(arguments: argparse.Namespace, *, twice: bool) -> bytes | None:
     if arguments.no_passphrase:
         return None
     if arguments.passphrase_file is not None:
-        return bytes(arguments.passphrase_file.read_bytes().rstrip(b"\n"))
-    if not sys.stdin.isatty():
+        passphrase = bytes(arguments.passphrase_file.read_bytes().rstrip(b"\n"))
+    elif sys.stdin.isatty():
+        first = getpass.getpass("Passphrase: ")
+        if twice and getpass.getpass("Again: ") != first:
+            raise CommandError("the two passphrases differ: try again")
+        passphrase = first.encode()
+    else:
         raise CommandError("nobody to ask: give --passphrase-file FILE or --no-passphrase")
-    first = getpass.getpass("Passphrase: ")
-    if twice and getpass.getpass("Again: ") != first:
-        raise CommandError("the two passphrases differ: try again")
-    if not first:
+    if not passphrase:
         raise CommandError("an empty passphrase protects nothing: say --no-passphrase instead")
-    return first.encode()
+    return passphrase

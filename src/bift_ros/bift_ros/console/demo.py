@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from pathlib import Path
 
 from rich.console import Console
@@ -15,6 +16,9 @@ from bift_ros.fleet.domain import NoDomainError
 from bift_ros.identity.keyfile import KeyFileError
 from bift_ros.perception.bags import BagError
 from bift_ros.pofl.aggregate import RULES
+
+# Each vehicle's training has a 31-bit seed of its own, made from this one.
+_MAX_SEED = 2_000_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,8 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rule", choices=RULES, default=defaults.rule, help="aggregation (default: %(default)s)"
     )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N")
-    parser.add_argument("--seed", type=int, default=0, help="of bags, models and training")
+    parser.add_argument("--device", type=_device, default="auto", help="auto, cpu, cuda, cuda:N")
+    parser.add_argument("--seed", type=_seed, default=0, help="of bags, models and training")
     parser.add_argument(
         "--frames", type=_positive, default=defaults.frames, help="per vehicle (%(default)s)"
     )
@@ -66,6 +70,19 @@ def main(arguments: argparse.Namespace) -> int:
         print(json.dumps(result))
     sound = result["agreed"] and all(v is True for v in result["verified"].values())
     return 0 if sound else 1
+
+
+def _device(text: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is none of auto, cpu, cuda and cuda:N")
+    return text
+
+
+def _seed(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= _MAX_SEED:
+        raise argparse.ArgumentTypeError(f"{value} is not from 0 to {_MAX_SEED}")
+    return value
 
 
 def _positive(text: str) -> int:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from pathlib import Path
 
 from bift_ros.chain.exceptions import ChainError
 from bift_ros.chain.genesis import Genesis, Member, Policy, save_genesis
 from bift_ros.console.errors import CommandError
+from bift_ros.nodes.names import is_vehicle_name
 from bift_ros.pofl.aggregate import RULES
 
 
@@ -33,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     create.add_argument(
         "--update-wait",
-        type=float,
+        type=_seconds,
         default=policy.update_wait_ms / 1000,
         metavar="SECONDS",
         help="T_m: wait for more updates after the last one (%(default)s)",
@@ -75,7 +77,21 @@ def main(arguments: argparse.Namespace) -> int:
 
 def _member(text: str) -> Member:
     name, _, key = text.partition("=")
+    if not is_vehicle_name(name):
+        raise CommandError(
+            f"--member {text!r}: a name is also a ROS namespace: letters, digits and "
+            "underscores, the first a letter"
+        )
     try:
         return Member(name, bytes.fromhex(key))
     except ValueError as error:
         raise CommandError(f"--member {text!r}: the key is not hex digits") from error
+    except ChainError as error:
+        raise CommandError(f"--member {text!r}: {error}") from error
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is no time to wait")
+    return value

@@ -13,6 +13,7 @@ from bift_ros.chain.genesis import load_genesis
 from bift_ros.console.errors import CommandError
 from bift_ros.fleet.plan import write_parameters
 from bift_ros.identity.keyfile import KeyFileError, load_key
+from bift_ros.nodes.names import is_vehicle_name
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,6 +58,11 @@ def main(arguments: argparse.Namespace) -> int:
         raise CommandError(
             f"the key {arguments.key} is not a member of {arguments.genesis}: "
             "its public key (`bift account show`) must be in that file"
+        )
+    if not is_vehicle_name(member.name):
+        raise CommandError(
+            f"{arguments.genesis} names this vehicle {member.name!r}, which ROS takes for no "
+            "namespace: it needs a genesis with letters, digits and underscores in names"
         )
     ros = ["-r", f"__ns:=/{member.name}"]
     if arguments.params_file is not None:

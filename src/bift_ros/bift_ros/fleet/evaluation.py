@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from pathlib import Path
 
 from bift_ros.learning.client import TrainingWorker
@@ -24,29 +24,26 @@ class Evaluator:
             device=device, threads=1, allowed_architectures=(architecture,)
         )
         self._worker.start()
-        self._lock = threading.Lock()
-        self._asked: set[int] = set()
         self.accuracy: dict[int, float] = {}
         """Accuracy on the test set by iteration, in [0, 1]."""
         self.errors: dict[int, str] = {}
-        self._pending: list[Future[None]] = []
+        self._pending: dict[int, Future[None]] = {}
 
     def evaluate(self, iteration: int, cid: str, providers: Sequence[str]) -> None:
         """Begin to measure an iteration's global model, unless that was asked before."""
-        with self._lock:
-            if iteration in self._asked:
-                return
-            self._asked.add(iteration)
-        done: Future[None] = Future()
-        self._pending.append(done)
+        if iteration in self._pending:
+            return
+        done = self._pending[iteration] = Future()
         threading.Thread(
             target=self._run, args=(iteration, cid, tuple(providers), done), daemon=True
         ).start()
 
     def wait(self, timeout: float) -> None:
-        """Wait for all evaluations that were asked for."""
-        for pending in self._pending:
-            pending.result(timeout)
+        """Wait for all evaluations that were asked for; note those that take too long."""
+        waiting = wait(self._pending.values(), timeout).not_done
+        for iteration, pending in self._pending.items():
+            if pending in waiting:
+                self.errors[iteration] = f"not done within {timeout:.0f} s"
 
     def close(self) -> None:
         """End the worker process."""

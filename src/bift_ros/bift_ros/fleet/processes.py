@@ -32,7 +32,9 @@ def vehicle_command(vehicle: VehiclePlan) -> list[str]:
     ]
 
 
-def _die_with_parent() -> None:
+def _prepare_child() -> None:
+    # A shell's background job ignores SIGINT and so would its children.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
@@ -68,7 +70,7 @@ class ProcessFleet:
                 stderr=subprocess.STDOUT,
                 env=self._environment,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=_prepare_child,
             )
 
     def log_of(self, name: str) -> Path:

@@ -13,6 +13,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from bift_ros.nodes import qos
+from bift_ros.nodes.names import is_vehicle_name
 
 
 def as_dict(message: VehicleStatus) -> dict[str, Any]:
@@ -87,6 +88,8 @@ class FleetMonitor:
             self._node.destroy_node()
 
     def _on_tip(self, message: Tip) -> None:
+        if not is_vehicle_name(message.name):
+            return  # not one of ours: anybody may publish here
         with self._changed:
             self._providers[message.peer] = message.provider
         self.watch(message.name)

@@ -12,6 +12,7 @@ from rclpy.node import Node
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.blocks import Block
 from bift_ros.chain.exceptions import InvalidBlock, InvalidTransaction
+from bift_ros.chain.fields import MAX_INTEGER
 from bift_ros.chain.genesis import Genesis
 from bift_ros.chain.transactions import ModelUpdate, Payload
 from bift_ros.identity.keys import KeyPair
@@ -144,7 +145,8 @@ class PeerNode(Node):
         self, request: srv.GetBlocks.Request, response: srv.GetBlocks.Response
     ) -> srv.GetBlocks.Response:
         limit = min(request.limit, _BLOCKS_PER_ANSWER)
-        blocks = self._chain.canonical(request.from_index, limit)
+        # The wire's 64 bits go beyond a block's index, and beyond what SQLite takes.
+        blocks = self._chain.canonical(min(request.from_index, MAX_INTEGER), limit)
         response.blocks = [convert.block_to_message(b, self._provider) for b in blocks]
         return response
 
@@ -252,6 +254,6 @@ class PeerNode(Node):
     def _refused(self, refusal: effects.Refused) -> None:
         self.refused += 1
         member = self._genesis.member(refusal.sender)
-        who = member.name if member is not None else refusal.sender or "nobody"
+        who = member.name if member is not None else repr(refusal.sender[:40])
         self.last_refusal = f"{refusal.what} from {who}: {refusal.reason}"
         self.get_logger().warning(f"refused {self.last_refusal}")

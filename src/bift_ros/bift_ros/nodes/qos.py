@@ -25,7 +25,8 @@ STATUS = _latched(1)
 FLEET_READER = _latched(1024)
 PROGRESS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 
-# As a camera driver publishes; reliable subscribers would refuse a best-effort camera.
-CAMERA = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
+# As a camera driver publishes; reliable subscribers would refuse a best-effort camera. Deep
+# enough for the second or two in which a block's check may hold up the executor.
+CAMERA = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 # A replayed camera waits for nobody, but loses nothing on one host either.
 REPLAY = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)

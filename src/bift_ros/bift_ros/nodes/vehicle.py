@@ -6,12 +6,14 @@ Run as `python -m bift_ros.nodes.vehicle --ros-args -r __ns:=/vehicle_00 --param
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
 import rclpy
 from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
 
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.exceptions import ChainError
@@ -22,6 +24,7 @@ from bift_ros.identity.keyfile import KeyFileError, load_key
 from bift_ros.learning.errors import LearningError
 from bift_ros.learning.jobs import InitJob
 from bift_ros.nodes.folders import VehicleFolders
+from bift_ros.nodes.names import is_vehicle_name
 from bift_ros.nodes.peer_node import PeerNode
 from bift_ros.nodes.perception_node import PerceptionNode
 from bift_ros.nodes.replay_node import ReplayNode
@@ -62,6 +65,12 @@ class Vehicle:
             raise ConfigurationError(
                 f"the key {settings['key_file']} ({key.address}) is no member of the genesis "
                 f"{settings['genesis_file']}: add its public key there, or use another key"
+            )
+        unusable = [m.name for m in genesis.members if not is_vehicle_name(m.name)]
+        if unusable:
+            raise ConfigurationError(
+                f"the genesis {settings['genesis_file']} has names that ROS takes for no "
+                f"namespace: {', '.join(unusable)}; use letters, digits and underscores"
             )
         if member.name != name:
             raise ConfigurationError(
@@ -174,7 +183,19 @@ class Vehicle:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one vehicle until SIGINT or SIGTERM; 2 where its settings are wrong."""
-    rclpy.init(args=arguments if arguments is not None else sys.argv)
+    signalled: list[int] = []
+
+    def on_signal(number: int, _: object) -> None:
+        signalled.append(number)
+        signal.signal(number, signal.SIG_DFL)  # the second one does not ask
+
+    # rclpy's own handlers would take the context away from threads that still publish.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_signal)
+    rclpy.init(
+        args=arguments if arguments is not None else sys.argv,
+        signal_handler_options=SignalHandlerOptions.NO,
+    )
     try:
         vehicle = Vehicle()
     except (
@@ -185,9 +206,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     try:
         vehicle.start()
-        vehicle.executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
+        while not signalled:
+            vehicle.executor.spin_once(timeout_sec=0.5)
     finally:
         vehicle.stop()
         rclpy.try_shutdown()

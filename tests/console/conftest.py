@@ -1,0 +1,130 @@
+"""A vehicle's data folder with a real chain in it: a proposal, two iterations, all their files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bift_ros.chain.blocks import MIN_NONCE, Body, Header, ModelInfo, sign_block
+from bift_ros.chain.genesis import Genesis, Member, Policy, save_genesis
+from bift_ros.chain.model_check import compute_model
+from bift_ros.chain.proof_of_work import search
+from bift_ros.chain.state import State, initial_state
+from bift_ros.chain.store import ChainStore
+from bift_ros.chain.transactions import (
+    ModelUpdate,
+    ProposeTask,
+    Transaction,
+    sign_transaction,
+)
+from bift_ros.chain.transition import state_transition
+from bift_ros.console.main import main
+from bift_ros.identity.keys import KeyPair
+from bift_ros.pofl.codec import UPDATE_EXPONENT, ModelSpec, TensorSpec
+from bift_ros.pofl.files import serialize_model, serialize_update
+from bift_ros.storage.embedded import EmbeddedStorage
+
+START = 1_700_000_000_000
+SPEC = ModelSpec((TensorSpec("bias", (3,)), TensorSpec("weight", (4, 3))))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command came to."""
+
+    code: int
+    out: str
+    err: str
+
+
+Bift = Callable[..., Result]
+
+
+@pytest.fixture
+def bift(capsys: pytest.CaptureFixture[str]) -> Bift:
+    """Run a command in this process; argparse's own exits count like the others."""
+
+    def run(*arguments: object) -> Result:
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as exit_:
+            code = int(exit_.code or 0)
+        printed = capsys.readouterr()
+        return Result(code, printed.out, printed.err)
+
+    return run
+
+
+@dataclass(frozen=True)
+class BuiltChain:
+    """Where it lies and what is on it."""
+
+    data: Path
+    genesis: Genesis
+    tip: str
+    update_cids: tuple[tuple[str, ...], ...]
+    """The updates of each model block; the first is block 2."""
+
+
+class _Maker:
+    def __init__(self, data: Path) -> None:
+        self.keys = [KeyPair.from_seed(hashlib.sha256(b"%d" % i).digest()) for i in range(3)]
+        members = tuple(Member(f"vehicle_{i:02d}", k.public_key) for i, k in enumerate(self.keys))
+        self.genesis = Genesis("test", START, members, Policy(difficulty=4))
+        self.state: State = initial_state(self.genesis)
+        data.mkdir(parents=True)
+        save_genesis(data.parent / "genesis.json", self.genesis)
+        self.store = ChainStore(data / "chain.sqlite", self.genesis)
+
+    def sign(self, member: int, payload: ProposeTask | ModelUpdate) -> Transaction:
+        key = self.keys[member]
+        sequence = self.state.sequences[key.address]
+        return sign_transaction(key, sequence, payload, self.genesis.hash)
+
+    def accept(self, transactions: Sequence[Transaction], info: ModelInfo | None) -> None:
+        body = Body(tuple(transactions), info)
+        state = self.state
+        header = Header(
+            state.index + 1, state.timestamp + 1000, state.tip_hash, body.hash,
+            int(info is not None), self.keys[0].address, 4, MIN_NONCE,
+        )  # fmt: skip
+        mined = search(header, MIN_NONCE, 100_000)
+        assert mined is not None
+        block = sign_block(self.keys[0], mined, body)
+        self.state = state_transition(state, self.genesis, block, block.header.timestamp)
+        self.store.accept(block, block.hash)
+
+
+@pytest.fixture
+def built_chain(tmp_path: Path) -> BuiltChain:
+    data = tmp_path / "fleet" / "vehicle_00"
+    maker = _Maker(data)
+    noise = np.random.default_rng(1)
+    cids = []
+    with closing(maker.store), EmbeddedStorage(data / "storage") as files:
+        base = noise.integers(-(2**18), 2**18, SPEC.size, dtype=np.int32)
+        init = files.put(serialize_model(SPEC, base, 20))
+        task = ProposeTask("lights", init, 2, "multi_krum", "a:b", 1, 10, 0.01, "sgd")
+        maker.accept([maker.sign(0, task)], None)
+        for iteration in (1, 2):
+            active = maker.state.task
+            assert active is not None
+            updates = []
+            for member in range(3):
+                values = noise.integers(-50, 50, SPEC.size, dtype=np.int16)
+                cid = files.put(serialize_update(SPEC, values, UPDATE_EXPONENT))
+                update = ModelUpdate(
+                    "lights", iteration, active.global_cid, cid, 0.5 + member / 100, 10
+                )
+                updates.append(maker.sign(member, update))
+            info, model, *_ = compute_model(maker.state, maker.genesis, updates, files.get)
+            assert files.put(model) == info.global_cid
+            maker.accept(updates, info)
+            cids.append(tuple(update.payload.cid for update in updates))
+    return BuiltChain(data, maker.genesis, maker.state.tip_hash.hex(), tuple(cids))

@@ -1,0 +1,139 @@
+"""`bift chain show|verify` on a real chain, whole and damaged."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bift_ros.storage.blockstore import block_file
+from bift_ros.storage.cidv1 import Cid
+
+
+def file_of(chain: Any, cid: str) -> Path:
+    """Where a one-chunk file lies in the vehicle's store."""
+    path: Path = block_file(chain.data / "storage", Cid.parse(cid).digest)
+    assert path.exists()
+    return path
+
+
+def test_a_sound_chain_verifies(bift: Any, built_chain: Any) -> None:
+    result = bift("chain", "verify", "--data", built_chain.data)
+    assert result.code == 0
+    assert "valid: 3 blocks, PoFL recomputed for 2" in result.out
+
+
+def test_verify_speaks_json(bift: Any, built_chain: Any) -> None:
+    result = bift("chain", "verify", "--data", built_chain.data, "--json")
+    assert result.code == 0
+    outcome = json.loads(result.out)
+    assert outcome["valid"] is True
+    assert outcome["problem"] is None
+    assert outcome["height"] == 3
+    assert outcome["tip"] == built_chain.tip
+    assert outcome["model_blocks"] == 2
+    assert set(outcome["balances"]) == {"vehicle_00", "vehicle_01", "vehicle_02"}
+    assert sum(outcome["balances"].values()) == outcome["rewards_paid"] > 0
+
+
+def test_show_prints_the_blocks(bift: Any, built_chain: Any) -> None:
+    result = bift("chain", "show", "--data", built_chain.data)
+    assert result.code == 0
+    assert built_chain.genesis.hash.hex()[:12] in result.out
+    assert built_chain.tip[:8] in result.out
+
+
+def test_show_speaks_json(bift: Any, built_chain: Any) -> None:
+    result = bift("chain", "show", "--data", built_chain.data, "--json")
+    assert result.code == 0
+    shown = json.loads(result.out)
+    assert shown["genesis"] == built_chain.genesis.hash.hex()
+    assert [b["index"] for b in shown["blocks"]] == [1, 2, 3]
+    assert [b["transactions"] for b in shown["blocks"]] == [
+        {"propose_task": 1}, {"model_update": 3}, {"model_update": 3}
+    ]  # fmt: skip
+    first, second, third = shown["blocks"]
+    assert first["model_info"] is None
+    assert first["miner"] == "vehicle_00"
+    assert second["model_info"]["current_iter"] == 1
+    assert third["model_info"]["rule"] == "multi_krum"
+    assert set(third["model_info"]["contributors"]) <= {f"vehicle_{i:02d}" for i in range(3)}
+    assert third["hash"] == built_chain.tip
+
+
+def test_the_genesis_may_lie_elsewhere(bift: Any, built_chain: Any, tmp_path: Path) -> None:
+    moved = (built_chain.data.parent / "genesis.json").replace(tmp_path / "other.json")
+    result = bift("chain", "verify", "--data", built_chain.data)
+    assert result.code == 2
+    assert "give --genesis FILE" in result.err
+    assert bift("chain", "verify", "--data", built_chain.data, "--genesis", moved).code == 0
+
+
+@pytest.mark.parametrize("iteration", [1, 2])
+def test_a_missing_update_fails_and_names_the_block(
+    bift: Any, built_chain: Any, iteration: int
+) -> None:
+    cid = built_chain.update_cids[iteration - 1][1]
+    file_of(built_chain, cid).unlink()
+    result = bift("chain", "verify", "--data", built_chain.data, "--json")
+    assert result.code == 1
+    outcome = json.loads(result.out)
+    assert outcome["valid"] is False
+    assert outcome["problem"].startswith(f"block {iteration + 1}: ")
+    assert cid in outcome["problem"]
+    assert outcome["model_blocks"] == iteration - 1
+
+
+def test_a_damaged_update_fails_and_names_the_block(bift: Any, built_chain: Any) -> None:
+    cid = built_chain.update_cids[0][2]
+    path = file_of(built_chain, cid)
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.chmod(0o600)
+    path.write_bytes(data)
+    result = bift("chain", "verify", "--data", built_chain.data)
+    assert result.code == 1
+    assert "NOT valid: block 2: " in result.out
+    assert "damaged" in result.out
+
+
+def test_a_chain_without_any_storage_fails(bift: Any, built_chain: Any) -> None:
+    shutil.rmtree(built_chain.data / "storage")
+    result = bift("chain", "verify", "--data", built_chain.data)
+    assert result.code == 1
+    assert "block 2" in result.out
+
+
+def test_a_damaged_database_is_refused_with_the_remedy(bift: Any, built_chain: Any) -> None:
+    path = built_chain.data / "chain.sqlite"
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * 4096)
+    for action in ("show", "verify"):
+        result = bift("chain", action, "--data", built_chain.data)
+        assert result.code == 2
+        assert "damaged" in result.err
+        assert "rebuilds it" in result.err
+    assert path.read_bytes()[4096:8192] == b"\xff" * 4096  # reading changes nothing
+
+
+def test_another_fleets_genesis_is_refused(bift: Any, built_chain: Any, tmp_path: Path) -> None:
+    key = tmp_path / "key.pem"
+    public = json.loads(bift("account", "create", key, "--no-passphrase", "--json").out)
+    other = tmp_path / "other.json"
+    member = f"car={public['public_key']}"
+    created = bift("genesis", "create", other, "--member", member, "--minimum-updates", 1)
+    assert created.code == 0, created.err
+    result = bift("chain", "verify", "--data", built_chain.data, "--genesis", other)
+    assert result.code == 2
+    assert "belongs to another chain" in result.err
+
+
+def test_a_folder_without_a_chain_is_refused(bift: Any, tmp_path: Path) -> None:
+    result = bift("chain", "show", "--data", tmp_path)
+    assert result.code == 2
+    assert result.err.count("\n") == 1
+    assert str(tmp_path) in result.err

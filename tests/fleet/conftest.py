@@ -1,0 +1,81 @@
+"""Fleets of real processes: bags for them, a ROS domain of their own, and who is left over."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bift_ros.fleet.domain import claimed_domain
+from bift_ros.perception.synth import synthesize
+
+DEADLINE = 240.0
+"""Seconds that a whole fleet may take on a busy machine."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the processes of one module's tests are told, and know each other by."""
+
+    environment: dict[str, str]
+    token: str
+
+    def bift(
+        self, *arguments: object, timeout: float = DEADLINE
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a console command to its end."""
+        return subprocess.run(
+            self.command(*arguments),
+            env=os.environ | self.environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+
+    @staticmethod
+    def command(*arguments: object) -> list[str]:
+        return [sys.executable, "-m", "bift_ros.console", *map(str, arguments)]
+
+    def left_over(self) -> list[str]:
+        """The command lines of processes that were started in these surroundings and live."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.pid != os.getpid() and (
+                    process.environ().get("BIFT_TEST_TOKEN") == self.token
+                    and process.status() != psutil.STATUS_ZOMBIE
+                ):
+                    found.append(" ".join(process.cmdline()))
+            except psutil.Error:
+                continue
+        return found
+
+
+@pytest.fixture(scope="module")
+def surroundings() -> Iterator[Surroundings]:
+    token = uuid.uuid4().hex
+    with claimed_domain() as domain, pytest.MonkeyPatch.context() as patch:
+        environment = {
+            "ROS_DOMAIN_ID": str(domain),
+            "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+            "RMW_IMPLEMENTATION": "rmw_fastrtps_cpp",
+            "BIFT_TEST_TOKEN": token,
+        }
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        yield Surroundings(environment, token)
+
+
+@pytest.fixture(scope="session")
+def bags(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three tiny bags and a tiny test set."""
+    folder = tmp_path_factory.mktemp("fleet") / "bags"
+    synthesize(3, 40, folder, seed=1, test_crops=60)
+    return folder

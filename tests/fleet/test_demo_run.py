@@ -1,0 +1,150 @@
+"""`bift demo` as a person runs it: three vehicles, each a process, two iterations."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
+pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
+
+pytestmark = [pytest.mark.ros, pytest.mark.slow]
+
+VEHICLES = ["vehicle_00", "vehicle_01", "vehicle_02"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a demo left behind."""
+
+    out: Path
+    report: dict[str, Any]
+    printed: str
+    left_over: list[str]
+
+
+@pytest.fixture(scope="module")
+def demo(surroundings: Any, bags: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    out = tmp_path_factory.mktemp("demo")
+    done = surroundings.bift(
+        "demo", "--bags", bags, "--iterations", 2, "--local-epochs", 1, "--device", "cpu",
+        "--rule", "mixed", "--out", out,
+    )  # fmt: skip
+    logs = "".join(p.read_text() for p in out.glob("fleet/*/vehicle.log"))
+    assert done.returncode == 0, done.stderr + done.stdout + logs
+    report = json.loads((out / "report.json").read_text())
+    return Run(out, report, done.stdout, surroundings.left_over())
+
+
+def test_all_vehicles_agree(demo: Run) -> None:
+    report = demo.report
+    assert report["vehicles"] == 3
+    assert report["iterations"] == 2
+    assert report["agreed"] is True
+    assert len(bytes.fromhex(report["tip"])) == 32
+    assert report["height"] >= 3  # the proposal's block, and one for each iteration
+    assert report["verified"] == dict.fromkeys(VEHICLES, True)
+
+
+def test_every_iteration_was_measured(demo: Run) -> None:
+    report = demo.report
+    assert len(report["accuracy"]) == 2
+    assert all(0.0 <= accuracy <= 1.0 for accuracy in report["accuracy"])
+    assert report["final_accuracy"] == report["accuracy"][-1]
+    assert len(report["rules"]) == 2
+    assert set(report["rules"]) <= {"multi_krum", "krum", "trimmed_mean", "bulyan"}
+    for seconds in report["seconds"]:
+        assert set(seconds) == {"training", "storage", "consensus"}
+        assert all(value > 0 for value in seconds.values())
+    assert report["wall_seconds"] > sum(s["training"] for s in report["seconds"])
+
+
+def test_every_vehicle_trained_on_its_own_data(demo: Run) -> None:
+    report = demo.report
+    assert list(report["dataset_sizes"]) == VEHICLES
+    for name in VEHICLES:
+        crops = list((demo.out / "fleet" / name / "dataset").glob("*/*/*.png"))
+        assert report["dataset_sizes"][name] == len(crops) > 20
+        assert report["peak_rss_mb"][name] > 50
+    assert report["update_bytes"] > 10_000
+
+
+def test_balances_are_the_rewards_paid(demo: Run) -> None:
+    report = demo.report
+    earned = dict.fromkeys(VEHICLES, 0)
+    for contributors in report["contributors"]:
+        for name in contributors:
+            earned[name] += 20
+    assert report["balances"] == earned
+    assert sum(earned.values()) > 0
+    assert report["balances_add_up"] is True
+
+
+def test_the_plot_is_a_picture(demo: Run) -> None:
+    assert (demo.out / "accuracy.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+
+
+def test_the_terminal_tells_what_happened(demo: Run) -> None:
+    assert "iteration 2/2" in demo.printed
+    assert "report.json" in demo.printed
+    for name in VEHICLES:
+        assert name in demo.printed
+
+
+def test_nothing_keeps_running(demo: Run) -> None:
+    assert demo.left_over == []
+
+
+@pytest.mark.parametrize("name", VEHICLES)
+def test_every_chain_verifies_from_its_own_files(surroundings: Any, demo: Run, name: str) -> None:
+    done = surroundings.bift("chain", "verify", "--data", demo.out / "fleet" / name, "--json")
+    assert done.returncode == 0, done.stderr
+    outcome = json.loads(done.stdout)
+    assert outcome["valid"] is True
+    assert outcome["tip"] == demo.report["tip"]
+    assert outcome["model_blocks"] == 2
+    assert sum(outcome["balances"].values()) == outcome["rewards_paid"]
+    assert outcome["balances"] == demo.report["balances"]
+
+
+def test_ctrl_c_ends_every_process(surroundings: Any, bags: Path, tmp_path: Path) -> None:
+    command = surroundings.command(
+        "demo", "--bags", bags, "--iterations", 50, "--device", "cpu", "--out", tmp_path
+    )
+    with (tmp_path / "printed").open("wb") as printed:
+        demo = subprocess.Popen(
+            command,
+            env=os.environ | surroundings.environment,
+            stdout=printed,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            # Where the tests are a shell's background job, SIGINT is ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+    logs = [tmp_path / "fleet" / name / "vehicle.log" for name in VEHICLES]
+    try:
+        deadline = time.monotonic() + 120
+        while not all(log.exists() and b"serves its files" in log.read_bytes() for log in logs):
+            assert demo.poll() is None, (tmp_path / "printed").read_text()
+            assert time.monotonic() < deadline, "the vehicles did not start"
+            time.sleep(0.1)
+        os.killpg(demo.pid, signal.SIGINT)  # as a terminal does
+        code = demo.wait(120)
+    finally:
+        demo.kill()
+        demo.wait()
+    said = (tmp_path / "printed").read_text()
+    assert code == 130, said
+    assert "bift: interrupted" in said
+    assert "Traceback" not in said
+    for log in logs:
+        assert "Traceback" not in log.read_text()
+    assert surroundings.left_over() == []

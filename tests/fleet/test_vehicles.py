@@ -1,0 +1,212 @@
+"""Vehicles as processes: one without data, one with a damaged chain, some that cannot start."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
+pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
+
+from bift_ros.chain.genesis import Policy
+from bift_ros.fleet.plan import FleetPlan, FleetSettings, prepare
+from bift_ros.fleet.processes import ProcessFleet, vehicle_command
+from bift_ros.fleet.report import outcome_of
+from bift_ros.identity.keyfile import save_key
+from bift_ros.identity.keys import KeyPair
+from bift_ros.nodes.monitor import FleetMonitor
+from bift_ros.perception.bags import BagWriter
+
+pytestmark = [pytest.mark.ros, pytest.mark.slow]
+
+START = 1_700_000_000_000
+DEADLINE = 150.0
+
+
+def plan_of(folder: Path, bags: tuple[Path, ...], **policy: Any) -> FleetPlan:
+    task = {"task.total_iter": 2, "task.local_epochs": 1, "task.rule": "fedavg"}
+    settings = FleetSettings(
+        policy=Policy(**policy), timestamp=START, bags=bags, replay_rate=2.0, task=task,
+        device="cpu",
+    )  # fmt: skip
+    return prepare(folder, settings)
+
+
+@contextlib.contextmanager
+def watching(plan: FleetPlan) -> Iterator[tuple[FleetMonitor, dict[str, set[str]]]]:
+    """A monitor, and every state that each vehicle was seen in."""
+    states: dict[str, set[str]] = {v.name: set() for v in plan.vehicles}
+    monitor = FleetMonitor(lambda status: states[status["name"]].add(status["state"]))
+    try:
+        for vehicle in plan.vehicles:
+            monitor.watch(vehicle.name)
+        yield monitor, states
+    finally:
+        monitor.close()
+
+
+def wait_for(
+    fleet: ProcessFleet, plan: FleetPlan, monitor: FleetMonitor, condition: Callable[[Any], bool]
+) -> None:
+    if not monitor.wait(lambda all_: all(all_.values()) and condition(all_), DEADLINE):
+        logs = "\n".join(fleet.log_of(v.name).read_text()[-2000:] for v in plan.vehicles)
+        pytest.fail(f"not reached: {monitor.vehicles}\nended: {fleet.ended()}\n{logs}")
+
+
+def finished(vehicles: dict[str, dict[str, Any]]) -> bool:
+    return all(v["current_iter"] == 2 == v["total_iter"] for v in vehicles.values()) and (
+        len({v["tip"] for v in vehicles.values()}) == 1
+    )
+
+
+@pytest.mark.timeout(600)
+def test_a_fleet_bears_a_vehicle_without_data_and_one_with_a_damaged_chain(
+    surroundings: Any, bags: Path, tmp_path: Path
+) -> None:
+    nothing = tmp_path / "nothing"
+    with BagWriter(nothing, 2):
+        pass
+    plan = plan_of(
+        tmp_path / "fleet", (bags / "vehicle_00", bags / "vehicle_01", nothing),
+        update_wait_ms=1000,
+    )  # fmt: skip
+    with watching(plan) as (monitor, states):
+        with ProcessFleet(plan, surroundings.environment) as fleet:
+            wait_for(fleet, plan, monitor, finished)
+            idle = "no data: does not train"
+            wait_for(fleet, plan, monitor, lambda _: idle in states["vehicle_02"])
+            statuses = monitor.vehicles
+            log = fleet.log_of("vehicle_02").read_text()
+        assert fleet.ended() == {v.name: 0 for v in plan.vehicles}
+    assert "no camera or traffic light messages" in log
+    assert statuses["vehicle_02"]["samples"] == 0
+    assert statuses["vehicle_02"]["balance"] == 0
+    assert statuses["vehicle_02"]["training_seconds"] == 0
+    assert statuses["vehicle_00"]["balance"] == statuses["vehicle_01"]["balance"] == 40
+    assert "training" not in states["vehicle_02"]
+    outcomes = [outcome_of(v.name, v.folder, plan.genesis) for v in plan.vehicles]
+    assert [o.problem for o in outcomes] == [None] * 3
+    assert surroundings.left_over() == []
+
+    # While all are stopped, one chain is damaged; its vehicle gets it back from the others.
+    chain = plan.vehicles[1].folder / "chain.sqlite"
+    with chain.open("r+b") as file:
+        file.seek(4096)
+        file.write(bytes(4096))
+    with watching(plan) as (monitor, _):
+        with ProcessFleet(plan, surroundings.environment) as fleet:
+            wait_for(fleet, plan, monitor, finished)
+            log = fleet.log_of("vehicle_01").read_text()
+        assert fleet.ended() == {v.name: 0 for v in plan.vehicles}
+    assert "was damaged" in log
+    assert "rebuilding the chain from the other vehicles" in log
+    assert chain.with_name("chain.sqlite.damaged").exists()
+    for outcome in (outcome_of(v.name, v.folder, plan.genesis) for v in plan.vehicles):
+        assert outcome.problem is None
+        assert outcome.state.tip_hash == outcomes[0].state.tip_hash
+    assert surroundings.left_over() == []
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> FleetPlan:
+    return plan_of(tmp_path / "fleet", (tmp_path / "no bag",), minimum_updates=1)
+
+
+def another_key(plan: FleetPlan) -> None:
+    path = plan.vehicles[0].folder / "key.pem"
+    path.unlink()
+    save_key(path, KeyPair.generate(), None)
+
+
+def no_key(plan: FleetPlan) -> None:
+    (plan.vehicles[0].folder / "key.pem").unlink()
+
+
+def setting(node: str, name: str, value: Any) -> Callable[[FleetPlan], None]:
+    def change(plan: FleetPlan) -> None:
+        path = plan.vehicles[0].parameters_file
+        document = yaml.safe_load(path.read_text())
+        document[f"/vehicle_00/{node}"]["ros__parameters"][name] = value
+        path.write_text(yaml.safe_dump(document))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (another_key, "is no member of the genesis"),
+        (no_key, "can't read the key file"),
+        (setting("vehicle", "data_dir", ""), "data_dir is not set"),
+        (setting("trainer", "threads", 0), "threads"),
+        (setting("vehicle", "gateway_host", "192.0.2.1"), "192.0.2.1"),
+    ],
+    ids=["another key", "no key", "no folder", "no threads", "no such address"],
+)
+def test_a_vehicle_that_cannot_start_exits_with_2_and_says_why(
+    surroundings: Any, alone: FleetPlan, fault: Callable[[FleetPlan], None], said: str
+) -> None:
+    fault(alone)
+    done = subprocess.run(
+        vehicle_command(alone.vehicles[0]),
+        env=os.environ | surroundings.environment,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+    )
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr
+    assert "bift: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_person_starts_one_vehicle_sees_it_and_stops_it(
+    surroundings: Any, tmp_path: Path, stop: signal.Signals
+) -> None:
+    key, genesis, data = tmp_path / "key.pem", tmp_path / "genesis.json", tmp_path / "my car: 1"
+    made = surroundings.bift("account", "create", key, "--no-passphrase", "--json")
+    account = json.loads(made.stdout)
+    member = f"my_car={account['public_key']}"
+    created = surroundings.bift(
+        "genesis", "create", genesis, "--member", member, "--minimum-updates", 1
+    )
+    assert created.returncode == 0, created.stderr
+    options = ("--genesis", genesis, "--key", key, "--data", data, "--no-train")
+    vehicle = subprocess.Popen(
+        surroundings.command("miner", "start", *options),
+        env=os.environ | surroundings.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    monitor = FleetMonitor()
+    try:
+        assert monitor.wait(lambda all_: bool(all_.get("my_car")), DEADLINE)
+        shown = surroundings.bift("system", "show", "--wait", 5, "--json")
+        assert shown.returncode == 0, shown.stderr
+        (status,) = json.loads(shown.stdout)
+        assert status["name"] == "my_car"
+        assert status["address"] == account["address"]
+        assert status["state"] == "idle"
+        assert status["height"] == 0
+        vehicle.send_signal(stop)
+        said, _ = vehicle.communicate(timeout=60)
+    finally:
+        monitor.close()
+        vehicle.kill()
+        vehicle.wait()
+    assert vehicle.returncode == 0, said
+    assert "Traceback" not in said
+    verified = surroundings.bift("chain", "verify", "--data", data, "--genesis", genesis)
+    assert verified.returncode == 0, verified.stderr

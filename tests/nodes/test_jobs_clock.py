@@ -1,0 +1,169 @@
+"""Work beside the consensus thread, with real files and a real nonce search."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("rclpy", reason="the room needs ROS 2: run `make setup`")
+
+from bift_ros.chain.blocks import MIN_NONCE, Header
+from bift_ros.chain.proof_of_work import meets
+from bift_ros.nodes.clock import IterationClock, IterationSeconds
+from bift_ros.nodes.jobs import NonceSearch, StorageJobs
+from bift_ros.peer.effects import Fetch, Put
+from bift_ros.peer.events import Event, FetchFailed, FileFetched, NonceFound
+from bift_ros.storage.cid import cid_of
+from bift_ros.storage.embedded import EmbeddedStorage
+
+pytestmark = pytest.mark.ros
+
+EASY = Header(1, 1, bytes(32), bytes(32), 0, "0" * 40, 8, MIN_NONCE)
+HOPELESS = replace(EASY, difficulty=64)
+DEADLINE = 60.0
+
+
+class Posted:
+    """What the threads posted, in order."""
+
+    def __init__(self) -> None:
+        self._events: queue.Queue[Event] = queue.Queue()
+        self.post = self._events.put
+
+    def next(self) -> Event:
+        return self._events.get(timeout=DEADLINE)
+
+    @property
+    def empty(self) -> bool:
+        return self._events.empty()
+
+
+@pytest.fixture
+def posted() -> Posted:
+    return Posted()
+
+
+@pytest.fixture
+def search(posted: Posted) -> Iterator[NonceSearch]:
+    with closing(NonceSearch(posted.post)) as search:
+        yield search
+
+
+def test_a_nonce_is_found(search: NonceSearch, posted: Posted) -> None:
+    search.start(EASY)
+    found = posted.next()
+    assert isinstance(found, NonceFound)
+    assert meets(found.header.hash, EASY.difficulty)
+    assert replace(found.header, nonce=EASY.nonce) == EASY
+    assert not search.running
+
+
+def test_a_search_is_replaced(search: NonceSearch, posted: Posted) -> None:
+    search.start(HOPELESS)
+    assert search.running
+    search.start(replace(EASY, index=7))
+    found = posted.next()
+    assert isinstance(found, NonceFound)
+    assert found.header.index == 7
+
+
+def test_a_stopped_search_finds_nothing_and_another_may_follow(
+    search: NonceSearch, posted: Posted
+) -> None:
+    search.start(HOPELESS)
+    search.stop()
+    assert not search.running
+    search.start(EASY)
+    found = posted.next()
+    assert isinstance(found, NonceFound)
+    assert found.header.difficulty == EASY.difficulty
+    assert posted.empty
+
+
+def test_closing_ends_a_running_search(posted: Posted) -> None:
+    search = NonceSearch(posted.post)
+    search.start(HOPELESS)
+    search.close()  # joins the thread
+    assert not search.running
+    assert posted.empty
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Iterator[EmbeddedStorage]:
+    with EmbeddedStorage(tmp_path / "own") as storage:
+        yield storage
+
+
+@pytest.fixture
+def jobs(storage: EmbeddedStorage, posted: Posted) -> Iterator[StorageJobs]:
+    with closing(StorageJobs(storage, posted.post)) as jobs:
+        yield jobs
+
+
+def test_a_file_is_fetched_from_another_vehicle_and_kept(
+    jobs: StorageJobs, storage: EmbeddedStorage, posted: Posted, tmp_path: Path
+) -> None:
+    data = bytes(300_000)  # two chunks
+    with EmbeddedStorage(tmp_path / "other") as other:
+        cid = other.put(data)
+        jobs.fetch(Fetch(cid, (other.url,)))
+        assert posted.next() == FileFetched(cid, data)
+    assert storage.has(cid)
+    jobs.fetch(Fetch(cid, ()))  # the other is gone: from own storage now
+    assert posted.next() == FileFetched(cid, data)
+
+
+def test_what_was_put_is_there_when_the_call_returns(
+    jobs: StorageJobs, storage: EmbeddedStorage, posted: Posted
+) -> None:
+    data = b"a global model"
+    jobs.put(Put(cid_of(data), data))
+    assert storage.has(cid_of(data))
+    assert posted.empty
+    assert jobs.take_seconds() > 0
+    assert jobs.take_seconds() == 0
+
+
+@pytest.mark.parametrize("cid", [cid_of(b"nobody has it"), "no CID at all"])
+def test_what_cannot_be_had_fails_with_the_reason(
+    jobs: StorageJobs, posted: Posted, cid: str
+) -> None:
+    jobs.fetch(Fetch(cid, ("http://127.0.0.1:9",)))
+    failed = posted.next()
+    assert isinstance(failed, FetchFailed)
+    assert failed.cid == cid
+    assert failed.reason
+
+
+def test_a_provider_that_is_no_address_fails_too(jobs: StorageJobs, posted: Posted) -> None:
+    cid = cid_of(b"nobody has it")
+    for provider in ("", "file:///etc/passwd", "http://[", "\x00"):
+        jobs.fetch(Fetch(cid, (provider,)))
+        failed = posted.next()
+        assert isinstance(failed, FetchFailed), provider
+        assert failed.cid == cid
+
+
+def test_the_clock_takes_an_iteration_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("bift_ros.nodes.clock.time.monotonic", lambda: now)
+    clock = IterationClock()
+    assert clock.last == IterationSeconds()
+    clock.training_started()
+    now = 107.0
+    clock.training_ended()
+    clock.update_heard()
+    now = 108.0
+    clock.update_heard()
+    now = 110.0
+    clock.iteration_finished(1.5)
+    assert clock.last == IterationSeconds(training=7.0, storage=1.5, consensus=2.0)
+    # The next one is followed by a vehicle that neither trained nor heard of an update.
+    now = 130.0
+    clock.iteration_finished(0.0)
+    assert clock.last == IterationSeconds()

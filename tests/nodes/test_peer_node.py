@@ -1,0 +1,179 @@
+"""One vehicle's consensus node over real DDS, and what others may send to it and to a monitor."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
+pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
+
+from bift_msgs.msg import Block, Tip, Transaction, VehicleStatus
+from bift_msgs.srv import GetBlocks, SubmitTransaction
+
+from bift_ros.chain.blockchain import Blockchain
+from bift_ros.chain.genesis import Genesis, Member, Policy
+from bift_ros.chain.store import ChainStore
+from bift_ros.chain.transactions import ProposeTask, Transfer, sign_transaction
+from bift_ros.identity.keys import KeyPair
+from bift_ros.nodes import convert, qos
+from bift_ros.nodes.monitor import FleetMonitor
+from bift_ros.nodes.peer_node import PeerNode
+from bift_ros.peer.config import PeerConfig
+from bift_ros.storage.cid import cid_of
+from bift_ros.storage.embedded import EmbeddedStorage
+
+pytestmark = pytest.mark.ros
+
+OWN, OTHER, STRANGER = (KeyPair.from_seed(bytes([n] * 32)) for n in range(3))
+GENESIS = Genesis(
+    "test",
+    1_700_000_000_000,
+    (Member("car", OWN.public_key), Member("van", OTHER.public_key)),
+    Policy(difficulty=8),
+)
+TASK = ProposeTask("lights", cid_of(b"nobody has it"), 3, "krum", "a:b", 1, 1, 0.1, "sgd")
+
+
+@pytest.fixture
+def peer(ros: Any, tmp_path: Path) -> Iterator[PeerNode]:
+    ros.start("-r", "__ns:=/car")
+    config = PeerConfig(train=False)
+    with (
+        EmbeddedStorage(tmp_path / "storage") as storage,
+        closing(ChainStore(tmp_path / "chain.sqlite", GENESIS)) as store,
+    ):
+        node = PeerNode("car", OWN, GENESIS, Blockchain(GENESIS, store), config, storage)
+        ros.add(node)
+        node.start()
+        yield node
+        node.stop()
+
+
+def call(ros: Any, kind: Any, name: str, request: Any) -> Any:
+    client = ros.node(f"caller_{name}").create_client(kind, f"/car/{name}")
+    ros.spin_until(client.service_is_ready)
+    answer = client.call_async(request)
+    ros.spin_until(answer.done)
+    return answer.result()
+
+
+def submit(ros: Any, message: Transaction) -> Any:
+    request = SubmitTransaction.Request(transaction=message)
+    return call(ros, SubmitTransaction, "submit_transaction", request)
+
+
+def test_a_submitted_task_is_mined_and_the_block_served(ros: Any, peer: PeerNode) -> None:
+    proposal = sign_transaction(OTHER, 0, TASK, GENESIS.hash)
+    answer = submit(ros, convert.transaction_to_message(proposal))
+    assert answer.accepted, answer.reason
+    ros.spin_until(lambda: peer.peer.state.index == 1)
+    for from_index in (0, 1):
+        request = GetBlocks.Request(from_index=from_index, limit=1000)
+        (message,) = call(ros, GetBlocks, "get_blocks", request).blocks
+        block = convert.block_from_message(message)
+        assert block.hash == peer.peer.state.tip_hash
+        assert block.body.transactions == (proposal,)
+        assert message.provider.startswith("http://")
+    beyond = GetBlocks.Request(from_index=2**64 - 1, limit=2**32 - 1)
+    assert call(ros, GetBlocks, "get_blocks", beyond).blocks == []
+    assert call(ros, GetBlocks, "get_blocks", GetBlocks.Request(from_index=1)).blocks == []
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        (Transaction(), "carries 0, not one"),
+        (
+            convert.transaction_to_message(
+                sign_transaction(STRANGER, 0, Transfer(OWN.address, 1), GENESIS.hash)
+            ),
+            "not a member",
+        ),
+        (
+            convert.transaction_to_message(
+                sign_transaction(OTHER, 0, Transfer(OWN.address, 1), GENESIS.hash)
+            ),
+            "owns 0",
+        ),
+        (
+            convert.transaction_to_message(
+                sign_transaction(OTHER, 0, Transfer(OWN.address, 1), bytes(32))
+            ),
+            "not signed",
+        ),
+    ],
+    ids=["empty", "stranger", "poor", "another chain"],
+)
+def test_a_submitted_fault_is_answered_with_the_reason(
+    ros: Any, peer: PeerNode, message: Transaction, said: str
+) -> None:
+    answer = submit(ros, message)
+    assert not answer.accepted
+    assert said in answer.reason
+    assert peer.refused == 1
+    assert peer.last_refusal == answer.reason
+
+
+def test_whatever_comes_over_the_topics_is_borne(ros: Any, peer: PeerNode) -> None:
+    """Malformed messages of every kind are counted, named and left behind."""
+    sender = ros.node("anybody")
+    block, transaction, tip = (
+        sender.create_publisher(kind, f"/bift/{name}", profile)
+        for kind, name, profile in (
+            (Block, "blocks", qos.BLOCKS),
+            (Transaction, "transactions", qos.TRANSACTIONS),
+            (Tip, "tips", qos.TIPS),
+        )
+    )
+    tips = [
+        Tip(peer=OTHER.address, hash="no hex"),
+        Tip(peer=STRANGER.address, hash="00" * 32, index=5),
+    ]
+    long_sender = "x" * 100_000 + "\n[ERROR] forged"
+    block.publish(Block())
+    transaction.publish(Transaction(sender=long_sender))
+    for message in tips:
+        tip.publish(message)
+        ros.spin_until(lambda m=message: peer.refused >= 1 + tips.index(m))
+    ros.spin_until(lambda: peer.refused == 4)
+    assert len(peer.last_refusal) < 1000
+    assert "\n" not in peer.last_refusal
+    # It still works.
+    proposal = sign_transaction(OTHER, 0, TASK, GENESIS.hash)
+    assert submit(ros, convert.transaction_to_message(proposal)).accepted
+
+
+@pytest.mark.parametrize("tip_hash", ["", "00", "00" * 33, "00" * 32])
+def test_a_members_odd_tip_is_borne(ros: Any, peer: PeerNode, tip_hash: str) -> None:
+    tip = ros.node("van").create_publisher(Tip, "/bift/tips", qos.TIPS)
+    tip.publish(
+        Tip(
+            peer=OTHER.address, name="van", hash=tip_hash, index=2**64 - 1,
+            learning_weight=2**64 - 1, provider="no address",
+        )
+    )  # fmt: skip
+    ros.spin_until(lambda: peer.peer.known_peers == 1 or peer.refused == 1)
+    proposal = sign_transaction(OTHER, 0, TASK, GENESIS.hash)
+    assert submit(ros, convert.transaction_to_message(proposal)).accepted
+    ros.spin_until(lambda: peer.peer.state.index == 1)
+
+
+def test_a_monitor_bears_names_that_ros_does_not(ros: Any) -> None:
+    ros.start()
+    heard: queue.Queue[dict[str, Any]] = queue.Queue()
+    with closing(FleetMonitor(heard.put)) as monitor:
+        node = ros.node("fleet")
+        tips = node.create_publisher(Tip, "/bift/tips", qos.TRANSACTIONS)
+        for name in ("not a name!", "", "1car", "a/../b", "car"):
+            tips.publish(Tip(peer=name, name=name, provider="http://127.0.0.1:1"))
+        status = node.create_publisher(VehicleStatus, "/car/status", qos.STATUS)
+        status.publish(VehicleStatus(name="car", height=3))
+        assert heard.get(timeout=60)["height"] == 3
+        assert list(monitor.vehicles) == ["car"]
+        assert monitor.providers == ("http://127.0.0.1:1",)
