@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +51,6 @@ class FleetSettings:
     """The proposed task's `task.*` parameters; the first vehicle proposes it."""
     device: str = "auto"
     seed: int = 0
-    extra: dict[str, Any] = field(default_factory=dict)
-    """Further parameters of every vehicle's `vehicle` node."""
 
 
 def prepare(folder: Path, settings: FleetSettings) -> FleetPlan:
@@ -92,7 +90,6 @@ def _write_parameters(folder: Path, number: int, name: str, settings: FleetSetti
         "genesis_file": str((folder / "genesis.json").resolve()),
         "key_file": str((root / "key.pem").resolve()),
         "propose": number == 0,
-        **settings.extra,
         **settings.task,
     }
     trainer = {"device": settings.device, "seed": settings.seed * 1000 + number}

@@ -63,7 +63,9 @@ class StatusReporter:
         state = self._peer.peer.state
         response.status = self.status()
         response.balance = state.balances.get(account, 0)
-        response.next_sequence = state.sequences.get(account, 0)
+        response.next_sequence = (
+            self._peer.peer.next_sequence(account) if account in state.sequences else 0
+        )
         response.genesis_hash = self._genesis.hash.hex()
         return response
 

@@ -72,6 +72,10 @@ class Peer:
         """How many transactions the mempool holds."""
         return len(self._context.mempool)
 
+    def next_sequence(self, address: str) -> int:
+        """The first sequence number of a member that neither chain nor mempool has used."""
+        return self._context.mempool.next_sequence(address, self.state)
+
     @property
     def known_peers(self) -> int:
         """How many other vehicles have announced a tip."""
