@@ -46,7 +46,7 @@ class DemoOptions:
     rule: str = "mixed"
     device: str = "auto"
     seed: int = 0
-    frames: int = 300
+    frames: int = 500
     """Frames per vehicle of synthesized bags."""
     local_epochs: int = 10
     out: Path = Path("out/demo")
