@@ -54,7 +54,9 @@ def test_arrival_threads_and_chunks_change_nothing(
     spread = data.draw(st.sampled_from([0.0, 1.0, 200.0, 20_000.0]))  # 0: all alike, all ties
     updates = make_updates(n, 300, seed, spread)
     blocking = Blocking(
-        threads=data.draw(st.integers(1, 4)), scratch_bytes=data.draw(st.integers(1, 20_000))
+        threads=data.draw(st.integers(1, 4)),
+        scratch_bytes=data.draw(st.integers(1, 20_000)),
+        stripe_columns=1,
     )
     once = run(updates, rule, f)
     again = run(data.draw(st.permutations(updates)), rule, f, blocking=blocking)
@@ -66,9 +68,9 @@ import hashlib
 import numpy as np
 from bift_ros.pofl.aggregate import RULES, Update, aggregate
 rng = np.random.default_rng(7)
-rows = rng.integers(-2**15, 2**15, (15, 20_011)).astype(np.int16)
+rows = rng.integers(-2**15, 2**15, (15, 70_011)).astype(np.int16)
 updates = [Update(f"c{i:02d}", f"{i:040x}", i + 1, row) for i, row in enumerate(rows)]
-start = rng.integers(-2**31, 2**31, 20_011).astype(np.int32)
+start = rng.integers(-2**31, 2**31, 70_011).astype(np.int32)
 digest = hashlib.sha256()
 for rule in RULES:
     made = aggregate(start, updates, rule=rule, byzantine=3, previous_hash=b"", iteration=2)

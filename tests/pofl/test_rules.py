@@ -114,7 +114,11 @@ def rounds(draw: st.DrawFn) -> Round:
         sample_counts=draw(st.lists(st.integers(-5, 2**21), min_size=n, max_size=n)),
         byzantine=draw(st.integers(0, 8)),
         shift=draw(st.integers(0, 14)),
-        blocking=Blocking(threads=draw(st.integers(1, 3)), scratch_bytes=draw(st.integers(1, 400))),
+        blocking=Blocking(
+            threads=draw(st.integers(1, 3)),
+            scratch_bytes=draw(st.integers(1, 400)),
+            stripe_columns=1,
+        ),
     )
 
 

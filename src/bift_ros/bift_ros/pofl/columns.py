@@ -30,11 +30,12 @@ class Blocking:
     scratch_bytes: int = 1 << 22
     """What one thread's block may fill: a share of the last-level cache. Wider blocks miss it;
     narrower ones spend their time calling, and threads that call often wait for the GIL."""
+    stripe_columns: int = 1 << 15
+    """The fewest columns worth a thread of their own: starting threads costs about 1 ms."""
 
     def columns(self, size: int, bytes_per_column: int) -> int:
         """How many of ``size`` columns a block has, each needing so much scratch; at least 1."""
-        share = -(-size // self.threads)
-        columns = max(1, min(share, self.scratch_bytes // bytes_per_column))
+        columns = max(1, min(self._stripe(size), self.scratch_bytes // bytes_per_column))
         # Whole cache lines even at 2 bytes a value: no vector of a later row straddles two.
         return columns - columns % 32 if columns > 32 else columns
 
@@ -43,9 +44,10 @@ class Blocking:
     ) -> list[Result]:
         """Cut columns 0..size into one stripe a thread, call ``work`` once for each.
 
-        ``work`` gets its stripe's blocks, so that it allocates scratch once for all of them.
+        ``work`` gets its stripe's blocks, so that it allocates scratch once for all of them. One
+        stripe is done in the calling thread.
         """
-        width = -(-size // self.threads)
+        width = self._stripe(size)
         stripes = [
             _blocks(start, min(start + width, size), columns) for start in range(0, size, width)
         ]
@@ -53,6 +55,11 @@ class Blocking:
             return [work(stripes[0])]
         with ThreadPoolExecutor(len(stripes)) as pool:
             return list(pool.map(work, stripes))
+
+    def _stripe(self, size: int) -> int:
+        """How many columns a thread gets."""
+        threads = max(1, min(self.threads, size // self.stripe_columns))
+        return -(-size // threads)
 
 
 def _blocks(start: int, stop: int, columns: int) -> Iterator[slice]:
