@@ -27,7 +27,7 @@ class Blocking:
 
     threads: int = field(default_factory=_usable_cores)
     """Threads that work at once; by default the cores this process may use."""
-    scratch_bytes: int = 1 << 22
+    scratch_bytes: int = 1 << 23
     """What one thread's block may fill: a share of the last-level cache. Wider blocks miss it;
     narrower ones spend their time calling, and threads that call often wait for the GIL."""
     stripe_columns: int = 1 << 15

@@ -13,9 +13,11 @@ product. It is computed in float64, yet exactly:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import ThreadpoolController
 
 from bift_ros.pofl.codec import Int16Array
 from bift_ros.pofl.columns import Blocking
@@ -38,7 +40,8 @@ def gram_matrix(rows: Sequence[Int16Array], blocking: Blocking) -> npt.NDArray[n
     """All inner products of n updates int16[d], exact: int64[n, n]."""
     n, size = len(rows), rows[0].size
     padded = -(-n // _KERNEL_ROWS) * _KERNEL_ROWS
-    columns = min(blocking.columns(size, 8 * padded), MAX_BLOCK_COLUMNS)
+    # A quarter of the scratch: BLAS reads each value many times, so they must stay close by.
+    columns = min(blocking.columns(size, 4 * 8 * padded), MAX_BLOCK_COLUMNS)
 
     def partial(blocks: Iterator[slice]) -> npt.NDArray[np.int64]:
         gram = np.zeros((padded, padded), np.int64)
@@ -50,5 +53,13 @@ def gram_matrix(rows: Sequence[Int16Array], blocking: Blocking) -> npt.NDArray[n
             gram += (wide @ wide.T).astype(np.int64)
         return gram
 
-    total = sum(blocking.map(size, columns, partial), np.zeros((padded, padded), np.int64))
-    return total[:n, :n]
+    # Our threads share the columns already: BLAS's own would only get in their way.
+    with _thread_pools().limit(limits=1, user_api="blas"):
+        parts = blocking.map(size, columns, partial)
+    return sum(parts, np.zeros((padded, padded), np.int64))[:n, :n]
+
+
+@lru_cache(maxsize=1)
+def _thread_pools() -> ThreadpoolController:
+    """The process's BLAS libraries; looking for them takes milliseconds."""
+    return ThreadpoolController()
