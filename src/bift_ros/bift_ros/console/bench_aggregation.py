@@ -150,10 +150,10 @@ def _run_size(vehicles: int, byzantine: int, size: int) -> Iterator[dict[str, An
             contenders["ours", "rule"] = alone
         best = _take_turns(contenders)
         ours_ms = best.get(("ours", "rule"), best["ours", "whole"])
-        result = {"rule": rule, "parameters": size, "ours_ms": round(ours_ms, 2)}
+        result = {"rule": rule, "parameters": size, "ours_ms": round(ours_ms, 4)}
         peak = _peak_bytes(alone or contenders["ours", "whole"])
         ending = {
-            "aggregate_ms": round(best["ours", "whole"], 2),
+            "aggregate_ms": round(best["ours", "whole"], 4),
             "peak_over_input": round((input_bytes + peak) / input_bytes, 3),
         }
         names = sorted({name for name, _ in peers})
@@ -164,7 +164,7 @@ def _run_size(vehicles: int, byzantine: int, size: int) -> Iterator[dict[str, An
             peer_ms, kind = min((best[key], key[1]) for key in peers if key[0] == name)
             yield (
                 result
-                | {"peer": name, "peer_input": kind, "peer_ms": round(peer_ms, 2)}
+                | {"peer": name, "peer_input": kind, "peer_ms": round(peer_ms, 4)}
                 | {"ratio": round(peer_ms / ours_ms, 2)}
                 | ending
             )
