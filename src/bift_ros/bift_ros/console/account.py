@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from bift_ros.console.errors import CommandError
-from bift_ros.identity.keyfile import KeyFileError, load_key, save_key
+from bift_ros.identity.keyfile import KeyFileError, load_key, read_passphrase, save_key
 from bift_ros.identity.keys import KeyPair
 
 
@@ -59,7 +59,7 @@ def _passphrase(arguments: argparse.Namespace, *, twice: bool) -> bytes | None:
     if arguments.no_passphrase:
         return None
     if arguments.passphrase_file is not None:
-        passphrase = bytes(arguments.passphrase_file.read_bytes().rstrip(b"\n"))
+        passphrase = read_passphrase(arguments.passphrase_file)
     elif sys.stdin.isatty():
         first = getpass.getpass("Passphrase: ")
         if twice and getpass.getpass("Again: ") != first:

@@ -12,7 +12,7 @@ from bift_ros.chain.exceptions import ChainError
 from bift_ros.chain.genesis import load_genesis
 from bift_ros.console.errors import CommandError
 from bift_ros.fleet.plan import write_parameters
-from bift_ros.identity.keyfile import KeyFileError, load_key
+from bift_ros.identity.keyfile import KeyFileError, load_key, read_passphrase
 from bift_ros.nodes.names import is_vehicle_name
 
 
@@ -50,7 +50,7 @@ def main(arguments: argparse.Namespace) -> int:
         genesis = load_genesis(arguments.genesis)
         passphrase = None
         if arguments.passphrase_file is not None:
-            passphrase = arguments.passphrase_file.read_bytes().rstrip(b"\n")
+            passphrase = read_passphrase(arguments.passphrase_file)
         member = genesis.member(load_key(arguments.key, passphrase).address)
     except (ChainError, KeyFileError, OSError) as error:
         raise CommandError(str(error)) from error

@@ -19,6 +19,11 @@ class KeyFileError(Exception):
     """A key file that can't be written or read; the message names the file and the remedy."""
 
 
+def read_passphrase(path: str | Path) -> bytes:
+    """Give the passphrase that a file holds, without the line's end; raises OSError."""
+    return Path(path).read_bytes().rstrip(b"\n")
+
+
 def save_key(path: str | Path, key: KeyPair, passphrase: bytes | None) -> None:
     """Write `key` to `path` with mode 600, whole or not at all.
 

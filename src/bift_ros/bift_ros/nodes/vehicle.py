@@ -20,7 +20,7 @@ from bift_ros.chain.exceptions import ChainError
 from bift_ros.chain.genesis import load_genesis
 from bift_ros.chain.store import ChainStore
 from bift_ros.chain.transactions import ProposeTask
-from bift_ros.identity.keyfile import KeyFileError, load_key
+from bift_ros.identity.keyfile import KeyFileError, load_key, read_passphrase
 from bift_ros.learning.errors import LearningError
 from bift_ros.learning.jobs import InitJob
 from bift_ros.nodes.folders import VehicleFolders
@@ -58,7 +58,7 @@ class Vehicle:
         genesis = load_genesis(Path(settings["genesis_file"]))
         passphrase = None
         if settings["passphrase_file"]:
-            passphrase = Path(settings["passphrase_file"]).read_bytes().rstrip(b"\n")
+            passphrase = read_passphrase(settings["passphrase_file"])
         key = load_key(Path(settings["key_file"]), passphrase)
         member = genesis.member(key.address)
         if member is None:
