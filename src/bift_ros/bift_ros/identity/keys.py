@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -72,3 +73,7 @@ class KeyPair:
     def sign(self, message: bytes) -> bytes:
         """Sign `message`; the 64 bytes are the same each time (Ed25519 draws no nonce)."""
         return self._private_key.sign(message)
+
+    def derive(self, purpose: bytes) -> bytes:
+        """Give 32 secret bytes for one purpose: HMAC-SHA256 (RFC 2104) under the seed."""
+        return hmac.digest(self.seed, purpose, "sha256")
