@@ -1,7 +1,7 @@
 """The fuzz campaign: `scripts/enter python tests/fuzz/run.py --inputs 10000000 --json`.
 
-Each target runs in a process of its own, first under atheris (where it is installed), then with
-the mutators alone, which are faster. Crashing inputs are saved and can be replayed.
+Each target runs in a process of its own: with the mutators alone, which are fast, then under
+atheris where it is installed. Crashing inputs are saved and can be replayed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def engines(choice: str) -> list[tuple[str, float]]:
     if choice == "auto":
         choice = "both" if has_atheris else "mutators"
     if choice == "both":
-        return [("atheris", ATHERIS_SHARE), ("mutators", 1 - ATHERIS_SHARE)]
+        return [("mutators", 1 - ATHERIS_SHARE), ("atheris", ATHERIS_SHARE)]
     return [(choice, 1.0)]
 
 
@@ -87,7 +87,7 @@ def campaign(names: list[str], args: argparse.Namespace) -> dict[str, Any]:
     for engine, part in engines(args.engine):
         for name in names:
             share = TARGETS[name].share / total * part
-            seconds = args.seconds * part / len(names) if args.seconds else 0
+            seconds = max(1.0, began + args.seconds - time.monotonic()) if args.seconds else 0
             inputs = max(1, -int(-args.inputs * share // 1))
             results.append(run_one(name, engine, inputs, seconds, args))
     peak = max(result.get("peak_rss_mb", 0) for result in results)
