@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bift_ros.chain.genesis import Genesis, Policy
-from bift_ros.chain.transactions import ProposeTask
+from bift_ros.chain.genesis import Genesis, Member, Policy
+from bift_ros.chain.transactions import MembershipVote, ProposeTask
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,15 @@ class State:
     timestamp: int
     """The block's time, milliseconds since the Unix epoch."""
     balances: Mapping[str, int]
-    """Address → stake, for every member."""
+    """Address → stake, for everybody who is or was a member."""
     sequences: Mapping[str, int]
-    """Address → the next sequence number, for every member."""
+    """Address → the next sequence number, for everybody who is or was a member."""
     policy: Policy
     """The rules, from the genesis."""
+    members: Mapping[str, Member]
+    """Address → member, for all who may speak and mine now."""
+    ballots: Mapping[MembershipVote, frozenset[str]] = field(default_factory=dict)
+    """Change of membership → who has voted for it, while it has not been decided."""
     task: Task | None = None
     """The active task."""
     finished: tuple[Task, ...] = ()
@@ -103,4 +107,12 @@ class State:
 def initial_state(genesis: Genesis) -> State:
     """Give the state of block 0: everybody owns nothing, no task."""
     nothing = dict.fromkeys(genesis.addresses, 0)
-    return State(0, genesis.hash, genesis.timestamp, nothing, nothing, genesis.policy)
+    return State(
+        0,
+        genesis.hash,
+        genesis.timestamp,
+        nothing,
+        nothing,
+        genesis.policy,
+        genesis.by_address,
+    )

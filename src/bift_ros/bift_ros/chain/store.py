@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bift_ros.chain.authorship import check_authorship
 from bift_ros.chain.blocks import Block, Header, SignedHeader, parse_envelope
 from bift_ros.chain.encoding import sha256
 from bift_ros.chain.exceptions import ChainError, MalformedBlock, StoreError, WrongGenesis
@@ -236,12 +235,14 @@ class ChainStore:
             previous = block_hash
 
     def _checked_header(self, block_hash: object, data: object) -> Header:
-        """Read a row's header; its hash, the body's and the signature cover all of the bytes."""
+        """Read a row's header; its hash and the body's cover all but the signature.
+
+        Whose signature it is, the replay judges: only then it is known who was a member.
+        """
         try:
             if not isinstance(data, bytes):
                 raise MalformedBlock("not a byte string")
-            header, body, signature = parse_envelope(data)
-            check_authorship(header, signature, self._genesis)
+            header, body, _ = parse_envelope(data)
         except ChainError as error:
             raise _DamageError(f"a row holds no block of this chain: {error}") from error
         if header.hash != block_hash or sha256(body) != header.body_hash:

@@ -1,4 +1,4 @@
-"""What members say on the chain: four kinds of payload in one signed envelope.
+"""What members say on the chain: five kinds of payload in one signed envelope.
 
 Canonical bytes of an envelope: the DAG-CBOR list `[sender, sequence, payload, signature]`, where
 payload is a byte string, itself the DAG-CBOR list `[kind, field, …]` in the order of the fields
@@ -9,6 +9,7 @@ chain only, and it can be checked before the payload is parsed (`read_transactio
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 from typing import ClassVar
@@ -32,7 +33,7 @@ from bift_ros.chain.fields import (
     check_list,
     check_text,
 )
-from bift_ros.chain.genesis import Genesis
+from bift_ros.chain.genesis import Genesis, Member
 from bift_ros.identity.keys import SIGNATURE_BYTES, KeyPair, verify
 from bift_ros.pofl.aggregate import RULES
 
@@ -153,10 +154,29 @@ class ModelUpdate:
         check_bytes("salt", self.salt, 0, MAX_SALT_BYTES)
 
 
+@dataclass(frozen=True)
+class MembershipVote:
+    """A member's vote for another to join the consortium, or for a member to leave it."""
+
+    KIND: ClassVar[str] = "membership_vote"
+
+    action: str
+    """`join` or `leave`."""
+    name: str
+    """What people call the vehicle; unique among the members."""
+    public_key: bytes
+    """Its Ed25519 key, 32 bytes."""
+
+    def __post_init__(self) -> None:
+        if self.action not in ("join", "leave"):
+            raise FieldError(f"action: {self.action!r:.60} is neither join nor leave")
+        Member(self.name, self.public_key)
+
+
 Learning = ModelCommit | ModelUpdate
-Payload = Transfer | ProposeTask | ModelCommit | ModelUpdate
+Payload = Transfer | ProposeTask | ModelCommit | ModelUpdate | MembershipVote
 _KINDS: dict[str, type[Payload]] = {
-    kind.KIND: kind for kind in (Transfer, ProposeTask, ModelCommit, ModelUpdate)
+    kind.KIND: kind for kind in (Transfer, ProposeTask, ModelCommit, ModelUpdate, MembershipVote)
 }
 
 
@@ -232,27 +252,37 @@ def verify_signature(tx: Transaction, public_key: bytes, genesis_hash: bytes) ->
     return signature_holds(public_key, tx.signature, tx.signing_bytes(genesis_hash))
 
 
-def read_transaction(data: bytes, genesis: Genesis) -> Transaction:
-    """Read untrusted bytes and parse the payload only once the signature holds.
+def read_transaction(
+    data: bytes, genesis: Genesis, members: Mapping[str, Member] | None = None
+) -> Transaction:
+    """Read untrusted bytes and parse the payload only once the signature of a member holds.
+
+    `members` is by address; None stands for the founding ones.
 
     Raises MalformedTransaction, UnknownSender or BadSignature.
     """
     sender, sequence, payload, signature = _parse_envelope(data)
     message = _signing_bytes(genesis.hash, sender, sequence, payload)
-    _check_signature(genesis, sender, sequence, signature, message)
+    known = genesis.by_address if members is None else members
+    _check_signature(genesis, known, sender, sequence, signature, message)
     return Transaction(sender, sequence, _parse_payload(payload), signature)
 
 
-def check_signature(tx: Transaction, genesis: Genesis) -> None:
-    """Refuse a transaction that no member signed; raises UnknownSender or BadSignature."""
+def check_signature(tx: Transaction, genesis: Genesis, members: Mapping[str, Member]) -> None:
+    """Refuse a transaction that none of `members` signed; raises UnknownSender or BadSignature."""
     message = tx.signing_bytes(genesis.hash)
-    _check_signature(genesis, tx.sender, tx.sequence, tx.signature, message)
+    _check_signature(genesis, members, tx.sender, tx.sequence, tx.signature, message)
 
 
 def _check_signature(
-    genesis: Genesis, sender: str, sequence: int, signature: bytes, message: bytes
+    genesis: Genesis,
+    members: Mapping[str, Member],
+    sender: str,
+    sequence: int,
+    signature: bytes,
+    message: bytes,
 ) -> None:
-    member = genesis.member(sender)
+    member = members.get(sender)
     if member is None:
         raise UnknownSender(f"the sender {sender} is not a member of {genesis.name}")
     if not signature_holds(member.public_key, signature, message):

@@ -143,7 +143,10 @@ class Intake:
 
         Nor a block that says nothing: it would only cost every miner the search under way.
         """
-        check_authorship(block.header, block.signature, self._context.genesis)
+        context = self._context
+        # Whether the miner is a member on this very branch is known once the parent is.
+        known = context.chain.known_members
+        check_authorship(block.header, block.signature, context.genesis, known)
         if block.body.hash != block.header.body_hash:
             raise BodyMismatch("the body is not the one that the header names")
         if not block.body.transactions:
