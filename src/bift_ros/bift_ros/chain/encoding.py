@@ -24,6 +24,7 @@ from bift_ros.chain.exceptions import EncodingError
 MAX_DEPTH = 4
 _UNSIGNED, _NEGATIVE, _BYTES, _TEXT, _LIST, _SIMPLE = 0, 1, 2, 3, 4, 7  # major types
 _FLOAT = _SIMPLE << 5 | 27
+_SHORT_WAY = (_UNSIGNED, _BYTES, _TEXT)
 _CONSTANTS = {0xF4: False, 0xF5: True, 0xF6: None}
 
 
@@ -85,6 +86,10 @@ def _write_head(major: int, argument: int, out: bytearray) -> None:
     if argument < 24:
         out.append(major << 5 | argument)
         return
+    if argument < 256:
+        out.append(major << 5 | 24)
+        out.append(argument)
+        return
     power = 0  # the argument takes 2^power bytes, as few as will do
     while argument >> (8 << power):
         power += 1
@@ -117,11 +122,7 @@ def _read(data: bytes, position: int, depth: int) -> tuple[Any, int]:
     if major == _LIST:
         if depth == MAX_DEPTH:
             raise EncodingError(f"lists nested deeper than {MAX_DEPTH}")
-        items = []
-        for _ in range(argument):
-            item, position = _read(data, position, depth + 1)
-            items.append(item)
-        return items, position
+        return _read_items(data, position, argument, depth + 1)
     end = position + argument
     if major == _BYTES:
         return data[position:end], end
@@ -129,6 +130,41 @@ def _read(data: bytes, position: int, depth: int) -> tuple[Any, int]:
         return data[position:end].decode(), end
     except UnicodeDecodeError as error:
         raise EncodingError(f"text that is not UTF-8: {error.reason}") from error
+
+
+def _read_items(data: bytes, position: int, count: int, depth: int) -> tuple[list[Any], int]:
+    """Read a list's items: what most of them are goes the short way here, the rest by `_read`."""
+    items: list[Any] = []
+    size = len(data)
+    for _ in range(count):
+        first = data[position] if position < size else _FLOAT
+        info = first & 31
+        start = position + 1
+        if info < 24:
+            argument = info
+        elif info == 24 and start < size and data[start] >= 24:
+            argument = data[start]
+            start += 1
+        else:
+            argument = -1
+        major = first >> 5
+        end = start + argument
+        if argument < 0 or major not in _SHORT_WAY or (major != _UNSIGNED and end > size):
+            item, position = _read(data, position, depth)
+            items.append(item)
+        elif major == _UNSIGNED:
+            items.append(argument)
+            position = start
+        elif major == _BYTES:
+            items.append(data[start:end])
+            position = end
+        else:
+            try:
+                items.append(data[start:end].decode())
+            except UnicodeDecodeError as error:
+                raise EncodingError(f"text that is not UTF-8: {error.reason}") from error
+            position = end
+    return items, position
 
 
 def _read_argument(data: bytes, position: int) -> tuple[int, int]:

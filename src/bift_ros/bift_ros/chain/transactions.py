@@ -158,6 +158,7 @@ Payload = Transfer | ProposeTask | ModelCommit | ModelUpdate
 _KINDS: dict[str, type[Payload]] = {
     kind.KIND: kind for kind in (Transfer, ProposeTask, ModelCommit, ModelUpdate)
 }
+_FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in _KINDS.values()}
 
 
 def commitment_of(cid: str, salt: bytes, address: str) -> bytes:
@@ -202,7 +203,7 @@ class Transaction:
     def from_bytes(cls, data: bytes) -> Transaction:
         """Read untrusted bytes, without a look at the signature; raises MalformedTransaction."""
         sender, sequence, payload, signature = _parse_envelope(data)
-        return cls(sender, sequence, _parse_payload(payload), signature)
+        return _remember(cls(sender, sequence, _parse_payload(payload), signature), payload, data)
 
     @cached_property
     def hash(self) -> bytes:
@@ -240,7 +241,9 @@ def read_transaction(data: bytes, genesis: Genesis) -> Transaction:
     sender, sequence, payload, signature = _parse_envelope(data)
     message = _signing_bytes(genesis.hash, sender, sequence, payload)
     _check_signature(genesis, sender, sequence, signature, message)
-    return Transaction(sender, sequence, _parse_payload(payload), signature)
+    return _remember(
+        Transaction(sender, sequence, _parse_payload(payload), signature), payload, data
+    )
 
 
 def check_signature(tx: Transaction, genesis: Genesis) -> None:
@@ -257,6 +260,13 @@ def _check_signature(
         raise UnknownSender(f"the sender {sender} is not a member of {genesis.name}")
     if not signature_holds(member.public_key, signature, message):
         raise BadSignature(f"transaction {sequence} of {sender} is not signed by it")
+
+
+def _remember(tx: Transaction, payload: bytes, data: bytes) -> Transaction:
+    # Bytes that were read are canonical: encoding the fields again would give the same.
+    tx.__dict__["_encoded_payload"] = payload
+    tx.__dict__["_bytes"] = data
+    return tx
 
 
 def _signing_bytes(genesis_hash: bytes, sender: str, sequence: int, payload: bytes) -> bytes:
@@ -292,11 +302,11 @@ def _parse_payload(data: bytes) -> Payload:
         kind = _KINDS.get(items[0]) if items and isinstance(items[0], str) else None
         if kind is None:
             raise FieldError(f"kind: not one of {', '.join(_KINDS)}")
-        check_list(kind.KIND, items, 1 + len(fields(kind)))
+        check_list(kind.KIND, items, 1 + len(_FIELDS[kind]))
         return kind(*items[1:])
     except (EncodingError, FieldError) as error:
         raise MalformedTransaction(f"no payload: {error}") from error
 
 
 def _payload_bytes(payload: Payload) -> bytes:
-    return encode([payload.KIND, *(getattr(payload, field.name) for field in fields(payload))])
+    return encode([payload.KIND, *(getattr(payload, name) for name in _FIELDS[type(payload)])])
