@@ -20,7 +20,7 @@ def read_block(data: bytes, genesis: Genesis) -> Block:
     check_authorship(header, signature, genesis)
     if sha256(body) != header.body_hash:
         raise BodyMismatch("the body is not the one that the header names")
-    return Block(header, parse_body(body), signature)
+    return Block(header, parse_body(body), signature).remember(data)
 
 
 def check_authorship(header: Header, signature: bytes, genesis: Genesis) -> None:

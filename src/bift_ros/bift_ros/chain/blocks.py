@@ -236,7 +236,12 @@ class Block:
     def from_bytes(cls, data: bytes) -> Block:
         """Read untrusted bytes without a look at hash or signature; raises MalformedBlock."""
         header, body, signature = parse_envelope(data)
-        return cls(header, parse_body(body), signature)
+        return cls(header, parse_body(body), signature).remember(data)
+
+    def remember(self, data: bytes) -> Block:
+        """Keep the canonical bytes that this block was read from; encoding would give the same."""
+        self.__dict__["_bytes"] = data
+        return self
 
     @cached_property
     def _bytes(self) -> bytes:

@@ -270,7 +270,13 @@ def _remember(tx: Transaction, payload: bytes, data: bytes) -> Transaction:
 
 
 def _signing_bytes(genesis_hash: bytes, sender: str, sequence: int, payload: bytes) -> bytes:
-    return encode([_SIGNING_TAG, genesis_hash, sender, sequence, payload])
+    return _signing_prefix(genesis_hash) + encode([sender, sequence, payload])[1:]
+
+
+@lru_cache(maxsize=16)
+def _signing_prefix(genesis_hash: bytes) -> bytes:
+    # A list of five, as `encode` writes it, up to where the transactions of a chain differ.
+    return b"\x85" + encode([_SIGNING_TAG, genesis_hash])[1:]
 
 
 @lru_cache(maxsize=8192)

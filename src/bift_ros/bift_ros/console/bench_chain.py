@@ -44,7 +44,7 @@ from bift_ros.chain.transition import state_transition
 from bift_ros.identity.keys import KeyPair
 from bift_ros.storage.cid import cid_of
 
-TURNS = 60
+TURNS = 300
 UPDATES_A_BLOCK = 3
 """In the long chain."""
 _START = 1_700_000_000_000
