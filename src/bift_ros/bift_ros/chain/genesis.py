@@ -197,8 +197,8 @@ def load_genesis(path: str | Path) -> Genesis:
         policy = _object(top["policy"], "policy", names, optional=True)
         # JSON writers drop the point of a whole number: 0 stands for 0.0 in these two.
         for name in ("byzantine_fraction", "max_omitted_fraction"):
-            if type(policy.get(name)) is int:
-                policy[name] = float(policy[name])
+            if type(policy.get(name)) is int and abs(policy[name]) < 2**53:
+                policy[name] = float(policy[name])  # anything larger is refused as it is
         return Genesis(
             top["name"],
             top["timestamp"],
@@ -224,7 +224,7 @@ def _object(value: Any, where: str, names: set[str], optional: bool = False) -> 
         raise FieldError(f"{where}: not a JSON object")
     unknown, missing = set(value) - names, names - set(value)
     if unknown:
-        raise FieldError(f"{where}: unknown {', '.join(sorted(unknown))}")
+        raise FieldError(f"{where}: unknown {', '.join(sorted(unknown)):.200}")
     if missing and not optional:
         raise FieldError(f"{where}: lacks {', '.join(sorted(missing))}")
     return dict(value)

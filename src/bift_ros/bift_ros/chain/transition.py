@@ -73,6 +73,8 @@ def apply_body(state: State, genesis: Genesis, block: Block) -> State:
     header, body = block.header, block.body
     if (body.model_info is not None) != bool(header.model_flag):
         raise WrongModelInfo("the model flag is 1 exactly where there is a model info")
+    if header.model_flag and state.task is None:  # a proposal in this very block comes too late
+        raise WrongModelInfo("a model block while no task is active")
     parent = state
     state = replace(state, timestamp=header.timestamp)
     unwanted = ModelCommit if header.model_flag else ModelUpdate
@@ -128,8 +130,7 @@ def _end_iteration(
 ) -> State:
     """Check `info` as far as it goes without files, pay the contributors, move the task on."""
     task = state.task
-    if task is None:
-        raise WrongModelInfo("a model block while no task is active")
+    assert task is not None, "checked before"
     count, minimum = len(task.updates), genesis.policy.minimum_updates
     if count < minimum:
         raise TooFewUpdates(f"{count} updates, the policy wants {minimum}")

@@ -78,7 +78,8 @@ class CatchUp:
         new = self._take(peer, headers[:HEADERS_PER_ANSWER])
         full = len(headers) >= HEADERS_PER_ANSWER
         source.next_index = headers[-1].header.index + 1 if full and new is not None else None
-        self._helped(source, bool(new) or source.next_index is not None)
+        if not new and source.next_index is None:
+            self._in_vain(source)  # headers alone are no help yet: anybody can make them
         self.advance()
 
     def blocks_answered(self, peer: str) -> None:
@@ -88,7 +89,10 @@ class CatchUp:
             return
         hashes = source.asked.hashes
         source.asked = None
-        self._helped(source, any(self._settled(name) for name in hashes))
+        if any(self._settled(name) for name in hashes):
+            source.vain = 0
+        else:
+            self._in_vain(source)
         for name in hashes:
             wanted = self._wanted.get(name)
             if wanted is not None:
@@ -165,13 +169,10 @@ class CatchUp:
         overlap = _OVERLAP * 2 ** min(source.vain, 20)
         return RequestHeaders(peer, max(1, self._context.chain.tip.index + 1 - overlap))
 
-    def _helped(self, source: _Source, helped: bool) -> None:
-        if helped:
-            source.vain = 0
-        else:
-            source.vain += 1
-            pause = self._context.config.fetch_retry_ms * min(2**source.vain, _MAXIMUM_PAUSES)
-            source.until = self._context.now + pause
+    def _in_vain(self, source: _Source) -> None:
+        source.vain += 1
+        pause = self._context.config.fetch_retry_ms * min(2**source.vain, _MAXIMUM_PAUSES)
+        source.until = self._context.now + pause
 
     def _candidates(self) -> list[str]:
         """Who may have what we lack, the most promising first; the others are forgotten.

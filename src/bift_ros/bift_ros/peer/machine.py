@@ -13,7 +13,7 @@ from bift_ros.chain.blocks import Block, Header
 from bift_ros.chain.exceptions import InvalidTransaction, SequenceUsed
 from bift_ros.chain.genesis import Genesis
 from bift_ros.chain.state import State
-from bift_ros.chain.transactions import ModelCommit, ModelUpdate
+from bift_ros.chain.transactions import Learning, ModelCommit, ModelUpdate, Transaction
 from bift_ros.identity.keys import KeyPair
 from bift_ros.peer.catch_up import CatchUp
 from bift_ros.peer.config import PeerConfig
@@ -45,6 +45,8 @@ from bift_ros.peer.standing import Standing
 from bift_ros.peer.trainer import Trainer
 from bift_ros.peer.updates import Updates
 
+_MAXIMUM_INCLUDED = 4096
+
 
 class Peer:
     """One vehicle's consensus. `handle` is the only way in; it must not run concurrently."""
@@ -70,6 +72,8 @@ class Peer:
         self._catch_up = CatchUp(context, self._standing, self._intake)
         self._mined = b""
         """Hash of the last block of our own making, to be sent once it is stored."""
+        self._included: dict[bytes, None] = {}
+        """Hashes of the transactions that the chain has brought lately."""
 
     @property
     def state(self) -> State:
@@ -179,9 +183,9 @@ class Peer:
             return False
         try:
             context.mempool.add(transaction, context.state, context.genesis)
-        except SequenceUsed:
-            return False  # it is on the chain already: late joiners are sent old things again
         except InvalidTransaction as error:
+            if isinstance(error, SequenceUsed) or self._is_old(transaction):
+                return False  # it is on the chain: late joiners are sent old things again
             name = transaction.hash.hex()
             context.refuse(
                 "transaction", name, transaction.sender, f"transaction {name[:12]}: {error}"
@@ -194,6 +198,17 @@ class Peer:
         elif isinstance(transaction.payload, ModelUpdate):
             context.need([transaction.payload.cid], (event.provider,))
         return True
+
+    def _is_old(self, transaction: Transaction) -> bool:
+        """Whether the chain holds a commit or update, or is far beyond it."""
+        if transaction.hash in self._included:
+            return True
+        payload, task = transaction.payload, self.state.latest_task
+        return (
+            isinstance(payload, Learning)
+            and task is not None
+            and (payload.model_id != task.model_id or payload.iteration < task.current_iter)
+        )
 
     def _nonce_found(self, header: Header) -> None:
         block = self._miner.finish(header)
@@ -219,12 +234,17 @@ class Peer:
     def _follow(self, block: Block, reorg: Reorg, notes: tuple[str, ...]) -> None:
         context = self._context
         for left in reorg.removed:
+            for transaction in left.body.transactions:
+                self._included.pop(transaction.hash, None)
             context.mempool.restore(left.body.transactions)
             self._own.restored(left.body.transactions)
-        included = {t.hash for added in reorg.added for t in added.body.transactions}
+        for added in reorg.added:
+            self._included.update(dict.fromkeys(t.hash for t in added.body.transactions))
         for transaction, reason in context.mempool.prune(context.state):
-            if transaction.hash not in included:
+            if transaction.hash not in self._included:
                 self._own.dropped(transaction, reason)
+        while len(self._included) > _MAXIMUM_INCLUDED:
+            del self._included[next(iter(self._included))]
         self._miner.tip_changed()
         context.fetches.forget()
         context.emit(TipChanged(block, len(reorg.removed), notes))
