@@ -24,7 +24,6 @@ from bift_ros.chain.exceptions import EncodingError
 MAX_DEPTH = 4
 _UNSIGNED, _NEGATIVE, _BYTES, _TEXT, _LIST, _SIMPLE = 0, 1, 2, 3, 4, 7  # major types
 _FLOAT = _SIMPLE << 5 | 27
-_SHORT_WAY = (_UNSIGNED, _BYTES, _TEXT)
 _CONSTANTS = {0xF4: False, 0xF5: True, 0xF6: None}
 
 
@@ -137,33 +136,32 @@ def _read_items(data: bytes, position: int, count: int, depth: int) -> tuple[lis
     items: list[Any] = []
     size = len(data)
     for _ in range(count):
-        first = data[position] if position < size else _FLOAT
-        info = first & 31
-        start = position + 1
-        if info < 24:
-            argument = info
-        elif info == 24 and start < size and data[start] >= 24:
-            argument = data[start]
-            start += 1
-        else:
-            argument = -1
-        major = first >> 5
-        end = start + argument
-        if argument < 0 or major not in _SHORT_WAY or (major != _UNSIGNED and end > size):
-            item, position = _read(data, position, depth)
-            items.append(item)
-        elif major == _UNSIGNED:
-            items.append(argument)
-            position = start
-        elif major == _BYTES:
+        first = data[position] if position < size else -1
+        if 0 <= first < 24:
+            items.append(first)
+            position += 1
+            continue
+        kind = first & 0xE0 if first >= 0 else 0
+        start, length = position + 1, first & 31
+        if length == 24 and start < size:
+            start, length = position + 2, data[start]
+            if length < 24:  # not the shortest form, which `_read` refuses
+                kind = 0
+        elif length > 23:
+            kind = 0
+        end = start + length
+        if kind == _BYTES << 5 and end <= size:
             items.append(data[start:end])
             position = end
-        else:
+        elif kind == _TEXT << 5 and end <= size:
             try:
                 items.append(data[start:end].decode())
             except UnicodeDecodeError as error:
                 raise EncodingError(f"text that is not UTF-8: {error.reason}") from error
             position = end
+        else:
+            item, position = _read(data, position, depth)
+            items.append(item)
     return items, position
 
 

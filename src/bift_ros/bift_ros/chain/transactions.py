@@ -44,6 +44,9 @@ HASH_BYTES = 32
 FACTORY = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 WORD = re.compile(r"[a-z0-9_]{1,32}")
 _SIGNING_TAG = "bift transaction 1"
+# Sender, sequence and payload within an envelope: what stands between the list's head and the
+# signature with its own head. The signed bytes have them in the same form.
+_SIGNED = slice(1, -SIGNATURE_BYTES - 2)
 
 
 @dataclass(frozen=True)
@@ -187,13 +190,13 @@ class Transaction:
     def __post_init__(self) -> None:
         check_address("sender", self.sender)
         check_integer("sequence", self.sequence, 0)
-        if not isinstance(self.payload, Payload):
+        if type(self.payload) not in _FIELDS:
             raise FieldError(f"payload: {type(self.payload).__name__} is no kind of payload")
         check_bytes("signature", self.signature, SIGNATURE_BYTES, SIGNATURE_BYTES)
 
     def signing_bytes(self, genesis_hash: bytes) -> bytes:
         """Give what the signature covers on the chain of `genesis_hash`."""
-        return _signing_bytes(genesis_hash, self.sender, self.sequence, self._encoded_payload)
+        return _signing_prefix(genesis_hash) + self._bytes[_SIGNED]
 
     def to_bytes(self) -> bytes:
         """Give the canonical bytes, at most MAX_TRANSACTION_BYTES."""
@@ -239,7 +242,7 @@ def read_transaction(data: bytes, genesis: Genesis) -> Transaction:
     Raises MalformedTransaction, UnknownSender or BadSignature.
     """
     sender, sequence, payload, signature = _parse_envelope(data)
-    message = _signing_bytes(genesis.hash, sender, sequence, payload)
+    message = _signing_prefix(genesis.hash) + data[_SIGNED]
     _check_signature(genesis, sender, sequence, signature, message)
     return _remember(
         Transaction(sender, sequence, _parse_payload(payload), signature), payload, data
