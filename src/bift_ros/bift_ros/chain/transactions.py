@@ -206,7 +206,7 @@ class Transaction:
     def from_bytes(cls, data: bytes) -> Transaction:
         """Read untrusted bytes, without a look at the signature; raises MalformedTransaction."""
         sender, sequence, payload, signature = _parse_envelope(data)
-        return _remember(cls(sender, sequence, _parse_payload(payload), signature), payload, data)
+        return _assemble(sender, sequence, payload, signature, data)
 
     @cached_property
     def hash(self) -> bytes:
@@ -244,9 +244,7 @@ def read_transaction(data: bytes, genesis: Genesis) -> Transaction:
     sender, sequence, payload, signature = _parse_envelope(data)
     message = _signing_prefix(genesis.hash) + data[_SIGNED]
     _check_signature(genesis, sender, sequence, signature, message)
-    return _remember(
-        Transaction(sender, sequence, _parse_payload(payload), signature), payload, data
-    )
+    return _assemble(sender, sequence, payload, signature, data)
 
 
 def check_signature(tx: Transaction, genesis: Genesis) -> None:
@@ -265,10 +263,20 @@ def _check_signature(
         raise BadSignature(f"transaction {sequence} of {sender} is not signed by it")
 
 
-def _remember(tx: Transaction, payload: bytes, data: bytes) -> Transaction:
-    # Bytes that were read are canonical: encoding the fields again would give the same.
-    tx.__dict__["_encoded_payload"] = payload
-    tx.__dict__["_bytes"] = data
+def _assemble(
+    sender: str, sequence: int, payload: bytes, signature: bytes, data: bytes
+) -> Transaction:
+    """Make the transaction of an envelope that `_parse_envelope` has read, and checked as well."""
+    tx = object.__new__(Transaction)  # `__post_init__` would do the same checks again
+    tx.__dict__.update(
+        sender=sender,
+        sequence=sequence,
+        payload=_parse_payload(payload),
+        signature=signature,
+        # Bytes that were read are canonical: encoding the fields again would give the same.
+        _encoded_payload=payload,
+        _bytes=data,
+    )
     return tx
 
 
