@@ -22,7 +22,7 @@ def read_block(data: bytes, genesis: Genesis, members: Mapping[str, Member] | No
     check_authorship(header, signature, genesis, members)
     if sha256(body) != header.body_hash:
         raise BodyMismatch("the body is not the one that the header names")
-    return Block(header, parse_body(body), signature)
+    return Block(header, parse_body(body), signature).remember(data)
 
 
 def check_authorship(

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from bift_ros.chain.genesis import Genesis, Member, Policy
 from bift_ros.chain.transactions import MembershipVote, ProposeTask
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,22 @@ class State:
     def latest_task(self) -> Task | None:
         """The active task, or else the one that finished last."""
         return self.task or (self.finished[-1] if self.finished else None)
+
+
+def changed(state: State, **changes: Any) -> State:
+    """Give `state` with some fields changed; many times faster than `dataclasses.replace`."""
+    return _copy(state, changes)
+
+
+def changed_task(task: Task, **changes: Any) -> Task:
+    """Give `task` with some fields changed."""
+    return _copy(task, changes)
+
+
+def _copy(value: _T, changes: dict[str, Any]) -> _T:
+    copy = object.__new__(type(value))
+    copy.__dict__.update(value.__dict__, **changes)
+    return copy
 
 
 def initial_state(genesis: Genesis) -> State:

@@ -25,7 +25,7 @@ from bift_ros.chain.exceptions import (
 )
 from bift_ros.chain.genesis import Genesis
 from bift_ros.chain.membership import apply_vote, check_vote
-from bift_ros.chain.state import State, Task
+from bift_ros.chain.state import State, Task, changed, changed_task
 from bift_ros.chain.transactions import (
     Learning,
     MembershipVote,
@@ -151,7 +151,7 @@ def _apply_learning(state: State, sender: str, payload: Learning) -> State:
     # Each member counts once per iteration, whether it commits, updates, or does both.
     known = sender in task.commitments or sender in task.updates
     if isinstance(payload, ModelCommit):
-        task = replace(task, commitments={**task.commitments, sender: payload.commitment})
+        task = changed_task(task, commitments={**task.commitments, sender: payload.commitment})
     else:
-        task = replace(task, updates={**task.updates, sender: payload.cid})
-    return replace(state, task=task, learning_weight=state.learning_weight + (not known))
+        task = changed_task(task, updates={**task.updates, sender: payload.cid})
+    return changed(state, task=task, learning_weight=state.learning_weight + (not known))

@@ -45,6 +45,9 @@ HASH_BYTES = 32
 FACTORY = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 WORD = re.compile(r"[a-z0-9_]{1,32}")
 _SIGNING_TAG = "bift transaction 1"
+# Sender, sequence and payload within an envelope: what stands between the list's head and the
+# signature with its own head. The signed bytes have them in the same form.
+_SIGNED = slice(1, -SIGNATURE_BYTES - 2)
 
 
 @dataclass(frozen=True)
@@ -178,6 +181,7 @@ Payload = Transfer | ProposeTask | ModelCommit | ModelUpdate | MembershipVote
 _KINDS: dict[str, type[Payload]] = {
     kind.KIND: kind for kind in (Transfer, ProposeTask, ModelCommit, ModelUpdate, MembershipVote)
 }
+_FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in _KINDS.values()}
 
 
 def commitment_of(cid: str, salt: bytes, address: str) -> bytes:
@@ -206,13 +210,13 @@ class Transaction:
     def __post_init__(self) -> None:
         check_address("sender", self.sender)
         check_integer("sequence", self.sequence, 0)
-        if not isinstance(self.payload, Payload):
+        if type(self.payload) not in _FIELDS:
             raise FieldError(f"payload: {type(self.payload).__name__} is no kind of payload")
         check_bytes("signature", self.signature, SIGNATURE_BYTES, SIGNATURE_BYTES)
 
     def signing_bytes(self, genesis_hash: bytes) -> bytes:
         """Give what the signature covers on the chain of `genesis_hash`."""
-        return _signing_bytes(genesis_hash, self.sender, self.sequence, self._encoded_payload)
+        return _signing_prefix(genesis_hash) + self._bytes[_SIGNED]
 
     def to_bytes(self) -> bytes:
         """Give the canonical bytes, at most MAX_TRANSACTION_BYTES."""
@@ -222,7 +226,7 @@ class Transaction:
     def from_bytes(cls, data: bytes) -> Transaction:
         """Read untrusted bytes, without a look at the signature; raises MalformedTransaction."""
         sender, sequence, payload, signature = _parse_envelope(data)
-        return cls(sender, sequence, _parse_payload(payload), signature)
+        return _assemble(sender, sequence, payload, signature, data)
 
     @cached_property
     def hash(self) -> bytes:
@@ -262,10 +266,10 @@ def read_transaction(
     Raises MalformedTransaction, UnknownSender or BadSignature.
     """
     sender, sequence, payload, signature = _parse_envelope(data)
-    message = _signing_bytes(genesis.hash, sender, sequence, payload)
+    message = _signing_prefix(genesis.hash) + data[_SIGNED]
     known = genesis.by_address if members is None else members
     _check_signature(genesis, known, sender, sequence, signature, message)
-    return Transaction(sender, sequence, _parse_payload(payload), signature)
+    return _assemble(sender, sequence, payload, signature, data)
 
 
 def check_signature(tx: Transaction, genesis: Genesis, members: Mapping[str, Member]) -> None:
@@ -289,8 +293,31 @@ def _check_signature(
         raise BadSignature(f"transaction {sequence} of {sender} is not signed by it")
 
 
+def _assemble(
+    sender: str, sequence: int, payload: bytes, signature: bytes, data: bytes
+) -> Transaction:
+    """Make the transaction of an envelope that `_parse_envelope` has read, and checked as well."""
+    tx = object.__new__(Transaction)  # `__post_init__` would do the same checks again
+    tx.__dict__.update(
+        sender=sender,
+        sequence=sequence,
+        payload=_parse_payload(payload),
+        signature=signature,
+        # Bytes that were read are canonical: encoding the fields again would give the same.
+        _encoded_payload=payload,
+        _bytes=data,
+    )
+    return tx
+
+
 def _signing_bytes(genesis_hash: bytes, sender: str, sequence: int, payload: bytes) -> bytes:
-    return encode([_SIGNING_TAG, genesis_hash, sender, sequence, payload])
+    return _signing_prefix(genesis_hash) + encode([sender, sequence, payload])[1:]
+
+
+@lru_cache(maxsize=16)
+def _signing_prefix(genesis_hash: bytes) -> bytes:
+    # A list of five, as `encode` writes it, up to where the transactions of a chain differ.
+    return b"\x85" + encode([_SIGNING_TAG, genesis_hash])[1:]
 
 
 @lru_cache(maxsize=8192)
@@ -322,11 +349,11 @@ def _parse_payload(data: bytes) -> Payload:
         kind = _KINDS.get(items[0]) if items and isinstance(items[0], str) else None
         if kind is None:
             raise FieldError(f"kind: not one of {', '.join(_KINDS)}")
-        check_list(kind.KIND, items, 1 + len(fields(kind)))
+        check_list(kind.KIND, items, 1 + len(_FIELDS[kind]))
         return kind(*items[1:])
     except (EncodingError, FieldError) as error:
         raise MalformedTransaction(f"no payload: {error}") from error
 
 
 def _payload_bytes(payload: Payload) -> bytes:
-    return encode([payload.KIND, *(getattr(payload, field.name) for field in fields(payload))])
+    return encode([payload.KIND, *(getattr(payload, name) for name in _FIELDS[type(payload)])])
