@@ -60,6 +60,9 @@ class Fetches:
         self._retry_ms = retry_ms
         self._wanted: dict[str, _Wanted] = {}
 
+    def __len__(self) -> int:
+        return len(self._wanted)
+
     def want(
         self, cid: str, providers: Iterable[str], others: Iterable[str], now: int
     ) -> Fetch | None:

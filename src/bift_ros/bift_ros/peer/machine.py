@@ -95,6 +95,11 @@ class Peer:
         """How many blocks are known by their headers only."""
         return self._catch_up.wanted
 
+    @property
+    def wanted_files(self) -> int:
+        """How many files are asked for and not here yet."""
+        return len(self._context.fetches)
+
     def next_sequence(self, address: str) -> int:
         """The first sequence number of a member that neither chain nor mempool has used."""
         return self._context.mempool.next_sequence(address, self.state)

@@ -1,0 +1,122 @@
+"""The faults of a run: when the radio is bad, the fleet split, a vehicle off or its clock wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bift_ros.chain.transactions import Transfer
+
+if TYPE_CHECKING:
+    from bift_ros.simulation.fleet import Fleet
+    from bift_ros.simulation.vehicle import Vehicle
+
+_SLOW_MS = (50, 600)
+_LOSS = (0.02, 0.15)
+_RADIO_MS = (10_000, 40_000)
+_SPLIT_MS = (5_000, 45_000)
+_CALM_MS = (20_000, 80_000)
+_DOWN_MS = (3_000, 40_000)
+_UP_MS = (5_000, 60_000)
+_OFFSET_MS = 3_000
+_DRIFT = 0.002
+_TRANSFER_MS = (4_000, 15_000)
+
+
+class Faults:
+    """Draws the faults from the seed and puts them on the agenda; `end` is the last moment."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._rng = fleet.random("faults")
+        self._end = fleet.started + fleet.scenario.faults_end_ms
+        self._down: set[int] = set()
+
+    def begin(self) -> None:
+        """Plan the first of each kind."""
+        fleet, kinds = self._fleet, self._fleet.scenario.faults
+        if "skew" in kinds:
+            for vehicle in fleet.vehicles:
+                vehicle.offset_ms = self._rng.randint(-_OFFSET_MS, _OFFSET_MS)
+                vehicle.drift = self._rng.uniform(-_DRIFT, _DRIFT)
+        if "delay" in kinds or "loss" in kinds:
+            self._radio()
+        if "partition" in kinds:
+            self._after(_CALM_MS, self._split)
+        if "crash" in kinds:
+            self._after(_UP_MS, self._crash)
+        self._after(_TRANSFER_MS, self._transfer)
+        fleet.agenda.after(fleet.scenario.faults_end_ms, self._heal)
+
+    def _over(self) -> bool:
+        return self._fleet.agenda.now >= self._end
+
+    def _after(self, bounds: tuple[int, int], action: object, *arguments: object) -> None:
+        assert callable(action)
+        self._fleet.agenda.after(self._rng.randint(*bounds), action, *arguments)
+
+    def _say(self, text: str) -> None:
+        self._fleet.history.fault(self._fleet.agenda.now, text)
+
+    def _radio(self) -> None:
+        """Another quality of the radio, for a while."""
+        if self._over():
+            return
+        network, kinds = self._fleet.network, self._fleet.scenario.faults
+        if "delay" in kinds:
+            network.slow_ms = self._rng.randint(*_SLOW_MS)
+        if "loss" in kinds:
+            network.loss = self._rng.uniform(*_LOSS)
+        self._say(f"the radio delays by {network.slow_ms} ms and loses {network.loss:.1%}")
+        self._after(_RADIO_MS, self._radio)
+
+    def _split(self) -> None:
+        if self._over():
+            return
+        share = self._rng.uniform(0.1, 0.9)
+        network = self._fleet.network
+        network.groups = {v.number: int(self._rng.random() < share) for v in self._fleet.vehicles}
+        size = sum(network.groups.values())
+        self._say(f"the network splits: {size} and {len(network.groups) - size} vehicles")
+        self._after(_SPLIT_MS, self._join)
+
+    def _join(self) -> None:
+        self._fleet.network.groups = {}
+        self._say("the network is one again")
+        self._after(_CALM_MS, self._split)
+
+    def _crash(self) -> None:
+        """One more vehicle goes down, as long as few are."""
+        if self._over():
+            return
+        up = [v for v in self._fleet.honest if v.online]
+        if len(self._down) < max(1, len(self._fleet.vehicles) // 10) and len(up) > 1:
+            vehicle = self._rng.choice(up)
+            vehicle.crash()
+            self._down.add(vehicle.number)
+            self._say(f"vehicle {vehicle.number} crashes")
+            self._after(_DOWN_MS, self._restart, vehicle)
+        self._after(_UP_MS, self._crash)
+
+    def _restart(self, vehicle: Vehicle) -> None:
+        if vehicle.number in self._down:
+            self._down.discard(vehicle.number)
+            self._say(f"vehicle {vehicle.number} starts again")
+            vehicle.boot()
+
+    def _transfer(self) -> None:
+        """An honest owner gives somebody something."""
+        if self._over():
+            return
+        giver = self._rng.choice(self._fleet.honest)
+        other = self._rng.choice(self._fleet.others(giver))
+        if giver.online:
+            refusal = giver.submit(Transfer(other.address, self._rng.randint(1, 5)))
+            if refusal is not None:
+                self._say(f"vehicle {giver.number} can't transfer: {refusal}")
+        self._after(_TRANSFER_MS, self._transfer)
+
+    def _heal(self) -> None:
+        self._fleet.network.heal()
+        for number in sorted(self._down):
+            self._restart(self._fleet.vehicles[number])
+        self._say("the faults end; liars go on")

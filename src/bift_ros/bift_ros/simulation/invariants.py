@@ -1,0 +1,221 @@
+"""What must hold in every run, checked after every event, independently of the peers.
+
+The checker keeps its own tree of the blocks that honest vehicles hold, and recomputes state and
+PoFL of each once, from the files that were made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bift_ros.chain.blocks import Block
+from bift_ros.chain.exceptions import ChainError
+from bift_ros.chain.mempool import MAX_TRANSACTIONS
+from bift_ros.chain.model_check import check_model
+from bift_ros.chain.state import State, initial_state
+from bift_ros.chain.transition import state_transition
+from bift_ros.peer.effects import (
+    BroadcastTransaction,
+    Effect,
+    EquivocationFound,
+    Refused,
+    TipChanged,
+)
+from bift_ros.chain.transactions import Learning
+from bift_ros.simulation.scenario import CONFIRMATION_ITERATIONS
+
+if TYPE_CHECKING:
+    from bift_ros.simulation.fleet import Fleet
+    from bift_ros.simulation.vehicle import Vehicle
+
+_MAXIMUM_WANTED = 4096
+_MAXIMUM_VIOLATIONS = 20
+
+
+@dataclass(frozen=True)
+class Violation:
+    """An invariant that broke."""
+
+    invariant: str
+    """Which one."""
+    time_ms: int
+    """When, after the start."""
+    vehicle: int
+    """Where."""
+    detail: str
+    """How."""
+
+
+@dataclass(frozen=True)
+class _Node:
+    index: int
+    parent: bytes
+    models: int
+    """Model blocks up to this one, itself included."""
+    paid: int
+    """Rewards up to this one."""
+    state: State
+
+
+class Invariants:
+    """Watches the honest vehicles of a run."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        genesis = fleet.world.genesis
+        self._genesis = genesis
+        self._nodes = {genesis.hash: _Node(0, b"", 0, 0, initial_state(genesis))}
+        self._confirmed: dict[int, bytes] = {0: genesis.hash}
+        self._top = dict.fromkeys(range(len(fleet.vehicles)), (0, genesis.hash))
+        """Each vehicle's highest confirmed block."""
+        self._owed: dict[str, tuple[int, bytes]] = {}
+        """Honest owners' transactions, by the start of their hash: whose, and the hash."""
+        self._settled: set[str] = set()
+        self._new_blocks: list[tuple[Vehicle, Block]] = []
+        self._moved = False
+        self.violations: list[Violation] = []
+
+    def stored(self, vehicle: Vehicle, block: Block) -> None:
+        """A vehicle has accepted a block; it is checked after the event."""
+        if vehicle.honest and block.hash not in self._nodes:
+            self._new_blocks.append((vehicle, block))
+
+    def effect(self, vehicle: Vehicle, effect: Effect) -> None:
+        """Note what a peer does."""
+        if not vehicle.honest:
+            return
+        match effect:
+            case TipChanged():
+                self._moved = True
+            case BroadcastTransaction(transaction):
+                if not isinstance(transaction.payload, Learning):
+                    name = transaction.hash.hex()[:12]
+                    self._owed.setdefault(name, (vehicle.number, transaction.hash))
+            case Refused("transaction", _, reason):
+                name = reason.split(":")[0].removeprefix("transaction ")
+                if self._owed.get(name, (-1,))[0] == vehicle.number:
+                    self._settled.add(name)
+            case EquivocationFound(first, _):
+                miner = self._fleet.by_address.get(first.header.miner)
+                if miner is not None and miner.honest:
+                    self._broken("validity", vehicle, f"honest {miner.number} signed two blocks")
+            case _:
+                pass
+
+    def after_event(self, vehicle: Vehicle) -> None:
+        """Check what the event may have broken."""
+        if self._new_blocks:
+            for holder, block in self._new_blocks:
+                self._check_block(holder, block)
+            self._new_blocks.clear()
+        if not vehicle.honest:
+            self._moved = False
+            return
+        peer = vehicle.peer
+        if peer.pending_transactions > MAX_TRANSACTIONS:
+            self._broken("bounded", vehicle, f"{peer.pending_transactions} transactions pending")
+        if peer.waiting_blocks > 2 * self._fleet.scenario.config.maximum_waiting_blocks:
+            self._broken("bounded", vehicle, f"{peer.waiting_blocks} blocks wait")
+        if peer.wanted_blocks > _MAXIMUM_WANTED or peer.wanted_files > _MAXIMUM_WANTED:
+            self._broken(
+                "bounded", vehicle, f"{peer.wanted_blocks} blocks, {peer.wanted_files} files wanted"
+            )
+        if self._moved:
+            self._moved = False
+            self._check_tip(vehicle)
+
+    def unsettled(self) -> list[bytes]:
+        """Honest owners' transactions that neither honest chain nor a refusal accounts for."""
+        chain: set[bytes] = set()
+        best = max(self._fleet.honest, key=lambda vehicle: vehicle.peer.state.learning_weight)
+        for block in best.store.canonical(1, 10**9):
+            chain.update(transaction.hash for transaction in block.body.transactions)
+        return [
+            name
+            for short, (_, name) in self._owed.items()
+            if short not in self._settled and name not in chain
+        ]
+
+    def finish(self, completed: bool) -> None:
+        """The run is over: what should have happened by now?"""
+        first = self._fleet.honest[0]
+        if not completed:
+            self._broken("liveness", first, self._fleet.describe())
+        for name in self.unsettled():
+            owner = self._owed[name.hex()[:12]][0]
+            vehicle = self._fleet.vehicles[owner]
+            self._broken("no loss", vehicle, f"transaction {name.hex()[:12]} is lost")
+
+    def _check_block(self, vehicle: Vehicle, block: Block) -> None:
+        if block.hash in self._nodes:
+            return
+        header, info = block.header, block.body.model_info
+        below = self._nodes.get(header.previous_hash)
+        if below is None:
+            self._broken("validity", vehicle, f"block {header.index} stands on an invalid one")
+            return
+        try:
+            state = state_transition(below.state, self._genesis, block, header.timestamp)
+            if info is not None:
+                check_model(below.state, self._genesis, block, self._fleet.archive.__getitem__)
+        except (ChainError, KeyError) as error:
+            self._broken("validity", vehicle, f"block {header.index} was accepted: {error!r}")
+            return
+        paid = len(info.contributors) * self._genesis.policy.reward if info else 0
+        node = _Node(
+            header.index,
+            header.previous_hash,
+            below.models + header.model_flag,
+            below.paid + paid,
+            state,
+        )
+        self._nodes[block.hash] = node
+        if sum(state.balances.values()) != node.paid:
+            self._broken("conservation", vehicle, f"block {header.index}: not what was paid")
+
+    def _check_tip(self, vehicle: Vehicle) -> None:
+        state = vehicle.peer.state
+        node = self._nodes.get(state.tip_hash)
+        if node is None:
+            self._broken("validity", vehicle, f"stands on unchecked block {state.index}")
+            return
+        if state is not node.state and state.balances != node.state.balances:
+            self._broken("conservation", vehicle, f"other balances at block {state.index}")
+        self._check_agreement(vehicle, state.tip_hash, node)
+
+    def _check_agreement(self, vehicle: Vehicle, name: bytes, node: _Node) -> None:
+        top_index, top = self._top[vehicle.number]
+        models = node.models
+        while node.index > top_index and models - node.models < CONFIRMATION_ITERATIONS:
+            name, node = node.parent, self._nodes[node.parent]
+        confirmed, confirmed_index = name, node.index
+        newly: list[tuple[int, bytes]] = []
+        while node.index > top_index:
+            newly.append((node.index, name))
+            name, node = node.parent, self._nodes[node.parent]
+        if name != top and node.index == top_index:
+            self._broken("agreement", vehicle, f"left the confirmed block {top_index}")
+        elif node.index < top_index and not self._below(top, name, node.index):
+            self._broken("agreement", vehicle, f"left a block below the confirmed {top_index}")
+        for index, block in newly:
+            if self._confirmed.setdefault(index, block) != block:
+                other = self._confirmed[index].hex()[:12]
+                self._broken(
+                    "agreement", vehicle, f"confirms {block.hex()[:12]} at {index}, others {other}"
+                )
+        if confirmed_index > top_index:
+            self._top[vehicle.number] = (confirmed_index, confirmed)
+
+    def _below(self, top: bytes, name: bytes, index: int) -> bool:
+        while self._nodes[top].index > index:
+            top = self._nodes[top].parent
+        return top == name
+
+    def _broken(self, invariant: str, vehicle: Vehicle, detail: str) -> None:
+        now = self._fleet.agenda.now
+        if len(self.violations) < _MAXIMUM_VIOLATIONS:
+            self.violations.append(
+                Violation(invariant, now - self._fleet.started, vehicle.number, detail)
+            )
+        self._fleet.history.fault(now, f"vehicle {vehicle.number} BREAKS {invariant}: {detail}")

@@ -1,0 +1,107 @@
+"""The chain's store kept in memory: what a simulated vehicle has left after a crash."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from bift_ros.chain.blocks import Block, Header, SignedHeader
+from bift_ros.chain.exceptions import StoreError
+from bift_ros.chain.genesis import Genesis
+from bift_ros.chain.store import ChainStore
+
+
+class MemoryStore(ChainStore):
+    """`ChainStore` without SQLite; thousands of vehicles would spend their time in it."""
+
+    def __init__(self, genesis: Genesis, on_block: Callable[[Block], None]) -> None:
+        """Start empty; `on_block` is told of every block that is accepted."""
+        self._genesis = genesis
+        self._on_block = on_block
+        self._blocks: dict[bytes, Block] = {}
+        self._canonical: list[bytes] = []
+        self._notes: dict[str, bytes] = {}
+        self._evidence: dict[tuple[bytes, bytes], None] = {}
+        self.damage = None
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def accept(self, block: Block, tip_hash: bytes) -> None:
+        """Add `block` and make `tip_hash` the tip."""
+        self.add(block)
+        self.set_tip(tip_hash)
+
+    def add(self, block: Block) -> None:
+        """Add `block` to the tree and leave the tip."""
+        if not self.has(block.header.previous_hash):
+            raise StoreError(f"the parent of block {block.hash.hex()[:16]}… is not in the store")
+        if block.hash not in self._blocks:
+            self._blocks[block.hash] = block
+            self._on_block(block)
+
+    def set_tip(self, tip_hash: bytes) -> None:
+        """Make the branch that ends in `tip_hash` the chain."""
+        branch: list[bytes] = []
+        name, height = tip_hash, 0
+        while name != self._genesis.hash:
+            header = self._blocks[name].header
+            if header.index <= len(self._canonical) and self._canonical[header.index - 1] == name:
+                height = header.index
+                break
+            branch.append(name)
+            name = header.previous_hash
+        self._canonical[height:] = reversed(branch)
+
+    def set_note(self, key: str, value: bytes) -> None:
+        """Keep a few bytes under a name."""
+        self._notes[key] = value
+
+    def add_evidence(self, first: bytes, second: bytes) -> None:
+        """Keep two signed headers of one miner on one parent."""
+        self._evidence[(first, second)] = None
+
+    def discard(self, reason: str) -> None:
+        """Nothing damages memory: a stored block that breaks the rules is a bug."""
+        raise StoreError(f"the simulated store was to be discarded: {reason}")
+
+    @property
+    def tip(self) -> bytes:
+        """The hash of the chain's last block; the genesis' where there is none."""
+        return self._canonical[-1] if self._canonical else self._genesis.hash
+
+    def has(self, block_hash: bytes) -> bool:
+        """Tell whether the block is in the tree; the genesis counts."""
+        return block_hash in self._blocks or block_hash == self._genesis.hash
+
+    def block(self, block_hash: bytes) -> Block | None:
+        """Give a block of the tree, or None."""
+        return self._blocks.get(block_hash)
+
+    def header(self, block_hash: bytes) -> Header | None:
+        """Give a block's header, or None."""
+        block = self._blocks.get(block_hash)
+        return block.header if block is not None else None
+
+    def canonical(self, from_index: int, limit: int) -> list[Block]:
+        """Give at most `limit` blocks of the chain, upwards from `from_index` (at least 1)."""
+        names = self._canonical[from_index - 1 : from_index - 1 + limit]
+        return [self._blocks[name] for name in names]
+
+    def canonical_headers(self, from_index: int, limit: int) -> list[SignedHeader]:
+        """Give the signed headers of the same blocks."""
+        return [block.signed_header for block in self.canonical(from_index, limit)]
+
+    def note(self, key: str) -> bytes | None:
+        """Give what was kept under a name, or None."""
+        return self._notes.get(key)
+
+    def evidence(self) -> list[tuple[SignedHeader, SignedHeader]]:
+        """Give all evidence of equivocation, oldest first."""
+        return [
+            (SignedHeader.from_bytes(first), SignedHeader.from_bytes(second))
+            for first, second in self._evidence
+        ]
+
+    def blocks(self) -> Iterator[Block]:
+        """Give every block of the tree in the order of acceptance, parents before children."""
+        return iter(list(self._blocks.values()))

@@ -1,0 +1,101 @@
+"""The radio between the vehicles: delays, losses and partitions, all drawn from the seed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from bift_ros.peer.events import (
+    BlockReceived,
+    Event,
+    HeadersAnswered,
+    TipReceived,
+    TransactionReceived,
+)
+from bift_ros.simulation.agenda import Agenda
+
+if TYPE_CHECKING:
+    from bift_ros.simulation.vehicle import Vehicle
+
+_BASE_MS = 20
+_GRAIN_MS = 20
+_ENVELOPE_BYTES = 64
+
+
+class Network:
+    """Carries events. A message to many has one entry in the agenda for each distinct delay."""
+
+    def __init__(self, agenda: Agenda, rng: random.Random) -> None:
+        self._agenda, self._rng = agenda, rng
+        self.slow_ms = 0
+        """Mean of the random delay added to each message; 0 while the radio is good."""
+        self.loss = 0.0
+        """The share of messages that get lost."""
+        self.groups: dict[int, int] = {}
+        """The side of a partition that each vehicle is on; empty where there is none."""
+        self.messages = 0
+        self.bytes = 0
+
+    def heal(self) -> None:
+        """One good network again."""
+        self.slow_ms, self.loss, self.groups = 0, 0.0, {}
+
+    def delay(self, sender: Vehicle, receiver: Vehicle) -> int | None:
+        """How long a message takes; None where it is lost."""
+        if self.groups and self.groups[sender.number] != self.groups[receiver.number]:
+            return None
+        rng = self._rng
+        if self.loss and rng.random() < self.loss:
+            return None
+        if not self.slow_ms:
+            return _BASE_MS
+        return _BASE_MS + int(rng.expovariate(1 / self.slow_ms)) // _GRAIN_MS * _GRAIN_MS
+
+    def count(self, event: Event, times: int = 1) -> None:
+        """Count a message that is sent."""
+        self.messages += times
+        self.bytes += size_of(event) * times
+
+    def count_bytes(self, size: int) -> None:
+        """Count a file that is sent."""
+        self.messages += 1
+        self.bytes += size
+
+    def send(self, sender: Vehicle, receiver: Vehicle, event: Event) -> None:
+        """Deliver one message, maybe."""
+        self.broadcast(sender, (receiver,), event)
+
+    def broadcast(self, sender: Vehicle, receivers: Sequence[Vehicle], event: Event) -> None:
+        """Deliver one message to many, to each after its own delay."""
+        self.count(event, len(receivers))
+        if not (self.slow_ms or self.loss or self.groups):
+            self._agenda.after(_BASE_MS, _deliver, receivers, event)
+            return
+        by_delay: dict[int, list[Vehicle]] = {}
+        for receiver in receivers:
+            delay = self.delay(sender, receiver)
+            if delay is not None:
+                by_delay.setdefault(delay, []).append(receiver)
+        for delay, group in by_delay.items():
+            self._agenda.after(delay, _deliver, group, event)
+
+
+def _deliver(receivers: Sequence[Vehicle], event: Event) -> None:
+    for receiver in receivers:
+        receiver.receive(event)
+
+
+def size_of(event: Event) -> int:
+    """A message's size on the wire, by its canonical bytes."""
+    match event:
+        case TransactionReceived(transaction, _):
+            return _ENVELOPE_BYTES + len(transaction.to_bytes())
+        case BlockReceived(block, _):
+            return _ENVELOPE_BYTES + len(block.to_bytes())
+        case TipReceived(tip):
+            return _ENVELOPE_BYTES + 172 + len(tip.provider)
+        case HeadersAnswered(_, headers):
+            return _ENVELOPE_BYTES + sum(len(signed.to_bytes()) for signed in headers)
+        case _:
+            return _ENVELOPE_BYTES

@@ -1,0 +1,89 @@
+"""One run: a scenario and a seed give what happened, the same each time."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+
+from bift_ros.peer.events import Submit
+from bift_ros.simulation.faults import Faults
+from bift_ros.simulation.fleet import Fleet
+from bift_ros.simulation.history import History
+from bift_ros.simulation.invariants import Violation
+from bift_ros.simulation.scenario import Scenario
+from bift_ros.simulation.world import INITIAL_MODEL, proposal_of
+
+_STEP_MS = 1_000
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one seed."""
+
+    seed: int
+    completed: bool
+    """Whether every honest vehicle finished the task on one tip."""
+    violations: tuple[Violation, ...]
+    """What broke."""
+    fingerprint: str
+    """Of the final chain and the traffic: two runs of one seed have the same."""
+    blocks: int
+    """The final chain's height."""
+    virtual_ms: int
+    """How long it took in virtual time."""
+    seconds: float
+    """How long the simulation took."""
+    messages: float
+    """Sent to one vehicle, on average; files are among them."""
+    bytes: float
+    """Of those."""
+    signatures: float
+    """Signatures that one vehicle had to verify, each once."""
+    blocks_checked: float
+    """Blocks that one vehicle accepted, side branches included."""
+    pofl_recomputed: float
+    """Model blocks among these: how often one vehicle aggregated to check."""
+
+
+def simulate(scenario: Scenario, seed: int, history: History | None = None) -> Result:
+    """Run until the task is done and every transfer settled, or the deadline has passed."""
+    begun = time.perf_counter()
+    fleet = Fleet(scenario, seed, history or History())
+    fleet.begin()
+    proposer = fleet.honest[0]
+    proposer.keep(INITIAL_MODEL)
+    proposer.take(Submit(proposal_of(scenario)))
+    Faults(fleet).begin()
+    deadline = fleet.started + scenario.deadline_ms
+    completed = False
+    while not completed and fleet.agenda.now < deadline:
+        fleet.agenda.run_until(fleet.agenda.now + _STEP_MS)
+        completed = fleet.completed()
+    assert fleet.invariants is not None
+    fleet.invariants.finish(completed)
+    return _result(fleet, completed, time.perf_counter() - begun)
+
+
+def _result(fleet: Fleet, completed: bool, seconds: float) -> Result:
+    assert fleet.invariants is not None
+    vehicles, network = fleet.vehicles, fleet.network
+    count = len(vehicles)
+    tips = sorted(vehicle.store.tip for vehicle in vehicles)
+    traffic = f"{network.messages} {network.bytes} {fleet.agenda.now}".encode()
+    checked = sum(v.blocks_checked for v in vehicles)
+    transactions = sum(len(v.seen) + v.tips_heard for v in vehicles)
+    return Result(
+        seed=fleet.seed,
+        completed=completed,
+        violations=tuple(fleet.invariants.violations),
+        fingerprint=hashlib.sha256(b"".join(tips) + traffic).hexdigest()[:16],
+        blocks=fleet.honest[0].peer.state.index,
+        virtual_ms=fleet.agenda.now - fleet.started,
+        seconds=seconds,
+        messages=network.messages / count,
+        bytes=network.bytes / count,
+        signatures=(transactions + checked) / count,
+        blocks_checked=checked / count,
+        pofl_recomputed=sum(v.models_recomputed for v in vehicles) / count,
+    )

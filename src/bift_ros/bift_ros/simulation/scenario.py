@@ -1,0 +1,94 @@
+"""What is simulated: the fleet's size, its liars, the task's length and the kinds of fault."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from bift_ros.chain.genesis import MAX_MEMBERS, MODES, Policy
+from bift_ros.peer.config import PeerConfig
+
+FAULTS = ("delay", "loss", "partition", "crash", "skew", "liars")
+CONFIRMATION_ITERATIONS = 2
+"""A block is confirmed once this many later model blocks stand above it: no honest vehicle then
+leaves it, nor confirms another at its height."""
+MAX_TRAINERS = 200
+"""A block of 100 kB holds some 240 updates: in a larger fleet this many vehicles train."""
+_MAX_MINIMUM = 100
+_MINIMUM_VEHICLES = 4
+
+
+class ScenarioError(Exception):
+    """A scenario that makes no sense; the message says what would."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One kind of run; the seed makes it a particular one."""
+
+    vehicles: int = 30
+    """How many members the fleet has."""
+    byzantine: int = 9
+    """How many of them lie, where liars are among the faults."""
+    iterations: int = 20
+    """How many iterations the task takes."""
+    faults: tuple[str, ...] = FAULTS
+    """Which kinds of fault happen, of `FAULTS`."""
+    liars: tuple[str, ...] = ()
+    """Kinds of liar to draw from; none: all there are."""
+    mode: str = "bift"
+    """The consensus mode."""
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.faults) - set(FAULTS))
+        if unknown:
+            raise ScenarioError(f"no such fault: {', '.join(unknown)} (use {', '.join(FAULTS)})")
+        if not _MINIMUM_VEHICLES <= self.vehicles <= MAX_MEMBERS:
+            raise ScenarioError(
+                f"{self.vehicles} vehicles: use {_MINIMUM_VEHICLES} to {MAX_MEMBERS}"
+            )
+        if not 0 <= 2 * self.byzantine < self.vehicles:
+            raise ScenarioError(
+                f"{self.byzantine} of {self.vehicles} Byzantine: use at most "
+                f"{(self.vehicles - 1) // 2}, PoFL needs an honest majority"
+            )
+        if self.iterations < 1:
+            raise ScenarioError(f"{self.iterations} iterations: use at least 1")
+        if self.mode not in MODES:
+            raise ScenarioError(f"no such mode: {self.mode} (use {' or '.join(MODES)})")
+
+    @property
+    def liar_count(self) -> int:
+        """How many vehicles lie."""
+        return self.byzantine if "liars" in self.faults else 0
+
+    @property
+    def trainers(self) -> int:
+        """How many vehicles train."""
+        return min(self.vehicles, MAX_TRAINERS)
+
+    @property
+    def policy(self) -> Policy:
+        """The fleet's rules: the defaults, with less work and shorter waits."""
+        return Policy(
+            difficulty=4,
+            update_wait_ms=6_000,
+            minimum_updates=min(self.vehicles // 2 + 1, _MAX_MINIMUM),
+            byzantine_fraction=math.floor(1000 * self.byzantine / self.vehicles) / 1000,
+            mode=self.mode,
+        )
+
+    @property
+    def config(self) -> PeerConfig:
+        """The settings of every vehicle."""
+        return PeerConfig(announce_ms=10_000, file_wait_ms=15_000)
+
+    @property
+    def faults_end_ms(self) -> int:
+        """When the last fault ends and the network is whole again, after the start."""
+        return 15_000 * self.iterations
+
+    @property
+    def deadline_ms(self) -> int:
+        """When the task must be done, after the start."""
+        return self.faults_end_ms + 300_000 + 60_000 * self.iterations

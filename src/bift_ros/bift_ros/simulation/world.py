@@ -1,0 +1,73 @@
+"""What a simulated fleet is given: keys, genesis, the small initial model, and how one trains."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from bift_ros.chain.genesis import Genesis, Member
+from bift_ros.chain.transactions import ProposeTask
+from bift_ros.identity.keys import KeyPair
+from bift_ros.peer.config import PeerConfig
+from bift_ros.pofl.codec import (
+    MODEL_EXPONENT,
+    UPDATE_EXPONENT,
+    ModelSpec,
+    TensorSpec,
+    decode_model,
+    encode_model,
+    encode_update,
+)
+from bift_ros.pofl.files import parse_model, serialize_model, serialize_update
+from bift_ros.simulation.scenario import Scenario
+from bift_ros.storage.cid import cid_of
+
+START_MS = 1_700_000_000_000
+"""Virtual time begins here, milliseconds since the Unix epoch."""
+SPEC = ModelSpec((TensorSpec("bias", (8,)), TensorSpec("weight", (4, 8))))
+INITIAL_MODEL = serialize_model(SPEC, encode_model(np.linspace(-1, 1, SPEC.size)), MODEL_EXPONENT)
+
+
+@dataclass(frozen=True)
+class World:
+    """The members' keys and their genesis; the same for every seed of a scenario."""
+
+    keys: tuple[KeyPair, ...]
+    genesis: Genesis
+
+
+@lru_cache(maxsize=8)
+def world_of(scenario: Scenario) -> World:
+    """Make the keys and the genesis of a scenario."""
+    keys = tuple(
+        KeyPair.from_seed(hashlib.sha256(f"simulated vehicle {number}".encode()).digest())
+        for number in range(scenario.vehicles)
+    )
+    members = tuple(Member(f"vehicle{i}", key.public_key) for i, key in enumerate(keys))
+    return World(keys, Genesis("simulation", START_MS, members, scenario.policy))
+
+
+def proposal_of(scenario: Scenario) -> ProposeTask:
+    """The task that a run works on."""
+    return ProposeTask(
+        "lights",
+        cid_of(INITIAL_MODEL),
+        scenario.iterations,
+        "mixed" if scenario.mode == "bift" else "mixed_paper",
+        PeerConfig().allowed_architectures[0],
+        local_epochs=1,
+        batch_size=10,
+        learning_rate=0.01,
+        optimizer="adam",
+    )
+
+
+def train(model_file: bytes, member: int, iteration: int, seed: int) -> bytes:
+    """A vehicle's update of 40 parameters: the same for the same vehicle, iteration and seed."""
+    spec, model, exponent = parse_model(model_file)
+    noise = np.random.default_rng([member, iteration, seed]).normal(0.1, 0.02, spec.size)
+    update = encode_update(decode_model(model, exponent) + noise, model, UPDATE_EXPONENT, exponent)
+    return serialize_update(spec, update, UPDATE_EXPONENT)
