@@ -74,9 +74,9 @@ def test_every_value_has_its_bytes_and_no_others(value: Any) -> None:
 
 def test_every_way_to_forge_a_transaction_is_refused() -> None:
     target, rng = TARGETS["signed_transaction"], Random(0)
-    foreign = bytes(range(32))
+    genesis, foreign = corpus.world().genesis.hash, bytes(range(32))
     originals = [said.to_bytes() for said in corpus.transactions()]
-    forgeries = {mutators.forge_transaction(rng, rng.choice(originals), foreign)
+    forgeries = {mutators.forge_transaction(rng, rng.choice(originals), genesis, foreign)
                  for _ in range(300)}  # fmt: skip
     assert len(forgeries) > 50
     assert not any(target.run(forgery) for forgery in forgeries)
