@@ -141,6 +141,8 @@ class Stage:
     search: Mine | None = None
     headers_asked: RequestHeaders | None = None
     blocks_asked: RequestBlocks | None = None
+    sealed: dict[tuple[int, str], bytes] = field(default_factory=dict)
+    """The file that a member has committed to, by member and base CID."""
 
     def __post_init__(self) -> None:
         self.history = history(self.mode)

@@ -29,7 +29,15 @@ from bift_ros.chain.exceptions import FieldError, InvalidTransaction, MalformedB
 from bift_ros.chain.exceptions import MalformedTransaction as Malformed
 from bift_ros.chain.proof_of_work import search
 from bift_ros.chain.tips import sign_tip
-from bift_ros.chain.transactions import ModelUpdate, Transaction, Transfer, sign_transaction
+from bift_ros.chain.transactions import (
+    Learning,
+    ModelCommit,
+    ModelUpdate,
+    Transaction,
+    Transfer,
+    commitment_of,
+    sign_transaction,
+)
 from bift_ros.identity.keys import KeyPair
 from bift_ros.peer.events import (
     BlockReceived,
@@ -153,11 +161,12 @@ def _forged_block(stage: Stage, rng: Random, a: int) -> None:
 
 
 def _liars_block(stage: Stage, rng: Random, a: int) -> None:
-    """Member 3 signs what it likes, with others' forged words inside."""
+    """A member signs what it likes, with others' forged words inside."""
     block = _changed(stage, rng, a)
-    header = _mined(replace(block.header, miner=stage.world.address(3)))
-    block = sign_block(stage.world.keys[3], header, block.body)
-    stage.signed.blocks.add(block.to_bytes())  # the block is member 3's; what is inside may not be
+    liar = rng.choice(stage.world.keys[1:])
+    header = _mined(replace(block.header, miner=liar.address))
+    block = sign_block(liar, header, block.body)
+    stage.signed.blocks.add(block.to_bytes())  # the block is a member's; what is inside may not be
     stage.send(BlockReceived(block, "memory://liar"))
 
 
@@ -222,14 +231,26 @@ def _liar_speaks(stage: Stage, rng: Random, a: int) -> None:
     member = 1 + a % (corpus.MEMBERS - 1)
     task = stage.peer.state.task
     payload = rng.choice(corpus.payloads())
-    if task is not None and rng.random() < 0.6:
-        file = stage.history.update_mutator.make(rng)
+    address = stage.world.address(member)
+    if task is not None and rng.random() < 0.7:
+        name, iteration, base = task.model_id, task.current_iter + 1, task.global_cid
+        file = stage.sealed.get((member, base), b"")
+        salt = bytes([member] * 16) if stage.world.genesis.policy.commit_reveal else b""
+        if not file or rng.random() < 0.5:
+            mutated = rng.random() < 0.7
+            file = corpus.updates()[0]
+            if mutated:
+                file = stage.history.update_mutator.make(rng)
+            stage.sealed.setdefault((member, base), file)
+            seal = commitment_of(cid_of(file), salt, address)
+            payload = ModelCommit(name, iteration, base, seal)
+        if not salt or not isinstance(payload, ModelCommit):
+            payload = ModelUpdate(name, iteration, base, cid_of(file), rng.random(), 10, salt)
         stage.files[cid_of(file)] = file
-        payload = ModelUpdate(
-            task.model_id, task.current_iter + 1, task.global_cid, cid_of(file), rng.random(), 10
-        )
     ahead = rng.choice((0, 0, 0, 1, 2, 33, 2**62))
-    sequence = stage.peer.next_sequence(stage.world.address(member)) + ahead
+    sequence = stage.peer.next_sequence(address) + ahead
+    if isinstance(payload, Learning) and rng.random() < 0.9:
+        sequence = payload.iteration
     said = sign_transaction(stage.world.keys[member], sequence, payload, stage.world.genesis.hash)
     stage.signed.add(said)
     stage.send(TransactionReceived(said, rng.choice(("", "memory://liar", "x" * 3_000))))
@@ -258,6 +279,21 @@ def _tip(stage: Stage, rng: Random, a: int) -> None:
 def _headers(stage: Stage, rng: Random, a: int) -> None:
     """An answer to the question after headers, right or wrong or asked by nobody."""
     blocks = stage.history.blocks
+    if stage.headers_asked is None and a < 128:  # make it ask
+        best = blocks[-5]
+        tip = sign_tip(
+            stage.world.keys[1 + a % 3],
+            stage.world.genesis.hash,
+            index=best.header.index,
+            tip_hash=best.hash,
+            learning_weight=50,
+            provider="memory://",
+            stamp=stage.now,
+        )
+        stage.send(TipReceived(tip))
+        for _ in range(3):
+            stage.now += 1_000
+            stage.send(Tick())
     asked = stage.headers_asked
     who = asked.peer if asked is not None and rng.random() < 0.8 else stage.world.address(a % 4)
     found = [block.signed_header for block in blocks]
