@@ -134,7 +134,7 @@ def test_atheris_finds_nothing(tmp_path: Path) -> None:
 def test_a_campaign_counts_its_inputs(tmp_path: Path) -> None:
     flags = ("--engine", "mutators", "--inputs", "3000", "--targets", "encoding,cid")
     result = campaign(tmp_path, *flags)
-    assert result["inputs"] == sum(result["targets"].values()) == 3_000
+    assert 3_000 <= result["inputs"] == sum(result["targets"].values()) < 3_010
     assert set(result["targets"]) == {"encoding", "cid"}
 
 
