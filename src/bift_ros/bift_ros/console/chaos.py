@@ -13,7 +13,6 @@ from bift_ros.console.arguments import positive, seed
 from bift_ros.console.errors import CommandError
 from bift_ros.fleet import chaos, chaos_report
 from bift_ros.fleet.chaos import SCENARIOS, ChaosOptions
-from bift_ros.fleet.domain import NoDomainError
 from bift_ros.identity.keyfile import KeyFileError
 from bift_ros.perception.bags import BagError
 
@@ -60,9 +59,12 @@ def main(arguments: argparse.Namespace) -> int:
     console = Console(stderr=arguments.json)
     try:
         result = chaos.run(options, console)
-    except (ValueError, NoDomainError, BagError, ChainError, KeyFileError, OSError) as error:
+    except (ValueError, BagError, ChainError, KeyFileError, OSError) as error:
         raise CommandError(str(error)) from error
     console.print(chaos_report.table(result))
+    for name, part in result["scenarios"].items():
+        for problem in part["problems"]:
+            console.print(f"{name}: {problem}", markup=False)
     console.print(f"Written: {options.out / 'report.json'}, {options.out / 'report.md'}")
     if arguments.json:
         print(json.dumps(result))

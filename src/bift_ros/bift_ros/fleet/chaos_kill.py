@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle, islice
 from typing import Any
 
 from rich.console import Console
@@ -42,7 +43,9 @@ def schedule(seed: int, vehicles: Sequence[str], iterations: int) -> tuple[Kill,
     draw = random.Random(seed)
     count = max(1, iterations // 2)
     moments = sorted(draw.sample(range(iterations), count))
-    victims = [vehicles[0], *(draw.choice(vehicles) for _ in range(count - 1))]
+    # Everybody's turn comes, the proposer's in any case.
+    others = draw.sample(vehicles[1:], len(vehicles) - 1)
+    victims = list(islice(cycle([vehicles[0], *others]), count))
     draw.shuffle(victims)
     return tuple(
         Kill(moment, victim, round(draw.random(), 3), round(draw.uniform(*_DOWN_SECONDS), 2))
@@ -103,7 +106,7 @@ class KillScenario(Scenario):
         fleet.kill(name)
         monitor.forget(name)
         self.note(
-            f"killed {name} in iteration {self._iteration + 1} while {said['state']}, "
+            f"killed {name} after iteration {self._iteration} while {said['state']}, "
             f"at height {said['height']}"
         )
         self._height_at_death = self._examine(fleet, name, said)

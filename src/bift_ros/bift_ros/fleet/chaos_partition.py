@@ -12,7 +12,7 @@ from rich.console import Console
 
 from bift_ros.chain.exceptions import StoreError
 from bift_ros.fleet.chaos_kill import UPDATE_WAIT_MS
-from bift_ros.fleet.disk import look
+from bift_ros.fleet.disk import ChainOnDisk, look
 from bift_ros.fleet.network import FleetNetwork, fleet_network
 from bift_ros.fleet.processes import ProcessFleet
 from bift_ros.fleet.scenario import Scenario, iteration_of, set_environment
@@ -32,6 +32,8 @@ class Partition:
     minority: tuple[str, ...]
     iteration: int
     """The cut comes once the fleet has finished so many iterations."""
+    iterations: int
+    """All of the task."""
 
 
 def draw_partition(seed: int, vehicles: Sequence[str], iterations: int) -> Partition:
@@ -47,6 +49,7 @@ def draw_partition(seed: int, vehicles: Sequence[str], iterations: int) -> Parti
         tuple(v for v in vehicles if v not in minority),
         tuple(v for v in vehicles if v in minority),
         draw.randint(1, iterations - ITERATIONS_APART - 1),
+        iterations,
     )
 
 
@@ -59,7 +62,8 @@ class PartitionScenario(Scenario):
         super().__init__(console)
         self._partition = partition
         self._network: FleetNetwork | None = None
-        self._cut_at: int | None = None
+        self._is_cut = False
+        self._apart_since: int | None = None
         self._healed = False
         self._together = False
 
@@ -107,11 +111,13 @@ class PartitionScenario(Scenario):
         """Cut or heal where that is due."""
         vehicles = monitor.vehicles
         iteration = iteration_of({n: vehicles[n] for n in self._partition.majority})
-        if self._cut_at is None:
+        if not self._is_cut:
             if iteration >= self._partition.iteration and all(vehicles.values()):
                 self._cut(iteration)
+        elif self._apart_since is None:
+            self._look_who_is_apart(fleet)
         elif not self._healed:
-            if iteration >= self._cut_at + ITERATIONS_APART:
+            if iteration >= self._apart_since + ITERATIONS_APART:
                 self._heal(fleet, iteration)
         elif not self._together and len({s["tip"] for s in vehicles.values()}) == 1:
             self._together = True
@@ -120,17 +126,29 @@ class PartitionScenario(Scenario):
 
     def _cut(self, iteration: int) -> None:
         self._made.cut()
-        self._cut_at = iteration
+        self._is_cut = True
         sides = (self._partition.majority, self._partition.minority)
         a, b = (", ".join(side) for side in sides)
         self.note(f"cut the network after iteration {iteration}: {a} | {b}")
 
+    def _look_who_is_apart(self, fleet: ProcessFleet) -> None:
+        """Count from what is on the disks: statuses are a moment old when they come."""
+        chains = _chains(fleet, self._partition.majority + self._partition.minority)
+        if chains is None:
+            return
+        self._apart_since = max(c.iterations for c in chains.values())
+        last = self._partition.iterations - ITERATIONS_APART
+        if self._apart_since > last:
+            self.problems.append(
+                f"the cut came after iteration {self._apart_since}, too late: more local epochs "
+                "or frames make iterations longer"
+            )
+            self._apart_since = last
+
     def _heal(self, fleet: ProcessFleet, iteration: int) -> None:
-        minority = [v for v in fleet.plan.vehicles if v.name in self._partition.minority]
-        try:
-            chains = {v.name: look(v.folder, fleet.plan.genesis) for v in minority}
-        except StoreError:
-            return  # written to at this very moment: the next step looks again
+        chains = _chains(fleet, self._partition.minority)
+        if chains is None:
+            return
         self._made.heal()
         self._healed = True
         stood = ", ".join(f"{n} in iteration {c.iterations}" for n, c in chains.items())
@@ -140,3 +158,12 @@ class PartitionScenario(Scenario):
                 self.problems.append(
                     f"{name} was cut off, and yet it reached iteration {chain.iterations}"
                 )
+
+
+def _chains(fleet: ProcessFleet, names: Sequence[str]) -> dict[str, ChainOnDisk] | None:
+    """The chains of running vehicles; None where one is written to at this very moment."""
+    vehicles = [v for v in fleet.plan.vehicles if v.name in names]
+    try:
+        return {v.name: look(v.folder, fleet.plan.genesis) for v in vehicles}
+    except StoreError:
+        return None

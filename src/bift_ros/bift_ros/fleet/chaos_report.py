@@ -59,13 +59,13 @@ def table(report: Mapping[str, Any]) -> Table:
     """The report for the terminal."""
     shown = Table(title="Chaos", title_justify="left")
     shown.add_column("scenario")
-    for heading in ("iterations", "seconds", "height", "accuracy"):
+    for heading in ("done", "seconds", "height", "accuracy"):
         shown.add_column(heading, justify="right")
     shown.add_column("one tip")
-    shown.add_column("chains verify")
-    shown.add_column("held", overflow="fold")
+    shown.add_column("verified")
+    shown.add_column("held")
     for name, part in report["scenarios"].items():
-        shown.add_row(name, *_cells(part), "yes" if part["held"] else "; ".join(part["problems"]))
+        shown.add_row(name, *_cells(part), _word(part["held"]))
     return shown
 
 

@@ -139,9 +139,9 @@ class Demo:
         with Live(console=self._console, refresh_per_second=4, transient=True) as live:
             while True:
                 finished = monitor.wait(self._finished, timeout=0.25)
-                self._scenario.step(fleet, monitor)
                 vehicles = monitor.vehicles
                 self._note(vehicles, monitor, evaluator)
+                self._scenario.step(fleet, monitor)
                 live.update(self._picture(vehicles, evaluator))
                 if finished:
                     return

@@ -42,6 +42,11 @@ def _prepare_child(namespace: int | None) -> None:
         enter_namespace(namespace)
     # A shell's background job ignores SIGINT and so would its children.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    end_with_parent()
+
+
+def end_with_parent() -> None:
+    """Have the kernel send this process SIGTERM when its parent dies."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
