@@ -79,7 +79,7 @@ class KillScenario(Scenario):
         self._keep_time(vehicles, now)
         if self._down is not None:
             if now >= self._restart_at:
-                self._restart(fleet, self._down)
+                self._restart(fleet, monitor, self._down)
         elif self._awaited is not None:
             self._welcome(vehicles[self._awaited])
         elif self._left and self._is_due(self._left[0], now):
@@ -127,8 +127,9 @@ class KillScenario(Scenario):
             )
         return found.height
 
-    def _restart(self, fleet: ProcessFleet, kill: Kill) -> None:
+    def _restart(self, fleet: ProcessFleet, monitor: FleetMonitor, kill: Kill) -> None:
         self._down = None
+        monitor.forget(kill.victim)  # again: its last words may have come after its death
         fleet.start(_plan_of(fleet, kill.victim))
         self._awaited = kill.victim
         self.note(f"restarted {kill.victim} after {kill.down_seconds} s")
