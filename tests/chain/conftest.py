@@ -22,10 +22,13 @@ from bift_ros.chain.genesis import Genesis, Member, Policy
 from bift_ros.chain.proof_of_work import search
 from bift_ros.chain.state import State, initial_state
 from bift_ros.chain.transactions import (
+    Learning,
+    ModelCommit,
     ModelUpdate,
     Payload,
     ProposeTask,
     Transaction,
+    commitment_of,
     sign_transaction,
 )
 from bift_ros.chain.transition import apply_body, claimed_accuracy
@@ -43,9 +46,13 @@ def cid_for(label: object) -> str:
 
 
 class Fleet:
-    """Members with their keys, and short ways to what a test needs. Holds no chain."""
+    """Members with their keys, and short ways to what a test needs. Holds no chain.
+
+    Without commit–reveal, unless a test asks for the mode.
+    """
 
     def __init__(self, size: int = 5, difficulty: int = 4, **policy: object) -> None:
+        policy = {"mode": "paper", "plain_interval_ms": 0} | policy
         seeds = [hashlib.sha256(f"vehicle {i}".encode()).digest() for i in range(size)]
         self.keys = [KeyPair.from_seed(seed) for seed in seeds]
         self.genesis = Genesis(
@@ -65,6 +72,8 @@ class Fleet:
         """A transaction with the member's next sequence number in `state`, or one `ahead`."""
         state = state or self.start
         sequence = state.sequences[self.address(member)] + ahead
+        if isinstance(payload, Learning):
+            sequence = payload.iteration
         return sign_transaction(self.keys[member], sequence, payload, self.genesis.hash)
 
     def proposal(self, model_id: str = "lights", total_iter: int = 3) -> ProposeTask:
@@ -85,6 +94,14 @@ class Fleet:
             100,
         )
         return self.sign(member, replace(payload, **changes), state)  # type: ignore[arg-type]
+
+    def commit(self, member: int, state: State) -> Transaction:
+        """The member's commitment to what `update` gives."""
+        update = self.update(member, state).payload
+        assert isinstance(update, ModelUpdate)
+        seal = commitment_of(update.cid, update.salt, self.address(member))
+        payload = ModelCommit(update.model_id, update.iteration, update.base_cid, seal)
+        return self.sign(member, payload, state)
 
     def info(
         self, state: State, transactions: Sequence[Transaction], salt: object = ""

@@ -130,6 +130,25 @@ def test_files_that_are_no_genesis(fleet: Any, tmp_path: Path) -> None:
         load_genesis(file)
 
 
+@pytest.mark.parametrize("name", ["byzantine_fraction", "max_omitted_fraction"])
+def test_a_number_too_large_for_a_float_is_refused(fleet: Any, tmp_path: Path, name: str) -> None:
+    path = tmp_path / "genesis.json"
+    save_genesis(path, fleet.genesis)
+    document = json.loads(path.read_text())
+    document["policy"][name] = 10**400
+    path.write_text(json.dumps(document))
+    with pytest.raises(GenesisError, match=name):
+        load_genesis(path)
+
+
+def test_a_strange_file_is_refused_in_few_words(tmp_path: Path) -> None:
+    path = tmp_path / "genesis.json"
+    path.write_text(json.dumps({"x" * 100_000: 1}))
+    with pytest.raises(GenesisError) as caught:
+        load_genesis(path)
+    assert len(str(caught.value)) < 500
+
+
 def test_a_policy_may_be_left_to_its_defaults(fleet: Any, tmp_path: Path) -> None:
     file = tmp_path / "genesis.json"
     save_genesis(file, fleet.genesis)

@@ -10,9 +10,14 @@ import pytest
 
 from bift_ros.chain import exceptions as refused
 from bift_ros.chain.blocks import MAX_BLOCK_BYTES
-from bift_ros.chain.mempool import MAX_PER_SENDER, MAX_SEQUENCE_GAP, Mempool
+from bift_ros.chain.mempool import (
+    MAX_LEARNING_PER_SENDER,
+    MAX_PER_SENDER,
+    MAX_SEQUENCE_GAP,
+    Mempool,
+)
 from bift_ros.chain.state import State
-from bift_ros.chain.transactions import ModelCommit, Transfer
+from bift_ros.chain.transactions import ModelCommit, ModelUpdate, Transfer, sign_transaction
 from bift_ros.chain.transition import state_transition
 
 RAW_CID = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"
@@ -39,25 +44,25 @@ def test_a_pool_of_updates_makes_a_block(fleet: Any, tasked: State) -> None:
         assert tx.hash in pool
     assert len(pool) == 5
     assert pool.pending(tasked) == []  # updates don't go into ordinary blocks
-    assert set(pool.updates(tasked)) == set(updates)
-    chosen = pool.pending(tasked, with_updates=True)
+    assert set(pool.learning(tasked, ModelUpdate)) == set(updates)
+    chosen = pool.pending(tasked, ModelUpdate)
     block = fleet.block(tasked, chosen, fleet.info(tasked, chosen))
     after = state_transition(tasked, fleet.genesis, block, block.header.timestamp)
     reasons = {type(reason) for _, reason in pool.prune(after)}
-    assert reasons == {refused.SequenceUsed}
+    assert reasons == {refused.StaleIteration}
     assert len(pool) == 0
 
 
 def test_the_order_of_arrival_does_not_matter(fleet: Any, rich: State) -> None:
     txs = [fleet.update(i, rich) for i in range(3)]
-    txs += [fleet.sign(i, Transfer(fleet.address(4), 3), rich, ahead=i < 3) for i in (0, 1)]
-    txs += [fleet.sign(2, Transfer(fleet.address(4), 3), rich, ahead=k) for k in (1, 2, 3)]
+    txs += [fleet.sign(i, Transfer(fleet.address(4), 3), rich) for i in (0, 1)]
+    txs += [fleet.sign(2, Transfer(fleet.address(4), 3), rich, ahead=k) for k in (0, 1, 2)]
     orders = []
     for seed in range(6):
         pool = Mempool()
         for tx in random.Random(seed).sample(txs, len(txs)):
             pool.add(tx, rich, fleet.genesis)
-        orders.append(pool.pending(rich, with_updates=True))
+        orders.append(pool.pending(rich, ModelUpdate))
     assert all(order == orders[0] for order in orders)
     assert len(orders[0]) == len(txs)
 
@@ -83,7 +88,10 @@ def test_reasons_not_to_take_it(fleet: Any, rich: State) -> None:
     refuse(fleet.sign(1, Transfer("00" * 20, 1), rich), refused.UnknownRecipient)
     refuse(fleet.sign(1, fleet.proposal("signs"), rich), refused.TaskActive)
     refuse(fleet.update(1, rich, iteration=1), refused.StaleIteration)
-    refuse(fleet.update(1, rich, base_cid=RAW_CID), refused.WrongBase)
+    wrong = fleet.sign(1, fleet.update(1, rich).payload, rich)
+    refuse(replace(wrong, sequence=3), refused.BadSignature)
+    misnumbered = sign_transaction(fleet.keys[1], 7, wrong.payload, fleet.genesis.hash)
+    refuse(misnumbered, refused.WrongSequence)
 
 
 def test_one_update_a_member_and_iteration(fleet: Any, tasked: State) -> None:
@@ -91,7 +99,7 @@ def test_one_update_a_member_and_iteration(fleet: Any, tasked: State) -> None:
     mine = fleet.update(0, tasked)
     pool.add(mine, tasked, fleet.genesis)
     second = fleet.sign(0, replace(mine.payload, cid=RAW_CID), tasked, ahead=1)
-    with pytest.raises(refused.DuplicateUpdate, match="already"):
+    with pytest.raises(refused.DuplicateUpdate, match="another model_update"):
         pool.add(second, tasked, fleet.genesis)
     copy = fleet.update(1, tasked, cid=mine.payload.cid)
     with pytest.raises(refused.DuplicateUpdate, match=f"{fleet.address(0)}'s too"):
@@ -147,18 +155,18 @@ def test_an_update_that_outran_its_block_is_held(fleet: Any, tasked: State) -> N
     early = [fleet.update(i, after) for i in (0, 4)]
     for tx in early:
         pool.add(tx, tasked, fleet.genesis)
-    assert pool.updates(tasked) == ()
+    assert pool.learning(tasked, ModelUpdate) == ()
     assert pool.prune(after) == []
-    assert set(pool.updates(after)) == set(early)
+    assert set(pool.learning(after, ModelUpdate)) == set(early)
     # One for a task that nobody here has heard of yet.
     before = Mempool()
     before.add(fleet.sign(1, fleet.update(1, tasked).payload), fleet.start, fleet.genesis)
-    assert before.updates(fleet.start) == ()
+    assert before.learning(fleet.start, ModelUpdate) == ()
     assert before.prune(tasked) == []
-    assert len(before.updates(tasked)) == 1
+    assert len(before.learning(tasked, ModelUpdate)) == 1
 
 
-def test_a_late_update_is_dropped_and_its_number_is_free(fleet: Any, tasked: State) -> None:
+def test_a_late_update_is_dropped_and_holds_up_nothing(fleet: Any, tasked: State) -> None:
     pool = Mempool()
     late = fleet.update(3, tasked)
     pool.add(late, tasked, fleet.genesis)
@@ -166,11 +174,10 @@ def test_a_late_update_is_dropped_and_its_number_is_free(fleet: Any, tasked: Sta
     ((dropped, reason),) = pool.prune(after)
     assert dropped == late
     assert isinstance(reason, refused.StaleIteration)
-    assert pool.next_sequence(fleet.address(3), after) == late.sequence
+    assert pool.next_sequence(fleet.address(3), after) == 0
     again = fleet.update(3, after)
-    assert again.sequence == late.sequence
     pool.add(again, after, fleet.genesis)
-    assert pool.updates(after) == (again,)
+    assert pool.learning(after, ModelUpdate) == (again,)
 
 
 def test_a_reorganisation_gives_its_transactions_back(fleet: Any, rich: State) -> None:
@@ -194,15 +201,39 @@ def test_a_reorganisation_gives_its_transactions_back(fleet: Any, rich: State) -
     assert gift in pool.pending(idle)
 
 
-def test_commits_and_updates_go_into_blocks_of_their_own(fleet: Any, tasked: State) -> None:
+def test_an_update_of_another_branch_is_held_for_it(fleet: Any, tasked: State) -> None:
     pool = Mempool()
-    task = tasked.task
-    assert task is not None
-    commit = fleet.sign(2, ModelCommit("lights", 1, task.global_cid, bytes(32)), tasked)
-    pool.add(commit, tasked, fleet.genesis)
-    pool.add(fleet.update(0, tasked), tasked, fleet.genesis)
-    assert pool.pending(tasked) == [commit]
-    assert pool.pending(tasked, with_updates=True) == list(pool.updates(tasked))
+    here, there = (
+        fleet.apply(tasked, fleet.model_block(tasked, members)) for members in ([0, 1], [2, 3])
+    )
+    other = fleet.update(4, there)
+    pool.add(other, here, fleet.genesis)
+    assert pool.learning(here, ModelUpdate) == ()
+    assert pool.prune(there) == []
+    assert pool.learning(there, ModelUpdate) == (other,)
+
+
+def test_the_learning_of_one_member_is_bounded(fleet: Any, rich: State) -> None:
+    pool = Mempool()
+    for iteration in range(3, 3 + MAX_LEARNING_PER_SENDER):
+        pool.add(fleet.update(1, rich, iteration=iteration), rich, fleet.genesis)
+    with pytest.raises(refused.PoolFull):
+        pool.add(fleet.update(1, rich, iteration=99), rich, fleet.genesis)
+
+
+def test_commits_and_updates_go_into_blocks_of_their_own(make_fleet: Any) -> None:
+    fleet = make_fleet(5, mode="bift")
+    tasked = fleet.with_task()
+    pool = Mempool()
+    commits = [fleet.commit(member, tasked) for member in range(3)]
+    updates = [fleet.update(member, tasked) for member in range(4)]
+    for tx in (*updates, *commits):
+        pool.add(tx, tasked, fleet.genesis)
+    assert set(pool.pending(tasked, ModelCommit)) == set(commits)
+    assert pool.pending(tasked, ModelUpdate) == []  # nobody has committed
+    committed = fleet.apply(tasked, fleet.block(tasked, commits))
+    assert {type(reason) for _, reason in pool.prune(committed)} == {refused.DuplicateCommit}
+    assert set(pool.pending(committed, ModelUpdate)) == set(updates[:3])
 
 
 def test_the_next_block_stays_within_its_size(make_fleet: Any) -> None:
@@ -232,7 +263,7 @@ def test_transfers_do_not_crowd_updates_out(make_fleet: Any) -> None:
             pool.add(fleet.sign(member, gift, state, ahead=ahead), state, fleet.genesis)
     for member in range(20, 40):
         pool.add(fleet.update(member, state), state, fleet.genesis)
-    assert len(pool.updates(state)) == 20
-    chosen = pool.pending(state, with_updates=True)
+    assert len(pool.learning(state, ModelUpdate)) == 20
+    chosen = pool.pending(state, ModelUpdate)
     block = fleet.block(state, chosen, fleet.info(state, chosen))
     assert len(block.to_bytes()) <= MAX_BLOCK_BYTES

@@ -16,10 +16,9 @@ from bift_ros.chain.proof_of_work import meets, search
 from bift_ros.chain.state import State
 from bift_ros.chain.transaction_rules import check_transaction
 from bift_ros.chain.transactions import (
-    ModelCommit,
+    Learning,
     Transaction,
     Transfer,
-    commitment_of,
     sign_transaction,
 )
 from bift_ros.chain.transition import state_transition
@@ -95,9 +94,13 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@pytest.mark.parametrize("mode", ["bift", "paper"])
+@settings(max_examples=30, deadline=None)
 @given(plan=steps)
-def test_properties_of_random_chains(fleet: Any, plan: list[tuple[str, set[int], int]]) -> None:
+def test_properties_of_random_chains(
+    make_fleet: Any, mode: str, plan: list[tuple[str, set[int], int]]
+) -> None:
+    fleet = make_fleet(5, mode=mode)
     state, paid = fleet.start, 0
     for kind, members, amount in plan:
         first, *_ = sorted(members)
@@ -107,17 +110,16 @@ def test_properties_of_random_chains(fleet: Any, plan: list[tuple[str, set[int],
             txs = [fleet.sign(first, fleet.proposal(f"task-{state.index}", 2), state)]
         elif kind == "transfer" and state.balances[fleet.address(first)] >= amount:
             txs = [fleet.sign(first, Transfer(fleet.address(max(members)), amount), state)]
-        elif kind == "commit" and state.task is not None:
-            task = state.task
-            for member in members:
-                if fleet.address(member) not in task.commitments:
-                    update = fleet.update(member, state).payload
-                    seal = commitment_of(update.cid, b"", fleet.address(member))
-                    commit = ModelCommit(task.model_id, update.iteration, task.global_cid, seal)
-                    txs.append(fleet.sign(member, commit, state))
+        elif kind == "commit" and mode == "bift" and state.task is not None:
+            if state.task.committed_at is None:
+                txs = [fleet.commit(member, state) for member in members]
         elif kind == "model" and state.task is not None:
-            block = fleet.model_block(state, sorted(members))
-            paid += 20 * len(members)
+            if mode == "bift":
+                numbers = [fleet.address(member) for member in range(5)]
+                members = {numbers.index(address) for address in state.task.commitments}
+            if members:
+                block = fleet.model_block(state, sorted(members))
+                paid += 20 * len(members)
         block = block or fleet.block(state, txs)
         block = Block.from_bytes(block.to_bytes())
         after = state_transition(state, fleet.genesis, block, now(block))
@@ -125,29 +127,18 @@ def test_properties_of_random_chains(fleet: Any, plan: list[tuple[str, set[int],
         # Balances are the rewards paid, moved around; nobody owes.
         assert sum(after.balances.values()) == paid
         assert min(after.balances.values()) >= 0
-        # Sequence numbers count each sender's transactions.
+        # Sequence numbers count what each sender's account did.
         for address in fleet.genesis.addresses:
-            sent = sum(tx.sender == address for tx in block.body.transactions)
+            sent = sum(
+                tx.sender == address and not isinstance(tx.payload, Learning)
+                for tx in block.body.transactions
+            )
             assert after.sequences[address] == state.sequences[address] + sent
         # Weights never fall, and grow by at most one per member.
         assert 0 <= after.learning_weight - state.learning_weight <= 5
         assert after.work >= state.work
         assert after.index == state.index + 1
         state = after
-
-
-def test_commit_and_update_of_a_member_count_once(fleet: Any, tasked: State) -> None:
-    seal = commitment_of(fleet.update(1, tasked).payload.cid, b"pepper", fleet.address(1))
-    commit = ModelCommit("lights", 1, tasked.task.global_cid, seal)  # type: ignore[union-attr]
-    committed = fleet.apply(tasked, fleet.block(tasked, [fleet.sign(1, commit, tasked)]))
-    assert committed.learning_weight == 1
-    assert committed.work == 2**4
-    updates = [fleet.update(0, committed), fleet.update(1, committed, salt=b"pepper")]
-    block = fleet.block(committed, updates, fleet.info(committed, updates))
-    done = fleet.apply(committed, block)
-    assert done.learning_weight == 2
-    assert done.work == 2 * 2**4
-    assert done.task.commitments == {}
 
 
 # --- reasons to refuse a transaction ----------------------------------------------------------
@@ -217,24 +208,6 @@ def test_updates(fleet: Any, tasked: State, rich: State) -> None:
     check(fleet, tasked, fleet.update(1, tasked, iteration=2), refused.FutureIteration)
     check(fleet, tasked, fleet.update(1, tasked, base_cid=RAW_CID), refused.WrongBase)
     check(fleet, rich, fleet.update(1, rich, iteration=1), refused.StaleIteration)
-
-
-def test_commitments_bind(fleet: Any, tasked: State) -> None:
-    task = tasked.task
-    assert task is not None
-    seal = commitment_of(RAW_CID, b"salt", fleet.address(1))
-    commit = ModelCommit("lights", 1, task.global_cid, seal)
-    state = fleet.apply(tasked, fleet.block(tasked, [fleet.sign(1, commit, tasked)]))
-    check(fleet, state, fleet.sign(1, commit, state), refused.DuplicateCommit)
-    check(fleet, state, fleet.update(1, state, cid=RAW_CID), refused.CommitmentMismatch)
-    check(fleet, state, fleet.update(1, state, salt=b"salt"), refused.CommitmentMismatch)
-    check_transaction(state, fleet.genesis, fleet.update(1, state, cid=RAW_CID, salt=b"salt"))
-    block = fleet.model_block(state, [0, 2])
-    block = fleet.block(
-        state, (*block.body.transactions, fleet.sign(3, commit, state)), block.body.model_info
-    )
-    with pytest.raises(refused.MisplacedUpdate, match="model_commit in a block with model_flag 1"):
-        fleet.apply(state, block)
 
 
 def test_duplicate_updates_within_a_block(fleet: Any, tasked: State) -> None:

@@ -16,7 +16,9 @@ from bift_ros.chain.model_check import compute_model
 from bift_ros.chain.proof_of_work import search
 from bift_ros.chain.state import State, initial_state
 from bift_ros.chain.store import ChainStore
+from bift_ros.chain.tips import sign_tip
 from bift_ros.chain.transactions import (
+    Learning,
     ModelUpdate,
     Payload,
     ProposeTask,
@@ -33,6 +35,7 @@ from bift_ros.peer.events import (
     FetchFailed,
     FileFetched,
     Tick,
+    TipReceived,
     TransactionReceived,
 )
 from bift_ros.peer.machine import Peer
@@ -67,7 +70,13 @@ class Consortium:
     """The keys, the genesis and every file there is. Holds no chain."""
 
     def __init__(self, size: int = 5, **policy: Any) -> None:
-        policy = {"difficulty": 4, "update_wait_ms": 10_000} | policy
+        defaults: dict[str, Any] = {
+            "difficulty": 4,
+            "update_wait_ms": 10_000,
+            "mode": "paper",
+            "plain_interval_ms": 0,
+        }
+        policy = defaults | policy
         self.keys = [
             KeyPair.from_seed(hashlib.sha256(f"vehicle {i}".encode()).digest()) for i in range(size)
         ]
@@ -90,7 +99,24 @@ class Consortium:
     ) -> Transaction:
         """A transaction with the member's next sequence number in `state`, or one `ahead`."""
         sequence = (state or self.start).sequences[self.address(member)] + ahead
+        if isinstance(payload, Learning):
+            sequence = payload.iteration
         return sign_transaction(self.keys[member], sequence, payload, self.genesis.hash)
+
+    def tip(
+        self, member: int, index: int, tip_hash: bytes, weight: int, url: str = "", stamp: int = 1
+    ) -> TipReceived:
+        """What a member says of where it stands."""
+        signed = sign_tip(
+            self.keys[member],
+            self.genesis.hash,
+            index=index,
+            tip_hash=tip_hash,
+            learning_weight=weight,
+            provider=url,
+            stamp=stamp,
+        )
+        return TipReceived(signed)
 
     def proposal(self, total_iter: int = 3, **changes: Any) -> ProposeTask:
         proposal = ProposeTask(

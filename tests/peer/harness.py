@@ -9,10 +9,11 @@ from typing import Any
 from consortium import DEFAULTS, START, Consortium, train
 
 from bift_ros.chain.blockchain import Blockchain
-from bift_ros.chain.blocks import MIN_NONCE, Block, Header
+from bift_ros.chain.blocks import MIN_NONCE, Block, Header, SignedHeader
 from bift_ros.chain.proof_of_work import search
 from bift_ros.chain.state import State
 from bift_ros.chain.store import ChainStore
+from bift_ros.peer.catch_up import HEADERS_PER_ANSWER
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import (
     AnnounceTip,
@@ -24,6 +25,7 @@ from bift_ros.peer.effects import (
     Mine,
     Put,
     RequestBlocks,
+    RequestHeaders,
     StopMining,
     Train,
     TrainingRequest,
@@ -35,6 +37,7 @@ from bift_ros.peer.events import (
     Event,
     FetchFailed,
     FileFetched,
+    HeadersAnswered,
     NonceFound,
     Submit,
     Tick,
@@ -49,7 +52,6 @@ DELAY_MS = 20
 TICK_MS = 250
 TRAINING_MS = 2_000
 HASH_MS = 20
-BLOCKS_PER_ANSWER = 32
 
 Link = Callable[["Vehicle", "Vehicle", Event], "int | None"]
 """The delay in ms of an event from one vehicle to another; None where it is lost."""
@@ -68,7 +70,9 @@ class Vehicle:
         self.samples = 100
         self.log: list[tuple[int, Effect]] = []
         self.received: list[Event] = []
-        self.give_blocks: Callable[[int], list[Block] | None] = self.honest_blocks
+        self.give_headers: Callable[[int], list[SignedHeader] | None] = self.honest_headers
+        """Answers `GetHeaders`; None is no answer."""
+        self.give_blocks: Callable[[tuple[bytes, ...]], list[Block] | None] = self.honest_blocks
         """Answers `GetBlocks`; None is no answer."""
         self.boot()
 
@@ -87,7 +91,8 @@ class Vehicle:
         self._mining: Header | None = None
         self._tip: TipReceived | None = None
         self.chain = Blockchain(self.fleet.world.genesis, self.store)
-        self.peer = Peer(self.key, self.fleet.world.genesis, self.chain, self.config)
+        genesis = self.fleet.world.genesis
+        self.peer = Peer(self.key, genesis, self.chain, self.config, self.url)
         self._carry_out(self.peer.start(self.fleet.now))
         if self.samples:
             self.take(DatasetChanged(self.samples))
@@ -102,8 +107,11 @@ class Vehicle:
     def effects(self, kind: type) -> list[Any]:
         return [effect for _, effect in self.log if isinstance(effect, kind)]
 
-    def honest_blocks(self, from_index: int) -> list[Block] | None:
-        return self.chain.canonical(from_index, BLOCKS_PER_ANSWER)
+    def honest_headers(self, from_index: int) -> list[SignedHeader] | None:
+        return self.chain.canonical_headers(from_index, HEADERS_PER_ANSWER)
+
+    def honest_blocks(self, hashes: tuple[bytes, ...]) -> list[Block] | None:
+        return [block for name in hashes if (block := self.chain.block(name)) is not None]
 
     def greet(self, other: Vehicle) -> None:
         """Give a late joiner the last tip, as a transient-local topic does."""
@@ -121,11 +129,16 @@ class Vehicle:
                 self._broadcast(TransactionReceived(transaction, self.url))
             case BroadcastBlock(block):
                 self._broadcast(BlockReceived(block, self.url))
-            case AnnounceTip(index, tip_hash, weight):
-                self._tip = TipReceived(self.address, index, tip_hash, weight, self.url)
+            case AnnounceTip(tip):
+                self._tip = TipReceived(tip)
                 self._broadcast(self._tip)
-            case RequestBlocks(peer, from_index):
-                self._request_blocks(self.fleet.by_address[peer], from_index)
+            case RequestHeaders(peer, from_index):
+                other = self.fleet.by_address[peer]
+                headers = other.give_headers(from_index)
+                if self._answers(other) and headers is not None:
+                    self.fleet.send(other, self, HeadersAnswered(peer, tuple(headers)))
+            case RequestBlocks(peer, hashes):
+                self._request_blocks(self.fleet.by_address[peer], hashes)
             case Put(cid, data):
                 self.files[cid] = data
             case Fetch(cid, providers):
@@ -147,13 +160,16 @@ class Vehicle:
             if other is not self:
                 self.fleet.send(self, other, event)
 
-    def _request_blocks(self, other: Vehicle, from_index: int) -> None:
-        blocks = other.give_blocks(from_index) if other.online else None
-        if blocks is None or self.fleet.delay(other, self, Tick()) is None:
+    def _answers(self, other: Vehicle) -> bool:
+        return other.online and self.fleet.delay(other, self, Tick()) is not None
+
+    def _request_blocks(self, other: Vehicle, hashes: tuple[bytes, ...]) -> None:
+        blocks = other.give_blocks(hashes)
+        if blocks is None or not self._answers(other):
             return
         for block in blocks:
             self.fleet.send(other, self, BlockReceived(block, other.url))
-        self.fleet.send(other, self, BlocksAnswered(other.address, len(blocks)))
+        self.fleet.send(other, self, BlocksAnswered(other.address))
 
     def _fetch(self, cid: str, providers: tuple[str, ...]) -> None:
         urls = {vehicle.url: vehicle for vehicle in self.fleet.vehicles}

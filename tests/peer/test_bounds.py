@@ -10,7 +10,7 @@ from consortium import Bench, Consortium, cid_of, of
 from bift_ros.chain.transactions import ModelUpdate, Transfer, sign_transaction
 from bift_ros.identity.keys import KeyPair
 from bift_ros.peer.config import PeerConfig
-from bift_ros.peer.effects import Refused, RequestBlocks
+from bift_ros.peer.effects import Refused, RequestHeaders
 from bift_ros.peer.events import TipReceived
 from bift_ros.peer.files import Fetches, FileCache
 
@@ -38,8 +38,8 @@ def sizes(root: object) -> dict[str, int]:
 
 def test_the_measure_sees_every_part() -> None:
     names = {path.split(".")[-1] for path in sizes(Bench(Consortium(2), 0).peer)}
-    assert {"_waiting", "_omitting", "_invalid", "_wanted", "_files", "_ahead", "providers",
-            "_refused", "_usable_since", "_own", "_queues"} <= names  # fmt: skip
+    assert {"_waiting", "_disputed", "_invalid", "_wanted", "_files", "_sources", "providers",
+            "_refused", "_inspected", "_own", "_queues", "_rounds", "_tips"} <= names  # fmt: skip
 
 
 def test_thousands_of_junk_messages_are_bounded() -> None:
@@ -73,14 +73,15 @@ def test_thousands_of_junk_messages_are_bounded() -> None:
                 foreign = Transfer(world.address(0), i)
                 peer.transaction(sign_transaction(stranger, i, foreign, world.genesis.hash))
             case 6:
-                peer.send(TipReceived(world.address(3), i, name, i, f"memory://{i}"))
+                peer.send(world.tip(3, i, name, i, f"memory://{i}", stamp=i))
             case 7:
-                peer.send(TipReceived(name.hex()[:40], i, name, i, f"memory://{i}"))
+                true = world.tip(3, i, name, i, f"memory://{i}", stamp=i).tip
+                peer.send(TipReceived(replace(true, sender=name.hex()[:40])))
     for path, size in sizes(peer.peer).items():
-        limit = 128 if path.endswith(("_waiting", "_omitting")) else 4096
+        limit = 128 if path.endswith(("_waiting", "_disputed")) else 4096
         assert size <= limit, path
     assert len(of(Refused, (e for _, e in peer.log))) > 200
-    assert len(of(RequestBlocks, (e for _, e in peer.log))) < 200
+    assert len(of(RequestHeaders, (e for _, e in peer.log))) < 200
     assert sizes(peer.peer)["peer._context.providers"] <= 3
 
     # And the peer still works.
@@ -104,14 +105,14 @@ def test_the_cache_drops_what_nobody_needs_first() -> None:
 def test_wanted_files_and_their_providers_are_bounded() -> None:
     fetches = Fetches(1_000)
     for i in range(200):
-        fetches.want("file", [f"memory://{i}"], 0)
+        fetches.want("file", [f"memory://{i}"], [], 0)
         fetches.failed("file", i)
-    fetch = fetches.want("file", [], 10_000)
+    fetch = fetches.want("file", [], ["memory://x"], 10_000)
     assert fetch is not None
     assert len(fetch.providers) == 64
     assert fetch.providers[-1] == "memory://199"
-    asked = [fetches.want(f"file {i}", [], 0) for i in range(5_000)]
+    asked = [fetches.want(f"file {i}", [], [], 0) for i in range(5_000)]
     assert sum(f is not None for f in asked) == 4_095
     fetches.failed("file 7", 0)
-    assert fetches.want("one more", [], 0) is not None
-    assert fetches.want("and another", [], 0) is None
+    assert fetches.want("one more", [], [], 0) is not None
+    assert fetches.want("and another", [], [], 0) is None

@@ -10,9 +10,10 @@ from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import Mine, Train
 
 
+@pytest.mark.parametrize("mode", ["bift", "paper"])
 @pytest.mark.parametrize("size", [2, 4, 5])
-def test_a_fleet_completes_a_task(size: int) -> None:
-    fleet = Fleet(size)
+def test_a_fleet_completes_a_task(size: int, mode: str) -> None:
+    fleet = Fleet(size, mode=mode)
     fleet.propose(total_iter=3)
     fleet.run_until(lambda: fleet.all_reach(3))
 
@@ -31,7 +32,7 @@ def test_a_fleet_completes_a_task(size: int) -> None:
 
 def test_vehicles_that_do_not_train_mine_and_check() -> None:
     """One without data, one told not to train; both learn the outcome and may mine it."""
-    fleet = Fleet(5, without_data=(1,), configs={2: PeerConfig(train=False)})
+    fleet = Fleet(5, mode="bift", without_data=(1,), configs={2: PeerConfig(train=False)})
     fleet.propose(total_iter=2)
     fleet.run_until(lambda: fleet.all_reach(2))
 

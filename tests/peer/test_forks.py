@@ -11,7 +11,7 @@ from harness import Fleet
 
 from bift_ros.chain.transactions import Transfer
 from bift_ros.peer.config import PeerConfig
-from bift_ros.peer.effects import AnnounceTip, CancelTraining, TipChanged, Train
+from bift_ros.peer.effects import AnnounceTip, CancelTraining, Refused, TipChanged, Train
 from bift_ros.peer.events import DatasetChanged, TipReceived
 
 CHECKER = PeerConfig(mine=False, train=False)
@@ -63,10 +63,11 @@ def test_a_reorganisation_says_what_it_left_and_returns_transactions() -> None:
     effects = peer.block(heavy)
     (changed,) = of(TipChanged, effects)
     assert (changed.block, changed.removed) == (heavy, 2)
-    (tip,) = of(AnnounceTip, effects)
-    assert (tip.hash, tip.learning_weight) == (heavy.hash, 4)
-    # The late update is void on this branch; so its sender's gift has no predecessor and waits.
-    assert peer.peer.pending_transactions == 1
+    (said,) = of(AnnounceTip, peer.wait(1_000))
+    assert (said.tip.hash, said.tip.learning_weight) == (heavy.hash, 4)
+    # On this branch the giver owns nothing, and its update came too late.
+    assert len(of(Refused, effects)) == 2
+    assert peer.peer.pending_transactions == 0
 
     # Back again where the left branch grows: what it holds is pending no more.
     more = world.apply(after, top)

@@ -15,7 +15,7 @@ from bift_ros.chain.state import State
 from bift_ros.chain.transactions import ModelUpdate, Transaction, Transfer, sign_transaction
 from bift_ros.identity.keys import KeyPair
 from bift_ros.peer.config import PeerConfig
-from bift_ros.peer.effects import Effect, Fetch, Put, Refused, RequestBlocks
+from bift_ros.peer.effects import Effect, Fetch, Put, Refused, RequestHeaders
 from bift_ros.peer.events import BlockReceived, TipReceived, TransactionReceived
 
 CHECKER = PeerConfig(mine=False, train=False)
@@ -92,10 +92,10 @@ def test_a_replayed_transaction_is_silently_ignored(world: Consortium, peer: Ben
 
 
 def test_a_strangers_tip_is_refused(world: Consortium, peer: Bench) -> None:
-    tip = TipReceived(STRANGER.address, 9, bytes(32), 99, "memory://x")
-    refused = refusal(peer.send(tip))
+    world.keys.append(STRANGER)
+    refused = refusal(peer.send(world.tip(-1, 9, bytes(32), 99, "memory://x")))
     assert (refused.what, refused.sender) == ("tip", STRANGER.address)
-    assert of(RequestBlocks, peer.wait(10_000)) == []
+    assert of(RequestHeaders, peer.wait(10_000)) == []
     assert peer.peer.known_peers == 0
 
 
@@ -188,7 +188,7 @@ def test_a_block_nobody_vouches_for_is_refused_at_once(
     refused = refusal(peer.block(block))
     assert reason in refused.reason
     assert peer.state.tip_hash == state.tip_hash
-    assert of(RequestBlocks, peer.wait(10_000)) == []
+    assert of(RequestHeaders, peer.wait(10_000)) == []
 
 
 def test_a_forged_body_does_not_keep_the_true_block_out(world: Consortium, peer: Bench) -> None:
@@ -226,7 +226,7 @@ def test_an_invalid_block_is_checked_once_only(world: Consortium, peer: Bench) -
     assert len(of(Refused, peer.block(block))) == 1
     peer.block(child)
     assert peer.block(block, child, block) == []
-    assert of(RequestBlocks, peer.wait(60_000)) == []
+    assert of(RequestHeaders, peer.wait(60_000)) == []
 
 
 # --- files ----------------------------------------------------------------------------------
@@ -313,6 +313,13 @@ def test_a_block_that_leaves_out_too_much_is_refused(world: Consortium, peer: Be
     assert peer.state.tip_hash == enough.hash
 
 
+def test_a_stolen_tip_is_refused(world: Consortium, peer: Bench) -> None:
+    mine = world.tip(1, 9, bytes(32), 99, "memory://x").tip
+    refused = refusal(peer.send(TipReceived(replace(mine, sender=world.address(2)))))
+    assert "not signed" in refused.reason
+    assert peer.peer.known_peers == 0
+
+
 def test_updates_that_came_just_before_the_block_do_not_count(
     world: Consortium, peer: Bench
 ) -> None:
@@ -336,46 +343,6 @@ def test_updates_without_a_usable_file_do_not_count(world: Consortium, peer: Ben
     peer.wait(20_000)
     peer.block(block := world.model_block(peer.state, good))
     assert peer.state.tip_hash == block.hash
-
-
-@pytest.mark.parametrize("plain_between", [False, True])
-@pytest.mark.parametrize("backwards", [False, True])
-def test_a_model_block_on_top_makes_up_for_an_omission(
-    world: Consortium, peer: Bench, plain_between: bool, backwards: bool
-) -> None:
-    updates = world.updates(range(5), peer.state)
-    peer.transaction(*updates)
-    peer.wait(CHECKER.omission_grace_ms)
-    state = peer.state
-    blocks = [world.model_block(state, updates[:3])]
-    after = world.apply(state, blocks[0])
-    rich = blocks[0].body.model_info.contributors[0]  # type: ignore[union-attr]
-    if plain_between:
-        member = next(i for i in range(5) if world.address(i) == rich)
-        transfer = world.sign(member, Transfer(world.address(4), 1), after)
-        blocks.append(world.block(after, [transfer]))
-        after = world.apply(after, blocks[1])
-    blocks.append(world.model_block(after, world.updates(range(4), after)))
-    assert len(of(Refused, peer.block(blocks[0]))) == 1
-    assert peer.state.tip_hash == state.tip_hash
-    rest = blocks[1:]
-    peer.block(*(rest[::-1] if backwards else rest))
-    assert peer.state.tip_hash == blocks[-1].hash
-
-
-def test_an_invalid_model_block_on_top_makes_up_for_nothing(world: Consortium, peer: Bench) -> None:
-    updates = world.updates(range(5), peer.state)
-    peer.transaction(*updates)
-    peer.wait(CHECKER.omission_grace_ms)
-    state = peer.state
-    omitting = world.model_block(state, updates[:3])
-    after = world.apply(state, omitting)
-    good = world.model_block(after, world.updates(range(3), after))
-    alone = world.block(after, good.body.transactions[:1], good.body.model_info)
-    peer.block(omitting, alone)
-    assert peer.state.tip_hash == state.tip_hash
-    peer.block(good)
-    assert peer.state.tip_hash == good.hash
 
 
 # --- in a fleet -----------------------------------------------------------------------------
@@ -406,5 +373,5 @@ def test_junk_events_of_all_kinds_change_nothing() -> None:
             vehicle.take(BlockReceived(junk, "memory://nowhere"))
             far = world.sign(3, Transfer(world.address(0), 1), vehicle.state, ahead=20 + step)
             vehicle.take(TransactionReceived(far, ""))
-            vehicle.take(TipReceived(world.address(3), 10**6, bytes([step]) * 32, 10**9, ""))
+            vehicle.take(world.tip(3, 10**6, bytes([step]) * 32, 10**9, stamp=10**15 + step))
     fleet.run_until(lambda: fleet.all_reach(2))

@@ -165,7 +165,7 @@ def finish(peer: Bench, start: Train, member: int = 1) -> list[object]:
     return list(peer.send(Trained(start.request, cid, 0.5, 100)))
 
 
-def test_a_late_update_is_dropped_and_its_number_used_again() -> None:
+def test_a_late_update_is_dropped_and_refused_by_others() -> None:
     world = Consortium(4)
     peer, start = trainer(world)
     base = peer.state
@@ -176,7 +176,7 @@ def test_a_late_update_is_dropped_and_its_number_used_again() -> None:
     (again,) = of(Train, effects)
     assert again.request.iteration == 2
     (second,) = of(BroadcastTransaction, finish(peer, again))
-    assert second.transaction.sequence == sent.transaction.sequence == 0
+    assert (sent.transaction.sequence, second.transaction.sequence) == (1, 2)
 
     # At another vehicle that has the block, the late one is refused.
     other = Bench(world, 0, QUIET)
@@ -247,11 +247,12 @@ def test_a_transaction_that_a_reorganisation_brought_back_is_sent_again() -> Non
     world = Consortium(4)
     peer = Bench(world, 1, QUIET)
     (sent,) = of(BroadcastTransaction, peer.send(Submit(world.proposal(model_id="mine"))))
-    peer.block(world.block(peer.state, [sent.transaction]))
+    task = world.task_block(total_iter=1)
+    mine = (world.block(peer.state, [sent.transaction], later=200 + i) for i in range(1_000))
+    peer.block(next(block for block in mine if block.hash < task.hash))
     assert of(BroadcastTransaction, peer.wait(10_000)) == []
 
     # Heavier by learning, and its task is over, so that the proposal may stand again.
-    task = world.task_block(total_iter=1)
     after = world.apply(world.start, task)
     peer.block(task, world.model_block(after, world.updates([0, 2, 3], after)))
     assert peer.state.latest_task is not None

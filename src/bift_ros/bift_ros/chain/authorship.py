@@ -7,7 +7,7 @@ from bift_ros.chain.encoding import sha256
 from bift_ros.chain.exceptions import BadBlockSignature, BodyMismatch, MissingWork, UnknownMiner
 from bift_ros.chain.genesis import Genesis
 from bift_ros.chain.proof_of_work import meets
-from bift_ros.identity.keys import verify
+from bift_ros.chain.transactions import signature_holds
 
 
 def read_block(data: bytes, genesis: Genesis) -> Block:
@@ -33,5 +33,5 @@ def check_authorship(header: Header, signature: bytes, genesis: Genesis) -> None
     member = genesis.member(header.miner)
     if member is None:
         raise UnknownMiner(f"the miner {header.miner} is not a member of {genesis.name}")
-    if not verify(member.public_key, signature, header.hash):
+    if not signature_holds(member.public_key, signature, header.hash):
         raise BadBlockSignature(f"the block is not signed by its miner {header.miner}")

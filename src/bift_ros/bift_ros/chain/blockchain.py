@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from bift_ros.chain.blocks import Block
+from bift_ros.chain.blocks import Block, SignedHeader
 from bift_ros.chain.exceptions import InvalidBlock, StoreError, WrongParent
 from bift_ros.chain.fork_choice import BlockNode, branch_above, fork_point, outranks
 from bift_ros.chain.genesis import Genesis
@@ -78,6 +78,10 @@ class Blockchain:
     def canonical(self, from_index: int, limit: int) -> list[Block]:
         """Give at most `limit` blocks of the chain, upwards from `from_index` (at least 1)."""
         return self.store.canonical(from_index, limit)
+
+    def canonical_headers(self, from_index: int, limit: int) -> list[SignedHeader]:
+        """Give the headers of `canonical`'s blocks."""
+        return self.store.canonical_headers(from_index, limit)
 
     def is_canonical(self, block_hash: bytes) -> bool:
         """Tell whether the block is on the chain, not on a side branch."""

@@ -86,6 +86,32 @@ class Header:
 
 
 @dataclass(frozen=True)
+class SignedHeader:
+    """A header and its miner's signature: what proves who made a block, without its body."""
+
+    header: Header
+    """What was hashed."""
+    signature: bytes
+    """The miner's Ed25519 signature over the hash, 64 bytes."""
+
+    def __post_init__(self) -> None:
+        check_bytes("signature", self.signature, SIGNATURE_BYTES, SIGNATURE_BYTES)
+
+    def to_bytes(self) -> bytes:
+        """Give the canonical bytes."""
+        return encode([self.header.to_bytes(), self.signature])
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> SignedHeader:
+        """Read untrusted bytes without a look at hash or signature; raises MalformedBlock."""
+        try:
+            header, signature = check_list("signed header", decode(data), 2)
+            return cls(Header.from_bytes(_byte_string("header", header)), signature)
+        except (EncodingError, FieldError) as error:
+            raise MalformedBlock(f"no signed header: {error}") from error
+
+
+@dataclass(frozen=True)
 class ModelInfo:
     """The outcome of an iteration (paper, table II, and what checking needs)."""
 
@@ -188,6 +214,11 @@ class Block:
     def hash(self) -> bytes:
         """The header's hash."""
         return self.header.hash
+
+    @property
+    def signed_header(self) -> SignedHeader:
+        """The block without its body."""
+        return SignedHeader(self.header, self.signature)
 
     def to_bytes(self) -> bytes:
         """Give the canonical bytes."""

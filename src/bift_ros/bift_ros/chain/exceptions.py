@@ -59,6 +59,18 @@ class FutureIteration(NotYetValid):
     """The iteration comes later than the next one."""
 
 
+class MissingCommitment(NotYetValid):
+    """The member's commitment is not on the chain, and updates without one don't count."""
+
+
+class WrongSequence(InvalidTransaction):
+    """A commit or update whose sequence number is not its iteration."""
+
+
+class CommitmentsUnused(InvalidTransaction):
+    """A commitment on a chain without commit–reveal."""
+
+
 class InsufficientBalance(InvalidTransaction):
     """The sender owns less than it wants to give."""
 
@@ -79,8 +91,8 @@ class StaleIteration(InvalidTransaction):
     """The iteration is over: the update or commit came too late."""
 
 
-class WrongBase(InvalidTransaction):
-    """The update was trained from another global model than the current one."""
+class WrongBase(NotYetValid):
+    """It was trained from another global model than the current one: maybe another branch's."""
 
 
 class DuplicateUpdate(InvalidTransaction):
@@ -164,6 +176,14 @@ class MisplacedUpdate(InvalidBlock):
 
 class TooFewUpdates(InvalidBlock):
     """A model block has fewer updates than the policy's minimum."""
+
+
+class TooFewCommits(InvalidBlock):
+    """The block that begins an iteration's reveals has fewer commits than the policy's minimum."""
+
+
+class CommitsClosed(InvalidBlock):
+    """Commits that come once the iteration's reveals have begun: others' updates may be known."""
 
 
 class WrongModelInfo(InvalidBlock):

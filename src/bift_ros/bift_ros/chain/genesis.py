@@ -24,6 +24,8 @@ from bift_ros.pofl.aggregate import RULES
 
 MAX_MEMBERS = 1000
 MAX_DIFFICULTY = 64
+MODES = ("bift", "paper")
+"""`bift`: commit–reveal (DESIGN section 5). `paper`: updates are announced without commitment."""
 _LABEL = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _FORMAT = "bift genesis 1"
 
@@ -61,12 +63,20 @@ class Policy:
     """The share of an iteration's updates assumed malicious."""
     reward: int = 20
     """The stake paid to each contributor of an iteration (paper, section III)."""
+    mode: str = "bift"
+    """The consensus mode, one of `MODES`."""
     rule: str = "mixed"
     """The aggregation rule of tasks whose proposer names no other."""
     max_clock_skew_ms: int = 30_000
     """How far ahead of the checker's clock a block may be stamped, milliseconds."""
     max_omitted_fraction: float = 0.34
     """A peer refuses a block that omits a larger share of the updates it had in good time."""
+    plain_interval_ms: int = 1_000
+    """The least time between a block without learning and its parent, milliseconds: nobody can
+    flood the chain with transfers."""
+    task_timeout_ms: int = 1_800_000
+    """A task that has finished no iteration for this long may be replaced by another proposal: its
+    initial model may be one that nobody can have or read. Milliseconds."""
 
     def __post_init__(self) -> None:
         check_integer("difficulty", self.difficulty, 0, MAX_DIFFICULTY)
@@ -74,10 +84,24 @@ class Policy:
         check_integer("minimum_updates", self.minimum_updates, 1, MAX_MEMBERS)
         check_float("byzantine_fraction", self.byzantine_fraction, 0.0, 0.5)
         check_integer("reward", self.reward, 0, 2**32)
+        if self.mode not in MODES:
+            raise FieldError(f"mode: {self.mode!r:.60} is not one of {', '.join(MODES)}")
         if self.rule not in RULES:
             raise FieldError(f"rule: {self.rule!r:.60} is not one of {', '.join(RULES)}")
         check_integer("max_clock_skew_ms", self.max_clock_skew_ms, 0)
         check_float("max_omitted_fraction", self.max_omitted_fraction, 0.0, 1.0)
+        check_integer("plain_interval_ms", self.plain_interval_ms, 0)
+        check_integer("task_timeout_ms", self.task_timeout_ms, 0)
+
+    @property
+    def commit_reveal(self) -> bool:
+        """Whether an update counts only where its member committed to it before."""
+        return self.mode == "bift"
+
+    @property
+    def commit_retry_ms(self) -> int:
+        """How long after an iteration's commits more may follow: its reveals were too few."""
+        return 2 * self.update_wait_ms
 
     def byzantine_among(self, updates: int) -> int:
         """Give `⌊byzantine_fraction × updates⌋`, with the fraction read as it is written.
@@ -173,8 +197,8 @@ def load_genesis(path: str | Path) -> Genesis:
         policy = _object(top["policy"], "policy", names, optional=True)
         # JSON writers drop the point of a whole number: 0 stands for 0.0 in these two.
         for name in ("byzantine_fraction", "max_omitted_fraction"):
-            if type(policy.get(name)) is int:
-                policy[name] = float(policy[name])
+            if type(policy.get(name)) is int and abs(policy[name]) < 2**53:
+                policy[name] = float(policy[name])  # anything larger is refused as it is
         return Genesis(
             top["name"],
             top["timestamp"],
@@ -200,7 +224,7 @@ def _object(value: Any, where: str, names: set[str], optional: bool = False) -> 
         raise FieldError(f"{where}: not a JSON object")
     unknown, missing = set(value) - names, names - set(value)
     if unknown:
-        raise FieldError(f"{where}: unknown {', '.join(sorted(unknown))}")
+        raise FieldError(f"{where}: unknown {', '.join(sorted(unknown)):.200}")
     if missing and not optional:
         raise FieldError(f"{where}: lacks {', '.join(sorted(missing))}")
     return dict(value)

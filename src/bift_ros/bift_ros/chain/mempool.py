@@ -1,12 +1,20 @@
-"""Transactions that wait for a block: bounded, checked on arrival, in a deterministic order."""
+"""Transactions that wait for a block: bounded, checked on arrival, in a deterministic order.
+
+Account transactions (transfers, proposals) queue by sender and sequence number. Learning
+transactions (commits, updates) have no such order: they lie in rounds, one for each task,
+iteration and base model, with one commit and one update a member.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from bift_ros.chain.blocks import MAX_BLOCK_BYTES
 from bift_ros.chain.exceptions import (
     AlreadyKnown,
+    DuplicateCommit,
     DuplicateUpdate,
     InsufficientBalance,
     InvalidTransaction,
@@ -16,24 +24,47 @@ from bift_ros.chain.exceptions import (
     SequenceTaken,
     SequenceUsed,
 )
-from bift_ros.chain.genesis import MAX_MEMBERS, Genesis
+from bift_ros.chain.genesis import Genesis
 from bift_ros.chain.state import State
-from bift_ros.chain.transaction_rules import (
-    apply_transaction,
-    check_payload,
-    check_sequence,
+from bift_ros.chain.transaction_rules import apply_transaction, check_payload, check_sequence
+from bift_ros.chain.transactions import (
+    Learning,
+    ModelCommit,
+    ModelUpdate,
+    Transaction,
+    check_signature,
 )
-from bift_ros.chain.transactions import ModelCommit, ModelUpdate, Transaction, check_signature
 
-MAX_TRANSACTIONS = 4096
+MAX_TRANSACTIONS = 8192
 MAX_PER_SENDER = 32
+MAX_LEARNING_PER_SENDER = 8
+"""A member has two at a time; more where iterations or branches follow each other fast."""
 MAX_SEQUENCE_GAP = 32
-# What a block holds besides transactions: header, signature, and a model info that may name
-# many contributors (42 bytes each).
+# What a block holds besides transactions: header, signature, model info.
 _RESERVED_BYTES = 1024
+# What an update's sender takes in the model info's list of contributors.
 _BYTES_PER_CONTRIBUTOR = 42
 # The head of a byte string in the body's list.
 _ITEM_OVERHEAD = 3
+
+
+class RoundKey(NamedTuple):
+    """What a commit or update is for."""
+
+    model_id: str
+    iteration: int
+    base_cid: str
+
+
+@dataclass
+class _Round:
+    commits: dict[str, Transaction] = field(default_factory=dict)
+    """By sender."""
+    updates: dict[str, Transaction] = field(default_factory=dict)
+    """By sender."""
+
+    def of(self, payload: Learning) -> dict[str, Transaction]:
+        return self.commits if isinstance(payload, ModelCommit) else self.updates
 
 
 class Mempool:
@@ -42,7 +73,13 @@ class Mempool:
     def __init__(self, max_transactions: int = MAX_TRANSACTIONS) -> None:
         self._max_transactions = max_transactions
         self._queues: dict[str, dict[int, Transaction]] = {}
+        self._rounds: dict[RoundKey, _Round] = {}
+        self._learning_of: dict[str, int] = {}
+        """How many learning transactions each sender has here."""
         self._hashes: set[bytes] = set()
+        self._ready_tip = b""
+        self._ready: dict[type[Learning], tuple[Transaction, ...]] = {}
+        """The learning that is valid after that tip, as far as it was asked for."""
 
     def __len__(self) -> int:
         return len(self._hashes)
@@ -67,6 +104,125 @@ class Mempool:
         if tx.hash in self._hashes:
             raise AlreadyKnown(f"transaction {tx.hash.hex()[:16]}… is in the pool")
         check_signature(tx, genesis)
+        if isinstance(tx.payload, Learning):
+            self._check_learning(tx, tx.payload, state)
+        else:
+            self._check_account(tx, state)
+        if len(self) >= self._max_transactions:
+            raise PoolFull(f"the pool holds {len(self)} transactions")
+        reason = _obstacle(state, tx)
+        if reason is not None:
+            raise reason
+        self._insert(tx)
+        self._note_ready(tx, state)
+
+    def restore(self, transactions: Iterable[Transaction]) -> None:
+        """Take back what blocks held that a reorganisation removed, in the chain's order.
+
+        They were valid on that branch; a `prune` with the new tip's state must follow. One
+        whose place the pool has given to another is left out.
+        """
+        for tx in transactions:
+            if not self._place_taken(tx):
+                self._insert(tx)
+                self._ready.clear()
+
+    def prune(self, state: State) -> list[tuple[Transaction, InvalidTransaction]]:
+        """Drop what can't become valid on top of `state`; give each with the reason.
+
+        The reason is SequenceUsed for an account's transaction that the chain holds now (or that
+        lost its number to another of the sender). With any other reason, the number is free again.
+        """
+        dropped: list[tuple[Transaction, InvalidTransaction]] = []
+        for tx in [*self._account(), *self._learning()]:
+            reason: InvalidTransaction | None = None
+            if not isinstance(tx.payload, Learning) and tx.sequence < state.sequences[tx.sender]:
+                reason = SequenceUsed(f"sequence {tx.sequence} of {tx.sender} is used")
+            else:
+                reason = _obstacle(state, tx)
+            if reason is not None:
+                self._remove(tx)
+                dropped.append((tx, reason))
+        return dropped
+
+    def pending(
+        self, state: State, learning: type[ModelCommit] | type[ModelUpdate] | None = None
+    ) -> list[Transaction]:
+        """Give what the next block can hold, valid in this order and within its size.
+
+        `learning` is the kind of learning that the block may carry. It comes first, so that
+        transfers don't crowd it out. The order depends on the pool's content only, not on the
+        order of arrival, and favours no member where not all fit.
+        """
+        room = MAX_BLOCK_BYTES - _RESERVED_BYTES
+        chosen: list[Transaction] = []
+        if learning is not None:
+            extra = _ITEM_OVERHEAD + _BYTES_PER_CONTRIBUTOR * (learning is ModelUpdate)
+            for tx in sorted(self.learning(state, learning), key=lambda tx: tx.hash):
+                room -= len(tx.to_bytes()) + extra
+                if room < 0:
+                    return chosen
+                chosen.append(tx)
+        queues = sorted(self._queues.items())
+        progress = True
+        while progress:  # a transfer may become affordable through another sender's
+            progress = False
+            for sender, queue in queues:
+                while (tx_ := queue.get(state.sequences[sender])) is not None:
+                    size = len(tx_.to_bytes()) + _ITEM_OVERHEAD
+                    if size > room or not _fits(state, tx_):
+                        break
+                    state = apply_transaction(state, tx_)
+                    chosen.append(tx_)
+                    room -= size
+                    progress = True
+        return chosen
+
+    def learning(self, state: State, kind: type[Learning]) -> tuple[Transaction, ...]:
+        """Give the round's commits or updates that are valid on top of `state`, in any order.
+
+        The very same tuple comes back until something changes.
+        """
+        if self._ready_tip != state.tip_hash:
+            self._ready_tip = state.tip_hash
+            self._ready.clear()
+        if kind not in self._ready:
+            self._ready[kind] = self._valid(state, kind)
+        return self._ready[kind]
+
+    def has_learning(self, sender: str, key: RoundKey, kind: type[Learning]) -> bool:
+        """Tell whether a member's commit or update of a round waits here."""
+        round_ = self._rounds.get(key)
+        if round_ is None:
+            return False
+        return sender in (round_.commits if kind is ModelCommit else round_.updates)
+
+    # --- inside -----------------------------------------------------------------------------
+
+    def _valid(self, state: State, kind: type[Learning]) -> tuple[Transaction, ...]:
+        task = state.task
+        round_ = task and self._rounds.get(
+            RoundKey(task.model_id, task.current_iter + 1, task.global_cid)
+        )
+        if not round_:
+            return ()
+        waiting = round_.commits if kind is ModelCommit else round_.updates
+        chosen: list[Transaction] = []
+        for tx in sorted(waiting.values(), key=lambda tx: tx.hash):
+            if _fits(state, tx) and not _copies(tx, chosen):
+                chosen.append(tx)
+        return tuple(chosen)
+
+    def _note_ready(self, tx: Transaction, state: State) -> None:
+        """Keep what is valid up to date: to find it anew for each update takes n² steps."""
+        kind = type(tx.payload)
+        if self._ready_tip != state.tip_hash or not issubclass(kind, Learning):
+            return
+        ready = self._ready.get(kind)
+        if ready is not None and _fits(state, tx) and not _copies(tx, ready):
+            self._ready[kind] = (*ready, tx)
+
+    def _check_account(self, tx: Transaction, state: State) -> None:
         expected = state.sequences[tx.sender]
         if tx.sequence < expected:
             raise SequenceUsed(f"sequence {tx.sequence} of {tx.sender} is used, {expected} is next")
@@ -77,125 +233,80 @@ class Mempool:
             raise SequenceTaken(
                 f"the pool holds another transaction of {tx.sender} with sequence {tx.sequence}"
             )
-        if len(self) >= self._max_transactions:
-            raise PoolFull(f"the pool holds {len(self)} transactions")
         if len(queue) >= MAX_PER_SENDER:
             raise PoolFull(f"the pool holds {len(queue)} transactions of {tx.sender}")
-        reason = _obstacle(state, tx)
-        if reason is not None:
-            raise reason
-        self._check_rivals(tx)
-        self._insert(tx)
 
-    def restore(self, transactions: Iterable[Transaction]) -> None:
-        """Take back what blocks held that a reorganisation removed, in the chain's order.
-
-        They were valid on that branch; a `prune` with the new tip's state must follow. One
-        whose sequence number the pool has given to another is left out.
-        """
-        for tx in transactions:
-            if tx.sequence not in self._queues.get(tx.sender, {}):
-                self._insert(tx)
-
-    def prune(self, state: State) -> list[tuple[Transaction, InvalidTransaction]]:
-        """Drop what can't become valid on top of `state`; give each with the reason.
-
-        The reason is SequenceUsed for what the chain holds now (or what lost its number to
-        another transaction of the sender). With any other reason, such as StaleIteration for an
-        update that came too late, the number is free again.
-        """
-        dropped: list[tuple[Transaction, InvalidTransaction]] = []
-        for tx in self._sorted():
-            reason: InvalidTransaction | None = None
-            if tx.sequence < state.sequences[tx.sender]:
-                reason = SequenceUsed(f"sequence {tx.sequence} of {tx.sender} is used")
-            else:
-                reason = _obstacle(state, tx)
-            if reason is not None:
-                self._remove(tx)
-                dropped.append((tx, reason))
-        return dropped
-
-    def pending(self, state: State, with_updates: bool = False) -> list[Transaction]:
-        """Give what the next block can hold, valid in this order and within its size.
-
-        Without `with_updates` it is for a block with model_flag 0, so updates are left out and
-        wait with what follows them; with it, commits are. The order depends on the pool's
-        content only, not on the order of arrival. Senders with an update come first, so that
-        other transactions don't crowd updates out.
-        """
-        unwanted = ModelCommit if with_updates else ModelUpdate
-        contributors = min(MAX_MEMBERS, len(state.balances)) if with_updates else 0
-        room = MAX_BLOCK_BYTES - _RESERVED_BYTES - _BYTES_PER_CONTRIBUTOR * contributors
-        chosen: list[Transaction] = []
-        waiting = self._by_urgency(with_updates)
-        progress = True
-        while progress:  # a transfer may become affordable through another sender's
-            progress = False
-            for sender in waiting:
-                queue = self._queues[sender]
-                while (tx := queue.get(state.sequences[sender])) is not None:
-                    size = len(tx.to_bytes()) + _ITEM_OVERHEAD
-                    if isinstance(tx.payload, unwanted) or size > room or not _fits(state, tx):
-                        break
-                    state = apply_transaction(state, tx)
-                    chosen.append(tx)
-                    room -= size
-                    progress = True
-        return chosen
-
-    def updates(self, state: State) -> tuple[Transaction, ...]:
-        """Give the model updates that the next model block can hold."""
-        chosen = self.pending(state, with_updates=True)
-        return tuple(tx for tx in chosen if isinstance(tx.payload, ModelUpdate))
-
-    def _by_urgency(self, updates_first: bool) -> list[str]:
-        def key(sender: str) -> tuple[bool, str]:
-            queue = self._queues[sender].values()
-            late = not any(isinstance(tx.payload, ModelUpdate) for tx in queue)
-            return (updates_first and late, sender)
-
-        return sorted(self._queues, key=key)
-
-    def _check_rivals(self, tx: Transaction) -> None:
-        """Refuse a second update of an iteration by one member, or with one CID: first come."""
-        update = tx.payload
-        if not isinstance(update, ModelUpdate):
+    def _check_learning(self, tx: Transaction, payload: Learning, state: State) -> None:
+        check_sequence(state, tx)
+        round_ = self._rounds.get(_key(payload))
+        if round_ is not None and tx.sender in round_.of(payload):
+            error = DuplicateCommit if isinstance(payload, ModelCommit) else DuplicateUpdate
+            raise error(
+                f"the pool holds another {payload.KIND} of {tx.sender} for iteration "
+                f"{payload.iteration}"
+            )
+        if self._learning_of.get(tx.sender, 0) >= MAX_LEARNING_PER_SENDER:
+            raise PoolFull(f"the pool holds {MAX_LEARNING_PER_SENDER} updates of {tx.sender}")
+        # Without commitments a copy is told from the original by who came first.
+        if round_ is None or state.policy.commit_reveal or not isinstance(payload, ModelUpdate):
             return
-        for queue in self._queues.values():
-            for other in queue.values():
-                if not isinstance(other.payload, ModelUpdate) or (
-                    other.payload.model_id,
-                    other.payload.iteration,
-                    other.payload.base_cid,
-                ) != (update.model_id, update.iteration, update.base_cid):
-                    continue
-                if other.sender == tx.sender:
-                    raise DuplicateUpdate(
-                        f"{tx.sender} has an update in iteration {update.iteration} already"
-                    )
-                if other.payload.cid == update.cid:
-                    raise DuplicateUpdate(
-                        f"the update {update.cid} of {tx.sender} is {other.sender}'s too"
-                    )
+        for other in round_.updates.values():
+            if isinstance(other.payload, ModelUpdate) and other.payload.cid == payload.cid:
+                raise DuplicateUpdate(
+                    f"the update {payload.cid} of {tx.sender} is {other.sender}'s too"
+                )
 
-    def _sorted(self) -> list[Transaction]:
-        return [
-            queue[sequence]
-            for _, queue in sorted(self._queues.items())
-            for sequence in sorted(queue)
-        ]
+    def _account(self) -> Iterator[Transaction]:
+        for _, queue in sorted(self._queues.items()):
+            for sequence in sorted(queue):
+                yield queue[sequence]
+
+    def _learning(self) -> Iterator[Transaction]:
+        for round_ in self._rounds.values():
+            yield from round_.commits.values()
+            yield from round_.updates.values()
+
+    def _place_taken(self, tx: Transaction) -> bool:
+        if isinstance(tx.payload, Learning):
+            round_ = self._rounds.get(_key(tx.payload))
+            return round_ is not None and tx.sender in round_.of(tx.payload)
+        return tx.sequence in self._queues.get(tx.sender, {})
 
     def _insert(self, tx: Transaction) -> None:
-        self._queues.setdefault(tx.sender, {})[tx.sequence] = tx
+        if isinstance(tx.payload, Learning):
+            self._rounds.setdefault(_key(tx.payload), _Round()).of(tx.payload)[tx.sender] = tx
+            self._learning_of[tx.sender] = self._learning_of.get(tx.sender, 0) + 1
+        else:
+            self._queues.setdefault(tx.sender, {})[tx.sequence] = tx
         self._hashes.add(tx.hash)
 
     def _remove(self, tx: Transaction) -> None:
-        queue = self._queues[tx.sender]
-        del queue[tx.sequence]
-        if not queue:
-            del self._queues[tx.sender]
+        if isinstance(tx.payload, Learning):
+            round_ = self._rounds[_key(tx.payload)]
+            del round_.of(tx.payload)[tx.sender]
+            if not round_.commits and not round_.updates:
+                del self._rounds[_key(tx.payload)]
+            self._learning_of[tx.sender] -= 1
+            self._ready.pop(type(tx.payload), None)
+        else:
+            queue = self._queues[tx.sender]
+            del queue[tx.sequence]
+            if not queue:
+                del self._queues[tx.sender]
         self._hashes.discard(tx.hash)
+
+
+def _key(payload: Learning) -> RoundKey:
+    return RoundKey(payload.model_id, payload.iteration, payload.base_cid)
+
+
+def _copies(tx: Transaction, others: Iterable[Transaction]) -> bool:
+    """Whether an update has another's CID: members who conspired; a block can hold one of them."""
+    update = tx.payload
+    return isinstance(update, ModelUpdate) and any(
+        isinstance(other.payload, ModelUpdate) and other.payload.cid == update.cid
+        for other in others
+    )
 
 
 def _obstacle(state: State, tx: Transaction) -> InvalidTransaction | None:

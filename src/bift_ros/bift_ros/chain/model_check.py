@@ -100,10 +100,17 @@ def check_model(state: State, genesis: Genesis, block: Block, fetch: Fetch) -> C
 
     Raises WrongModel naming each field that differs, or what `compute_model` raises.
     """
-    claimed = block.body.model_info
-    if claimed is None:
+    if block.body.model_info is None:
         raise WrongModel("the block has no model info to check")
     computed = compute_model(state, genesis, block.body.transactions, fetch)
+    compare_model(block, computed)
+    return computed
+
+
+def compare_model(block: Block, computed: ComputedModel) -> None:
+    """Refuse a block that claims anything but what PoFL made of its updates: WrongModel."""
+    claimed = block.body.model_info
+    assert claimed is not None, "the state transition wants one in a model block"
     differences = [
         f"{name} is {getattr(claimed, name)}, recomputed {getattr(computed.info, name)}"
         for name in (field.name for field in fields(ModelInfo))
@@ -111,4 +118,3 @@ def check_model(state: State, genesis: Genesis, block: Block, fetch: Fetch) -> C
     ]
     if differences:
         raise WrongModel("; ".join(differences))
-    return computed

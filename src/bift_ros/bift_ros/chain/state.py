@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bift_ros.chain.genesis import Genesis
+from bift_ros.chain.genesis import Genesis, Policy
 from bift_ros.chain.transactions import ProposeTask
 
 
@@ -37,10 +37,14 @@ class Task:
     """What was proposed."""
     proposer: str
     """By whom."""
+    since: int = 0
+    """When its last iteration ended, or else when it was proposed: the block's time."""
     history: tuple[Iteration, ...] = ()
     """The finished iterations, in order."""
     commitments: Mapping[str, bytes] = field(default_factory=dict)
     """Address → commitment, in the iteration that is going on."""
+    committed_at: int | None = None
+    """The time of the block that brought the newest of them; None before the first."""
     updates: Mapping[str, str] = field(default_factory=dict)
     """Address → update's CID, within the block that is being applied; empty between blocks."""
 
@@ -79,10 +83,12 @@ class State:
     """Address → stake, for every member."""
     sequences: Mapping[str, int]
     """Address → the next sequence number, for every member."""
+    policy: Policy
+    """The rules, from the genesis."""
     task: Task | None = None
     """The active task."""
     finished: tuple[Task, ...] = ()
-    """The tasks that are done, in order."""
+    """The tasks that are over, in order: done, or replaced before their first iteration ended."""
     learning_weight: int = 0
     """How many members' contributions the branch carries (see `fork_choice`)."""
     work: int = 0
@@ -97,4 +103,4 @@ class State:
 def initial_state(genesis: Genesis) -> State:
     """Give the state of block 0: everybody owns nothing, no task."""
     nothing = dict.fromkeys(genesis.addresses, 0)
-    return State(0, genesis.hash, genesis.timestamp, nothing, nothing)
+    return State(0, genesis.hash, genesis.timestamp, nothing, nothing, genesis.policy)

@@ -12,9 +12,10 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from bift_ros.chain.authorship import check_authorship
-from bift_ros.chain.blocks import Block, Header, parse_envelope
+from bift_ros.chain.blocks import Block, Header, SignedHeader, parse_envelope
 from bift_ros.chain.encoding import sha256
 from bift_ros.chain.exceptions import ChainError, MalformedBlock, StoreError, WrongGenesis
 from bift_ros.chain.genesis import Genesis
@@ -27,8 +28,18 @@ CREATE TABLE blocks (
     data BLOB NOT NULL           -- the block's canonical bytes
 );
 CREATE TABLE canonical (height INTEGER PRIMARY KEY, hash BLOB NOT NULL);
+CREATE TABLE notes (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE evidence (
+    number INTEGER PRIMARY KEY,
+    first BLOB NOT NULL UNIQUE,  -- two signed headers of one miner on one parent
+    second BLOB NOT NULL
+);
 """
-_TABLES = {"meta", "blocks", "canonical"}
+_TABLES = {"meta", "blocks", "canonical", "notes", "evidence"}
+_CANONICAL = (
+    "SELECT data FROM canonical JOIN blocks USING (hash) WHERE height >= ? ORDER BY height LIMIT ?"
+)
+_MAXIMUM_EVIDENCE = 1024
 
 
 class _DamageError(Exception):
@@ -86,6 +97,20 @@ class ChainStore:
         with self._transaction():
             self._move_tip(tip_hash)
 
+    def set_note(self, key: str, value: bytes) -> None:
+        """Keep a value of the vehicle's own under a name, durably; the newest counts."""
+        with self._transaction():
+            self._connection.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (key, value))
+
+    def add_evidence(self, first: bytes, second: bytes) -> None:
+        """Keep the proof of an equivocation, two `SignedHeader`s' bytes; bounded, once for each."""
+        with self._transaction():
+            self._connection.execute(
+                "INSERT OR IGNORE INTO evidence (first, second) SELECT ?, ? "
+                "WHERE (SELECT count(*) FROM evidence) < ?",
+                (*sorted((first, second)), _MAXIMUM_EVIDENCE),
+            )
+
     def discard(self, reason: str) -> None:
         """Move the database aside as damaged and start a fresh one."""
         self._connection.close()
@@ -117,13 +142,24 @@ class ChainStore:
 
     def canonical(self, from_index: int, limit: int) -> list[Block]:
         """Give at most `limit` blocks of the chain, upwards from `from_index` (at least 1)."""
-        rows = self._read(
-            "SELECT data FROM canonical JOIN blocks USING (hash) WHERE height >= ? "
-            "ORDER BY height LIMIT ?",
-            from_index,
-            limit,
-        )
+        rows = self._read(_CANONICAL, from_index, limit)
         return [Block.from_bytes(data) for (data,) in rows]
+
+    def canonical_headers(self, from_index: int, limit: int) -> list[SignedHeader]:
+        """Give the headers of `canonical`'s blocks."""
+        rows = self._read(_CANONICAL, from_index, limit)
+        envelopes = (parse_envelope(data) for (data,) in rows)
+        return [SignedHeader(header, signature) for header, _, signature in envelopes]
+
+    def note(self, key: str) -> bytes | None:
+        """Give what was kept under a name, or None."""
+        rows = self._read("SELECT value FROM notes WHERE key = ?", key)
+        return rows[0][0] if rows else None
+
+    def evidence(self) -> list[tuple[SignedHeader, SignedHeader]]:
+        """Give the equivocations found, in the order in which they were."""
+        rows: list[Any] = self._read("SELECT first, second FROM evidence ORDER BY number")
+        return [(SignedHeader.from_bytes(a), SignedHeader.from_bytes(b)) for a, b in rows]
 
     def blocks(self) -> Iterator[Block]:
         """Give every block of the tree in the order of acceptance, parents before children."""

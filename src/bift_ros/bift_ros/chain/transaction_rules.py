@@ -6,10 +6,12 @@ from dataclasses import replace
 
 from bift_ros.chain.exceptions import (
     CommitmentMismatch,
+    CommitmentsUnused,
     DuplicateCommit,
     DuplicateUpdate,
     FutureIteration,
     InsufficientBalance,
+    MissingCommitment,
     SequenceGap,
     SequenceUsed,
     StaleIteration,
@@ -18,10 +20,12 @@ from bift_ros.chain.exceptions import (
     UnknownRecipient,
     UnknownTask,
     WrongBase,
+    WrongSequence,
 )
 from bift_ros.chain.genesis import Genesis
 from bift_ros.chain.state import State, Task
 from bift_ros.chain.transactions import (
+    Learning,
     ModelCommit,
     ModelUpdate,
     ProposeTask,
@@ -40,7 +44,14 @@ def check_transaction(state: State, genesis: Genesis, tx: Transaction) -> None:
 
 
 def check_sequence(state: State, tx: Transaction) -> None:
-    """Refuse all but the sender's next sequence number."""
+    """Refuse all but the sender's next sequence number, or of learning the iteration."""
+    if isinstance(tx.payload, Learning):
+        if tx.sequence != tx.payload.iteration:
+            raise WrongSequence(
+                f"sequence {tx.sequence} of a {tx.payload.KIND} for iteration "
+                f"{tx.payload.iteration}: the two must be equal"
+            )
+        return
     expected = state.sequences[tx.sender]
     if tx.sequence < expected:
         raise SequenceUsed(f"sequence {tx.sequence} of {tx.sender} is used, {expected} is next")
@@ -59,17 +70,23 @@ def check_payload(state: State, tx: Transaction) -> None:
                 f"{tx.sender} owns {state.balances[tx.sender]} and wants to give {payload.amount}"
             )
     elif isinstance(payload, ProposeTask):
-        if state.task is not None:
+        if state.task is not None and not _replaceable(state, state.task):
             raise TaskActive(f"the task {state.task.model_id} is active; propose again after it")
-        if any(task.model_id == payload.model_id for task in state.finished):
+        if payload.model_id in {task.model_id for task in (*state.finished, state.task) if task}:
             raise TaskNameUsed(f"an earlier task has the name {payload.model_id}")
     else:
         task = _check_iteration(state, payload)
         if isinstance(payload, ModelCommit):
+            if not state.policy.commit_reveal:
+                raise CommitmentsUnused("this chain runs without commit–reveal")
             if tx.sender in task.commitments:
                 raise DuplicateCommit(f"{tx.sender} has committed in iteration {payload.iteration}")
         else:
-            _check_update(task, tx.sender, payload)
+            _check_update(task, tx.sender, payload, state.policy.commit_reveal)
+
+
+def _replaceable(state: State, task: Task) -> bool:
+    return not task.history and state.timestamp - task.since >= state.policy.task_timeout_ms
 
 
 def _check_iteration(state: State, payload: ModelCommit | ModelUpdate) -> Task:
@@ -88,34 +105,44 @@ def _check_iteration(state: State, payload: ModelCommit | ModelUpdate) -> Task:
     return task
 
 
-def _check_update(task: Task, sender: str, update: ModelUpdate) -> None:
+def _check_update(task: Task, sender: str, update: ModelUpdate, committed: bool) -> None:
     if sender in task.updates:
         raise DuplicateUpdate(f"{sender} has an update in iteration {update.iteration} already")
     # A copy must not earn a second reward, and the contributors are told apart by their CIDs.
     if update.cid in task.updates.values():
         raise DuplicateUpdate(f"the update {update.cid} of {sender} is another member's too")
+    if not committed:
+        return
     commitment = task.commitments.get(sender)
-    if commitment is not None and commitment != commitment_of(update.cid, update.salt, sender):
+    if commitment is None:
+        raise MissingCommitment(f"{sender} has not committed in iteration {update.iteration}")
+    if commitment != commitment_of(update.cid, update.salt, sender):
         raise CommitmentMismatch(f"{sender} reveals another update than it committed to")
 
 
 def apply_transaction(state: State, tx: Transaction) -> State:
     """Give the state after `tx`, which has passed `check_transaction`."""
     payload = tx.payload
+    if isinstance(payload, Learning):
+        return _apply_learning(state, tx.sender, payload)
     state = replace(state, sequences={**state.sequences, tx.sender: tx.sequence + 1})
     if isinstance(payload, Transfer):
         balances = dict(state.balances)
         balances[tx.sender] -= payload.amount
         balances[payload.recipient] += payload.amount
         return replace(state, balances=balances)
-    if isinstance(payload, ProposeTask):
-        return replace(state, task=Task(payload, tx.sender))
+    finished = state.finished if state.task is None else (*state.finished, state.task)
+    task = Task(payload, tx.sender, since=state.timestamp)
+    return replace(state, task=task, finished=finished)
+
+
+def _apply_learning(state: State, sender: str, payload: Learning) -> State:
     task = state.task
     assert task is not None, "checked before"
     # Each member counts once per iteration, whether it commits, updates, or does both.
-    known = tx.sender in task.commitments or tx.sender in task.updates
+    known = sender in task.commitments or sender in task.updates
     if isinstance(payload, ModelCommit):
-        task = replace(task, commitments={**task.commitments, tx.sender: payload.commitment})
+        task = replace(task, commitments={**task.commitments, sender: payload.commitment})
     else:
-        task = replace(task, updates={**task.updates, tx.sender: payload.cid})
+        task = replace(task, updates={**task.updates, sender: payload.cid})
     return replace(state, task=task, learning_weight=state.learning_weight + (not known))

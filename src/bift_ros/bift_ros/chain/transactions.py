@@ -153,6 +153,7 @@ class ModelUpdate:
         check_bytes("salt", self.salt, 0, MAX_SALT_BYTES)
 
 
+Learning = ModelCommit | ModelUpdate
 Payload = Transfer | ProposeTask | ModelCommit | ModelUpdate
 _KINDS: dict[str, type[Payload]] = {
     kind.KIND: kind for kind in (Transfer, ProposeTask, ModelCommit, ModelUpdate)
@@ -174,7 +175,9 @@ class Transaction:
     sender: str
     """The member's address."""
     sequence: int
-    """How many transactions of the sender stand before this one on the chain."""
+    """How many transactions of the sender's account stand before this one on the chain. Of a
+    commit or update it is the iteration: those are no part of the account's order, so that one
+    that comes too late holds up nothing, and one stays valid on every branch with its base."""
     payload: Payload
     """What is said."""
     signature: bytes
@@ -226,7 +229,7 @@ def sign_transaction(
 
 def verify_signature(tx: Transaction, public_key: bytes, genesis_hash: bytes) -> bool:
     """Tell whether the owner of `public_key` signed `tx` for this chain."""
-    return _signature_holds(public_key, tx.signature, tx.signing_bytes(genesis_hash))
+    return signature_holds(public_key, tx.signature, tx.signing_bytes(genesis_hash))
 
 
 def read_transaction(data: bytes, genesis: Genesis) -> Transaction:
@@ -252,7 +255,7 @@ def _check_signature(
     member = genesis.member(sender)
     if member is None:
         raise UnknownSender(f"the sender {sender} is not a member of {genesis.name}")
-    if not _signature_holds(member.public_key, signature, message):
+    if not signature_holds(member.public_key, signature, message):
         raise BadSignature(f"transaction {sequence} of {sender} is not signed by it")
 
 
@@ -260,9 +263,12 @@ def _signing_bytes(genesis_hash: bytes, sender: str, sequence: int, payload: byt
     return encode([_SIGNING_TAG, genesis_hash, sender, sequence, payload])
 
 
-@lru_cache(maxsize=4096)
-def _signature_holds(public_key: bytes, signature: bytes, message: bytes) -> bool:
-    # Remembered, since a transaction is checked on arrival, when mining and in its block.
+@lru_cache(maxsize=8192)
+def signature_holds(public_key: bytes, signature: bytes, message: bytes) -> bool:
+    """Tell whether a key signed a message.
+
+    Remembered, since a transaction is checked on arrival, when mining and in its block.
+    """
     return verify(public_key, signature, message)
 
 

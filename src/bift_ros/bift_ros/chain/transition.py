@@ -13,9 +13,11 @@ from bift_ros.chain.blocks import MAX_BLOCK_BYTES, Block, ModelInfo, lower_media
 from bift_ros.chain.exceptions import (
     BlockTooLarge,
     BodyMismatch,
+    CommitsClosed,
     InvalidBlockTransaction,
     InvalidTransaction,
     MisplacedUpdate,
+    TooFewCommits,
     TooFewUpdates,
     WrongDifficulty,
     WrongIndex,
@@ -26,7 +28,7 @@ from bift_ros.chain.exceptions import (
 from bift_ros.chain.genesis import Genesis
 from bift_ros.chain.state import Iteration, State, Task
 from bift_ros.chain.transaction_rules import apply_transaction, check_transaction
-from bift_ros.chain.transactions import ModelCommit, ModelUpdate, Transaction
+from bift_ros.chain.transactions import Learning, ModelCommit, ModelUpdate, Transaction
 
 
 def state_transition(state: State, genesis: Genesis, block: Block, now_ms: int) -> State:
@@ -71,8 +73,11 @@ def apply_body(state: State, genesis: Genesis, block: Block) -> State:
     header, body = block.header, block.body
     if (body.model_info is not None) != bool(header.model_flag):
         raise WrongModelInfo("the model flag is 1 exactly where there is a model info")
-    unwanted = ModelCommit if header.model_flag else ModelUpdate
+    if header.model_flag and state.task is None:  # a proposal in this very block comes too late
+        raise WrongModelInfo("a model block while no task is active")
     parent = state
+    state = replace(state, timestamp=header.timestamp)
+    unwanted = ModelCommit if header.model_flag else ModelUpdate
     for position, tx in enumerate(body.transactions):
         if isinstance(tx.payload, unwanted):
             raise MisplacedUpdate(
@@ -84,16 +89,40 @@ def apply_body(state: State, genesis: Genesis, block: Block) -> State:
         except InvalidTransaction as error:
             raise InvalidBlockTransaction(f"transaction {position}: {error}") from error
         state = apply_transaction(state, tx)
+    learning = sum(isinstance(tx.payload, Learning) for tx in body.transactions)
     if body.model_info is not None:
         state = _end_iteration(state, genesis, body.model_info, body.transactions)
-    learns = any(isinstance(tx.payload, ModelCommit | ModelUpdate) for tx in body.transactions)
+    elif learning:
+        state = _take_commits(state, learning)
+    elif header.timestamp < parent.timestamp + genesis.policy.plain_interval_ms:
+        raise WrongTimestamp(
+            f"a block without learning {header.timestamp - parent.timestamp} ms after its parent, "
+            f"the policy wants {genesis.policy.plain_interval_ms}"
+        )
     return replace(
         state,
         index=header.index,
         tip_hash=header.hash,
-        timestamp=header.timestamp,
-        work=parent.work + (2**header.difficulty if learns else 0),
+        work=parent.work + (2**header.difficulty if learning else 0),
     )
+
+
+def _take_commits(state: State, commits: int) -> State:
+    """Let an iteration's commits in once, and again only where its reveals came to nothing.
+
+    Reveals follow the block with the commits. Whoever could commit after it would have seen them.
+    """
+    task, policy = state.task, state.policy
+    assert task is not None, "commits were checked against it"
+    before = task.committed_at
+    if before is None and commits < policy.minimum_updates:
+        raise TooFewCommits(f"{commits} commits, the policy wants {policy.minimum_updates}")
+    if before is not None and state.timestamp < before + policy.commit_retry_ms:
+        raise CommitsClosed(
+            f"commits {state.timestamp - before} ms after the iteration's first, more may come "
+            f"after {policy.commit_retry_ms}"
+        )
+    return replace(state, task=replace(task, committed_at=state.timestamp))
 
 
 def _end_iteration(
@@ -101,8 +130,7 @@ def _end_iteration(
 ) -> State:
     """Check `info` as far as it goes without files, pay the contributors, move the task on."""
     task = state.task
-    if task is None:
-        raise WrongModelInfo("a model block while no task is active")
+    assert task is not None, "checked before"
     count, minimum = len(task.updates), genesis.policy.minimum_updates
     if count < minimum:
         raise TooFewUpdates(f"{count} updates, the policy wants {minimum}")
@@ -113,7 +141,7 @@ def _end_iteration(
     entry = Iteration(
         info.current_iter, info.global_cid, info.accuracy, info.rule, info.contributors
     )
-    task = Task(task.proposal, task.proposer, (*task.history, entry))
+    task = Task(task.proposal, task.proposer, state.timestamp, (*task.history, entry))
     if task.finished:
         return replace(state, balances=balances, task=None, finished=(*state.finished, task))
     return replace(state, balances=balances, task=task)

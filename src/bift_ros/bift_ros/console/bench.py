@@ -1,10 +1,10 @@
-"""`./bift bench aggregation`: speed and memory against peer libraries, in one run."""
+"""`./bift bench`: speed and memory against peer libraries, in one run."""
 
 from __future__ import annotations
 
 import argparse
 
-from bift_ros.console import bench_aggregation
+from bift_ros.console import bench_aggregation, bench_chain
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,8 +14,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     bench_aggregation.add_arguments(
         actions.add_parser("aggregation", help=summary, description=summary)
     )
+    summary = "Time checking blocks beside bare signatures, and loading a long chain."
+    bench_chain.add_arguments(actions.add_parser("chain", help=summary, description=summary))
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Run the chosen bench."""
+    if arguments.action == "chain":
+        return bench_chain.main(arguments)
     return bench_aggregation.main(arguments)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from bift_msgs import msg
 
-from bift_ros.chain import blocks, transactions
+from bift_ros.chain import blocks, tips, transactions
 from bift_ros.chain.exceptions import FieldError, MalformedBlock, MalformedTransaction
 
 
@@ -76,21 +76,79 @@ def _transaction(message: msg.Transaction) -> transactions.Transaction:
     )
 
 
+def block_hash(digest: bytes) -> msg.BlockHash:
+    """A block's name as it travels."""
+    return msg.BlockHash(sha256=_octets(digest))
+
+
+def tip_to_message(tip: tips.SignedTip, name: str) -> msg.Tip:
+    """A tip as it travels; `name` is what people call the vehicle."""
+    return msg.Tip(
+        peer=tip.sender,
+        name=name,
+        index=tip.index,
+        hash=tip.hash.hex(),
+        learning_weight=tip.learning_weight,
+        provider=tip.provider,
+        stamp=tip.stamp,
+        signature=_octets(tip.signature),
+    )
+
+
+def tip_from_message(message: msg.Tip) -> tips.SignedTip:
+    """The tip that a message carries, its signature not yet checked; raises FieldError."""
+    try:
+        tip_hash = bytes.fromhex(message.hash)
+    except ValueError as error:
+        raise FieldError(f"hash: {message.hash[:80]!r} is not hex digits") from error
+    return tips.SignedTip(
+        sender=message.peer,
+        index=message.index,
+        hash=tip_hash,
+        learning_weight=message.learning_weight,
+        provider=message.provider,
+        stamp=message.stamp,
+        signature=bytes(message.signature),
+    )
+
+
+def header_to_message(header: blocks.Header) -> msg.BlockHeader:
+    """A header as it travels."""
+    return msg.BlockHeader(
+        index=header.index,
+        timestamp=header.timestamp,
+        previous_hash=_octets(header.previous_hash),
+        body_hash=_octets(header.body_hash),
+        model_flag=bool(header.model_flag),
+        miner=header.miner,
+        difficulty=header.difficulty,
+        nonce=header.nonce,
+    )
+
+
+def signed_header_to_message(signed: blocks.SignedHeader) -> msg.SignedHeader:
+    """A block without its body as it travels."""
+    return msg.SignedHeader(
+        header=header_to_message(signed.header), signature=_octets(signed.signature)
+    )
+
+
+def signed_header_from_message(message: msg.SignedHeader) -> blocks.SignedHeader:
+    """The header that a message carries, neither its work nor its signature checked.
+
+    Raises MalformedBlock where it is not well-formed.
+    """
+    try:
+        return blocks.SignedHeader(_header(message.header), bytes(message.signature))
+    except FieldError as error:
+        raise MalformedBlock(f"no header: {error}") from error
+
+
 def block_to_message(block: blocks.Block, provider: str = "") -> msg.Block:
     """A block as it travels; `provider` is the gateway of the vehicle that sends it."""
-    header = block.header
     message = msg.Block(
         hash=block.hash.hex(),
-        header=msg.BlockHeader(
-            index=header.index,
-            timestamp=header.timestamp,
-            previous_hash=_octets(header.previous_hash),
-            body_hash=_octets(header.body_hash),
-            model_flag=bool(header.model_flag),
-            miner=header.miner,
-            difficulty=header.difficulty,
-            nonce=header.nonce,
-        ),
+        header=header_to_message(block.header),
         transactions=[transaction_to_message(t) for t in block.body.transactions],
         signature=_octets(block.signature),
         provider=provider,
@@ -115,25 +173,28 @@ def block_from_message(message: msg.Block) -> blocks.Block:
 
 
 def _block(message: msg.Block) -> blocks.Block:
-    header = message.header
     info = None
     if message.model_info:
         values = _values(blocks.ModelInfo, message.model_info[0])
         values["contributors"] = tuple(values["contributors"])
         info = blocks.ModelInfo(**values)
     return blocks.Block(
-        blocks.Header(
-            index=header.index,
-            timestamp=header.timestamp,
-            previous_hash=bytes(header.previous_hash),
-            body_hash=bytes(header.body_hash),
-            model_flag=int(header.model_flag),
-            miner=header.miner,
-            difficulty=header.difficulty,
-            nonce=header.nonce,
-        ),
+        _header(message.header),
         blocks.Body(tuple(_transaction(t) for t in message.transactions), info),
         bytes(message.signature),
+    )
+
+
+def _header(message: msg.BlockHeader) -> blocks.Header:
+    return blocks.Header(
+        index=message.index,
+        timestamp=message.timestamp,
+        previous_hash=bytes(message.previous_hash),
+        body_hash=bytes(message.body_hash),
+        model_flag=int(message.model_flag),
+        miner=message.miner,
+        difficulty=message.difficulty,
+        nonce=message.nonce,
     )
 
 

@@ -10,13 +10,13 @@ from bift_msgs import msg, srv
 from rclpy.node import Node
 
 from bift_ros.chain.blockchain import Blockchain
-from bift_ros.chain.blocks import Block
-from bift_ros.chain.exceptions import InvalidBlock, InvalidTransaction
-from bift_ros.chain.fields import MAX_INTEGER
+from bift_ros.chain.blocks import Block, SignedHeader
+from bift_ros.chain.exceptions import FieldError, InvalidBlock, InvalidTransaction
 from bift_ros.chain.genesis import Genesis
 from bift_ros.chain.transactions import ModelUpdate, Payload
 from bift_ros.identity.keys import KeyPair
 from bift_ros.nodes import convert, qos
+from bift_ros.nodes.catch_up_services import CatchUpClient, CatchUpServices
 from bift_ros.nodes.clock import IterationClock
 from bift_ros.nodes.jobs import NonceSearch, StorageJobs
 from bift_ros.nodes.training_client import TrainingClient
@@ -24,7 +24,6 @@ from bift_ros.peer import effects
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.events import (
     BlockReceived,
-    BlocksAnswered,
     Event,
     Submit,
     Tick,
@@ -36,7 +35,14 @@ from bift_ros.peer.events import (
 from bift_ros.peer.machine import Peer
 
 _TICK_SECONDS = 0.25
-_BLOCKS_PER_ANSWER = 32
+
+
+def equivocation_text(genesis: Genesis, signed: SignedHeader) -> str:
+    """What a person is told about an equivocation; `signed` is either of the two headers."""
+    member = genesis.member(signed.header.miner)
+    who = member.name if member is not None else signed.header.miner
+    parent = signed.header.previous_hash.hex()[:12]
+    return f"{who} signed two blocks at height {signed.header.index} on {parent}"
 
 
 class PeerNode(Node):
@@ -54,7 +60,7 @@ class PeerNode(Node):
         super().__init__("peer", enable_rosout=False, start_parameter_services=False)
         self._name, self._address, self._genesis, self._chain = name, key.address, genesis, chain
         self._provider: str = storage.url
-        self.peer = Peer(key, genesis, chain, config)
+        self.peer = Peer(key, genesis, chain, config, self._provider)
         self.clock = IterationClock()
         self.refused, self.last_refusal = 0, ""
         self.started = False
@@ -65,10 +71,10 @@ class PeerNode(Node):
         )
         self._blocks = self._topic(msg.Block, "blocks", qos.BLOCKS, self._on_block)
         self._tips = self._topic(msg.Tip, "tips", qos.TIPS, self._on_tip)
-        self.create_service(srv.GetBlocks, "get_blocks", self._get_blocks)
+        self._catch_up_services = CatchUpServices(self, chain, self._provider)
+        self._catch_up = CatchUpClient(self, genesis, self.take, self.post, self._on_block)
         self.create_service(srv.SubmitTransaction, "submit_transaction", self._submit)
         self.training = TrainingClient(self, self._training_ended)
-        self._sources: dict[str, Any] = {}
         self.create_timer(_TICK_SECONDS, self._tick)
 
     def start(self) -> None:
@@ -90,6 +96,12 @@ class PeerNode(Node):
         """Let the peer deal with an event, here in the executor's thread."""
         if self.started:
             self._carry_out(self.peer.handle(event, self._now()))
+
+    @property
+    def equivocations(self) -> list[str]:
+        """One line for each miner caught signing two blocks on one parent."""
+        evidence = self._chain.store.evidence()
+        return [equivocation_text(self._genesis, first) for first, _ in evidence]
 
     def submit(self, payload: Payload) -> None:
         """Sign a transaction of this vehicle and send it. Raises InvalidTransaction."""
@@ -130,25 +142,14 @@ class PeerNode(Node):
         self.take(BlockReceived(block, message.provider))
 
     def _on_tip(self, message: msg.Tip) -> None:
-        try:
-            tip_hash = bytes.fromhex(message.hash)
-        except ValueError:
-            self._refused(effects.Refused("tip", message.peer, f"bad hash {message.hash[:80]!r}"))
+        if message.peer == self._address:
             return
-        self.take(
-            TipReceived(
-                message.peer, message.index, tip_hash, message.learning_weight, message.provider
-            )
-        )
-
-    def _get_blocks(
-        self, request: srv.GetBlocks.Request, response: srv.GetBlocks.Response
-    ) -> srv.GetBlocks.Response:
-        limit = min(request.limit, _BLOCKS_PER_ANSWER)
-        # The wire's 64 bits go beyond a block's index, and beyond what SQLite takes.
-        blocks = self._chain.canonical(min(request.from_index, MAX_INTEGER), limit)
-        response.blocks = [convert.block_to_message(b, self._provider) for b in blocks]
-        return response
+        try:
+            tip = convert.tip_from_message(message)
+        except FieldError as error:
+            self._refused(effects.Refused("tip", message.peer, str(error)))
+            return
+        self.take(TipReceived(tip))
 
     def _submit(
         self, request: srv.SubmitTransaction.Request, response: srv.SubmitTransaction.Response
@@ -177,10 +178,12 @@ class PeerNode(Node):
                 )
             case effects.BroadcastBlock(block):
                 self._blocks.publish(convert.block_to_message(block, self._provider))
-            case effects.AnnounceTip():
-                self._announce(effect)
+            case effects.AnnounceTip(tip):
+                self._tips.publish(convert.tip_to_message(tip, self._name))
+            case effects.RequestHeaders():
+                self._catch_up.request_headers(effect)
             case effects.RequestBlocks():
-                self._request_blocks(effect)
+                self._catch_up.request_blocks(effect)
             case effects.Fetch():
                 self.storage_jobs.fetch(effect)
             case effects.Put():
@@ -196,41 +199,10 @@ class PeerNode(Node):
                 self.nonce_search.stop()
             case effects.TipChanged(block, removed, notes):
                 self._tip_changed(block, removed, notes)
+            case effects.EquivocationFound(first):
+                self.get_logger().error(equivocation_text(self._genesis, first))
             case effects.Refused():
                 self._refused(effect)
-
-    def _announce(self, tip: effects.AnnounceTip) -> None:
-        self._tips.publish(
-            msg.Tip(
-                peer=self._address,
-                name=self._name,
-                index=tip.index,
-                hash=tip.hash.hex(),
-                learning_weight=tip.learning_weight,
-                provider=self._provider,
-            )
-        )
-
-    def _request_blocks(self, request: effects.RequestBlocks) -> None:
-        member = self._genesis.member(request.peer)
-        assert member is not None, "the peer asks members only"
-        client = self._sources.get(member.name)
-        if client is None:
-            client = self.create_client(srv.GetBlocks, f"/{member.name}/get_blocks")
-            self._sources[member.name] = client
-        if not client.service_is_ready():
-            self.post(BlocksAnswered(request.peer, 0))
-            return
-        call = client.call_async(
-            srv.GetBlocks.Request(from_index=request.from_index, limit=_BLOCKS_PER_ANSWER)
-        )
-        call.add_done_callback(lambda done: self._blocks_came(request.peer, done.result()))
-
-    def _blocks_came(self, peer: str, response: srv.GetBlocks.Response | None) -> None:
-        messages = response.blocks if response is not None else []
-        for message in messages:
-            self._on_block(message)
-        self.take(BlocksAnswered(peer, len(messages)))
 
     def _training_ended(self, event: Trained | TrainingFailed) -> None:
         self.clock.training_ended()

@@ -106,6 +106,7 @@ class StatusReporter:
         message.peers = peer.known_peers
         message.refused = self._peer.refused
         message.last_refusal = self._peer.last_refusal
+        message.equivocations = self._peer.equivocations
         task = state.latest_task
         if task is not None:
             message.model_id = task.model_id

@@ -1,140 +1,217 @@
-"""Getting blocks that others have and this vehicle lacks."""
+"""Getting blocks that others have and this vehicle lacks: headers first, then the bodies.
+
+Several vehicles are asked at a time. Their headers say cheaply, each with a member's signature and
+work, which blocks there are; a body is asked only of those who showed its header. So whatever a
+liar shows costs requests to the liar alone, and it is asked ever more seldom.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
-from bift_ros.chain.blocks import Block
+from bift_ros.chain.authorship import check_authorship
+from bift_ros.chain.blocks import SignedHeader
+from bift_ros.chain.exceptions import InvalidBlock
+from bift_ros.chain.tips import SignedTip
 from bift_ros.peer.context import Context
-from bift_ros.peer.effects import RequestBlocks
-from bift_ros.peer.events import TipReceived
+from bift_ros.peer.effects import RequestBlocks, RequestHeaders
 from bift_ros.peer.intake import Intake
+from bift_ros.peer.standing import Standing
 
+HEADERS_PER_ANSWER = 256
+BLOCKS_PER_ANSWER = 32
+_SOURCES = 4
+"""Vehicles asked at a time."""
 _OVERLAP = 8
-"""Blocks below the tip that are asked for again, to bridge a short fork; doubled in vain."""
-_MAXIMUM_GOT = 256
-_MAXIMUM_PAUSES = 16
+"""Headers below the tip that are asked for again, to bridge a short fork; doubled in vain."""
+_MAXIMUM_WANTED = 1024
+_MAXIMUM_UNDER_WAY = 96
+"""Blocks asked for or waiting in the intake: fewer than it keeps."""
+_MAXIMUM_PAUSES = 32
 """A vehicle that did not help is asked again after 2, 4, … up to this many pauses."""
 
 
-@dataclass(frozen=True)
-class _Ahead:
-    tip: TipReceived
+@dataclass
+class _Source:
+    """One vehicle that may have what this one lacks."""
+
     since: int
-
-
-@dataclass(frozen=True)
-class _Useless:
-    """How a vehicle's last answers went."""
-
-    times: int
-    until: int
+    asked: RequestHeaders | RequestBlocks | None = None
+    asked_at: int = 0
+    next_index: int | None = None
+    """Where its last headers went on."""
+    vain: int = 0
+    """How many answers in a row did not help."""
+    until: int = 0
     """It is not asked again before."""
 
 
+@dataclass
+class _Wanted:
+    index: int
+    sources: dict[str, None] = field(default_factory=dict)
+    """Who showed the header and has not failed to give the body."""
+    asked: str = ""
+    """Who is being asked for the body."""
+
+
 class CatchUp:
-    """Asks one vehicle at a time: upwards as long as its answers help, else another one."""
+    """Asks a few vehicles at a time, those that helped before others."""
 
-    def __init__(self, context: Context, intake: Intake) -> None:
-        self._context, self._intake = context, intake
-        self._ahead: dict[str, _Ahead] = {}
-        self._useless: dict[str, _Useless] = {}
-        self._asked: RequestBlocks | None = None
-        self._asked_at = 0
-        self._got: dict[bytes, int] = {}
-        """Blocks that came since the question, with their heights."""
-        self._brought_new = False
-        self._next: RequestBlocks | None = None
-        """Where the last answer that helped went on."""
+    def __init__(self, context: Context, standing: Standing, intake: Intake) -> None:
+        self._context, self._standing, self._intake = context, standing, intake
+        self._sources: dict[str, _Source] = {}
+        self._wanted: dict[bytes, _Wanted] = {}
 
-    def tip_received(self, tip: TipReceived) -> None:
-        """Another vehicle stands there."""
-        earlier = self._ahead.get(tip.peer)
-        if self._lacks(tip.hash):
-            since = self._context.now if earlier is None else earlier.since
-            self._ahead[tip.peer] = _Ahead(tip, since)
-        elif earlier is not None:
-            del self._ahead[tip.peer]
+    @property
+    def wanted(self) -> int:
+        """How many bodies are wanted."""
+        return len(self._wanted)
 
-    def tip_changed(self) -> None:
-        """This vehicle stands elsewhere now."""
-        self._ahead = {p: a for p, a in self._ahead.items() if self._lacks(a.tip.hash)}
-
-    def block_received(self, block: Block) -> None:
-        """A block came, maybe as the answer; to be called before the intake takes it."""
-        if self._asked is not None and len(self._got) < _MAXIMUM_GOT:
-            self._got[block.hash] = block.header.index
-            self._brought_new |= self._lacks(block.hash)
-
-    def answered(self, peer: str) -> None:
-        """The vehicle that was asked has sent what it would, or its time is up."""
-        asked = self._asked
-        if asked is None or asked.peer != peer:
+    def headers_answered(self, peer: str, headers: Sequence[SignedHeader]) -> None:
+        """Note which blocks a vehicle has, as far as its headers hold together."""
+        source = self._sources.get(peer)
+        if source is None or not isinstance(source.asked, RequestHeaders):
             return
-        fitting = [height for name, height in self._got.items() if self._intake.holds(name)]
-        reached = max(fitting, default=0)
-        self._asked = self._next = None
-        if reached >= asked.from_index:
-            self._next = RequestBlocks(peer, reached + 1)
-            if self._brought_new:
-                self._useless.pop(peer, None)
+        source.asked = None
+        new = self._take(peer, headers[:HEADERS_PER_ANSWER])
+        full = len(headers) >= HEADERS_PER_ANSWER
+        source.next_index = headers[-1].header.index + 1 if full and new is not None else None
+        if not new and source.next_index is None:
+            self._in_vain(source)  # headers alone are no help yet: anybody can make them
+        self.advance()
+
+    def blocks_answered(self, peer: str) -> None:
+        """Note what a vehicle failed to give of what it was asked for."""
+        source = self._sources.get(peer)
+        if source is None or not isinstance(source.asked, RequestBlocks):
+            return
+        hashes = source.asked.hashes
+        source.asked = None
+        if any(self._settled(name) for name in hashes):
+            source.vain = 0
         else:
-            times = self._useless[peer].times + 1 if peer in self._useless else 1
-            pause = self._context.config.fetch_retry_ms * min(2**times, _MAXIMUM_PAUSES)
-            self._useless[peer] = _Useless(times, self._context.now + pause)
+            self._in_vain(source)
+        for name in hashes:
+            wanted = self._wanted.get(name)
+            if wanted is not None:
+                wanted.asked = ""
+                wanted.sources.pop(peer, None)
+        self.advance()
 
     def advance(self) -> None:
-        """Ask somebody where there is something to ask for."""
+        """Ask for what is missing, of whoever may have it and is not being asked."""
         context = self._context
-        if self._asked is not None:
-            if context.now - self._asked_at < context.config.request_timeout_ms:
+        self._forget_settled()
+        for peer, source in list(self._sources.items()):
+            if source.asked and context.now - source.asked_at >= context.config.request_timeout_ms:
+                if isinstance(source.asked, RequestHeaders):
+                    self.headers_answered(peer, ())
+                else:
+                    self.blocks_answered(peer)
+        candidates = self._candidates()
+        busy = sum(source.asked is not None for source in self._sources.values())
+        for peer in candidates:
+            if busy >= _SOURCES:
                 return
-            self.answered(self._asked.peer)
-        peers = self._candidates()
-        if not peers:
-            self._next = None
-            return
-        if self._next is not None and self._next.peer in peers:
-            self._ask(self._next)
-            return
-        peer = min(peers, key=self._times_useless)
-        useless = self._useless.get(peer)
-        if useless is None or context.now >= useless.until:
-            overlap = _OVERLAP * 2 ** min(self._times_useless(peer), 20)
-            height = context.chain.tip_state.index
-            self._ask(RequestBlocks(peer, max(1, height + 1 - overlap)))
+            source = self._sources[peer]
+            if source.asked is None and context.now >= source.until:
+                source.asked = self._question(peer, source)
+                source.asked_at = context.now
+                if source.asked is not None:
+                    busy += 1
+                    context.emit(source.asked)
 
-    def _ask(self, request: RequestBlocks) -> None:
-        self._asked, self._asked_at, self._next = request, self._context.now, None
-        self._got.clear()
-        self._brought_new = False
-        self._context.emit(request)
+    def _take(self, peer: str, headers: Sequence[SignedHeader]) -> int | None:
+        """Want the bodies of headers that are new; how many were, or None where one is wrong."""
+        previous, new = None, 0
+        for signed in headers:
+            header, name = signed.header, signed.header.hash
+            if previous is None:
+                if not self._known(header.previous_hash):
+                    return None
+            elif (header.previous_hash, header.index) != (previous.hash, previous.index + 1):
+                return None
+            previous = header
+            if self._intake.rejects(name):
+                return None
+            if self._intake.has(name):
+                continue
+            if name not in self._wanted:
+                if len(self._wanted) >= _MAXIMUM_WANTED:
+                    break
+                try:
+                    check_authorship(header, signed.signature, self._context.genesis)
+                except InvalidBlock as error:
+                    self._context.refuse("header", name.hex(), peer, str(error))
+                    return None
+                self._wanted[name] = _Wanted(header.index)
+            self._wanted[name].sources[peer] = None
+            new += 1
+        return new
 
-    def _times_useless(self, peer: str) -> int:
-        useless = self._useless.get(peer)
-        return useless.times if useless is not None else 0
+    def _question(self, peer: str, source: _Source) -> RequestHeaders | RequestBlocks | None:
+        room = _MAXIMUM_UNDER_WAY - self._intake.waiting
+        room -= sum(1 for wanted in self._wanted.values() if wanted.asked)
+        shown = [name for name, wanted in self._wanted.items() if peer in wanted.sources]
+        free = [name for name in shown if not self._wanted[name].asked]
+        if free:
+            free.sort(key=lambda name: self._wanted[name].index)
+            chosen = tuple(free[: max(0, min(room, BLOCKS_PER_ANSWER))])
+            for name in chosen:
+                self._wanted[name].asked = peer
+            return RequestBlocks(peer, chosen) if chosen else None
+        if shown:
+            return None  # they are being asked of others
+        if source.next_index is not None:
+            return RequestHeaders(peer, source.next_index)
+        overlap = _OVERLAP * 2 ** min(source.vain, 20)
+        return RequestHeaders(peer, max(1, self._context.chain.tip.index + 1 - overlap))
 
-    def _lacks(self, block_hash: bytes) -> bool:
-        return not (self._intake.holds(block_hash) or self._intake.rejects(block_hash))
+    def _in_vain(self, source: _Source) -> None:
+        source.vain += 1
+        pause = self._context.config.fetch_retry_ms * min(2**source.vain, _MAXIMUM_PAUSES)
+        source.until = self._context.now + pause
 
     def _candidates(self) -> list[str]:
-        """Who may have what we lack, the most promising first.
+        """Who may have what we lack, the most promising first; the others are forgotten.
 
         A block usually arrives just after its miner's tip: nobody is asked before a pause.
         """
         context = self._context
+        weight = context.chain.tip.learning_weight
+        ahead = {t.sender: t for t in self._standing.others() if self._may_help(t, weight)}
+        peers = dict.fromkeys(sorted(ahead, key=lambda peer: -ahead[peer].learning_weight))
+        peers.update(dict.fromkeys(m for m in self._intake.orphan_miners() if self._is_other(m)))
+        peers.update(dict.fromkeys(p for w in self._wanted.values() for p in w.sources))
+        kept = {p: s for p, s in self._sources.items() if p in peers or s.asked is not None}
+        for peer in peers:
+            kept.setdefault(peer, _Source(since=context.now))
+        self._sources = kept
         pause = context.config.fetch_retry_ms
-        weight = context.chain.tip_state.learning_weight
-        ahead = [
-            a.tip
-            for a in self._ahead.values()
-            if a.tip.learning_weight >= weight
-            and context.now - a.since >= pause
-            and self._lacks(a.tip.hash)
+        ready = [peer for peer in peers if context.now - kept[peer].since >= pause]
+        return sorted(ready, key=lambda peer: kept[peer].vain)
+
+    def _may_help(self, tip: SignedTip, weight: int) -> bool:
+        return tip.learning_weight >= weight and not self._settled(tip.hash)
+
+    def _is_other(self, address: str) -> bool:
+        context = self._context
+        return address != context.key.address and context.genesis.member(address) is not None
+
+    def _forget_settled(self) -> None:
+        done: Iterable[bytes] = [
+            name
+            for name, wanted in self._wanted.items()
+            if self._settled(name) or (not wanted.sources and not wanted.asked)
         ]
-        ahead.sort(key=lambda t: (-t.learning_weight, -t.index, t.peer))
-        peers = [t.peer for t in ahead]
-        miner = self._intake.orphans_miner(pause)
-        if miner is not None and miner != context.key.address:
-            peers.append(miner)
-        return list(dict.fromkeys(peers))
+        for name in done:
+            del self._wanted[name]
+
+    def _settled(self, block_hash: bytes) -> bool:
+        """Whether the block is here, or will never be."""
+        return self._intake.has(block_hash) or self._intake.rejects(block_hash)
+
+    def _known(self, block_hash: bytes) -> bool:
+        return self._intake.has(block_hash) or block_hash in self._wanted

@@ -21,10 +21,15 @@ class PeerConfig:
     """A block whose files can't be had within this time is refused."""
     omission_grace_ms: int = 5_000
     """An update counts as had in good time where it came this long before the block."""
+    reveal_delay_ms: int = 2_000
+    """Pause between the block with a vehicle's commitment and the update itself. Commits that were
+    first heard of later than half of it after that block may have been made knowing updates."""
+    dispute_ms: int = 60_000
+    """A disputed block is given a chance after this long without a majority on either side."""
     rebroadcast_ms: int = 5_000
     """Own transactions that are still not on the chain are sent again this often."""
     announce_ms: int = 5_000
-    """The tip is announced anew this often: whoever missed it last time learns of it."""
+    """The tip is announced anew this often in a fleet of 30, more seldom in a larger one."""
     request_timeout_ms: int = 10_000
     """How long to wait for one vehicle's blocks before another is asked."""
     maximum_waiting_blocks: int = 128

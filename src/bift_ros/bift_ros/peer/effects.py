@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bift_ros.chain.blocks import Block, Header
+from bift_ros.chain.blocks import Block, Header, SignedHeader
+from bift_ros.chain.tips import SignedTip
 from bift_ros.chain.transactions import ProposeTask, Transaction
 
 
@@ -26,17 +27,23 @@ class BroadcastBlock:
 class AnnounceTip:
     """Tell the fleet which block this vehicle stands on."""
 
-    index: int
-    hash: bytes
-    learning_weight: int
+    tip: SignedTip
+
+
+@dataclass(frozen=True)
+class RequestHeaders:
+    """Ask one vehicle for the headers of its chain upwards; answer with `HeadersAnswered`."""
+
+    peer: str
+    from_index: int
 
 
 @dataclass(frozen=True)
 class RequestBlocks:
-    """Ask one vehicle for its canonical blocks; answer with `BlockReceived`, `BlocksAnswered`."""
+    """Ask one vehicle for blocks by hash; answer with `BlockReceived`, then `BlocksAnswered`."""
 
     peer: str
-    from_index: int
+    hashes: tuple[bytes, ...]
 
 
 @dataclass(frozen=True)
@@ -100,6 +107,14 @@ class TipChanged:
 
 
 @dataclass(frozen=True)
+class EquivocationFound:
+    """A miner signed two blocks on one parent, which an honest one never does."""
+
+    first: SignedHeader
+    second: SignedHeader
+
+
+@dataclass(frozen=True)
 class Refused:
     """Something was refused; said once for each thing."""
 
@@ -114,6 +129,7 @@ Effect = (
     BroadcastTransaction
     | BroadcastBlock
     | AnnounceTip
+    | RequestHeaders
     | RequestBlocks
     | Fetch
     | Put
@@ -122,5 +138,6 @@ Effect = (
     | Mine
     | StopMining
     | TipChanged
+    | EquivocationFound
     | Refused
 )

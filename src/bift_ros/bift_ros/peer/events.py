@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bift_ros.chain.blocks import Block, Header
+from bift_ros.chain.blocks import Block, Header, SignedHeader
+from bift_ros.chain.tips import SignedTip
 from bift_ros.chain.transactions import Payload, Transaction
 from bift_ros.peer.effects import TrainingRequest
 
@@ -31,13 +32,16 @@ class BlockReceived:
 class TipReceived:
     """Another vehicle said which block it stands on."""
 
+    tip: SignedTip
+
+
+@dataclass(frozen=True)
+class HeadersAnswered:
+    """A `RequestHeaders` effect ended; nothing in it has been checked."""
+
     peer: str
-    """Address of the vehicle."""
-    index: int
-    hash: bytes
-    learning_weight: int
-    provider: str
-    """Base URL of the vehicle's gateway."""
+    headers: tuple[SignedHeader, ...]
+    """Upwards from the index asked for; empty where the vehicle gave none."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,6 @@ class BlocksAnswered:
     """A `RequestBlocks` effect ended; its blocks have come in as `BlockReceived` before."""
 
     peer: str
-    count: int
-    """How many blocks came."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,7 @@ Event = (
     TransactionReceived
     | BlockReceived
     | TipReceived
+    | HeadersAnswered
     | BlocksAnswered
     | FileFetched
     | FetchFailed

@@ -33,10 +33,13 @@ class FileCache:
             self._files[cid] = data
             self._bytes += len(data)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether there is more than the size allows."""
+        return self._bytes > self._maximum_bytes
+
     def trim(self, needed: Container[str]) -> None:
         """Drop files down to the size, the needed ones never: they would be fetched at once."""
-        if self._bytes <= self._maximum_bytes:
-            return
         for cid in [cid for cid in self._files if cid not in needed]:
             if self._bytes <= self._maximum_bytes:
                 return
@@ -57,8 +60,13 @@ class Fetches:
         self._retry_ms = retry_ms
         self._wanted: dict[str, _Wanted] = {}
 
-    def want(self, cid: str, providers: Iterable[str], now: int) -> Fetch | None:
-        """Ask for a file; the effect to carry out, or None where it is already under way."""
+    def want(
+        self, cid: str, providers: Iterable[str], others: Iterable[str], now: int
+    ) -> Fetch | None:
+        """Ask for a file; the effect to carry out, or None where it is already under way.
+
+        `others` may have it too: they are tried after `providers`, up to a bound.
+        """
         wanted = self._wanted.get(cid)
         if wanted is None:
             if len(self._wanted) >= _MAXIMUM_WANTED and not self._make_room():
@@ -70,7 +78,12 @@ class Fetches:
         if wanted.in_flight or now < wanted.retry_at:
             return None
         wanted.in_flight = True
-        return Fetch(cid, tuple(wanted.providers))
+        everyone = dict(wanted.providers)
+        for url in others:
+            if len(everyone) >= _MAXIMUM_PROVIDERS:
+                break
+            everyone.setdefault(url)
+        return Fetch(cid, tuple(everyone))
 
     def arrived(self, cid: str) -> None:
         """The file is here."""

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from bift_ros.chain.authorship import check_authorship
 from bift_ros.chain.blocks import Block
 from bift_ros.chain.exceptions import BodyMismatch, InvalidBlock, WrongTimestamp
-from bift_ros.chain.model_check import ComputedModel, check_model
+from bift_ros.chain.model_check import ComputedModel, compare_model
 from bift_ros.chain.state import State
 from bift_ros.chain.transactions import ModelUpdate
 from bift_ros.chain.transition import state_transition
 from bift_ros.peer.context import Context
-from bift_ros.peer.updates import Updates
+from bift_ros.peer.disputes import Disputes
+from bift_ros.peer.equivocation import Equivocations
+from bift_ros.peer.fairness import Fairness
 
 _MAXIMUM_INVALID = 4096
 
@@ -24,6 +26,7 @@ class CheckedBlock:
 
     block: Block
     state: State
+    parent: State
     made: ComputedModel | None
     """The new global model, where the block makes one."""
 
@@ -38,21 +41,39 @@ class _Waiting:
     """State after the block, once everything but PoFL has been checked."""
     files_since: int = 0
     """When the parent was here and the wait for files began."""
+    asked_at: int = -1
+    """When its files were last asked for."""
 
 
 class Intake:
     """Blocks under way from "heard of" to "checked". Bounded, the oldest dropped first."""
 
-    def __init__(self, context: Context, updates: Updates) -> None:
-        self._context, self._updates = context, updates
+    def __init__(
+        self,
+        context: Context,
+        fairness: Fairness,
+        disputes: Disputes,
+        equivocations: Equivocations,
+    ) -> None:
+        self._context, self._fairness = context, fairness
+        self._disputes, self._equivocations = disputes, equivocations
         self._waiting: dict[bytes, _Waiting] = {}
-        self._omitting: dict[bytes, _Waiting] = {}
+        self._disputed: dict[bytes, _Waiting] = {}
         self._invalid: dict[bytes, None] = {}
+
+    @property
+    def waiting(self) -> int:
+        """How many blocks wait for a parent, for files, or for a dispute to end."""
+        return len(self._waiting) + len(self._disputed)
+
+    def needed(self) -> set[str]:
+        """The files that blocks under way need in memory."""
+        return {cid for waiting in self._waiting.values() for cid in _files_of(waiting)}
 
     def add(self, block: Block, provider: str) -> None:
         """Take a block in that a member vouches for; one that is known already does nothing."""
         name = block.hash
-        known = name in self._waiting or name in self._omitting or self._context.chain.has(name)
+        known = name in self._waiting or name in self._disputed or self._context.chain.has(name)
         if known or self.rejects(name):
             return
         try:
@@ -71,29 +92,46 @@ class Intake:
         """Whether the block was found invalid for good."""
         return block_hash in self._invalid
 
+    def has(self, block_hash: bytes) -> bool:
+        """Whether the block is here, whatever it waits for."""
+        return (
+            block_hash in self._waiting
+            or block_hash in self._disputed
+            or self._context.chain.has(block_hash)
+        )
+
     def holds(self, block_hash: bytes) -> bool:
         """Whether the block is here and waits for no other block, except such ones."""
         while block_hash in self._waiting:
             block_hash = self._waiting[block_hash].block.header.previous_hash
-        return block_hash in self._omitting or self._context.chain.has(block_hash)
+        return block_hash in self._disputed or self._context.chain.has(block_hash)
 
-    def orphans_miner(self, waited_ms: int) -> str | None:
-        """The miner of a block that has waited this long for a parent nobody has given us."""
-        for waiting in self._waiting.values():
-            if self._context.now - waiting.since < waited_ms:
-                return None  # in order of arrival
-            if not self.holds(waiting.block.header.previous_hash):
-                return waiting.block.header.miner
-        return None
+    def parent_of(self, block_hash: bytes) -> bytes | None:
+        """The parent of a block that waits or is disputed, or None."""
+        waiting = self._waiting.get(block_hash) or self._disputed.get(block_hash)
+        return waiting.block.header.previous_hash if waiting is not None else None
+
+    def orphan_miners(self) -> list[str]:
+        """The miners of blocks whose parent nobody has given us."""
+        return [
+            waiting.block.header.miner
+            for waiting in self._waiting.values()
+            if waiting.parent is None and not self.has(waiting.block.header.previous_hash)
+        ]
+
+    def settle_disputes(self) -> None:
+        """Take up again the disputed blocks whose dispute has ended."""
+        for name, waiting in list(self._disputed.items()):
+            if self._disputes.settled(waiting.block.header, self.parent_of):
+                del self._disputed[name]
+                self._waiting[name] = waiting
+                waiting.files_since = self._context.now
 
     def checked(self) -> Iterator[CheckedBlock]:
         """Yield blocks whose checks are complete, parents first, until none is left."""
-        progress = True
+        progress = bool(self._waiting)
         while progress:
             progress = False
-            for waiting in [*self._waiting.values()] if self._omitting else []:
-                if waiting.parent is None and waiting.block.header.model_flag:
-                    self._forgive_below(waiting.block)
             for waiting in sorted(self._waiting.values(), key=lambda w: w.block.header.index):
                 result = self._advance(waiting)
                 if result is not None:
@@ -110,6 +148,8 @@ class Intake:
             raise BodyMismatch("the body is not the one that the header names")
         if not block.body.transactions:
             raise InvalidBlock("it holds no transaction")
+        if not self._equivocations.allows(block.signed_header):
+            raise InvalidBlock("its miner has signed two other blocks on the same parent")
 
     def _advance(self, waiting: _Waiting) -> CheckedBlock | None:
         block, context = waiting.block, self._context
@@ -121,15 +161,14 @@ class Intake:
                 waiting.state = state_transition(
                     waiting.parent, context.genesis, block, context.now
                 )
-                if block.header.model_flag and self._omits_too_much(waiting, waiting.parent):
+                if self._is_disputed(waiting, waiting.parent):
                     return None
             made = None
             if block.header.model_flag:
-                if not self._files_here(waiting, waiting.parent):
+                if not self._files_here(waiting):
                     return None
-                made = check_model(
-                    waiting.parent, context.genesis, block, context.files.__getitem__
-                )
+                made = context.compute(waiting.parent, block.body.transactions)
+                compare_model(block, made)
         except WrongTimestamp as error:
             self._refuse(block, str(error))  # it may come again when its time has come
             return None
@@ -137,7 +176,7 @@ class Intake:
             self._reject(block, str(error))
             return None
         del self._waiting[block.hash]
-        return CheckedBlock(block, waiting.state, made)
+        return CheckedBlock(block, waiting.state, waiting.parent, made)
 
     def _parent_here(self, waiting: _Waiting) -> bool:
         """Whether the parent has been accepted; notes its state then."""
@@ -148,62 +187,37 @@ class Intake:
             return True
         if self.rejects(previous):
             self._reject(waiting.block, "its parent block is invalid")
-        if (
+        elif (
             previous not in self._waiting
+            and previous not in self._disputed
             and context.now - waiting.since > context.config.file_wait_ms
         ):
             self._refuse(waiting.block, "its parent block can't be had")
         return False
 
-    def _files_here(self, waiting: _Waiting, parent: State) -> bool:
+    def _files_here(self, waiting: _Waiting) -> bool:
         """Whether every file that PoFL needs is in memory; asks for the missing ones."""
         context = self._context
-        assert parent.task is not None
-        cids = [parent.task.global_cid]
-        for transaction in waiting.block.body.transactions:
-            if isinstance(transaction.payload, ModelUpdate):
-                cids.append(transaction.payload.cid)
-        missing = context.need(cids, (waiting.provider,))
+        missing = [cid for cid in _files_of(waiting) if cid not in context.files]
         if missing and context.now - waiting.files_since > context.config.file_wait_ms:
             self._refuse(waiting.block, f"the file {min(missing)} can't be had from anyone")
+        elif missing and waiting.asked_at != context.now:
+            waiting.asked_at = context.now
+            context.need(missing, (waiting.provider,))
         return not missing
 
-    def _omits_too_much(self, waiting: _Waiting, parent: State) -> bool:
-        """The omission rule (DESIGN section 5): no miner may choose a convenient subset.
-
-        What counts is what this vehicle itself could aggregate well before the block came. A
-        refused block is kept: once a model block stands on it, at least the minimum of members
-        have trained from its model, and this vehicle's own view was the odd one.
-        """
-        context, block = self._context, waiting.block
-        in_time = self._updates.omittable(parent, waiting.since - context.config.omission_grace_ms)
-        omitted = in_time - {t.hash for t in block.body.transactions}
-        share = len(omitted) / len(in_time) if in_time else 0.0
-        if share <= context.genesis.policy.max_omitted_fraction:
+    def _is_disputed(self, waiting: _Waiting, parent: State) -> bool:
+        """Whether this vehicle holds something against a valid block; it is kept aside then."""
+        block = waiting.block
+        objection = self._fairness.objection(block, parent, waiting.since)
+        if objection is None:
             return False
-        self._refuse(block, f"it leaves out {len(omitted)} of {len(in_time)} updates had in time")
-        self._omitting[block.hash] = waiting
-        if len(self._omitting) > context.config.maximum_waiting_blocks:
-            del self._omitting[next(iter(self._omitting))]
+        self._refuse(block, objection)
+        self._disputed[block.hash] = waiting
+        self._disputes.begin(block.hash)
+        if len(self._disputed) > self._context.config.maximum_waiting_blocks:
+            del self._disputed[next(iter(self._disputed))]
         return True
-
-    def _forgive_below(self, block: Block) -> None:
-        """Forgive the omitting block under a model block that is valid, PoFL aside."""
-        path = [block]
-        while (below := self._waiting.get(path[-1].header.previous_hash)) is not None:
-            path.append(below.block)
-        omitting = self._omitting.get(path[-1].header.previous_hash)
-        if omitting is None or omitting.state is None:
-            return
-        state = omitting.state
-        try:
-            for above in reversed(path):
-                state = state_transition(state, self._context.genesis, above, self._context.now)
-        except InvalidBlock:
-            return
-        omitting.files_since = self._context.now
-        del self._omitting[omitting.block.hash]
-        self._waiting[omitting.block.hash] = omitting
 
     def _reject(self, block: Block, reason: str) -> None:
         """Refuse for good: the hash stands for header and body, so it can't become valid."""
@@ -218,3 +232,12 @@ class Intake:
             "block", name, block.header.miner, f"block {block.header.index} {name[:12]}: {reason}"
         )
         self._waiting.pop(block.hash, None)
+
+
+def _files_of(waiting: _Waiting) -> list[str]:
+    """What PoFL needs to check a block, once its parent is known."""
+    parent = waiting.parent
+    if parent is None or parent.task is None or not waiting.block.header.model_flag:
+        return []
+    updates = (t.payload for t in waiting.block.body.transactions)
+    return [parent.task.global_cid, *(u.cid for u in updates if isinstance(u, ModelUpdate))]

@@ -8,23 +8,19 @@ any effect tells the fleet of it; a simulation hands in a store in memory.
 
 from __future__ import annotations
 
-from bift_ros.chain.blockchain import Blockchain
-from bift_ros.chain.blocks import Header
+from bift_ros.chain.blockchain import Blockchain, Reorg
+from bift_ros.chain.blocks import Block, Header
 from bift_ros.chain.exceptions import InvalidTransaction, SequenceUsed
 from bift_ros.chain.genesis import Genesis
 from bift_ros.chain.state import State
-from bift_ros.chain.transactions import ModelUpdate
+from bift_ros.chain.transactions import Learning, ModelCommit, ModelUpdate, Transaction
 from bift_ros.identity.keys import KeyPair
 from bift_ros.peer.catch_up import CatchUp
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.context import Context
-from bift_ros.peer.effects import (
-    AnnounceTip,
-    BroadcastBlock,
-    Effect,
-    Put,
-    TipChanged,
-)
+from bift_ros.peer.disputes import Disputes
+from bift_ros.peer.effects import BroadcastBlock, Effect, Put, TipChanged
+from bift_ros.peer.equivocation import Equivocations
 from bift_ros.peer.events import (
     BlockReceived,
     BlocksAnswered,
@@ -32,6 +28,7 @@ from bift_ros.peer.events import (
     Event,
     FetchFailed,
     FileFetched,
+    HeadersAnswered,
     NonceFound,
     Submit,
     Tick,
@@ -40,27 +37,43 @@ from bift_ros.peer.events import (
     TrainingFailed,
     TransactionReceived,
 )
+from bift_ros.peer.fairness import Fairness
 from bift_ros.peer.intake import CheckedBlock, Intake
 from bift_ros.peer.mining import Miner
+from bift_ros.peer.own_transactions import OwnTransactions
+from bift_ros.peer.standing import Standing
 from bift_ros.peer.trainer import Trainer
 from bift_ros.peer.updates import Updates
+
+_MAXIMUM_INCLUDED = 4096
 
 
 class Peer:
     """One vehicle's consensus. `handle` is the only way in; it must not run concurrently."""
 
     def __init__(
-        self, key: KeyPair, genesis: Genesis, chain: Blockchain, config: PeerConfig
+        self,
+        key: KeyPair,
+        genesis: Genesis,
+        chain: Blockchain,
+        config: PeerConfig,
+        provider: str = "",
     ) -> None:
-        self._context = Context(key, genesis, chain, config)
-        self._updates = Updates(self._context)
-        self._intake = Intake(self._context, self._updates)
-        self._miner = Miner(self._context, self._updates)
-        self._trainer = Trainer(self._context)
+        """Stand where `chain` ends. `provider` is the URL at which this vehicle serves files."""
+        context = self._context = Context(key, genesis, chain, config, provider)
+        self._standing = Standing(context)
+        self._fairness = Fairness(context)
+        self._updates = Updates(context, self._fairness)
+        disputes = Disputes(context, self._standing)
+        self._intake = Intake(context, self._fairness, disputes, Equivocations(context))
+        self._miner = Miner(context, self._updates)
+        self._own = OwnTransactions(context)
+        self._trainer = Trainer(context, self._own)
+        self._catch_up = CatchUp(context, self._standing, self._intake)
         self._mined = b""
         """Hash of the last block of our own making, to be sent once it is stored."""
-        self._catch_up = CatchUp(self._context, self._intake)
-        self._announced_at = 0
+        self._included: dict[bytes, None] = {}
+        """Hashes of the transactions that the chain has brought lately."""
 
     @property
     def state(self) -> State:
@@ -72,6 +85,16 @@ class Peer:
         """How many transactions the mempool holds."""
         return len(self._context.mempool)
 
+    @property
+    def waiting_blocks(self) -> int:
+        """How many blocks are here that are not in the tree yet."""
+        return self._intake.waiting
+
+    @property
+    def wanted_blocks(self) -> int:
+        """How many blocks are known by their headers only."""
+        return self._catch_up.wanted
+
     def next_sequence(self, address: str) -> int:
         """The first sequence number of a member that neither chain nor mempool has used."""
         return self._context.mempool.next_sequence(address, self.state)
@@ -79,12 +102,14 @@ class Peer:
     @property
     def known_peers(self) -> int:
         """How many other vehicles have announced a tip."""
-        return len(self._context.providers)
+        return self._standing.known
 
     def start(self, now: int) -> list[Effect]:
-        """Say where we stand; to be called once, before any event."""
+        """Take up what was pending before a restart and say where we stand; once, at first."""
         self._context.now = now
-        self._announce()
+        self._own.recall()
+        self._trainer.recall()
+        self._standing.say()
         return self._context.drain()
 
     def handle(self, event: Event, now: int) -> list[Effect]:
@@ -93,35 +118,40 @@ class Peer:
         Raises InvalidTransaction only for a `Submit`, whose author is this vehicle's owner.
         """
         self._context.now = now
-        self._take(event)
+        if self._take(event):
+            self._advance()
+        return self._context.drain()
+
+    def _advance(self) -> None:
         self._updates.advance()
         for checked in self._intake.checked():
             self._accept(checked)
         self._trainer.advance()
         self._updates.advance()
         self._miner.advance()
-        self._catch_up.advance()
-        if now - self._announced_at >= self._context.config.announce_ms:
-            self._announce()
-        return self._context.drain()
 
-    def _take(self, event: Event) -> None:
+    def _take(self, event: Event) -> bool:
+        """Note an event; whether anything may follow from it."""
         context = self._context
         match event:
             case TransactionReceived():
-                self._transaction_received(event)
+                return self._transaction_received(event)
             case BlockReceived(block, provider):
-                self._catch_up.block_received(block)
                 self._intake.add(block, provider)
-            case TipReceived():
-                self._tip_received(event)
-            case BlocksAnswered(peer, _):
-                self._catch_up.answered(peer)
+            case TipReceived(tip):
+                self._standing.received(tip)
+                return False
+            case HeadersAnswered(peer, headers):
+                self._catch_up.headers_answered(peer, headers)
+            case BlocksAnswered(peer):
+                self._catch_up.blocks_answered(peer)
             case FileFetched(cid, data):
                 context.fetches.arrived(cid)
                 context.files.add(cid, data)
+                self._updates.file_arrived(cid)
             case FetchFailed(cid, _):
                 context.fetches.failed(cid, context.now)
+                return False
             case Trained():
                 self._trainer.trained(event)
             case TrainingFailed():
@@ -131,38 +161,54 @@ class Peer:
             case DatasetChanged(samples):
                 self._trainer.dataset_changed(samples)
             case Submit(payload):
-                self._trainer.submit(payload)
+                self._own.submit(payload)
             case Tick():
-                pass
+                self._tick()
+        return True
 
-    def _transaction_received(self, event: TransactionReceived) -> None:
+    def _tick(self) -> None:
+        """What only time brings."""
+        self._updates.retry()
+        self._intake.settle_disputes()
+        self._own.send_again()
+        self._catch_up.advance()
+        self._standing.announce()
+        files = self._context.files
+        if files.is_full:
+            files.trim(self._updates.needed() | self._intake.needed() | self._trainer.needed())
+
+    def _transaction_received(self, event: TransactionReceived) -> bool:
         context, transaction = self._context, event.transaction
         if transaction.hash in context.mempool:
-            return
+            return False
         try:
-            context.mempool.add(transaction, context.chain.tip_state, context.genesis)
-        except SequenceUsed:
-            return  # it is on the chain already: late joiners are sent old things again
+            context.mempool.add(transaction, context.state, context.genesis)
         except InvalidTransaction as error:
+            if isinstance(error, SequenceUsed) or self._is_old(transaction):
+                return False  # it is on the chain: late joiners are sent old things again
             name = transaction.hash.hex()
             context.refuse(
                 "transaction", name, transaction.sender, f"transaction {name[:12]}: {error}"
             )
-            return
+            return False
         if event.provider:
             context.providers.setdefault(transaction.sender, event.provider)
-        if isinstance(transaction.payload, ModelUpdate):
+        if isinstance(transaction.payload, ModelCommit):
+            self._fairness.usable(transaction)
+        elif isinstance(transaction.payload, ModelUpdate):
             context.need([transaction.payload.cid], (event.provider,))
+        return True
 
-    def _tip_received(self, event: TipReceived) -> None:
-        context = self._context
-        if event.peer == context.key.address:
-            return
-        if context.genesis.member(event.peer) is None:
-            context.refuse("tip", event.peer, event.peer, "not a member of this fleet")
-            return
-        context.providers[event.peer] = event.provider
-        self._catch_up.tip_received(event)
+    def _is_old(self, transaction: Transaction) -> bool:
+        """Whether the chain holds a commit or update, or is far beyond it."""
+        if transaction.hash in self._included:
+            return True
+        payload, task = transaction.payload, self.state.latest_task
+        return (
+            isinstance(payload, Learning)
+            and task is not None
+            and (payload.model_id != task.model_id or payload.iteration < task.current_iter)
+        )
 
     def _nonce_found(self, header: Header) -> None:
         block = self._miner.finish(header)
@@ -178,22 +224,28 @@ class Peer:
         if made is not None:
             context.files.add(made.info.global_cid, made.file)
             context.emit(Put(made.info.global_cid, made.file))
+        self._fairness.accepted(block, checked.parent)
         reorg = context.chain.add(block, checked.state)
         if block.hash == self._mined:
             context.emit(BroadcastBlock(block))
-        if reorg is None:
-            return
-        for left in reorg.removed:
-            context.mempool.restore(left.body.transactions)
-            self._trainer.restored(left.body.transactions)
-        context.mempool.prune(context.chain.tip_state)
-        self._miner.tip_changed()
-        self._catch_up.tip_changed()
-        context.fetches.forget()
-        context.emit(TipChanged(block, len(reorg.removed), made.notes if made else ()))
-        self._announce()
+        if reorg is not None:
+            self._follow(block, reorg, made.notes if made else ())
 
-    def _announce(self) -> None:
-        state = self.state
-        self._announced_at = self._context.now
-        self._context.emit(AnnounceTip(state.index, state.tip_hash, state.learning_weight))
+    def _follow(self, block: Block, reorg: Reorg, notes: tuple[str, ...]) -> None:
+        context = self._context
+        for left in reorg.removed:
+            for transaction in left.body.transactions:
+                self._included.pop(transaction.hash, None)
+            context.mempool.restore(left.body.transactions)
+            self._own.restored(left.body.transactions)
+        for added in reorg.added:
+            self._included.update(dict.fromkeys(t.hash for t in added.body.transactions))
+        for transaction, reason in context.mempool.prune(context.state):
+            if transaction.hash not in self._included:
+                self._own.dropped(transaction, reason)
+        while len(self._included) > _MAXIMUM_INCLUDED:
+            del self._included[next(iter(self._included))]
+        self._miner.tip_changed()
+        context.fetches.forget()
+        context.emit(TipChanged(block, len(reorg.removed), notes))
+        self._standing.announce()

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bift_ros.chain.blocks import MIN_NONCE, Block, Body, Header, sign_block
 from bift_ros.chain.exceptions import BadModelFile, CannotAggregate
-from bift_ros.chain.model_check import compute_model
 from bift_ros.chain.state import State
-from bift_ros.chain.transactions import ModelUpdate, Transaction
+from bift_ros.chain.transactions import Learning, ModelCommit, ModelUpdate, Transaction
 from bift_ros.peer.context import Context
 from bift_ros.peer.effects import Mine, StopMining
+from bift_ros.peer.fairness import round_after
 from bift_ros.peer.updates import Updates
 
 
@@ -21,6 +20,8 @@ class _Candidate:
 
     header: Header
     body: Body
+    parent: State
+    learns: bool
 
 
 class Miner:
@@ -28,77 +29,124 @@ class Miner:
 
     def __init__(self, context: Context, updates: Updates) -> None:
         self._context, self._updates = context, updates
-        self._last_update_at = 0
-        self._updates_seen: frozenset[bytes] = frozenset()
+        self._phase: object = None
+        self._waiting: tuple[Transaction, ...] = ()
+        """The commits or updates that the phase has brought so far."""
+        self._changed_at = 0
+        """When the last of them came, or the phase began."""
         self._candidate: _Candidate | None = None
 
     def tip_changed(self) -> None:
-        """Drop the block under way: it stands on a tip that is no longer ours."""
-        if self._candidate is not None:
-            self._candidate = None
-            self._context.emit(StopMining())
+        """Drop the block under way, unless it still outweighs the new tip.
+
+        Blocks without learning add no weight. Nobody can stop the search for an iteration's block
+        by making many of them.
+        """
+        candidate, tip = self._candidate, self._context.chain.tip
+        if candidate is None:
+            return
+        parent = candidate.parent
+        if candidate.learns and (tip.learning_weight, tip.work) == (
+            parent.learning_weight,
+            parent.work,
+        ):
+            return
+        self._candidate = None
+        self._context.emit(StopMining())
 
     def advance(self) -> None:
         """Start on a block where the rules of the round (DESIGN section 5, "When") allow one."""
         context = self._context
         state = context.chain.tip_state
-        updates = context.mempool.updates(state)
-        hashes = frozenset(t.hash for t in updates)
-        if not hashes <= self._updates_seen:
-            self._last_update_at = context.now
-        self._updates_seen = hashes
-        if not context.config.mine or self._candidate is not None:
+        kind = self._current_phase(state)
+        if not context.config.mine or (self._candidate is not None and self._candidate.learns):
             return
-        ready = self._ready(state, updates)
-        if ready:
-            self._start_model_block(state, ready)
+        if kind is ModelCommit:
+            self._start_commit_block(state)
+        elif kind is ModelUpdate:
+            self._start_model_block(state)
         if self._candidate is None:
             self._start_plain_block(state)
 
-    def _ready(self, state: State, updates: Sequence[Transaction]) -> set[bytes]:
-        """Hashes of the updates to aggregate now: all members' are in, or T_m has passed."""
-        context = self._context
-        policy = context.genesis.policy
-        if state.task is None or state.task.global_cid not in context.files:
-            return set()
-        here = {t.hash for t in updates if self._updates.usable(t)}
-        everyone = len(here) == len(context.genesis.members)
-        waited = context.now - self._last_update_at >= policy.update_wait_ms
-        return here if everyone or (waited and len(here) >= policy.minimum_updates) else set()
+    def _current_phase(self, state: State) -> type[Learning] | None:
+        """What the round waits for now; notes when something of it came."""
+        context, task = self._context, state.task
+        if task is None:
+            self._phase, self._waiting = None, ()
+            return None
+        revealing = not context.genesis.policy.commit_reveal or task.committed_at is not None
+        kind = ModelUpdate if revealing else ModelCommit
+        phase = (round_after(state), kind, task.committed_at)
+        waiting = context.mempool.learning(state, kind)
+        if phase != self._phase or (
+            waiting is not self._waiting and len(waiting) > len(self._waiting)
+        ):
+            self._changed_at = context.now
+        self._phase, self._waiting = phase, waiting
+        return kind
 
-    def _start_model_block(self, state: State, ready: set[bytes]) -> None:
+    def _ready(self, count: int, expected: int) -> bool:
+        """Whether all are in, or T_m has passed since the last with at least the minimum."""
+        if count >= expected:
+            return True
+        return count >= self._context.genesis.policy.minimum_updates and self._waited()
+
+    def _waited(self) -> bool:
+        waited = self._context.now - self._changed_at
+        return waited >= self._context.genesis.policy.update_wait_ms
+
+    def _start_commit_block(self, state: State) -> None:
+        if self._ready(len(self._waiting), len(self._context.genesis.members)):
+            chosen = self._context.mempool.pending(state, ModelCommit)
+            self._start(state, Body(tuple(chosen)), learns=True)
+
+    def _start_model_block(self, state: State) -> None:
+        context, task = self._context, state.task
+        assert task is not None
+        policy = context.genesis.policy
+        if task.global_cid not in context.files:
+            context.need([task.global_cid])
+            return
+        ready = self._updates.ready
+        expected = len(task.commitments) if policy.commit_reveal else len(context.genesis.members)
+        if self._ready(len(ready), expected):
+            self._aggregate(state, ready)
+        elif task.committed_at is not None and self._waited():
+            # Those who committed did not reveal enough: let others in.
+            earliest = task.committed_at + policy.commit_retry_ms
+            late = context.mempool.learning(state, ModelCommit)
+            if late and context.now >= earliest:
+                chosen = context.mempool.pending(state, ModelCommit)
+                self._start(state, Body(tuple(chosen)), learns=True)
+
+    def _aggregate(self, state: State, ready: set[bytes]) -> None:
         context = self._context
-        chosen = self._without(context.mempool.pending(state, with_updates=True), ready)
-        count = sum(isinstance(t.payload, ModelUpdate) for t in chosen)
-        if count < context.genesis.policy.minimum_updates:
+        chosen = tuple(
+            t
+            for t in context.mempool.pending(state, ModelUpdate)
+            if not isinstance(t.payload, ModelUpdate) or t.hash in ready
+        )
+        if sum(isinstance(t.payload, ModelUpdate) for t in chosen) < (
+            context.genesis.policy.minimum_updates
+        ):
             return
         try:
-            made = compute_model(state, context.genesis, chosen, context.files.__getitem__)
+            made = context.compute(state, chosen)
         except (BadModelFile, CannotAggregate) as error:
             assert state.task is not None
             context.refuse("task", state.task.global_cid, state.task.proposer, str(error))
         else:
-            self._start(state, Body(chosen, made.info))
+            self._start(state, Body(chosen, made.info), learns=True)
 
     def _start_plain_block(self, state: State) -> None:
-        chosen = tuple(self._context.mempool.pending(state))
+        context = self._context
+        if context.now < state.timestamp + context.genesis.policy.plain_interval_ms:
+            return
+        chosen = context.mempool.pending(context.state)
         if chosen:
-            self._start(state, Body(chosen))
+            self._start(state, Body(tuple(chosen)), learns=False)
 
-    @staticmethod
-    def _without(pending: Sequence[Transaction], ready: set[bytes]) -> tuple[Transaction, ...]:
-        """Leave out updates that are not ready, and what their senders said after them."""
-        waiting: set[str] = set()
-        chosen = []
-        for transaction in pending:
-            unready = isinstance(transaction.payload, ModelUpdate) and transaction.hash not in ready
-            if unready or transaction.sender in waiting:
-                waiting.add(transaction.sender)
-            else:
-                chosen.append(transaction)
-        return tuple(chosen)
-
-    def _start(self, state: State, body: Body) -> None:
+    def _start(self, state: State, body: Body, *, learns: bool) -> None:
         context = self._context
         header = Header(
             index=state.index + 1,
@@ -110,7 +158,7 @@ class Miner:
             difficulty=context.genesis.policy.difficulty,
             nonce=MIN_NONCE,
         )
-        self._candidate = _Candidate(header, body)
+        self._candidate = _Candidate(header, body, state, learns)
         context.emit(Mine(header))
 
     def finish(self, header: Header) -> Block | None:

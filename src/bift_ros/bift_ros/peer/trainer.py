@@ -1,21 +1,27 @@
-"""When this vehicle trains, and how its update becomes a transaction."""
+"""When this vehicle trains, and how its update becomes a commitment and then a transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import OrderedDict
 from dataclasses import dataclass
 
+from bift_ros.chain.encoding import decode, encode
 from bift_ros.chain.exceptions import FieldError, InvalidTransaction
+from bift_ros.chain.mempool import RoundKey
 from bift_ros.chain.state import State
-from bift_ros.chain.transactions import ModelUpdate, Payload, Transaction, sign_transaction
+from bift_ros.chain.transactions import Learning, ModelCommit, ModelUpdate, commitment_of
 from bift_ros.peer.context import Context
-from bift_ros.peer.effects import BroadcastTransaction, CancelTraining, Train, TrainingRequest
+from bift_ros.peer.effects import CancelTraining, Train, TrainingRequest
 from bift_ros.peer.events import Trained, TrainingFailed
+from bift_ros.peer.own_transactions import OwnTransactions
+
+_NOTE = "training"
+_MAXIMUM_RESULTS = 4
+"""Finished trainings kept: the chain may come back to a branch that it left."""
 
 
 @dataclass(frozen=True)
 class _Result:
-    request: TrainingRequest
     cid: str
     accuracy: float
     sample_count: int
@@ -24,25 +30,37 @@ class _Result:
 class Trainer:
     """Keeps at most one training running: the one for the global model on the tip."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, context: Context, own: OwnTransactions) -> None:
+        self._context, self._own = context, own
         self._samples = 0
         self._running: TrainingRequest | None = None
         self._failed: TrainingRequest | None = None
-        self._result: _Result | None = None
-        self._own: dict[bytes, Transaction] = {}
-        """This vehicle's transactions in the mempool."""
-        self._sent_at: dict[bytes, int] = {}
+        self._results: OrderedDict[RoundKey, _Result] = OrderedDict()
+        self._committed: tuple[bytes, int] | None = None
+        """This vehicle's commitment on the chain, and since when it is there."""
+
+    def recall(self) -> None:
+        """Take up the last training that was finished before a restart."""
+        note = self._context.chain.store.note(_NOTE)
+        if note is not None:
+            model_id, iteration, base_cid, *result = decode(note)
+            self._results[RoundKey(model_id, iteration, base_cid)] = _Result(*result)
 
     def dataset_changed(self, samples: int) -> None:
         """The dataset holds this many training samples now."""
         self._samples = samples
 
     def trained(self, event: Trained) -> None:
-        """Keep a finished training's update for as long as the chain waits for it."""
-        if event.request == self._running:
-            self._running = None
-            self._result = _Result(event.request, event.cid, event.accuracy, event.sample_count)
+        """Keep a finished training's update, over a restart too, until it is published."""
+        if event.request != self._running:
+            return
+        self._running = None
+        key = _round_of(event.request)
+        result = self._results[key] = _Result(event.cid, event.accuracy, event.sample_count)
+        if len(self._results) > _MAXIMUM_RESULTS:
+            self._results.popitem(last=False)
+        values = [*key, result.cid, result.accuracy, result.sample_count]
+        self._context.chain.store.set_note(_NOTE, encode(values))
 
     def failed(self, event: TrainingFailed) -> None:
         """Publish nothing; the next global model is the next chance."""
@@ -52,6 +70,11 @@ class Trainer:
             name = f"{event.request.base_cid}/{event.request.iteration}"
             self._context.refuse("training", name, self._context.key.address, event.reason)
 
+    def needed(self) -> set[str]:
+        """The files that a training about to start needs in memory."""
+        task = self._context.chain.tip_state.task
+        return {task.global_cid} if task is not None else set()
+
     def advance(self) -> None:
         """Start, cancel or publish, as the tip asks."""
         state = self._context.chain.tip_state
@@ -59,32 +82,13 @@ class Trainer:
         if self._running is not None and self._running != wanted:
             self._running = None
             self._context.emit(CancelTraining())
-        if wanted is not None and wanted != self._failed and not self._published(state):
-            if self._result is not None and self._result.request == wanted:
-                self._publish(self._result)
-            elif self._running is None and self._samples > 0:
-                self._start(wanted)
-        self._rebroadcast()
-
-    def submit(self, payload: Payload) -> Transaction:
-        """Sign a transaction of this vehicle, keep it pending and send it.
-
-        Raises InvalidTransaction where it does not fit the chain as this vehicle knows it.
-        """
-        context = self._context
-        state = context.chain.tip_state
-        sequence = context.mempool.next_sequence(context.key.address, state)
-        transaction = sign_transaction(context.key, sequence, payload, context.genesis.hash)
-        context.mempool.add(transaction, state, context.genesis)
-        self.restored([transaction])
-        self._send(transaction)
-        return transaction
-
-    def restored(self, transactions: Iterable[Transaction]) -> None:
-        """Own ones among these are pending, maybe again: the fleet is to hear of them."""
-        for transaction in transactions:
-            if transaction.sender == self._context.key.address:
-                self._own[transaction.hash] = transaction
+        if wanted is None or wanted == self._failed:
+            return
+        result = self._results.get(_round_of(wanted))
+        if result is not None:
+            self._publish(state, wanted, result)
+        elif self._running is None and self._samples > 0:
+            self._start(wanted)
 
     def _wanted(self, state: State) -> TrainingRequest | None:
         task, config = state.task, self._context.config
@@ -99,46 +103,59 @@ class Trainer:
                 "is not among this vehicle's allowed architectures",
             )
             return None
+        request = self._running
+        if (
+            request is not None
+            and request.task is task.proposal
+            and request.iteration == task.current_iter + 1
+            and request.base_cid == task.global_cid
+        ):
+            return request
         return TrainingRequest(task.proposal, task.current_iter + 1, task.global_cid)
 
     def _start(self, request: TrainingRequest) -> None:
         """Train once the global model is here, which checking the next block needs too."""
-        if not self._context.need([request.base_cid], ()):
+        if not self._context.need([request.base_cid]):
             self._running = request
             self._context.emit(Train(request))
 
-    def _published(self, state: State) -> bool:
-        """Whether an update of this vehicle for the wanted iteration is pending."""
-        own = self._context.key.address
-        return any(t.sender == own for t in self._context.mempool.updates(state))
+    def _publish(self, state: State, request: TrainingRequest, result: _Result) -> None:
+        """Commit to the update; show it once the commitment is on the chain and has settled."""
+        context, key = self._context, _round_of(request)
+        own = context.key.address
+        assert state.task is not None
+        committing = context.genesis.policy.commit_reveal
+        commitment = state.task.commitments.get(own)
+        kind = ModelCommit if committing and commitment is None else ModelUpdate
+        if context.mempool.has_learning(own, key, kind):
+            return
+        if commitment is not None and not self._settled(commitment):
+            return
+        salt = b""
+        if committing:
+            salt = context.key.derive(b"bift salt" + context.genesis.hash + result.cid.encode())
+        if kind is ModelCommit:
+            self._say(request, ModelCommit(*key, commitment_of(result.cid, salt, own)))
+        else:
+            update = ModelUpdate(*key, result.cid, result.accuracy, result.sample_count, salt)
+            self._say(request, update)
 
-    def _publish(self, result: _Result) -> None:
-        request = result.request
+    def _settled(self, commitment: bytes) -> bool:
+        """Whether other members have had the time to hear that the commits are closed."""
+        if self._committed is None or self._committed[0] != commitment:
+            self._committed = (commitment, self._context.now)
+        return self._context.now - self._committed[1] >= self._context.config.reveal_delay_ms
+
+    def _say(self, request: TrainingRequest, payload: Learning) -> None:
+        context = self._context
         try:
-            self.submit(
-                ModelUpdate(
-                    model_id=request.task.model_id,
-                    iteration=request.iteration,
-                    base_cid=request.base_cid,
-                    cid=result.cid,
-                    accuracy=result.accuracy,
-                    sample_count=result.sample_count,
-                )
-            )
+            self._own.submit(payload)
         except (FieldError, InvalidTransaction) as error:  # such as a copy that came first
             self._failed = request
-            own = self._context.key.address
-            self._context.refuse("update", result.cid, own, f"own update {result.cid}: {error}")
+            what = "commit" if isinstance(payload, ModelCommit) else "update"
+            name = f"{request.base_cid}/{request.iteration}"
+            context.refuse(what, name, context.key.address, f"own {what} for {name}: {error}")
 
-    def _rebroadcast(self) -> None:
-        """Send own transactions again that are still pending: a radio loses things."""
-        context = self._context
-        self._own = {h: t for h, t in self._own.items() if h in context.mempool}
-        self._sent_at = {h: at for h, at in self._sent_at.items() if h in self._own}
-        for name, transaction in self._own.items():
-            if context.now - self._sent_at.get(name, 0) >= context.config.rebroadcast_ms:
-                self._send(transaction)
 
-    def _send(self, transaction: Transaction) -> None:
-        self._sent_at[transaction.hash] = self._context.now
-        self._context.emit(BroadcastTransaction(transaction))
+def _round_of(request: TrainingRequest) -> RoundKey:
+    return RoundKey(request.task.model_id, request.iteration, request.base_cid)

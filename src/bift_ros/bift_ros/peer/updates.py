@@ -1,79 +1,109 @@
-"""The round's model updates: whose file is here, since when, and which files are none."""
+"""The round's model updates: whose file is here, and which files are none."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Mapping
 
-from bift_ros.chain.state import State
 from bift_ros.chain.transactions import ModelUpdate, Transaction
 from bift_ros.peer.context import Context
-from bift_ros.pofl.codec import UPDATE_EXPONENT
+from bift_ros.peer.fairness import Fairness
+from bift_ros.pofl.codec import UPDATE_EXPONENT, ModelSpec
 from bift_ros.pofl.files import ModelFileError, parse_model, parse_update
 
-_MAXIMUM_REMEMBERED = 4096
+_MAXIMUM_REMEMBERED = 8192
 
 
 class Updates:
     """Fetches and parses what the mempool announces, so that a miner counts on good files only."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self._usable_since: dict[bytes, int] = {}
-        self._malformed: dict[bytes, None] = {}
+    def __init__(self, context: Context, fairness: Fairness) -> None:
+        self._context, self._fairness = context, fairness
+        self._looked_at: tuple[Transaction, ...] = ()
+        self._missing: dict[str, Transaction] = {}
+        """The round's updates whose files are not here, by CID."""
+        self._arrived: list[str] = []
+        self.ready: set[bytes] = set()
+        """Hashes of the round's updates that can be aggregated."""
+        self._inspected: OrderedDict[bytes, bool] = OrderedDict()
+        """Whether an update's file was well-formed."""
+        self._spec: tuple[str, ModelSpec] | None = None
+        """The layout of the model that the round starts from, with its CID."""
+
+    def needed(self) -> set[str]:
+        """The files that the round needs in memory."""
+        task = self._context.chain.tip_state.task
+        if task is None:
+            return set()
+        return {task.global_cid, *(_cid(update) for update in self._looked_at)}
 
     def advance(self) -> None:
-        """Ask for the files of the round's updates, and look into those that are here."""
+        """Ask for the files of updates that are new here, and look into those that came."""
         context = self._context
         state = context.chain.tip_state
-        updates = context.mempool.updates(state)
-        if state.task is None or not updates:
+        updates = context.mempool.learning(state, ModelUpdate)
+        if updates is not self._looked_at:
+            self._looked_at = updates
+            wanted = {_cid(u): u for u in updates if u.hash not in self._inspected}
+            new = {cid: update for cid, update in wanted.items() if cid not in self._missing}
+            self._missing = wanted
+            self.ready = {u.hash for u in updates if self.usable(u)}
+            self._ask(new)
+            self._arrived.extend(cid for cid in new if cid in context.files)
+        if self._arrived and state.task is not None and self._load_spec(state.task.global_cid):
+            for cid in self._arrived:
+                update = self._missing.pop(cid, None)
+                if update is not None:
+                    self._inspect(update)
+            self._arrived.clear()
+
+    def retry(self) -> None:
+        """Ask again for what could not be had."""
+        self._ask(self._missing)
+
+    def file_arrived(self, cid: str) -> None:
+        """A file that somebody asked for is in memory now."""
+        if cid in self._missing:
+            self._arrived.append(cid)
+
+    def _ask(self, updates: Mapping[str, Transaction]) -> None:
+        context = self._context
+        task = context.chain.tip_state.task
+        if task is None or not updates:
             return
-        context.need([state.task.global_cid], ())
-        for update in updates:
-            context.need([_cid(update)], context.provider_of(update))
-        if state.task.global_cid in context.files:
-            self._inspect(state.task.global_cid, updates)
+        context.need([task.global_cid])
+        for cid, update in updates.items():
+            context.need([cid], context.provider_of(update))
 
     def usable(self, update: Transaction) -> bool:
         """Whether the update can be aggregated."""
-        return update.hash in self._usable_since and _cid(update) in self._context.files
+        return self._inspected.get(update.hash, False) and _cid(update) in self._context.files
 
-    def omittable(self, state: State, latest: int) -> set[bytes]:
-        """Hashes of the updates for the block after `state` that were usable by `latest`."""
-        return {
-            update.hash
-            for update in self._context.mempool.updates(state)
-            if self._usable_since.get(update.hash, latest + 1) <= latest
-        }
-
-    def _inspect(self, base_cid: str, updates: Sequence[Transaction]) -> None:
-        context = self._context
-        unseen = [
-            update
-            for update in updates
-            if update.hash not in self._usable_since
-            and update.hash not in self._malformed
-            and _cid(update) in context.files
-        ]
-        if not unseen:
-            return
-        try:
-            spec, _, _ = parse_model(context.files[base_cid])
-        except ModelFileError:
-            return  # the miner says so
-        for update in unseen:
-            cid = _cid(update)
+    def _load_spec(self, base_cid: str) -> bool:
+        if self._spec is None or self._spec[0] != base_cid:
+            if base_cid not in self._context.files:
+                return False
             try:
-                parse_update(context.files[cid], spec, UPDATE_EXPONENT)
-            except ModelFileError as error:
-                self._malformed[update.hash] = None
-                reason = f"the update {cid} of {update.sender} is malformed: {error}"
-                context.refuse("update", cid, update.sender, reason)
-            else:
-                self._usable_since[update.hash] = context.now
-        for memory in (self._usable_since, self._malformed):
-            while len(memory) > _MAXIMUM_REMEMBERED:
-                del memory[next(iter(memory))]
+                self._spec = (base_cid, parse_model(self._context.files[base_cid])[0])
+            except ModelFileError:
+                return False  # the miner says so
+        return True
+
+    def _inspect(self, update: Transaction) -> None:
+        context, cid = self._context, _cid(update)
+        assert self._spec is not None
+        try:
+            parse_update(context.files[cid], self._spec[1], UPDATE_EXPONENT)
+        except ModelFileError as error:
+            self._inspected[update.hash] = False
+            reason = f"the update {cid} of {update.sender} is malformed: {error}"
+            context.refuse("update", cid, update.sender, reason)
+        else:
+            self._inspected[update.hash] = True
+            self.ready.add(update.hash)
+            self._fairness.usable(update)
+        if len(self._inspected) > _MAXIMUM_REMEMBERED:
+            self._inspected.popitem(last=False)
 
 
 def _cid(update: Transaction) -> str:

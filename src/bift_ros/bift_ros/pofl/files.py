@@ -72,7 +72,7 @@ def parse_update(data: bytes, spec: ModelSpec, exponent: int) -> Int16Array:
             raise ModelFileError(
                 f"update is at scale 2^-{found_exponent}, the task's is 2^-{exponent}"
             )
-        raise ModelFileError(f"update is for another model: {_difference(found, spec)}")
+        raise ModelFileError(f"update is for another model: {_difference(found, spec):.300}")
     return _values(_UPDATE, data, len(expected), spec).astype(np.int16, copy=False)
 
 
@@ -121,22 +121,39 @@ def _parse_header(kind: str, data: bytes) -> tuple[ModelSpec, int, int]:
         metadata = entries.pop("__metadata__")
         found_kind = metadata["format"]
         if found_kind != kind:
-            raise ModelFileError(f"file is a {found_kind!r}, not a {kind!r}")
+            raise ModelFileError(f"file is a {found_kind!r:.60}, not a {kind!r}")
         exponent = int(metadata["exponent"])
         spec = ModelSpec(
             tuple(TensorSpec(name, tuple(entry["shape"])) for name, entry in entries.items())
         )
     except (AttributeError, KeyError, TypeError) as error:
-        raise ModelFileError(f"header lacks a field or has one of a wrong type: {error}") from None
+        raise ModelFileError(
+            f"header lacks a field or has one of a wrong type: {error!s:.200}"
+        ) from None
     except ModelFileError:
         raise
-    except ValueError as error:
-        raise ModelFileError(f"header has a bad value: {error}") from None
+    except (OverflowError, ValueError) as error:  # an infinite exponent overflows
+        raise ModelFileError(f"header has a bad value: {error!s:.200}") from None
+    _check_sizes(spec, len(data))
     if not 0 <= exponent <= MAX_EXPONENT:
         raise ModelFileError(f"exponent {exponent} is outside 0..{MAX_EXPONENT}")
     if header != _header(kind, spec, exponent):
         raise ModelFileError("header is not in canonical form (field order, types or offsets)")
     return spec, exponent, 8 + length
+
+
+def _check_sizes(spec: ModelSpec, limit: int) -> None:
+    """Refuse tensors of more values than the file has bytes.
+
+    JSON writes integers of thousands of digits: their product would take minutes, and could not
+    be written again.
+    """
+    for tensor in spec.tensors:
+        size = 1
+        for side in tensor.shape:
+            size *= side
+            if size > limit:
+                raise ModelFileError(f"tensor {tensor.name!r:.60} is larger than the file")
 
 
 def _values(kind: str, data: bytes, start: int, spec: ModelSpec) -> np.ndarray[Any, Any]:

@@ -1,0 +1,242 @@
+"""``./bift bench chain``: what it costs to check blocks, and to load a long chain.
+
+The first line checks a block of updates that the vehicle has not seen, PoFL aside: from canonical
+bytes through `read_block` and `state_transition`. Beside it the same signatures (each update's and
+the block's) are verified bare, with the same library, keys loaded. Both take turns and the best
+turn of each counts; what the chain room remembers of earlier checks is cleared before each.
+
+The second line opens a database of blocks with a few updates each and replays it, in a process of
+its own, so that the growth of its resident memory is the chain's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import multiprocessing
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from rich.console import Console
+
+from bift_ros.chain.authorship import read_block
+from bift_ros.chain.blockchain import Blockchain
+from bift_ros.chain.blocks import MIN_NONCE, Block, Body, Header, ModelInfo, sign_block
+from bift_ros.chain.fields import forget_cids
+from bift_ros.chain.genesis import Genesis, Member, Policy
+from bift_ros.chain.state import State, initial_state
+from bift_ros.chain.store import ChainStore
+from bift_ros.chain.transactions import (
+    ModelUpdate,
+    Payload,
+    ProposeTask,
+    Transaction,
+    sign_transaction,
+    signature_holds,
+)
+from bift_ros.chain.transition import state_transition
+from bift_ros.identity.keys import KeyPair
+from bift_ros.storage.cid import cid_of
+
+TURNS = 60
+UPDATES_A_BLOCK = 3
+"""In the long chain."""
+_START = 1_700_000_000_000
+_ACCURACY = 0.5
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``bench chain``."""
+    parser.add_argument(
+        "--updates", type=int, default=30, metavar="N", help="updates in a block (default 30)"
+    )
+    parser.add_argument(
+        "--blocks", type=int, default=10_000, metavar="N", help="the chain's length (default 10000)"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run the bench and print it; 2 for arguments that make no sense."""
+    if not 1 <= args.updates <= 150 or args.blocks < 2:
+        Console(stderr=True).print(
+            "bench chain: --updates wants 1 to 150 (a block holds no more), --blocks at least 2"
+        )
+        return 2
+    for result in run(args.updates, args.blocks):
+        if args.json:
+            print(json.dumps(result), flush=True)
+        else:
+            Console().print("  ".join(f"{key} {value}" for key, value in result.items()))
+    return 0
+
+
+def run(updates: int, blocks: int) -> Iterator[dict[str, Any]]:
+    """Give the result of checking a block, then that of loading a chain."""
+    yield _check(updates)
+    yield _load(blocks)
+
+
+class _Fleet:
+    """Members who make valid blocks."""
+
+    def __init__(self, size: int, iterations: int) -> None:
+        self.keys = [
+            KeyPair.from_seed(hashlib.sha256(f"bench {i}".encode()).digest()) for i in range(size)
+        ]
+        members = tuple(Member(f"vehicle{i}", k.public_key) for i, k in enumerate(self.keys))
+        policy = Policy(difficulty=0, mode="paper", minimum_updates=1, plain_interval_ms=0)
+        self.genesis = Genesis("bench", _START, members, policy)
+        self.start = initial_state(self.genesis)
+        self.proposal = ProposeTask(
+            "lights", cid_of(b"start"), iterations, "fedavg", "cnn", 1, 10, 0.01, "adam"
+        )
+
+    def propose(self) -> Block:
+        return self._block(self.start, (self._sign(0, 0, self.proposal),), None)
+
+    def learn(self, state: State) -> Block:
+        task = state.task
+        assert task is not None, "the bench's task has an iteration for each block"
+        number = task.current_iter + 1
+        updates = tuple(
+            self._sign(
+                i,
+                number,
+                ModelUpdate(
+                    task.model_id,
+                    number,
+                    task.global_cid,
+                    cid_of(f"{i} {number}".encode()),
+                    _ACCURACY,
+                    100,
+                ),
+            )
+            for i in range(len(self.keys))
+        )
+        info = ModelInfo(
+            task.model_id,
+            self.proposal.init_cid,
+            cid_of(f"global {number}".encode()),
+            self.proposal.total_iter,
+            number,
+            task.proposer,
+            _ACCURACY,
+            "fedavg",
+            tuple(sorted(key.address for key in self.keys)),
+        )
+        return self._block(state, updates, info)
+
+    def _sign(self, member: int, sequence: int, payload: Payload) -> Transaction:
+        return sign_transaction(self.keys[member], sequence, payload, self.genesis.hash)
+
+    def _block(
+        self, state: State, transactions: tuple[Transaction, ...], info: ModelInfo | None
+    ) -> Block:
+        miner = self.keys[state.index % len(self.keys)]
+        body = Body(transactions, info)
+        header = Header(
+            state.index + 1,
+            state.timestamp + 1000,
+            state.tip_hash,
+            body.hash,
+            int(info is not None),
+            miner.address,
+            0,
+            MIN_NONCE,
+        )
+        return sign_block(miner, header, body)
+
+    def apply(self, state: State, block: Block) -> State:
+        return state_transition(state, self.genesis, block, block.header.timestamp)
+
+
+def _check(updates: int) -> dict[str, Any]:
+    fleet = _Fleet(updates, 1)
+    state = fleet.apply(fleet.start, fleet.propose())
+    block = fleet.learn(state)
+    data = block.to_bytes()
+    keys = {k.address: Ed25519PublicKey.from_public_bytes(k.public_key) for k in fleet.keys}
+    signed = [
+        (keys[tx.sender], tx.signature, tx.signing_bytes(fleet.genesis.hash))
+        for tx in block.body.transactions
+    ]
+    signed.append((keys[block.header.miner], block.signature, block.hash))
+    ours = bare = float("inf")
+    for _ in range(TURNS):
+        signature_holds.cache_clear()
+        forget_cids()
+        begun = time.perf_counter()
+        fleet.apply(state, read_block(data, fleet.genesis))
+        ours = min(ours, time.perf_counter() - begun)
+        begun = time.perf_counter()
+        for key, signature, message in signed:
+            key.verify(signature, message)
+        bare = min(bare, time.perf_counter() - begun)
+    return {
+        "bench": "check",
+        "updates": updates,
+        "signatures": len(signed),
+        "block_bytes": len(data),
+        "ours_ms": round(ours * 1e3, 4),
+        "bare_ms": round(bare * 1e3, 4),
+        "ratio": round(ours / bare, 3),
+    }
+
+
+def _load(blocks: int) -> dict[str, Any]:
+    fleet = _Fleet(UPDATES_A_BLOCK, blocks)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "chain.db")
+        with closing(ChainStore(path, fleet.genesis)) as store:
+            block, state = fleet.propose(), fleet.start
+            while True:
+                state = fleet.apply(state, block)
+                store.accept(block, block.hash)
+                if state.index == blocks:
+                    break
+                block = fleet.learn(state)
+        size = path.stat().st_size
+        context = multiprocessing.get_context("spawn")
+        reader, writer = context.Pipe(duplex=False)
+        process = context.Process(target=_open, args=(path, fleet.genesis, writer))
+        process.start()
+        writer.close()
+        open_s, replay_s, index, memory_kib = reader.recv()
+        process.join()
+    assert index == blocks, "the whole chain was loaded"
+    return {
+        "bench": "load",
+        "blocks": blocks,
+        "transactions": UPDATES_A_BLOCK * (blocks - 1) + 1,
+        "database_mib": round(size / 2**20, 2),
+        "open_s": round(open_s, 3),
+        "replay_s": round(replay_s, 3),
+        "blocks_per_s": round(blocks / (open_s + replay_s), 1),
+        "memory_mib": round(memory_kib / 1024, 1),
+    }
+
+
+def _open(path: Path, genesis: Genesis, pipe: Connection) -> None:
+    """Load the chain in a fresh process; send the seconds, the height and the memory's growth."""
+    before = _peak_kib()
+    begun = time.perf_counter()
+    with closing(ChainStore(path, genesis)) as store:
+        opened = time.perf_counter()
+        index = Blockchain(genesis, store).tip.index
+        ended = time.perf_counter()
+    memory = _peak_kib() - before
+    pipe.send((opened - begun, ended - opened, index, memory))
+
+
+def _peak_kib() -> int:
+    """The most resident memory so far. (`ru_maxrss` would count what ran before the exec too.)"""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.split("VmHWM:")[1].split()[0])

@@ -1,0 +1,122 @@
+"""Catch-up between vehicles: the services that give headers and blocks, and the calls to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from bift_msgs import srv
+from rclpy.node import Node
+
+from bift_ros.chain.blockchain import Blockchain
+from bift_ros.chain.exceptions import MalformedBlock
+from bift_ros.chain.fields import MAX_INTEGER
+from bift_ros.chain.genesis import Genesis
+from bift_ros.nodes import convert
+from bift_ros.peer.catch_up import BLOCKS_PER_ANSWER, HEADERS_PER_ANSWER
+from bift_ros.peer.effects import RequestBlocks, RequestHeaders
+from bift_ros.peer.events import BlocksAnswered, Event, HeadersAnswered
+
+
+class CatchUpServices:
+    """Gives this vehicle's chain to others."""
+
+    def __init__(self, node: Node, chain: Blockchain, provider: str) -> None:
+        self._chain, self._provider = chain, provider
+        node.create_service(srv.GetHeaders, "get_headers", self._get_headers)
+        node.create_service(srv.GetBlocks, "get_blocks", self._get_blocks)
+
+    def _get_headers(
+        self, request: srv.GetHeaders.Request, response: srv.GetHeaders.Response
+    ) -> srv.GetHeaders.Response:
+        # The wire's 64 bits go beyond a block's index, and beyond what SQLite takes.
+        first, limit = min(request.from_index, MAX_INTEGER), min(request.limit, HEADERS_PER_ANSWER)
+        response.headers = [
+            convert.signed_header_to_message(signed)
+            for signed in self._chain.canonical_headers(first, limit)
+        ]
+        return response
+
+    def _get_blocks(
+        self, request: srv.GetBlocks.Request, response: srv.GetBlocks.Response
+    ) -> srv.GetBlocks.Response:
+        wanted = [bytes(block_hash.sha256) for block_hash in request.hashes[:BLOCKS_PER_ANSWER]]
+        found = [self._chain.block(block_hash) for block_hash in wanted]
+        response.blocks = [
+            convert.block_to_message(block, self._provider) for block in found if block is not None
+        ]
+        return response
+
+
+class CatchUpClient:
+    """Asks other vehicles and hands over what they answer."""
+
+    def __init__(
+        self,
+        node: Node,
+        genesis: Genesis,
+        take: Callable[[Event], None],
+        post: Callable[[Event], None],
+        on_block: Callable[[Any], None],
+    ) -> None:
+        self._node, self._genesis = node, genesis
+        self._take, self._post, self._on_block = take, post, on_block
+        self._clients: dict[tuple[str, str], Any] = {}
+
+    def request_headers(self, effect: RequestHeaders) -> None:
+        """Ask one vehicle for headers."""
+        request = srv.GetHeaders.Request(from_index=effect.from_index, limit=HEADERS_PER_ANSWER)
+        self._call(
+            effect.peer,
+            srv.GetHeaders,
+            "get_headers",
+            request,
+            lambda response: self._headers_came(effect.peer, response),
+            HeadersAnswered(effect.peer, ()),
+        )
+
+    def request_blocks(self, effect: RequestBlocks) -> None:
+        """Ask one vehicle for blocks."""
+        request = srv.GetBlocks.Request(hashes=[convert.block_hash(h) for h in effect.hashes])
+        self._call(
+            effect.peer,
+            srv.GetBlocks,
+            "get_blocks",
+            request,
+            lambda response: self._blocks_came(effect.peer, response),
+            BlocksAnswered(effect.peer),
+        )
+
+    def _call(
+        self,
+        peer: str,
+        kind: Any,
+        name: str,
+        request: Any,
+        answered: Callable[[Any], None],
+        nothing: Event,
+    ) -> None:
+        """Call a vehicle's service; where it is not there, post the answer `nothing`."""
+        member = self._genesis.member(peer)
+        assert member is not None, "the peer asks members only"
+        client = self._clients.get((member.name, name))
+        if client is None:
+            client = self._node.create_client(kind, f"/{member.name}/{name}")
+            self._clients[(member.name, name)] = client
+        if client.service_is_ready():
+            client.call_async(request).add_done_callback(lambda done: answered(done.result()))
+        else:
+            self._post(nothing)
+
+    def _headers_came(self, peer: str, response: srv.GetHeaders.Response | None) -> None:
+        messages = response.headers if response is not None else []
+        try:
+            headers = tuple(convert.signed_header_from_message(m) for m in messages)
+        except MalformedBlock:
+            headers = ()  # which the peer takes as no help
+        self._take(HeadersAnswered(peer, headers))
+
+    def _blocks_came(self, peer: str, response: srv.GetBlocks.Response | None) -> None:
+        for message in response.blocks if response is not None else []:
+            self._on_block(message)
+        self._take(BlocksAnswered(peer))

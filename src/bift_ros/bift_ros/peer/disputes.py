@@ -1,0 +1,61 @@
+"""How a dispute about a block ends: most members follow it, or nobody is seen to follow another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bift_ros.chain.blocks import Header
+from bift_ros.chain.fork_choice import fork_point
+from bift_ros.peer.context import Context
+from bift_ros.peer.standing import Standing
+
+ParentOf = Callable[[bytes], "bytes | None"]
+"""The parent of a block that is not in the tree yet."""
+
+
+class Disputes:
+    """Counts the members on either side, by their signed tips.
+
+    With more than half of all members on the block, this vehicle's own view was the odd one. With
+    more than half on other blocks above the same parent, the block stays out. Where neither can be
+    seen for a while the fleet may be split over it, and fork choice decides: it gives everybody the
+    same answer.
+    """
+
+    def __init__(self, context: Context, standing: Standing) -> None:
+        self._context, self._standing = context, standing
+        self._since: dict[bytes, int] = {}
+
+    def begin(self, block_hash: bytes) -> None:
+        """Note when the dispute about a block began."""
+        self._since.setdefault(block_hash, self._context.now)
+        if len(self._since) > self._context.config.maximum_waiting_blocks:
+            del self._since[next(iter(self._since))]
+
+    def settled(self, header: Header, parent_of: ParentOf) -> bool:
+        """Whether a disputed block is to be followed where it outweighs the tip."""
+        context = self._context
+        majority = len(context.genesis.members) // 2 + 1
+        elsewhere = int(self._stands_above(context.chain.tip.hash, header.previous_hash))
+        on_it = 0
+        for tip in self._standing.others():
+            if self._leads_to(tip.hash, header.hash, parent_of):
+                on_it += 1
+            elif self._stands_above(tip.hash, header.previous_hash):
+                elsewhere += 1
+        if on_it >= majority:
+            return True
+        waited = context.now - self._since.get(header.hash, context.now)
+        return elsewhere < majority and waited >= context.config.dispute_ms
+
+    @staticmethod
+    def _leads_to(tip_hash: bytes, block_hash: bytes, parent_of: ParentOf) -> bool:
+        below: bytes | None = tip_hash
+        while below is not None and below != block_hash:
+            below = parent_of(below)
+        return below is not None
+
+    def _stands_above(self, tip_hash: bytes, parent_hash: bytes) -> bool:
+        chain = self._context.chain
+        tip, parent = chain.node(tip_hash), chain.node(parent_hash)
+        return tip is not None and parent is not None and fork_point(tip, parent) is parent

@@ -1,0 +1,89 @@
+"""What this vehicle has said itself: signed, kept until the chain has it, and said again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bift_ros.chain.encoding import decode, encode
+from bift_ros.chain.exceptions import ChainError, InvalidTransaction
+from bift_ros.chain.transactions import Learning, Payload, Transaction, sign_transaction
+from bift_ros.peer.context import Context
+from bift_ros.peer.effects import BroadcastTransaction
+
+_NOTE = "own transactions"
+
+
+class OwnTransactions:
+    """This vehicle's transactions that are in the mempool."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._own: dict[bytes, Transaction] = {}
+        self._sent_at: dict[bytes, int] = {}
+
+    def recall(self) -> None:
+        """Take up again what the account had pending before a restart."""
+        context = self._context
+        note = context.chain.store.note(_NOTE)
+        for data in decode(note) if note is not None else []:
+            try:
+                transaction = Transaction.from_bytes(data)
+                context.mempool.add(transaction, context.state, context.genesis)
+            except ChainError:
+                continue  # the chain has it, or has outgrown it
+            self._own[transaction.hash] = transaction
+
+    def submit(self, payload: Payload) -> Transaction:
+        """Sign a transaction of this vehicle, keep it pending and send it.
+
+        Raises InvalidTransaction where it does not fit the chain as this vehicle knows it.
+        """
+        context = self._context
+        state = context.state
+        if isinstance(payload, Learning):
+            sequence = payload.iteration
+        else:
+            sequence = context.mempool.next_sequence(context.key.address, state)
+        transaction = sign_transaction(context.key, sequence, payload, context.genesis.hash)
+        context.mempool.add(transaction, state, context.genesis)
+        self._own[transaction.hash] = transaction
+        self._remember()
+        self._send(transaction)
+        return transaction
+
+    def restored(self, transactions: Iterable[Transaction]) -> None:
+        """Own ones among these are pending again: the fleet is to hear of them."""
+        for transaction in transactions:
+            if transaction.sender == self._context.key.address:
+                self._own[transaction.hash] = transaction
+
+    def dropped(self, transaction: Transaction, reason: InvalidTransaction) -> None:
+        """The mempool has given one up; the owner is to know why."""
+        name = transaction.hash.hex()
+        self._context.refuse(
+            "transaction", name, transaction.sender, f"transaction {name[:12]}: {reason}"
+        )
+
+    def send_again(self) -> None:
+        """Send what is still pending after a while: a radio loses things."""
+        context = self._context
+        gone = [name for name in self._own if name not in context.mempool]
+        for name in gone:
+            del self._own[name]
+            self._sent_at.pop(name, None)
+        if gone:
+            self._remember()
+        for name, transaction in self._own.items():
+            if context.now - self._sent_at.get(name, 0) >= context.config.rebroadcast_ms:
+                self._send(transaction)
+
+    def _remember(self) -> None:
+        """Keep the account's over a crash. What the trainer says can be said anew."""
+        pending = [t.to_bytes() for t in self._own.values() if not isinstance(t.payload, Learning)]
+        note = encode(pending)
+        if note != (self._context.chain.store.note(_NOTE) or encode([])):
+            self._context.chain.store.set_note(_NOTE, note)
+
+    def _send(self, transaction: Transaction) -> None:
+        self._sent_at[transaction.hash] = self._context.now
+        self._context.emit(BroadcastTransaction(transaction))

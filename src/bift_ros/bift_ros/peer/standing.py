@@ -1,0 +1,81 @@
+"""Who stands where, as the members themselves say, signed: one tip each, the newest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bift_ros.chain.exceptions import InvalidTransaction
+from bift_ros.chain.tips import SignedTip, check_tip, sign_tip
+from bift_ros.peer.context import Context
+from bift_ros.peer.effects import AnnounceTip
+
+_FLEET = 30
+"""Members up to which the tips are announced as often as configured."""
+_CHANGED = 5
+"""A new tip is announced this many times sooner than the same one again."""
+
+
+class Standing:
+    """Takes in the other members' tips and announces this vehicle's own."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._tips: dict[str, SignedTip] = {}
+        self._announced = b""
+        self._announced_at = 0
+
+    @property
+    def known(self) -> int:
+        """How many other members have said where they stand."""
+        return len(self._tips)
+
+    def others(self) -> Iterator[SignedTip]:
+        """Every other member's newest tip."""
+        return iter(self._tips.values())
+
+    def received(self, tip: SignedTip) -> None:
+        """Note a tip, unless it says nothing new or its member did not sign it."""
+        context = self._context
+        known = self._tips.get(tip.sender)
+        if tip.sender == context.key.address or (known is not None and known.stamp >= tip.stamp):
+            return
+        try:
+            check_tip(tip, context.genesis)
+        except InvalidTransaction as error:
+            context.refuse("tip", tip.sender + tip.signature.hex(), tip.sender, str(error))
+            return
+        self._tips[tip.sender] = tip
+        if tip.provider:
+            context.providers[tip.sender] = tip.provider
+
+    def announce(self) -> None:
+        """Say where this vehicle stands, if it is time to.
+
+        A larger fleet says it more seldom: what each vehicle hears in a second stays the same.
+        """
+        context = self._context
+        members = len(context.genesis.members)
+        interval = context.config.announce_ms * max(1, members // _FLEET)
+        if context.chain.tip.hash != self._announced:
+            interval //= _CHANGED
+        if self._announced_at == 0 or context.now - self._announced_at >= interval:
+            self.say()
+
+    def say(self) -> None:
+        """Announce the tip now."""
+        context = self._context
+        tip = context.chain.tip
+        self._announced, self._announced_at = tip.hash, context.now
+        context.emit(
+            AnnounceTip(
+                sign_tip(
+                    context.key,
+                    context.genesis.hash,
+                    index=tip.index,
+                    tip_hash=tip.hash,
+                    learning_weight=tip.learning_weight,
+                    provider=context.provider,
+                    stamp=context.now,
+                )
+            )
+        )

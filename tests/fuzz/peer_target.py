@@ -1,0 +1,300 @@
+"""A peer with a running task takes junk and forgeries, mixed with what is valid.
+
+An input is a script of three bytes an event: the kind, and two bytes that seed whatever is drawn
+for it. A script starts from a fresh peer, so what crashes once crashes again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from random import Random
+
+import corpus
+from consortium import Consortium, cid_of, train
+from mutators import Mutator, flip, forge_transaction
+from peer_stage import Stage, history
+
+from bift_ros.chain.blocks import MIN_NONCE, Block, Body, Header, sign_block
+from bift_ros.chain.exceptions import FieldError, InvalidTransaction, MalformedBlock
+from bift_ros.chain.exceptions import MalformedTransaction as Malformed
+from bift_ros.chain.proof_of_work import search
+from bift_ros.chain.transactions import ModelUpdate, Transaction, Transfer, sign_transaction
+from bift_ros.identity.keys import KeyPair
+from bift_ros.peer.events import (
+    BlockReceived,
+    BlocksAnswered,
+    DatasetChanged,
+    FetchFailed,
+    FileFetched,
+    NonceFound,
+    Submit,
+    Tick,
+    TipReceived,
+    Trained,
+    TrainingFailed,
+    TransactionReceived,
+)
+
+_INSPECT_EVERY = 32
+_MUTATORS: dict[str, Mutator] = {}
+_FOREIGN = Consortium(corpus.MEMBERS + 1).genesis.hash
+
+
+def events_in(script: bytes) -> int:
+    return len(script) // 3
+
+
+def seeds() -> list[bytes]:
+    """The honest history alone, and two with some of everything."""
+    honest = [bytes((3, i, 0, 2, 0, 0, 2, 0, 0)) for i in range(5)]
+    return [b"".join(honest), bytes(range(240)), bytes(range(239, -1, -1)) * 2]
+
+
+def make(rng: Random) -> bytes:
+    """Mostly some dozens of events; one script in a hundred is long enough to fill memories."""
+    events = 6_000 if rng.random() < 0.01 else 1 + int(rng.random() * 120)
+    start = rng.choice((b"", seeds()[0][: 9 * rng.randrange(6)]))
+    return start + rng.randbytes(3 * events)
+
+
+def mutate(rng: Random, data: bytes) -> bytes:
+    if len(data) < 360 and rng.random() < 0.5:
+        return data + rng.randbytes(3 * (1 + int(rng.random() * 10)))
+    return flip(rng, data) if data else rng.randbytes(3)
+
+
+def check(script: bytes) -> None:
+    stage = Stage()
+    for number in range(events_in(script)):
+        kind, a, b = script[3 * number : 3 * number + 3]
+        _KINDS[kind % len(_KINDS)](stage, Random(kind << 16 | a << 8 | b), a)
+        if number % _INSPECT_EVERY == 0:
+            stage.inspect()
+    stage.inspect()
+
+
+def _mutator(name: str, seeds: Callable[[], list[bytes]]) -> Mutator:
+    if name not in _MUTATORS:
+        _MUTATORS[name] = Mutator(seeds())
+    return _MUTATORS[name]
+
+
+def _mutated_transaction(stage: Stage, rng: Random, a: int) -> None:
+    del a
+    data = _mutator("transactions", lambda: history().transactions_bytes).make(rng)
+    try:
+        stage.send(TransactionReceived(Transaction.from_bytes(data), "memory://liar"))
+    except Malformed:
+        assert data not in stage.signed.transactions
+
+
+def _mutated_block(stage: Stage, rng: Random, a: int) -> None:
+    del a
+    data = _mutator("blocks", lambda: history().blocks_bytes).make(rng)
+    try:
+        stage.send(BlockReceived(Block.from_bytes(data), "memory://liar"))
+    except MalformedBlock:
+        assert data not in stage.signed.blocks
+
+
+def _files_arrive(stage: Stage, rng: Random, a: int) -> None:
+    """Whatever was asked for is answered, or nobody has it."""
+    asked, stage.asked = stage.asked, []
+    for cid in asked:
+        if cid in stage.files and (a < 128 or rng.random() < 0.5):
+            stage.send(FileFetched(cid, stage.files[cid]))
+        else:
+            stage.send(FetchFailed(cid, "nobody has it"))
+
+
+def _valid_block(stage: Stage, rng: Random, a: int) -> None:
+    del rng
+    blocks = stage.history.blocks
+    stage.send(BlockReceived(blocks[a % len(blocks)], f"memory://{a}"))
+
+
+def _valid_transaction(stage: Stage, rng: Random, a: int) -> None:
+    del rng
+    said = stage.history.transactions
+    stage.send(TransactionReceived(said[a % len(said)], f"memory://{a}"))
+
+
+def _forged_transaction(stage: Stage, rng: Random, a: int) -> None:
+    data = forge_transaction(rng, _any_transaction(stage, a).to_bytes(), _FOREIGN)
+    stage.send(TransactionReceived(Transaction.from_bytes(data), "memory://liar"))
+
+
+def _forged_block(stage: Stage, rng: Random, a: int) -> None:
+    """A changed block, mined again, but its miner's signature is not to be had."""
+    block = _changed(stage, rng, a)
+    other = rng.choice(
+        [corpus.STRANGER, *(k for k in stage.world.keys if k.address != block.header.miner)]
+    )
+    how = rng.random()
+    if how < 0.4:
+        block = sign_block(other, block.header, block.body)
+    elif how < 0.6:
+        block = replace(block, signature=stage.history.blocks[a % 3].signature)
+    elif how < 0.8:  # a true header over a false body
+        true = stage.history.blocks[a % len(stage.history.blocks)]
+        block = Block(true.header, block.body, true.signature)
+        if block == true:
+            return
+    else:  # a stranger under its own name
+        header = _mined(replace(block.header, miner=corpus.STRANGER.address))
+        block = sign_block(corpus.STRANGER, header, block.body)
+    if block.to_bytes() not in stage.signed.blocks:
+        stage.send(BlockReceived(block, "memory://liar"))
+
+
+def _liars_block(stage: Stage, rng: Random, a: int) -> None:
+    """Member 3 signs what it likes, with others' forged words inside."""
+    block = _changed(stage, rng, a)
+    header = _mined(replace(block.header, miner=stage.world.address(3)))
+    block = sign_block(stage.world.keys[3], header, block.body)
+    stage.signed.blocks.add(block.to_bytes())  # the block is member 3's; what is inside may not be
+    stage.send(BlockReceived(block, "memory://liar"))
+
+
+def _changed(stage: Stage, rng: Random, a: int) -> Block:
+    block = stage.history.blocks[a % len(stage.history.blocks)]
+    said = list(block.body.transactions)
+    info = block.body.model_info
+    how = rng.random()
+    if how < 0.3 and said:
+        at = rng.randrange(len(said))
+        data = forge_transaction(rng, said[at].to_bytes(), _FOREIGN)
+        said[at] = Transaction.from_bytes(data)
+    elif how < 0.5:
+        said.insert(rng.randrange(len(said) + 1), _any_transaction(stage, rng.randrange(256)))
+    elif how < 0.6 and said:
+        said.pop(rng.randrange(len(said)))
+    elif how < 0.8 and info is not None:
+        contributors = tuple(sorted(rng.sample(stage.world.genesis.addresses, rng.randint(1, 4))))
+        info = replace(
+            info, contributors=contributors, global_cid=rng.choice((corpus.CID, info.global_cid))
+        )
+    else:
+        info = None if info is not None else history().blocks[1].body.model_info
+    body = Body(tuple(said), info)
+    flag = int(info is not None) if rng.random() < 0.8 else rng.randrange(2)
+    header = replace(block.header, body_hash=body.hash, model_flag=flag)
+    if rng.random() < 0.4:
+        tip = stage.peer.state
+        header = replace(header, previous_hash=tip.tip_hash, index=tip.index + 1)
+    if rng.random() < 0.3:
+        header = replace(
+            header, timestamp=rng.choice((0, 1, stage.now, stage.now + 10**6, 2**63 - 1))
+        )
+    if rng.random() < 0.2:
+        header = replace(
+            header, previous_hash=rng.randbytes(32), index=rng.choice((1, 7, 2**63 - 1))
+        )
+    if rng.random() < 0.1:
+        header = replace(header, difficulty=rng.choice((0, 3, 5, 64)))
+    return Block(_mined(header), body, block.signature)
+
+
+def _mined(header: Header) -> Header:
+    draft = replace(header, difficulty=min(header.difficulty, 4))
+    mined = search(draft, MIN_NONCE, 10_000)
+    return replace(mined or draft, difficulty=header.difficulty)
+
+
+def _any_transaction(stage: Stage, a: int) -> Transaction:
+    return stage.history.transactions[a % len(stage.history.transactions)]
+
+
+def _liar_speaks(stage: Stage, rng: Random, a: int) -> None:
+    """Members sign odd but well-formed things, at odd sequence numbers, naming malformed files."""
+    member = 1 + a % (corpus.MEMBERS - 1)
+    task = stage.peer.state.task
+    payload = rng.choice(corpus.payloads())
+    if task is not None and rng.random() < 0.6:
+        name = "updates"
+        file = _mutator(name, corpus.updates).make(rng)
+        stage.files[cid_of(file)] = file
+        payload = ModelUpdate(
+            task.model_id, task.current_iter + 1, task.global_cid, cid_of(file), rng.random(), 10
+        )
+    ahead = rng.choice((0, 0, 0, 1, 2, 33, 2**62))
+    sequence = stage.peer.next_sequence(stage.world.address(member)) + ahead
+    said = sign_transaction(stage.world.keys[member], sequence, payload, stage.world.genesis.hash)
+    stage.signed.add(said)
+    stage.send(TransactionReceived(said, rng.choice(("", "memory://liar", "x" * 3_000))))
+
+
+def _tip(stage: Stage, rng: Random, a: int) -> None:
+    known = stage.history.blocks[a % len(stage.history.blocks)]
+    who = rng.choice(
+        (*stage.world.genesis.addresses, corpus.STRANGER.address, "", "é", "a" * 4_000)
+    )
+    index = rng.choice((known.header.index, 0, -1, 2**63 - 1, 2**64))
+    weight = rng.choice((0, 1, 5, 2**63 - 1, -1))
+    stage.send(
+        TipReceived(
+            who, index, rng.choice((known.hash, rng.randbytes(32), b"")), weight, "memory://"
+        )
+    )
+
+
+def _answers(stage: Stage, rng: Random, a: int) -> None:
+    """Answers, asked for or not."""
+    who = rng.choice((*stage.world.genesis.addresses, corpus.STRANGER.address, ""))
+    stage.send(BlocksAnswered(who, rng.choice((0, 1, a, -1, 2**63))))
+    stage.send(FetchFailed(rng.choice((corpus.CID, "", *stage.asked[-2:])), "x" * 99))
+    file = rng.randbytes(a)
+    stage.send(FileFetched(cid_of(file), file))
+
+
+def _own_results(stage: Stage, rng: Random, a: int) -> None:
+    """The worker and the nonce search answer: rightly, late, or about something else."""
+    stage.send(DatasetChanged(rng.choice((0, 1, 100))))
+    if stage.training is not None:
+        request = stage.training.request
+        if rng.random() < 0.3:
+            stage.send(TrainingFailed(replace(request, iteration=1 + a), "diverged"))
+        elif request.base_cid in stage.files:
+            update = train(stage.files[request.base_cid], 0, request.iteration)
+            cid = cid_of(update)
+            stage.files[cid] = update
+            stage.send(Trained(request, cid, rng.choice((0.5, 1.0)), 10))
+    if stage.search is not None:
+        header = stage.search.header
+        if rng.random() < 0.3:
+            header = replace(header, previous_hash=rng.randbytes(32))
+        stage.send(NonceFound(_mined(header)))
+
+
+def _time_passes(stage: Stage, rng: Random, a: int) -> None:
+    stage.now += rng.choice((0, 1, 250, 1_000, 5_000, 40_000)) if a else -500
+    stage.send(Tick())
+
+
+def _owner_submits(stage: Stage, rng: Random, a: int) -> None:
+    payload = rng.choice([*corpus.payloads(), Transfer(stage.world.address(a % 4), 1 + a)])
+    try:
+        stage.send(Submit(payload))
+    except (FieldError, InvalidTransaction):  # the owner's own mistake: allowed here, only here
+        return
+
+
+def _other_chain(stage: Stage, rng: Random, a: int) -> None:
+    """A whole chain of the same members under another genesis, signed for that one."""
+    key: KeyPair = stage.world.keys[1 + a % 3]
+    payload = rng.choice(corpus.payloads())
+    said = sign_transaction(key, a % 3, payload, _FOREIGN)
+    body = Body((said,))
+    draft = Header(1, stage.now, _FOREIGN, body.hash, 0, key.address, 4, MIN_NONCE)
+    block = sign_block(key, _mined(draft), body)
+    stage.signed.blocks.add(block.to_bytes())  # signed it is; its transaction is not for here
+    stage.send(BlockReceived(block, ""))
+    stage.send(TransactionReceived(said, ""))
+
+
+_KINDS: list[Callable[[Stage, Random, int], None]] = [
+    _mutated_transaction, _mutated_block, _files_arrive, _valid_block, _valid_transaction,
+    _forged_transaction, _forged_block, _liars_block, _liar_speaks, _tip, _answers,
+    _own_results, _time_passes, _owner_submits, _other_chain, _files_arrive,
+]  # fmt: skip

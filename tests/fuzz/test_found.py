@@ -1,0 +1,23 @@
+"""What fuzzing found in the peer, kept as tests of their own."""
+
+from __future__ import annotations
+
+from consortium import Bench, Consortium, of
+
+from bift_ros.peer.config import PeerConfig
+from bift_ros.peer.effects import Refused
+
+
+def test_a_model_block_that_proposes_its_own_task_is_refused() -> None:
+    """A liar moves honest members' words into one block on the genesis; it crashed the peer."""
+    world = Consortium(4, difficulty=0)
+    first = world.task_block()
+    state = world.apply(world.start, first)
+    honest = world.model_block(state, world.updates(range(1, 4), state))
+    words = [*first.body.transactions, *honest.body.transactions]
+    liars = world.block(world.start, words, honest.body.model_info, miner=3)
+    bench = Bench(world, 0, PeerConfig(mine=False, train=False))
+    refused = of(Refused, bench.block(liars))
+    assert [effect.what for effect in refused] == ["block"]
+    assert "no task" in refused[0].reason
+    assert bench.state.index == 0

@@ -1,0 +1,136 @@
+"""Blocks that break no rule, but that this vehicle holds something against."""
+
+from __future__ import annotations
+
+import pytest
+from consortium import Bench, Consortium, of
+
+from bift_ros.chain.blocks import Block
+from bift_ros.chain.transactions import (
+    ModelCommit,
+    ModelUpdate,
+    Transaction,
+    Transfer,
+    commitment_of,
+)
+from bift_ros.peer.config import PeerConfig
+from bift_ros.peer.effects import Refused
+
+CHECKER = PeerConfig(mine=False, train=False)
+
+
+class Case:
+    """A vehicle with all five updates, and a block that leaves out two of them."""
+
+    def __init__(self, members: int = 5) -> None:
+        self.world = Consortium(members)
+        self.peer = Bench(self.world, 0, CHECKER)
+        self.peer.block(self.world.task_block())
+        self.start = self.peer.state
+        self.updates = self.world.updates(range(5), self.start)
+        self.peer.transaction(*self.updates)
+        self.peer.wait(CHECKER.omission_grace_ms)
+        self.omitting = self.world.model_block(self.start, self.updates[:3])
+
+    def stands(self, member: int, block: Block | None, stamp: int = 1) -> None:
+        """A member says where it stands: on the block, or where the chain was."""
+        index, name = (
+            (block.header.index, block.hash)
+            if block is not None
+            else (self.start.index, self.start.tip_hash)
+        )
+        self.peer.send(self.world.tip(member, index, name, 3, stamp=stamp))
+
+
+@pytest.fixture
+def case() -> Case:
+    case = Case()
+    (refused,) = of(Refused, case.peer.block(case.omitting))
+    assert "leaves out 2 of 5" in refused.reason
+    return case
+
+
+def test_a_majority_on_the_block_settles_it(case: Case) -> None:
+    for member in (1, 2):
+        case.stands(member, case.omitting)
+    case.peer.wait(1_000)
+    assert case.peer.state == case.start
+    case.stands(3, case.omitting)
+    case.peer.wait(1_000)
+    assert case.peer.state.tip_hash == case.omitting.hash
+
+
+def test_a_majority_on_a_descendant_counts_too(case: Case) -> None:
+    after = case.world.apply(case.start, case.omitting)
+    rich = case.omitting.body.model_info.contributors[0]  # type: ignore[union-attr]
+    giver = next(i for i in range(5) if case.world.address(i) == rich)
+    gift = case.world.sign(giver, Transfer(case.world.address(4), 1), after)
+    above = case.world.block(after, [gift])
+    case.peer.block(above)
+    for member in (1, 2, 3):
+        case.stands(member, above)
+    case.peer.wait(1_000)
+    assert case.peer.state.tip_hash == above.hash
+
+
+def test_a_majority_elsewhere_keeps_it_out(case: Case) -> None:
+    for member in (1, 2):
+        case.stands(member, None)  # with this vehicle itself: three of five
+    case.peer.wait(10 * CHECKER.dispute_ms)
+    assert case.peer.state == case.start
+    # Newer words count: two of the three went over to it.
+    for member in (1, 2, 3):
+        case.stands(member, case.omitting, stamp=2)
+    case.stands(1, None, stamp=1)
+    case.peer.wait(1_000)
+    assert case.peer.state.tip_hash == case.omitting.hash
+
+
+def test_with_no_majority_in_sight_fork_choice_decides_in_the_end(case: Case) -> None:
+    case.stands(1, None)
+    case.stands(2, case.omitting)
+    case.peer.wait(CHECKER.dispute_ms - 1_000)
+    assert case.peer.state == case.start
+    case.peer.wait(2_000)
+    assert case.peer.state.tip_hash == case.omitting.hash
+
+
+def test_a_rival_that_comes_late_is_disputed() -> None:
+    """A fast machine may search for a lower hash as long as the fleet trains."""
+    case = Case()
+    blocks = [
+        case.world.model_block(case.start, case.updates[:4], miner=3, later=100 + i)
+        for i in range(8)
+    ]
+    low, *_, high = sorted(blocks, key=lambda block: block.hash)
+    case.peer.block(high)
+    assert case.peer.state.tip_hash == high.hash
+    case.peer.wait(CHECKER.omission_grace_ms + 250)
+    (refused,) = of(Refused, case.peer.block(low))
+    assert "after another block for the same" in refused.reason
+    assert case.peer.state.tip_hash == high.hash
+
+
+def test_commits_made_when_updates_may_be_known_are_disputed() -> None:
+    world = Consortium(5, mode="bift", minimum_updates=3)
+    peer = Bench(world, 0, CHECKER)
+    peer.block(world.task_block())
+    start = peer.state
+
+    def commit(member: int) -> Transaction:
+        update = world.update(member, start).payload
+        assert isinstance(update, ModelUpdate)
+        seal = commitment_of(update.cid, update.salt, world.address(member))
+        return world.sign(member, ModelCommit("lights", 1, update.base_cid, seal), start)
+
+    commits = [commit(member) for member in range(4)]
+    peer.transaction(*commits[:3])
+    first = world.block(start, commits[:3])
+    peer.block(first)
+    assert peer.state.tip_hash == first.hash
+    # One more commit makes the branch heavier; it came when the commits were closed.
+    peer.wait(CHECKER.reveal_delay_ms)
+    peer.transaction(commits[3])
+    (refused,) = of(Refused, peer.block(world.block(start, commits, miner=3)))
+    assert "1 of its commits came after the commits were closed" in refused.reason
+    assert peer.state.tip_hash == first.hash
