@@ -87,6 +87,7 @@ class Vehicle:
             folders.storage,
             host=settings["gateway_host"],
             port=settings["gateway_port"],
+            advertised_host=settings["gateway_advertised_host"] or None,
             max_bytes=settings["storage_mb"] << 20,
         )
         architectures = tuple(settings["allowed_architectures"])
