@@ -24,7 +24,8 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE blocks (
     number INTEGER PRIMARY KEY,  -- the order of acceptance: parents come before children
     hash BLOB NOT NULL UNIQUE,
-    data BLOB NOT NULL           -- the block's canonical bytes
+    data BLOB NOT NULL,          -- the block's canonical bytes
+    digest BLOB NOT NULL         -- their SHA-256: the block's hash does not cover its signature
 );
 CREATE TABLE canonical (height INTEGER PRIMARY KEY, hash BLOB NOT NULL);
 CREATE TABLE notes (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -221,8 +222,9 @@ class ChainStore:
                 "give this chain its own path, or move that file away"
             )
         parents = {self._genesis.hash: (b"", 0)}
-        for block_hash, data in connection.execute("SELECT hash, data FROM blocks ORDER BY number"):
-            header = self._checked_header(block_hash, data)
+        rows = connection.execute("SELECT hash, data, digest FROM blocks ORDER BY number")
+        for block_hash, data, digest in rows:
+            header = self._checked_header(block_hash, data, digest)
             below = parents.get(header.previous_hash)
             if below is None or below[1] + 1 != header.index:
                 raise _DamageError(f"block {header.index} does not follow an earlier row")
@@ -234,14 +236,13 @@ class ChainStore:
                 raise _DamageError(f"the chain is broken at height {expected}")
             previous = block_hash
 
-    def _checked_header(self, block_hash: object, data: object) -> Header:
-        """Read a row's header; its hash and the body's cover all but the signature.
-
-        Whose signature it is, the replay judges: only then it is known who was a member.
-        """
+    def _checked_header(self, block_hash: object, data: object, digest: object) -> Header:
+        """Read a row's header, its bytes unaltered; the replay judges what they say."""
         try:
             if not isinstance(data, bytes):
                 raise MalformedBlock("not a byte string")
+            if sha256(data) != digest:
+                raise MalformedBlock("its bytes were altered")
             header, body, _ = parse_envelope(data)
         except ChainError as error:
             raise _DamageError(f"a row holds no block of this chain: {error}") from error
@@ -295,8 +296,8 @@ class ChainStore:
         if not self.has(block.header.previous_hash):
             raise StoreError(f"the parent of block {block.hash.hex()[:16]}… is not in the store")
         self._connection.execute(
-            "INSERT OR IGNORE INTO blocks (hash, data) VALUES (?, ?)",
-            (block.hash, block.to_bytes()),
+            "INSERT OR IGNORE INTO blocks (hash, data, digest) VALUES (?, ?, ?)",
+            (block.hash, block.to_bytes(), sha256(block.to_bytes())),
         )
 
     def _move_tip(self, tip_hash: bytes) -> None:
