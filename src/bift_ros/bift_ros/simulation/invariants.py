@@ -14,6 +14,7 @@ from bift_ros.chain.exceptions import ChainError
 from bift_ros.chain.mempool import MAX_TRANSACTIONS
 from bift_ros.chain.model_check import check_model
 from bift_ros.chain.state import State, initial_state
+from bift_ros.chain.transactions import Learning
 from bift_ros.chain.transition import state_transition
 from bift_ros.peer.effects import (
     BroadcastTransaction,
@@ -22,7 +23,6 @@ from bift_ros.peer.effects import (
     Refused,
     TipChanged,
 )
-from bift_ros.chain.transactions import Learning
 from bift_ros.simulation.scenario import CONFIRMATION_ITERATIONS
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ class Invariants:
         self._settled: set[str] = set()
         self._new_blocks: list[tuple[Vehicle, Block]] = []
         self._moved = False
+        self._most_waiting = 2 * fleet.scenario.config.maximum_waiting_blocks
         self.violations: list[Violation] = []
 
     def stored(self, vehicle: Vehicle, block: Block) -> None:
@@ -115,7 +116,7 @@ class Invariants:
         peer = vehicle.peer
         if peer.pending_transactions > MAX_TRANSACTIONS:
             self._broken("bounded", vehicle, f"{peer.pending_transactions} transactions pending")
-        if peer.waiting_blocks > 2 * self._fleet.scenario.config.maximum_waiting_blocks:
+        if peer.waiting_blocks > self._most_waiting:
             self._broken("bounded", vehicle, f"{peer.waiting_blocks} blocks wait")
         if peer.wanted_blocks > _MAXIMUM_WANTED or peer.wanted_files > _MAXIMUM_WANTED:
             self._broken(

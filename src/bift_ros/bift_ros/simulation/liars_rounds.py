@@ -1,0 +1,74 @@
+"""Vehicles that cheat within a round: about commitments, updates and their files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from bift_ros.chain.transactions import ModelCommit, ModelUpdate
+from bift_ros.peer.effects import BroadcastTransaction, Effect, TrainingRequest
+from bift_ros.peer.events import Event, TransactionReceived
+from bift_ros.simulation.conduct import Conduct
+
+if TYPE_CHECKING:
+    from bift_ros.simulation.vehicle import Vehicle
+
+
+class Withholder(Conduct):
+    """Announces updates whose files it gives to few, or to nobody."""
+
+    def __init__(self, vehicle: Vehicle) -> None:
+        super().__init__(vehicle)
+        self._share = vehicle.rng.choice((0.0, 0.2, 0.5))
+
+    def file(self, asker: Vehicle, cid: str) -> bytes | None:
+        """Give it to a fixed few."""
+        given = asker.number < self._share * self.vehicle.fleet.scenario.vehicles
+        return super().file(asker, cid) if given else None
+
+
+class SilentAfterCommit(Conduct):
+    """Commits and never reveals."""
+
+    def effects(self, effect: Effect) -> Sequence[Effect]:
+        """Keep updates back."""
+        if isinstance(effect, BroadcastTransaction) and isinstance(
+            effect.transaction.payload, ModelUpdate
+        ):
+            return ()
+        return (effect,)
+
+
+class LateCommitter(Conduct):
+    """Waits with its commitment until others have shown their updates."""
+
+    def __init__(self, vehicle: Vehicle) -> None:
+        super().__init__(vehicle)
+        self._kept: dict[int, Effect] = {}
+
+    def effects(self, effect: Effect) -> Sequence[Effect]:
+        """Keep commitments back."""
+        if isinstance(effect, BroadcastTransaction) and isinstance(
+            effect.transaction.payload, ModelCommit
+        ):
+            self._kept = {effect.transaction.payload.iteration: effect}
+            return ()
+        return (effect,)
+
+    def heard(self, event: Event) -> None:
+        """Commit once somebody reveals."""
+        if not self._kept or not isinstance(event, TransactionReceived):
+            return
+        payload = event.transaction.payload
+        kept = self._kept.pop(payload.iteration, None) if isinstance(payload, ModelUpdate) else None
+        if isinstance(kept, BroadcastTransaction):
+            self.broadcast(TransactionReceived(kept.transaction, self.vehicle.url))
+
+
+class MalformedUpdates(Conduct):
+    """Publishes files that are no updates."""
+
+    def update(self, request: TrainingRequest) -> bytes:
+        """Cut a true one short, or make noise."""
+        true = super().update(request)
+        return true[:-3] if request.iteration % 2 else self.vehicle.rng.randbytes(200)
