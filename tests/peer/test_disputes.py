@@ -53,10 +53,10 @@ def case() -> Case:
 def test_a_majority_on_the_block_settles_it(case: Case) -> None:
     for member in (1, 2):
         case.stands(member, case.omitting)
-    case.peer.wait(1_000)
+    case.peer.wait(3_250)
     assert case.peer.state == case.start
     case.stands(3, case.omitting)
-    case.peer.wait(1_000)
+    case.peer.wait(3_250)
     assert case.peer.state.tip_hash == case.omitting.hash
 
 
@@ -69,7 +69,7 @@ def test_a_majority_on_a_descendant_counts_too(case: Case) -> None:
     case.peer.block(above)
     for member in (1, 2, 3):
         case.stands(member, above)
-    case.peer.wait(1_000)
+    case.peer.wait(3_250)
     assert case.peer.state.tip_hash == above.hash
 
 
@@ -82,7 +82,7 @@ def test_a_majority_elsewhere_keeps_it_out(case: Case) -> None:
     for member in (1, 2, 3):
         case.stands(member, case.omitting, stamp=2)
     case.stands(1, None, stamp=1)
-    case.peer.wait(1_000)
+    case.peer.wait(3_250)
     assert case.peer.state.tip_hash == case.omitting.hash
 
 
@@ -91,7 +91,7 @@ def test_with_no_majority_in_sight_fork_choice_decides_in_the_end(case: Case) ->
     case.stands(2, case.omitting)
     case.peer.wait(CHECKER.dispute_ms - 1_000)
     assert case.peer.state == case.start
-    case.peer.wait(2_000)
+    case.peer.wait(5_000)
     assert case.peer.state.tip_hash == case.omitting.hash
 
 

@@ -37,8 +37,6 @@ from bift_ros.peer.machine import Peer
 _TICK_SECONDS = 0.25
 
 
-
-
 class PeerNode(Node):
     """Drives one `Peer`. All of it runs in the executor's thread; other threads `post`."""
 

@@ -27,7 +27,7 @@ _OVERLAP = 8
 """Headers below the tip that are asked for again, to bridge a short fork; doubled in vain."""
 _MAXIMUM_WANTED = 1024
 _MAXIMUM_UNDER_WAY = 96
-"""Blocks asked for or waiting in the intake: fewer than it keeps."""
+"""Blocks asked for at a time: fewer than the intake keeps."""
 _MAXIMUM_PAUSES = 32
 """A vehicle that did not help is asked again after 2, 4, … up to this many pauses."""
 
@@ -156,8 +156,7 @@ class CatchUp:
         return new
 
     def _question(self, peer: str, source: _Source) -> RequestHeaders | RequestBlocks | None:
-        room = _MAXIMUM_UNDER_WAY - self._intake.waiting
-        room -= sum(1 for wanted in self._wanted.values() if wanted.asked)
+        room = _MAXIMUM_UNDER_WAY - sum(1 for wanted in self._wanted.values() if wanted.asked)
         shown = [name for name, wanted in self._wanted.items() if peer in wanted.sources]
         free = [name for name in shown if not self._wanted[name].asked]
         if free:

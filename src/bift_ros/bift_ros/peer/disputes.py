@@ -9,6 +9,8 @@ from bift_ros.chain.fork_choice import fork_point
 from bift_ros.peer.context import Context
 from bift_ros.peer.standing import Standing
 
+_LOOK_MS = 3_000
+"""How often the members are counted: tips come no faster."""
 ParentOf = Callable[[bytes], "bytes | None"]
 """The parent of a block that is not in the tree yet."""
 
@@ -25,16 +27,21 @@ class Disputes:
     def __init__(self, context: Context, standing: Standing) -> None:
         self._context, self._standing = context, standing
         self._since: dict[bytes, int] = {}
+        self._looked_at: dict[bytes, int] = {}
 
     def begin(self, block_hash: bytes) -> None:
         """Note when the dispute about a block began."""
         self._since.setdefault(block_hash, self._context.now)
-        if len(self._since) > self._context.config.maximum_waiting_blocks:
-            del self._since[next(iter(self._since))]
+        for times in (self._since, self._looked_at):
+            if len(times) > self._context.config.maximum_waiting_blocks:
+                del times[next(iter(times))]
 
     def settled(self, header: Header, parent_of: ParentOf) -> bool:
         """Whether a disputed block is to be followed where it outweighs the tip."""
         context = self._context
+        if context.now - self._looked_at.get(header.hash, 0) < _LOOK_MS:
+            return False
+        self._looked_at[header.hash] = context.now
         majority = len(context.members) // 2 + 1
         elsewhere = int(self._stands_above(context.chain.tip.hash, header.previous_hash))
         on_it = 0

@@ -214,6 +214,8 @@ class Intake:
     def _is_disputed(self, waiting: _Waiting, parent: State) -> bool:
         """Whether this vehicle holds something against a valid block; it is kept aside then."""
         block = waiting.block
+        if block.header.miner == self._context.key.address:
+            return False
         objection = self._fairness.objection(block, parent, waiting.since)
         if objection is None:
             return False

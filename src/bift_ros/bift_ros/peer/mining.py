@@ -60,7 +60,7 @@ class Miner:
         state = context.chain.tip_state
         kind = self._current_phase(state)
         mines = context.config.mine and context.key.address in state.members
-        if not mines or (self._candidate is not None and self._candidate.learns):
+        if not mines or self._is_fresh():
             return
         if kind is ModelCommit:
             self._start_commit_block(state)
@@ -68,6 +68,24 @@ class Miner:
             self._start_model_block(state)
         if self._candidate is None:
             self._start_plain_block(state)
+
+    def _is_fresh(self) -> bool:
+        """Whether the search under way is for a block with learning that is up to date.
+
+        A block made once and found much later would leave out what came meanwhile. To begin the
+        search anew costs nothing: each attempt is as good as any other.
+        """
+        candidate, context = self._candidate, self._context
+        if candidate is None or not candidate.learns:
+            return False
+        if context.now - candidate.header.timestamp < context.config.omission_grace_ms // 2:
+            return True
+        if candidate.parent.tip_hash != context.chain.tip.hash:
+            return True  # it stands below blocks without learning
+        kind = ModelUpdate if candidate.header.model_flag else ModelCommit
+        held = sum(isinstance(t.payload, kind) for t in candidate.body.transactions)
+        now = len(self._updates.ready) if kind is ModelUpdate else len(self._waiting)
+        return now <= held
 
     def _current_phase(self, state: State) -> type[Learning] | None:
         """What the round waits for now; notes when something of it came."""
