@@ -45,6 +45,7 @@ class Blockchain:
         self._tip = BlockNode(state.tip_hash, 0, None, 0, 0)
         self._nodes = {state.tip_hash: self._tip}
         self._states = OrderedDict([(state.tip_hash, state)])
+        self._tip_state = state
         self.known_members = dict(state.members)
         """Everybody who is or was a member on any branch, by address."""
         self._last_members = state.members
@@ -64,7 +65,9 @@ class Blockchain:
     @property
     def tip_state(self) -> State:
         """The state after the chain's last block."""
-        return self.state_at(self._tip.hash)
+        if self._tip_state.tip_hash != self._tip.hash:
+            self._tip_state = self.state_at(self._tip.hash)
+        return self._tip_state
 
     def has(self, block_hash: bytes) -> bool:
         """Tell whether the block is in the tree; the genesis counts."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 
 from bift_ros.chain.encoding import encode
 from bift_ros.chain.exceptions import BadSignature, UnknownSender
@@ -47,18 +48,12 @@ class SignedTip:
 
     def signing_bytes(self, genesis_hash: bytes) -> bytes:
         """Give what the signature covers on the chain of `genesis_hash`."""
-        return encode(
-            [
-                _SIGNING_TAG,
-                genesis_hash,
-                self.sender,
-                self.index,
-                self.hash,
-                self.learning_weight,
-                self.provider,
-                self.stamp,
-            ]
-        )
+        return genesis_hash + self._encoded
+
+    @cached_property
+    def _encoded(self) -> bytes:
+        values = [getattr(self, field.name) for field in fields(self) if field.name != "signature"]
+        return encode([_SIGNING_TAG, *values])
 
 
 def sign_tip(

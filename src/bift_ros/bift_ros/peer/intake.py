@@ -60,6 +60,8 @@ class Intake:
         self._waiting: dict[bytes, _Waiting] = {}
         self._disputed: dict[bytes, _Waiting] = {}
         self._invalid: dict[bytes, None] = {}
+        self._changed = False
+        """Whether a block may have come further."""
 
     @property
     def waiting(self) -> int:
@@ -85,6 +87,7 @@ class Intake:
             self._reject(block, "its parent block is invalid")
             return
         self._waiting[name] = _Waiting(block, provider, self._context.now)
+        self._changed = True
         if len(self._waiting) > self._context.config.maximum_waiting_blocks:
             del self._waiting[next(iter(self._waiting))]
 
@@ -127,9 +130,13 @@ class Intake:
                 self._waiting[name] = waiting
                 waiting.files_since = self._context.now
 
+    def look_again(self) -> None:
+        """A file came, or time has passed: some block may have come further."""
+        self._changed = bool(self._waiting)
+
     def checked(self) -> Iterator[CheckedBlock]:
         """Yield blocks whose checks are complete, parents first, until none is left."""
-        progress = bool(self._waiting)
+        progress, self._changed = self._changed, False
         while progress:
             progress = False
             for waiting in sorted(self._waiting.values(), key=lambda w: w.block.header.index):

@@ -140,7 +140,10 @@ class Peer:
         context = self._context
         match event:
             case TransactionReceived():
-                return self._transaction_received(event)
+                if self._transaction_received(event):
+                    self._updates.advance()
+                    self._miner.advance()
+                return False
             case BlockReceived(block, provider):
                 self._intake.add(block, provider)
             case TipReceived(tip):
@@ -154,6 +157,7 @@ class Peer:
                 context.fetches.arrived(cid)
                 context.files.add(cid, data)
                 self._updates.file_arrived(cid)
+                self._intake.look_again()
             case FetchFailed(cid, _):
                 context.fetches.failed(cid, context.now)
                 return False
@@ -175,6 +179,7 @@ class Peer:
         """What only time brings."""
         self._updates.retry()
         self._intake.settle_disputes()
+        self._intake.look_again()
         self._own.send_again()
         self._catch_up.advance()
         self._standing.announce()
