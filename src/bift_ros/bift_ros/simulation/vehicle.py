@@ -201,7 +201,10 @@ class Vehicle:
         if delay is None:
             return
         blocks = other.conduct.blocks(self, hashes)
-        events = [*(BlockReceived(b, other.url) for b in blocks), BlocksAnswered(other.address)]
+        events: list[Event] = [
+            *(BlockReceived(b, other.url) for b in blocks),
+            BlocksAnswered(other.address),
+        ]
         for event in events:  # one connection: in order, all or nothing
             self.fleet.network.count(event)
             self.fleet.agenda.after(delay, self.receive, event)
