@@ -222,16 +222,19 @@ def text_mutator(seeds: Sequence[bytes]) -> Mutator:
     return Mutator(seeds, _TOKENS)
 
 
-def forge_transaction(rng: Random, data: bytes, foreign_genesis: bytes) -> bytes:
-    """Put words into a member's mouth: each of these must be refused."""
+def forge_transaction(rng: Random, data: bytes, genesis: bytes, foreign_genesis: bytes) -> bytes:
+    """Put words into a member's mouth: each of these must be refused.
+
+    The hashes are those of the chain that is lied to, and of another one.
+    """
     tree = unfold(data)
     sender, sequence, payload, signature = tree
     how = int(rng.random() * 6)
     if how == 0:  # signed by a stranger
-        return _signed(tree, STRANGER, world().genesis.hash)
+        return _signed(tree, STRANGER, genesis)
     if how == 1:  # by another member
         others = [key for key in world().keys if key.address != sender]
-        return _signed(tree, rng.choice(others), world().genesis.hash)
+        return _signed(tree, rng.choice(others), genesis)
     if how == 2:  # by the sender itself, on another chain
         own = next(key for key in world().keys if key.address == sender)
         return _signed(tree, own, foreign_genesis)
@@ -241,7 +244,7 @@ def forge_transaction(rng: Random, data: bytes, foreign_genesis: bytes) -> bytes
     if how == 4:  # a later sequence number under the old signature
         return fold([sender, sequence + 1, payload, signature])
     if how == 5 and isinstance(payload, Nested):  # a stranger under its own name
-        return _signed([STRANGER.address, *tree[1:]], STRANGER, world().genesis.hash)
+        return _signed([STRANGER.address, *tree[1:]], STRANGER, genesis)
     return data
 
 

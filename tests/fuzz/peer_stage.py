@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import corpus
 from consortium import ARCHITECTURE, START, Consortium
+from mutators import Mutator
 
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.blocks import Block
@@ -16,7 +17,14 @@ from bift_ros.chain.mempool import MAX_PER_SENDER
 from bift_ros.chain.model_check import compute_model
 from bift_ros.chain.state import State
 from bift_ros.chain.store import ChainStore
-from bift_ros.chain.transactions import Transaction, Transfer, read_transaction
+from bift_ros.chain.transactions import (
+    ModelCommit,
+    ModelUpdate,
+    Transaction,
+    Transfer,
+    commitment_of,
+    read_transaction,
+)
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import (
     BroadcastBlock,
@@ -26,6 +34,8 @@ from bift_ros.peer.effects import (
     Mine,
     Put,
     Refused,
+    RequestBlocks,
+    RequestHeaders,
     TipChanged,
     Train,
 )
@@ -37,7 +47,7 @@ CONFIG = PeerConfig(
     allowed_architectures=(ARCHITECTURE,), maximum_waiting_blocks=8, file_cache_bytes=4_096,
     file_wait_ms=3_000, omission_grace_ms=500, request_timeout_ms=2_000,
 )  # fmt: skip
-MAX_REMEMBERED = 4_096
+MAX_REMEMBERED = 8_192
 """No container of a peer may hold more, whatever comes in."""
 
 
@@ -46,57 +56,96 @@ class History:
     """What honest members and one liar have signed so far."""
 
     world: Consortium
-    states: list[State]
     transactions: list[Transaction]
     blocks: list[Block]
     signed: corpus.Signed
 
-    @property
-    def blocks_bytes(self) -> list[bytes]:
-        return [block.to_bytes() for block in self.blocks]
+    @cached_property
+    def block_mutator(self) -> Mutator:
+        return Mutator([block.to_bytes() for block in self.blocks])
 
-    @property
-    def transactions_bytes(self) -> list[bytes]:
-        return [transaction.to_bytes() for transaction in self.transactions]
+    @cached_property
+    def header_mutator(self) -> Mutator:
+        return Mutator([block.signed_header.to_bytes() for block in self.blocks])
+
+    @cached_property
+    def transaction_mutator(self) -> Mutator:
+        return Mutator([transaction.to_bytes() for transaction in self.transactions])
+
+    @cached_property
+    def update_mutator(self) -> Mutator:
+        return Mutator(corpus.updates())
 
 
-@lru_cache(maxsize=1)
-def history() -> History:
+@lru_cache
+def history(mode: str) -> History:
     """A task, two iterations, a rival branch, and a liar's blocks and files."""
-    world = Consortium(corpus.MEMBERS, difficulty=4, update_wait_ms=2_000)
+    world = Consortium(corpus.MEMBERS, difficulty=4, update_wait_ms=2_000, mode=mode)
     first = world.task_block(total_iter=5)
-    one = world.apply(world.start, first)
-    updates = world.updates(range(corpus.MEMBERS), one)
+    one, sealed = _commits(world, world.apply(world.start, first), range(corpus.MEMBERS))
+    updates = _updates(world, one, range(corpus.MEMBERS))
     best, rival = world.model_block(one, updates), world.model_block(one, updates[1:], miner=2)
     two = world.apply(one, best)
     gift = world.sign(1, Transfer(world.address(2), 5), two)
     third = world.block(two, [gift])
     three = world.apply(two, third)
-    later = world.updates(range(1, corpus.MEMBERS), three)
+    three, sealed_later = _commits(world, three, range(1, corpus.MEMBERS))
+    later = _updates(world, three, range(1, corpus.MEMBERS))
     fourth = world.model_block(three, later)
     lie = world.model_block(one, updates, {"accuracy": 0.125}, miner=3)
     few = world.model_block(one, updates[2:], miner=3)
     spent = world.sign(3, Transfer(world.address(0), 500), two)
     broken = world.update(3, one, world.files[next(iter(world.files))] + b"x")
     said = [*first.body.transactions, *updates, gift, *later, spent, broken]
-    blocks = [first, best, rival, third, fourth, lie, few, world.block(two, [spent], miner=3)]
+    wrong = [rival, lie, few, world.block(two, [spent], miner=3)]
+    blocks = [first, *sealed, best, third, *sealed_later, fourth, *wrong]
+    said += [said for block in (*sealed, *sealed_later) for said in block.body.transactions]
     signed = corpus.Signed()
     for thing in (*said, *blocks):
         signed.add(thing)
-    return History(world, [world.start, one, two, three], said, blocks, signed)
+    return History(world, said, blocks, signed)
+
+
+def _updates(world: Consortium, state: State, members: Iterable[int]) -> list[Transaction]:
+    return [world.update(m, state, salt=_salt(world, m)) for m in members]
+
+
+def _commits(world: Consortium, state: State, members: Iterable[int]) -> tuple[State, list[Block]]:
+    """The block with the members' commitments where the mode asks for one; the state then."""
+    if not world.genesis.policy.commit_reveal:
+        return state, []
+    said = []
+    for update in _updates(world, state, members):
+        payload = update.payload
+        assert isinstance(payload, ModelUpdate)
+        seal = commitment_of(payload.cid, payload.salt, update.sender)
+        key = next(key for key in world.keys if key.address == update.sender)
+        commit = ModelCommit(payload.model_id, payload.iteration, payload.base_cid, seal)
+        said.append(world.sign(world.keys.index(key), commit, state))
+    block = world.block(state, said)
+    return world.apply(state, block), [block]
+
+
+def _salt(world: Consortium, member: int) -> bytes:
+    return bytes([member] * 16) if world.genesis.policy.commit_reveal else b""
 
 
 @dataclass
 class Stage:
     """One fresh peer, what it asked for, and everything that may be accepted."""
 
+    mode: str
     now: int = START + 1_000
     asked: list[str] = field(default_factory=list)
     training: Train | None = None
     search: Mine | None = None
+    headers_asked: RequestHeaders | None = None
+    blocks_asked: RequestBlocks | None = None
+    sealed: dict[tuple[int, str], bytes] = field(default_factory=dict)
+    """The file that a member has committed to, by member and base CID."""
 
     def __post_init__(self) -> None:
-        self.history = history()
+        self.history = history(self.mode)
         self.world = self.history.world
         self.files = dict(self.world.files)
         self.signed = corpus.Signed(
@@ -119,6 +168,10 @@ class Stage:
                     self.files[cid] = data
                 case Train():
                     self.training = effect
+                case RequestHeaders():
+                    self.headers_asked = effect
+                case RequestBlocks():
+                    self.blocks_asked = effect
                 case Mine():
                     self.search = effect
                 case BroadcastTransaction(transaction):
@@ -154,7 +207,7 @@ class Stage:
             assert held.to_bytes() in self.signed.transactions, "a forgery is in the mempool"
         assert self.peer.pending_transactions <= MAX_PER_SENDER * corpus.MEMBERS
         for path, size in sizes(self.peer).items():
-            small = path.endswith(("_waiting", "_omitting"))
+            small = path.endswith(("_waiting", "_disputed"))
             cap = CONFIG.maximum_waiting_blocks if small else MAX_REMEMBERED
             assert size <= cap, f"{path} holds {size}"
 

@@ -1,7 +1,8 @@
 """A peer with a running task takes junk and forgeries, mixed with what is valid.
 
 An input is a script of three bytes an event: the kind, and two bytes that seed whatever is drawn
-for it. A script starts from a fresh peer, so what crashes once crashes again.
+for it; the first byte of all also chooses the consensus mode. A script starts from a fresh peer,
+so what crashes once crashes again.
 """
 
 from __future__ import annotations
@@ -12,14 +13,31 @@ from random import Random
 
 import corpus
 from consortium import Consortium, cid_of, train
-from mutators import Mutator, flip, forge_transaction
-from peer_stage import Stage, history
+from mutators import flip, forge_transaction
+from peer_stage import Stage
 
-from bift_ros.chain.blocks import MIN_NONCE, Block, Body, Header, sign_block
+from bift_ros.chain.blocks import (
+    MIN_NONCE,
+    Block,
+    Body,
+    Header,
+    ModelInfo,
+    SignedHeader,
+    sign_block,
+)
 from bift_ros.chain.exceptions import FieldError, InvalidTransaction, MalformedBlock
 from bift_ros.chain.exceptions import MalformedTransaction as Malformed
 from bift_ros.chain.proof_of_work import search
-from bift_ros.chain.transactions import ModelUpdate, Transaction, Transfer, sign_transaction
+from bift_ros.chain.tips import sign_tip
+from bift_ros.chain.transactions import (
+    Learning,
+    ModelCommit,
+    ModelUpdate,
+    Transaction,
+    Transfer,
+    commitment_of,
+    sign_transaction,
+)
 from bift_ros.identity.keys import KeyPair
 from bift_ros.peer.events import (
     BlockReceived,
@@ -27,6 +45,7 @@ from bift_ros.peer.events import (
     DatasetChanged,
     FetchFailed,
     FileFetched,
+    HeadersAnswered,
     NonceFound,
     Submit,
     Tick,
@@ -37,7 +56,6 @@ from bift_ros.peer.events import (
 )
 
 _INSPECT_EVERY = 32
-_MUTATORS: dict[str, Mutator] = {}
 _FOREIGN = Consortium(corpus.MEMBERS + 1).genesis.hash
 
 
@@ -47,14 +65,14 @@ def events_in(script: bytes) -> int:
 
 def seeds() -> list[bytes]:
     """The honest history alone, and two with some of everything."""
-    honest = [bytes((3, i, 0, 2, 0, 0, 2, 0, 0)) for i in range(5)]
-    return [b"".join(honest), bytes(range(240)), bytes(range(239, -1, -1)) * 2]
+    honest = [[bytes((3 | mode, i, 0, 2, 0, 0, 2, 0, 0)) for i in range(6)] for mode in (0, 128)]
+    return [*map(b"".join, honest), bytes(range(240)), bytes(range(239, -1, -1)) * 2]
 
 
 def make(rng: Random) -> bytes:
     """Mostly some dozens of events; one script in a hundred is long enough to fill memories."""
     events = 6_000 if rng.random() < 0.01 else 1 + int(rng.random() * 120)
-    start = rng.choice((b"", seeds()[0][: 9 * rng.randrange(6)]))
+    start = rng.choice((b"", rng.choice(seeds()[:2])[: 9 * rng.randrange(7)]))
     return start + rng.randbytes(3 * events)
 
 
@@ -65,7 +83,7 @@ def mutate(rng: Random, data: bytes) -> bytes:
 
 
 def check(script: bytes) -> None:
-    stage = Stage()
+    stage = Stage("bift" if script[:1] >= b"\x80" else "paper")
     for number in range(events_in(script)):
         kind, a, b = script[3 * number : 3 * number + 3]
         _KINDS[kind % len(_KINDS)](stage, Random(kind << 16 | a << 8 | b), a)
@@ -74,15 +92,9 @@ def check(script: bytes) -> None:
     stage.inspect()
 
 
-def _mutator(name: str, seeds: Callable[[], list[bytes]]) -> Mutator:
-    if name not in _MUTATORS:
-        _MUTATORS[name] = Mutator(seeds())
-    return _MUTATORS[name]
-
-
 def _mutated_transaction(stage: Stage, rng: Random, a: int) -> None:
     del a
-    data = _mutator("transactions", lambda: history().transactions_bytes).make(rng)
+    data = stage.history.transaction_mutator.make(rng)
     try:
         stage.send(TransactionReceived(Transaction.from_bytes(data), "memory://liar"))
     except Malformed:
@@ -91,7 +103,7 @@ def _mutated_transaction(stage: Stage, rng: Random, a: int) -> None:
 
 def _mutated_block(stage: Stage, rng: Random, a: int) -> None:
     del a
-    data = _mutator("blocks", lambda: history().blocks_bytes).make(rng)
+    data = stage.history.block_mutator.make(rng)
     try:
         stage.send(BlockReceived(Block.from_bytes(data), "memory://liar"))
     except MalformedBlock:
@@ -121,7 +133,7 @@ def _valid_transaction(stage: Stage, rng: Random, a: int) -> None:
 
 
 def _forged_transaction(stage: Stage, rng: Random, a: int) -> None:
-    data = forge_transaction(rng, _any_transaction(stage, a).to_bytes(), _FOREIGN)
+    data = _forge(stage, rng, _any_transaction(stage, a))
     stage.send(TransactionReceived(Transaction.from_bytes(data), "memory://liar"))
 
 
@@ -149,11 +161,12 @@ def _forged_block(stage: Stage, rng: Random, a: int) -> None:
 
 
 def _liars_block(stage: Stage, rng: Random, a: int) -> None:
-    """Member 3 signs what it likes, with others' forged words inside."""
+    """A member signs what it likes, with others' forged words inside."""
     block = _changed(stage, rng, a)
-    header = _mined(replace(block.header, miner=stage.world.address(3)))
-    block = sign_block(stage.world.keys[3], header, block.body)
-    stage.signed.blocks.add(block.to_bytes())  # the block is member 3's; what is inside may not be
+    liar = rng.choice(stage.world.keys[1:])
+    header = _mined(replace(block.header, miner=liar.address))
+    block = sign_block(liar, header, block.body)
+    stage.signed.blocks.add(block.to_bytes())  # the block is a member's; what is inside may not be
     stage.send(BlockReceived(block, "memory://liar"))
 
 
@@ -164,8 +177,7 @@ def _changed(stage: Stage, rng: Random, a: int) -> Block:
     how = rng.random()
     if how < 0.3 and said:
         at = rng.randrange(len(said))
-        data = forge_transaction(rng, said[at].to_bytes(), _FOREIGN)
-        said[at] = Transaction.from_bytes(data)
+        said[at] = Transaction.from_bytes(_forge(stage, rng, said[at]))
     elif how < 0.5:
         said.insert(rng.randrange(len(said) + 1), _any_transaction(stage, rng.randrange(256)))
     elif how < 0.6 and said:
@@ -176,7 +188,7 @@ def _changed(stage: Stage, rng: Random, a: int) -> Block:
             info, contributors=contributors, global_cid=rng.choice((corpus.CID, info.global_cid))
         )
     else:
-        info = None if info is not None else history().blocks[1].body.model_info
+        info = None if info is not None else _model_info(stage)
     body = Body(tuple(said), info)
     flag = int(info is not None) if rng.random() < 0.8 else rng.randrange(2)
     header = replace(block.header, body_hash=body.hash, model_flag=flag)
@@ -196,10 +208,18 @@ def _changed(stage: Stage, rng: Random, a: int) -> Block:
     return Block(_mined(header), body, block.signature)
 
 
+def _model_info(stage: Stage) -> ModelInfo:
+    return next(b.body.model_info for b in stage.history.blocks if b.body.model_info is not None)
+
+
 def _mined(header: Header) -> Header:
     draft = replace(header, difficulty=min(header.difficulty, 4))
     mined = search(draft, MIN_NONCE, 10_000)
     return replace(mined or draft, difficulty=header.difficulty)
+
+
+def _forge(stage: Stage, rng: Random, said: Transaction) -> bytes:
+    return forge_transaction(rng, said.to_bytes(), stage.world.genesis.hash, _FOREIGN)
 
 
 def _any_transaction(stage: Stage, a: int) -> Transaction:
@@ -211,38 +231,115 @@ def _liar_speaks(stage: Stage, rng: Random, a: int) -> None:
     member = 1 + a % (corpus.MEMBERS - 1)
     task = stage.peer.state.task
     payload = rng.choice(corpus.payloads())
-    if task is not None and rng.random() < 0.6:
-        name = "updates"
-        file = _mutator(name, corpus.updates).make(rng)
+    address = stage.world.address(member)
+    if task is not None and rng.random() < 0.7:
+        name, iteration, base = task.model_id, task.current_iter + 1, task.global_cid
+        file = stage.sealed.get((member, base), b"")
+        salt = bytes([member] * 16) if stage.world.genesis.policy.commit_reveal else b""
+        if not file or rng.random() < 0.5:
+            mutated = rng.random() < 0.7
+            file = corpus.updates()[0]
+            if mutated:
+                file = stage.history.update_mutator.make(rng)
+            stage.sealed.setdefault((member, base), file)
+            seal = commitment_of(cid_of(file), salt, address)
+            payload = ModelCommit(name, iteration, base, seal)
+        if not salt or not isinstance(payload, ModelCommit):
+            payload = ModelUpdate(name, iteration, base, cid_of(file), rng.random(), 10, salt)
         stage.files[cid_of(file)] = file
-        payload = ModelUpdate(
-            task.model_id, task.current_iter + 1, task.global_cid, cid_of(file), rng.random(), 10
-        )
     ahead = rng.choice((0, 0, 0, 1, 2, 33, 2**62))
-    sequence = stage.peer.next_sequence(stage.world.address(member)) + ahead
+    sequence = stage.peer.next_sequence(address) + ahead
+    if isinstance(payload, Learning) and rng.random() < 0.9:
+        sequence = payload.iteration
     said = sign_transaction(stage.world.keys[member], sequence, payload, stage.world.genesis.hash)
     stage.signed.add(said)
     stage.send(TransactionReceived(said, rng.choice(("", "memory://liar", "x" * 3_000))))
 
 
 def _tip(stage: Stage, rng: Random, a: int) -> None:
+    """Where members say they stand, truly or not, and others in their name."""
     known = stage.history.blocks[a % len(stage.history.blocks)]
-    who = rng.choice(
-        (*stage.world.genesis.addresses, corpus.STRANGER.address, "", "é", "a" * 4_000)
+    key = rng.choice((corpus.STRANGER, *stage.world.keys, *stage.world.keys))
+    tip = sign_tip(
+        key,
+        stage.world.genesis.hash if rng.random() < 0.9 else _FOREIGN,
+        index=rng.choice((known.header.index, known.header.index, 0, 2**63 - 1)),
+        tip_hash=rng.choice((known.hash, known.hash, rng.randbytes(32))),
+        learning_weight=rng.choice((0, 1, 5, 9, 2**63 - 1)),
+        provider=rng.choice(("", "memory://liar", "x" * 256)),
+        stamp=rng.choice((0, stage.now, 2**63 - 1)),
     )
-    index = rng.choice((known.header.index, 0, -1, 2**63 - 1, 2**64))
-    weight = rng.choice((0, 1, 5, 2**63 - 1, -1))
-    stage.send(
-        TipReceived(
-            who, index, rng.choice((known.hash, rng.randbytes(32), b"")), weight, "memory://"
+    if rng.random() < 0.2:
+        tip = replace(tip, sender=rng.choice(stage.world.genesis.addresses))
+    if rng.random() < 0.2:
+        tip = replace(tip, index=max(0, tip.index - 1), signature=flip(rng, tip.signature))
+    stage.send(TipReceived(tip))
+
+
+def _headers(stage: Stage, rng: Random, a: int) -> None:
+    """An answer to the question after headers, right or wrong or asked by nobody."""
+    blocks = stage.history.blocks
+    if stage.headers_asked is None and a < 128:  # make it ask
+        best = blocks[-5]
+        tip = sign_tip(
+            stage.world.keys[1 + a % 3],
+            stage.world.genesis.hash,
+            index=best.header.index,
+            tip_hash=best.hash,
+            learning_weight=50,
+            provider="memory://",
+            stamp=stage.now,
         )
-    )
+        stage.send(TipReceived(tip))
+        for _ in range(3):
+            stage.now += 1_000
+            stage.send(Tick())
+    asked = stage.headers_asked
+    who = asked.peer if asked is not None and rng.random() < 0.8 else stage.world.address(a % 4)
+    found = [block.signed_header for block in blocks]
+    how = rng.random()
+    if how < 0.4:  # the best chain, upwards, or out of order
+        found = found[: rng.randrange(len(found) + 1)]
+    elif how < 0.7:
+        mutated = []
+        for _ in range(1 + a % 8):
+            try:
+                data = stage.history.header_mutator.make(rng)
+                mutated.append(SignedHeader.from_bytes(data))
+            except MalformedBlock:
+                continue
+        found = mutated
+    else:  # a chain of nothing that a member signs, as long as it likes
+        previous = rng.choice((stage.world.genesis.hash, stage.peer.state.tip_hash, bytes(32)))
+        found = []
+        for index in range(1, 2 + a % 64):
+            header = Header(
+                index,
+                stage.now + index,
+                previous,
+                bytes(32),
+                0,
+                stage.world.address(3),
+                4,
+                MIN_NONCE,
+            )
+            header = _mined(header)
+            found.append(SignedHeader(header, stage.world.keys[3].sign(header.hash)))
+            previous = header.hash
+    stage.headers_asked = None
+    stage.send(HeadersAnswered(who, tuple(found)))
 
 
 def _answers(stage: Stage, rng: Random, a: int) -> None:
-    """Answers, asked for or not."""
+    """Blocks and files, asked for or not."""
     who = rng.choice((*stage.world.genesis.addresses, corpus.STRANGER.address, ""))
-    stage.send(BlocksAnswered(who, rng.choice((0, 1, a, -1, 2**63))))
+    asked, stage.blocks_asked = stage.blocks_asked, None
+    if asked is not None:
+        who = asked.peer
+        for block in stage.history.blocks:
+            if block.hash in asked.hashes and rng.random() < 0.8:
+                stage.send(BlockReceived(block, "memory://"))
+    stage.send(BlocksAnswered(who))
     stage.send(FetchFailed(rng.choice((corpus.CID, "", *stage.asked[-2:])), "x" * 99))
     file = rng.randbytes(a)
     stage.send(FileFetched(cid_of(file), file))
@@ -296,5 +393,5 @@ def _other_chain(stage: Stage, rng: Random, a: int) -> None:
 _KINDS: list[Callable[[Stage, Random, int], None]] = [
     _mutated_transaction, _mutated_block, _files_arrive, _valid_block, _valid_transaction,
     _forged_transaction, _forged_block, _liars_block, _liar_speaks, _tip, _answers,
-    _own_results, _time_passes, _owner_submits, _other_chain, _files_arrive,
+    _own_results, _time_passes, _owner_submits, _other_chain, _headers,
 ]  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,7 +21,7 @@ import tree_target
 from consortium import SPEC, Consortium
 
 from bift_ros.chain.authorship import read_block
-from bift_ros.chain.blocks import Block, Header
+from bift_ros.chain.blocks import Block, Header, SignedHeader
 from bift_ros.chain.encoding import decode, encode
 from bift_ros.chain.exceptions import (
     BadBlockSignature,
@@ -90,6 +90,10 @@ def _transaction(data: bytes) -> None:
 
 def _block(data: bytes) -> None:
     assert Block.from_bytes(data).to_bytes() == data
+
+
+def _signed_header(data: bytes) -> None:
+    assert SignedHeader.from_bytes(data).to_bytes() == data
 
 
 def _header(data: bytes) -> None:
@@ -177,7 +181,9 @@ def _target(
     return Target(name, check, refusals, seeds, make, mutate, share)
 
 
-def _bytes_of(things: Callable[[], list[Transaction]] | Callable[[], list[Block]]):  # type: ignore[no-untyped-def]
+def _bytes_of(
+    things: Callable[[], Sequence[Transaction | Block | SignedHeader]],
+) -> Callable[[], list[bytes]]:
     return lambda: [thing.to_bytes() for thing in things()]
 
 
@@ -187,11 +193,12 @@ def _foreign_genesis() -> bytes:
 
 
 def _forge(rng: Random, data: bytes) -> bytes:
-    return mutators.forge_transaction(rng, data, _foreign_genesis())
+    return mutators.forge_transaction(rng, data, corpus.world().genesis.hash, _foreign_genesis())
 
 
 _TX = _bytes_of(corpus.transactions)
 _BLOCKS = _bytes_of(corpus.blocks)
+_HEADERS = _bytes_of(lambda: [block.signed_header for block in corpus.blocks()])
 _AUTHORSHIP = (
     MalformedBlock, BlockTooLarge, MissingWork, UnknownMiner, BadBlockSignature, BodyMismatch,
 )  # fmt: skip
@@ -199,7 +206,7 @@ _AUTHORSHIP = (
 TARGETS = {
     t.name: t
     for t in (
-        _target("encoding", _encoding, (EncodingError,), corpus.values, 0.39),
+        _target("encoding", _encoding, (EncodingError,), corpus.values, 0.36),
         _target("transaction", _transaction, (MalformedTransaction,), _TX, 0.16),
         _target(
             "signed_transaction", _signed_transaction,
@@ -207,6 +214,7 @@ TARGETS = {
         ),
         _target("block", _block, (MalformedBlock, BlockTooLarge), _BLOCKS, 0.03),
         _target("signed_block", _signed_block, _AUTHORSHIP, _BLOCKS, 0.012),
+        _target("signed_header", _signed_header, (MalformedBlock,), _HEADERS, 0.03),
         _target(
             "header", _header, (EncodingError, FieldError),
             lambda: [b.header.to_bytes() for b in corpus.blocks()], 0.14,

@@ -18,7 +18,7 @@ _STEPS = 16
 
 def seeds() -> list[bytes]:
     chunks = bytes((0, 5, 0, 0, 7, 0))
-    return [chunks[:3], chunks + bytes((1, 2, 0)), chunks + bytes((1, 1, 0)) * 5]
+    return [chunks[:3], chunks + bytes((1, 2, 0)), chunks + bytes((1, 0, 0)) * 5]
 
 
 def make(rng: Random) -> bytes:

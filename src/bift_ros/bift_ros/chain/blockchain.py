@@ -45,6 +45,9 @@ class Blockchain:
         self._tip = BlockNode(state.tip_hash, 0, None, 0, 0)
         self._nodes = {state.tip_hash: self._tip}
         self._states = OrderedDict([(state.tip_hash, state)])
+        self.known_members = dict(state.members)
+        """Everybody who is or was a member on any branch, by address."""
+        self._last_members = state.members
         root = self._tip
         try:
             self._replay()
@@ -156,6 +159,9 @@ class Blockchain:
         return BlockNode(block.hash, state.index, parent, state.learning_weight, state.work)
 
     def _keep(self, state: State) -> None:
+        if state.members is not self._last_members:
+            self._last_members = state.members
+            self.known_members.update(state.members)
         self._states[state.tip_hash] = state
         self._states.move_to_end(state.tip_hash)
         while len(self._states) > MAX_CACHED_STATES:

@@ -72,12 +72,18 @@ class Header:
 
     def to_bytes(self) -> bytes:
         """Give the canonical bytes."""
-        return encode([getattr(self, field.name) for field in fields(self)])
+        return self._bytes
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Header:
         """Read untrusted bytes; raises EncodingError or FieldError."""
-        return cls(*check_list("header", decode(data), len(fields(cls))))
+        header = cls(*check_list("header", decode(data), len(fields(cls))))
+        header.__dict__["_bytes"] = data  # canonical: encoding it again would give the same
+        return header
+
+    @cached_property
+    def _bytes(self) -> bytes:
+        return encode([getattr(self, field.name) for field in fields(self)])
 
     @cached_property
     def hash(self) -> bytes:
@@ -177,13 +183,15 @@ class Body:
             values = check_list("model_info", info, len(fields(ModelInfo)))
             values[-1] = tuple(check_list("contributors", values[-1]))
             model_info = ModelInfo(*values)
-        return cls(
+        body = cls(
             tuple(
                 Transaction.from_bytes(_byte_string("transaction", item))
                 for item in check_list("transactions", transactions)
             ),
             model_info,
         )
+        body.__dict__["_bytes"] = data
+        return body
 
     @cached_property
     def hash(self) -> bytes:
@@ -228,7 +236,12 @@ class Block:
     def from_bytes(cls, data: bytes) -> Block:
         """Read untrusted bytes without a look at hash or signature; raises MalformedBlock."""
         header, body, signature = parse_envelope(data)
-        return cls(header, parse_body(body), signature)
+        return cls(header, parse_body(body), signature).remember(data)
+
+    def remember(self, data: bytes) -> Block:
+        """Keep the canonical bytes that this block was read from; encoding would give the same."""
+        self.__dict__["_bytes"] = data
+        return self
 
     @cached_property
     def _bytes(self) -> bytes:

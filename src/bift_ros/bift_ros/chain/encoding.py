@@ -85,6 +85,10 @@ def _write_head(major: int, argument: int, out: bytearray) -> None:
     if argument < 24:
         out.append(major << 5 | argument)
         return
+    if argument < 256:
+        out.append(major << 5 | 24)
+        out.append(argument)
+        return
     power = 0  # the argument takes 2^power bytes, as few as will do
     while argument >> (8 << power):
         power += 1
@@ -117,11 +121,7 @@ def _read(data: bytes, position: int, depth: int) -> tuple[Any, int]:
     if major == _LIST:
         if depth == MAX_DEPTH:
             raise EncodingError(f"lists nested deeper than {MAX_DEPTH}")
-        items = []
-        for _ in range(argument):
-            item, position = _read(data, position, depth + 1)
-            items.append(item)
-        return items, position
+        return _read_items(data, position, argument, depth + 1)
     end = position + argument
     if major == _BYTES:
         return data[position:end], end
@@ -129,6 +129,40 @@ def _read(data: bytes, position: int, depth: int) -> tuple[Any, int]:
         return data[position:end].decode(), end
     except UnicodeDecodeError as error:
         raise EncodingError(f"text that is not UTF-8: {error.reason}") from error
+
+
+def _read_items(data: bytes, position: int, count: int, depth: int) -> tuple[list[Any], int]:
+    """Read a list's items: what most of them are goes the short way here, the rest by `_read`."""
+    items: list[Any] = []
+    size = len(data)
+    for _ in range(count):
+        first = data[position] if position < size else -1
+        if 0 <= first < 24:
+            items.append(first)
+            position += 1
+            continue
+        kind = first & 0xE0 if first >= 0 else 0
+        start, length = position + 1, first & 31
+        if length == 24 and start < size:
+            start, length = position + 2, data[start]
+            if length < 24:  # not the shortest form, which `_read` refuses
+                kind = 0
+        elif length > 23:
+            kind = 0
+        end = start + length
+        if kind == _BYTES << 5 and end <= size:
+            items.append(data[start:end])
+            position = end
+        elif kind == _TEXT << 5 and end <= size:
+            try:
+                items.append(data[start:end].decode())
+            except UnicodeDecodeError as error:
+                raise EncodingError(f"text that is not UTF-8: {error.reason}") from error
+            position = end
+        else:
+            item, position = _read(data, position, depth)
+            items.append(item)
+    return items, position
 
 
 def _read_argument(data: bytes, position: int) -> tuple[int, int]:

@@ -107,6 +107,10 @@ class CommitmentMismatch(InvalidTransaction):
     """The revealed CID and salt are not what the member committed to."""
 
 
+class InvalidVote(InvalidTransaction):
+    """A vote for a change of membership that makes no sense now, or was cast before."""
+
+
 class AlreadyKnown(InvalidTransaction):
     """The pool holds this very transaction."""
 

@@ -74,6 +74,8 @@ class Policy:
     plain_interval_ms: int = 1_000
     """The least time between a block without learning and its parent, milliseconds: nobody can
     flood the chain with transfers."""
+    membership_threshold: float = 0.5
+    """More than this share of the members must vote for another to join or leave."""
     task_timeout_ms: int = 1_800_000
     """A task that has finished no iteration for this long may be replaced by another proposal: its
     initial model may be one that nobody can have or read. Milliseconds."""
@@ -90,6 +92,7 @@ class Policy:
             raise FieldError(f"rule: {self.rule!r:.60} is not one of {', '.join(RULES)}")
         check_integer("max_clock_skew_ms", self.max_clock_skew_ms, 0)
         check_float("max_omitted_fraction", self.max_omitted_fraction, 0.0, 1.0)
+        check_float("membership_threshold", self.membership_threshold, 0.0, 0.99)
         check_integer("plain_interval_ms", self.plain_interval_ms, 0)
         check_integer("task_timeout_ms", self.task_timeout_ms, 0)
 
@@ -120,7 +123,7 @@ class Genesis:
     timestamp: int
     """When the chain begins, milliseconds since the Unix epoch."""
     members: tuple[Member, ...]
-    """Whose keys count, in the file's order. Nobody else gets in."""
+    """Whose keys count at first, in the file's order. Later ones get in by the members' vote."""
     policy: Policy
     """The rules."""
 
@@ -146,17 +149,18 @@ class Genesis:
         return sha256(encode([_FORMAT, self.name, self.timestamp, members, policy]))
 
     @cached_property
-    def _by_address(self) -> dict[str, Member]:
+    def by_address(self) -> dict[str, Member]:
+        """The founding members by their accounts, in the order of `members`."""
         return {member.address: member for member in self.members}
 
     @property
     def addresses(self) -> tuple[str, ...]:
         """Every member's account, in the order of `members`."""
-        return tuple(self._by_address)
+        return tuple(self.by_address)
 
     def member(self, address: str) -> Member | None:
-        """Give the member with this address, or None for a stranger."""
-        return self._by_address.get(address)
+        """Give the founding member with this address, or None."""
+        return self.by_address.get(address)
 
 
 def save_genesis(path: str | Path, genesis: Genesis) -> None:
@@ -195,8 +199,8 @@ def load_genesis(path: str | Path) -> Genesis:
             raise FieldError("members: not a list")
         names = {field.name for field in fields(Policy)}
         policy = _object(top["policy"], "policy", names, optional=True)
-        # JSON writers drop the point of a whole number: 0 stands for 0.0 in these two.
-        for name in ("byzantine_fraction", "max_omitted_fraction"):
+        # JSON writers drop the point of a whole number: 0 stands for 0.0 in these.
+        for name in ("byzantine_fraction", "max_omitted_fraction", "membership_threshold"):
             if type(policy.get(name)) is int and abs(policy[name]) < 2**53:
                 policy[name] = float(policy[name])  # anything larger is refused as it is
         return Genesis(

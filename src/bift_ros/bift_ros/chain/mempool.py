@@ -103,7 +103,7 @@ class Mempool:
         """
         if tx.hash in self._hashes:
             raise AlreadyKnown(f"transaction {tx.hash.hex()[:16]}… is in the pool")
-        check_signature(tx, genesis)
+        check_signature(tx, genesis, state.members)
         if isinstance(tx.payload, Learning):
             self._check_learning(tx, tx.payload, state)
         else:

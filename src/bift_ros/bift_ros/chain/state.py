@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
-from bift_ros.chain.genesis import Genesis, Policy
-from bift_ros.chain.transactions import ProposeTask
+from bift_ros.chain.genesis import Genesis, Member, Policy
+from bift_ros.chain.transactions import MembershipVote, ProposeTask
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -80,11 +83,15 @@ class State:
     timestamp: int
     """The block's time, milliseconds since the Unix epoch."""
     balances: Mapping[str, int]
-    """Address → stake, for every member."""
+    """Address → stake, for everybody who is or was a member."""
     sequences: Mapping[str, int]
-    """Address → the next sequence number, for every member."""
+    """Address → the next sequence number, for everybody who is or was a member."""
     policy: Policy
     """The rules, from the genesis."""
+    members: Mapping[str, Member]
+    """Address → member, for all who may speak and mine now."""
+    ballots: Mapping[MembershipVote, frozenset[str]] = field(default_factory=dict)
+    """Change of membership → who has voted for it, while it has not been decided."""
     task: Task | None = None
     """The active task."""
     finished: tuple[Task, ...] = ()
@@ -100,7 +107,31 @@ class State:
         return self.task or (self.finished[-1] if self.finished else None)
 
 
+def changed(state: State, **changes: Any) -> State:
+    """Give `state` with some fields changed; many times faster than `dataclasses.replace`."""
+    return _copy(state, changes)
+
+
+def changed_task(task: Task, **changes: Any) -> Task:
+    """Give `task` with some fields changed."""
+    return _copy(task, changes)
+
+
+def _copy(value: _T, changes: dict[str, Any]) -> _T:
+    copy = object.__new__(type(value))
+    copy.__dict__.update(value.__dict__, **changes)
+    return copy
+
+
 def initial_state(genesis: Genesis) -> State:
     """Give the state of block 0: everybody owns nothing, no task."""
     nothing = dict.fromkeys(genesis.addresses, 0)
-    return State(0, genesis.hash, genesis.timestamp, nothing, nothing, genesis.policy)
+    return State(
+        0,
+        genesis.hash,
+        genesis.timestamp,
+        nothing,
+        nothing,
+        genesis.policy,
+        genesis.by_address,
+    )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bift_ros.chain.encoding import encode
 from bift_ros.chain.exceptions import BadSignature, UnknownSender
 from bift_ros.chain.fields import check_address, check_bytes, check_integer, check_text
-from bift_ros.chain.genesis import Genesis
+from bift_ros.chain.genesis import Genesis, Member
 from bift_ros.chain.transactions import HASH_BYTES, signature_holds
 from bift_ros.identity.keys import SIGNATURE_BYTES, KeyPair
 
@@ -78,9 +79,9 @@ def sign_tip(
     return SignedTip(key.address, index, tip_hash, learning_weight, provider, stamp, signature)
 
 
-def check_tip(tip: SignedTip, genesis: Genesis) -> None:
-    """Refuse what no member signed; raises UnknownSender or BadSignature."""
-    member = genesis.member(tip.sender)
+def check_tip(tip: SignedTip, genesis: Genesis, members: Mapping[str, Member]) -> None:
+    """Refuse what none of `members` signed; raises UnknownSender or BadSignature."""
+    member = members.get(tip.sender)
     if member is None:
         raise UnknownSender(f"{tip.sender} is not a member of {genesis.name}")
     if not signature_holds(member.public_key, tip.signature, tip.signing_bytes(genesis.hash)):

@@ -18,14 +18,17 @@ from bift_ros.chain.exceptions import (
     TaskActive,
     TaskNameUsed,
     UnknownRecipient,
+    UnknownSender,
     UnknownTask,
     WrongBase,
     WrongSequence,
 )
 from bift_ros.chain.genesis import Genesis
-from bift_ros.chain.state import State, Task
+from bift_ros.chain.membership import apply_vote, check_vote
+from bift_ros.chain.state import State, Task, changed, changed_task
 from bift_ros.chain.transactions import (
     Learning,
+    MembershipVote,
     ModelCommit,
     ModelUpdate,
     ProposeTask,
@@ -38,7 +41,7 @@ from bift_ros.chain.transactions import (
 
 def check_transaction(state: State, genesis: Genesis, tx: Transaction) -> None:
     """Refuse what may not come next on the chain; raises a kind of InvalidTransaction."""
-    check_signature(tx, genesis)
+    check_signature(tx, genesis, state.members)
     check_sequence(state, tx)
     check_payload(state, tx)
 
@@ -62,6 +65,8 @@ def check_sequence(state: State, tx: Transaction) -> None:
 def check_payload(state: State, tx: Transaction) -> None:
     """Refuse what `state` does not allow, the sequence number aside."""
     payload = tx.payload
+    if tx.sender not in state.members:
+        raise UnknownSender(f"the sender {tx.sender} is no member any more")
     if isinstance(payload, Transfer):
         if payload.recipient not in state.balances:
             raise UnknownRecipient(f"the recipient {payload.recipient} is not a member")
@@ -74,6 +79,8 @@ def check_payload(state: State, tx: Transaction) -> None:
             raise TaskActive(f"the task {state.task.model_id} is active; propose again after it")
         if payload.model_id in {task.model_id for task in (*state.finished, state.task) if task}:
             raise TaskNameUsed(f"an earlier task has the name {payload.model_id}")
+    elif isinstance(payload, MembershipVote):
+        check_vote(state, tx.sender, payload)
     else:
         task = _check_iteration(state, payload)
         if isinstance(payload, ModelCommit):
@@ -131,6 +138,8 @@ def apply_transaction(state: State, tx: Transaction) -> State:
         balances[tx.sender] -= payload.amount
         balances[payload.recipient] += payload.amount
         return replace(state, balances=balances)
+    if isinstance(payload, MembershipVote):
+        return apply_vote(state, tx.sender, payload)
     finished = state.finished if state.task is None else (*state.finished, state.task)
     task = Task(payload, tx.sender, since=state.timestamp)
     return replace(state, task=task, finished=finished)
@@ -142,7 +151,7 @@ def _apply_learning(state: State, sender: str, payload: Learning) -> State:
     # Each member counts once per iteration, whether it commits, updates, or does both.
     known = sender in task.commitments or sender in task.updates
     if isinstance(payload, ModelCommit):
-        task = replace(task, commitments={**task.commitments, sender: payload.commitment})
+        task = changed_task(task, commitments={**task.commitments, sender: payload.commitment})
     else:
-        task = replace(task, updates={**task.updates, sender: payload.cid})
-    return replace(state, task=task, learning_weight=state.learning_weight + (not known))
+        task = changed_task(task, updates={**task.updates, sender: payload.cid})
+    return changed(state, task=task, learning_weight=state.learning_weight + (not known))

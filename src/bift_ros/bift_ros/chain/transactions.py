@@ -1,4 +1,4 @@
-"""What members say on the chain: four kinds of payload in one signed envelope.
+"""What members say on the chain: five kinds of payload in one signed envelope.
 
 Canonical bytes of an envelope: the DAG-CBOR list `[sender, sequence, payload, signature]`, where
 payload is a byte string, itself the DAG-CBOR list `[kind, field, …]` in the order of the fields
@@ -9,6 +9,7 @@ chain only, and it can be checked before the payload is parsed (`read_transactio
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 from typing import ClassVar
@@ -32,7 +33,7 @@ from bift_ros.chain.fields import (
     check_list,
     check_text,
 )
-from bift_ros.chain.genesis import Genesis
+from bift_ros.chain.genesis import Genesis, Member
 from bift_ros.identity.keys import SIGNATURE_BYTES, KeyPair, verify
 from bift_ros.pofl.aggregate import RULES
 
@@ -44,6 +45,9 @@ HASH_BYTES = 32
 FACTORY = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 WORD = re.compile(r"[a-z0-9_]{1,32}")
 _SIGNING_TAG = "bift transaction 1"
+# Sender, sequence and payload within an envelope: what stands between the list's head and the
+# signature with its own head. The signed bytes have them in the same form.
+_SIGNED = slice(1, -SIGNATURE_BYTES - 2)
 
 
 @dataclass(frozen=True)
@@ -153,11 +157,31 @@ class ModelUpdate:
         check_bytes("salt", self.salt, 0, MAX_SALT_BYTES)
 
 
+@dataclass(frozen=True)
+class MembershipVote:
+    """A member's vote for another to join the consortium, or for a member to leave it."""
+
+    KIND: ClassVar[str] = "membership_vote"
+
+    action: str
+    """`join` or `leave`."""
+    name: str
+    """What people call the vehicle; unique among the members."""
+    public_key: bytes
+    """Its Ed25519 key, 32 bytes."""
+
+    def __post_init__(self) -> None:
+        if self.action not in ("join", "leave"):
+            raise FieldError(f"action: {self.action!r:.60} is neither join nor leave")
+        Member(self.name, self.public_key)
+
+
 Learning = ModelCommit | ModelUpdate
-Payload = Transfer | ProposeTask | ModelCommit | ModelUpdate
+Payload = Transfer | ProposeTask | ModelCommit | ModelUpdate | MembershipVote
 _KINDS: dict[str, type[Payload]] = {
-    kind.KIND: kind for kind in (Transfer, ProposeTask, ModelCommit, ModelUpdate)
+    kind.KIND: kind for kind in (Transfer, ProposeTask, ModelCommit, ModelUpdate, MembershipVote)
 }
+_FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in _KINDS.values()}
 
 
 def commitment_of(cid: str, salt: bytes, address: str) -> bytes:
@@ -186,13 +210,13 @@ class Transaction:
     def __post_init__(self) -> None:
         check_address("sender", self.sender)
         check_integer("sequence", self.sequence, 0)
-        if not isinstance(self.payload, Payload):
+        if type(self.payload) not in _FIELDS:
             raise FieldError(f"payload: {type(self.payload).__name__} is no kind of payload")
         check_bytes("signature", self.signature, SIGNATURE_BYTES, SIGNATURE_BYTES)
 
     def signing_bytes(self, genesis_hash: bytes) -> bytes:
         """Give what the signature covers on the chain of `genesis_hash`."""
-        return _signing_bytes(genesis_hash, self.sender, self.sequence, self._encoded_payload)
+        return _signing_prefix(genesis_hash) + self._bytes[_SIGNED]
 
     def to_bytes(self) -> bytes:
         """Give the canonical bytes, at most MAX_TRANSACTION_BYTES."""
@@ -202,7 +226,7 @@ class Transaction:
     def from_bytes(cls, data: bytes) -> Transaction:
         """Read untrusted bytes, without a look at the signature; raises MalformedTransaction."""
         sender, sequence, payload, signature = _parse_envelope(data)
-        return cls(sender, sequence, _parse_payload(payload), signature)
+        return _assemble(sender, sequence, payload, signature, data)
 
     @cached_property
     def hash(self) -> bytes:
@@ -232,35 +256,68 @@ def verify_signature(tx: Transaction, public_key: bytes, genesis_hash: bytes) ->
     return signature_holds(public_key, tx.signature, tx.signing_bytes(genesis_hash))
 
 
-def read_transaction(data: bytes, genesis: Genesis) -> Transaction:
-    """Read untrusted bytes and parse the payload only once the signature holds.
+def read_transaction(
+    data: bytes, genesis: Genesis, members: Mapping[str, Member] | None = None
+) -> Transaction:
+    """Read untrusted bytes and parse the payload only once the signature of a member holds.
+
+    `members` is by address; None stands for the founding ones.
 
     Raises MalformedTransaction, UnknownSender or BadSignature.
     """
     sender, sequence, payload, signature = _parse_envelope(data)
-    message = _signing_bytes(genesis.hash, sender, sequence, payload)
-    _check_signature(genesis, sender, sequence, signature, message)
-    return Transaction(sender, sequence, _parse_payload(payload), signature)
+    message = _signing_prefix(genesis.hash) + data[_SIGNED]
+    known = genesis.by_address if members is None else members
+    _check_signature(genesis, known, sender, sequence, signature, message)
+    return _assemble(sender, sequence, payload, signature, data)
 
 
-def check_signature(tx: Transaction, genesis: Genesis) -> None:
-    """Refuse a transaction that no member signed; raises UnknownSender or BadSignature."""
+def check_signature(tx: Transaction, genesis: Genesis, members: Mapping[str, Member]) -> None:
+    """Refuse a transaction that none of `members` signed; raises UnknownSender or BadSignature."""
     message = tx.signing_bytes(genesis.hash)
-    _check_signature(genesis, tx.sender, tx.sequence, tx.signature, message)
+    _check_signature(genesis, members, tx.sender, tx.sequence, tx.signature, message)
 
 
 def _check_signature(
-    genesis: Genesis, sender: str, sequence: int, signature: bytes, message: bytes
+    genesis: Genesis,
+    members: Mapping[str, Member],
+    sender: str,
+    sequence: int,
+    signature: bytes,
+    message: bytes,
 ) -> None:
-    member = genesis.member(sender)
+    member = members.get(sender)
     if member is None:
         raise UnknownSender(f"the sender {sender} is not a member of {genesis.name}")
     if not signature_holds(member.public_key, signature, message):
         raise BadSignature(f"transaction {sequence} of {sender} is not signed by it")
 
 
+def _assemble(
+    sender: str, sequence: int, payload: bytes, signature: bytes, data: bytes
+) -> Transaction:
+    """Make the transaction of an envelope that `_parse_envelope` has read, and checked as well."""
+    tx = object.__new__(Transaction)  # `__post_init__` would do the same checks again
+    tx.__dict__.update(
+        sender=sender,
+        sequence=sequence,
+        payload=_parse_payload(payload),
+        signature=signature,
+        # Bytes that were read are canonical: encoding the fields again would give the same.
+        _encoded_payload=payload,
+        _bytes=data,
+    )
+    return tx
+
+
 def _signing_bytes(genesis_hash: bytes, sender: str, sequence: int, payload: bytes) -> bytes:
-    return encode([_SIGNING_TAG, genesis_hash, sender, sequence, payload])
+    return _signing_prefix(genesis_hash) + encode([sender, sequence, payload])[1:]
+
+
+@lru_cache(maxsize=16)
+def _signing_prefix(genesis_hash: bytes) -> bytes:
+    # A list of five, as `encode` writes it, up to where the transactions of a chain differ.
+    return b"\x85" + encode([_SIGNING_TAG, genesis_hash])[1:]
 
 
 @lru_cache(maxsize=8192)
@@ -292,11 +349,11 @@ def _parse_payload(data: bytes) -> Payload:
         kind = _KINDS.get(items[0]) if items and isinstance(items[0], str) else None
         if kind is None:
             raise FieldError(f"kind: not one of {', '.join(_KINDS)}")
-        check_list(kind.KIND, items, 1 + len(fields(kind)))
+        check_list(kind.KIND, items, 1 + len(_FIELDS[kind]))
         return kind(*items[1:])
     except (EncodingError, FieldError) as error:
         raise MalformedTransaction(f"no payload: {error}") from error
 
 
 def _payload_bytes(payload: Payload) -> bytes:
-    return encode([payload.KIND, *(getattr(payload, field.name) for field in fields(payload))])
+    return encode([payload.KIND, *(getattr(payload, name) for name in _FIELDS[type(payload)])])

@@ -60,7 +60,7 @@ def validate_header(parent: State, genesis: Genesis, block: Block, now_ms: int) 
         )
     if header.difficulty != policy.difficulty:
         raise WrongDifficulty(f"difficulty {header.difficulty}, not {policy.difficulty}")
-    check_authorship(header, block.signature, genesis)
+    check_authorship(header, block.signature, genesis, parent.members)
     if header.body_hash != block.body.hash:
         raise BodyMismatch("the body is not the one that the header names")
     size = len(block.to_bytes())

@@ -130,14 +130,14 @@ def _verify(genesis: Genesis, store: ChainStore, folders: VehicleFolders, as_jso
     with Progress(transient=True, disable=as_json) as bar:
         task = bar.add_task("Recomputing", total=_height(store))
         result = verify_chain(genesis, store, files.get, lambda: bar.advance(task))
-    names = {m.address: m.name for m in genesis.members}
+    names = {m.address: m.name for m in (*genesis.members, *result.state.members.values())}
     outcome = {
         "valid": result.problem is None,
         "problem": result.problem,
         "height": result.state.index,
         "tip": result.state.tip_hash.hex(),
         "model_blocks": result.model_blocks,
-        "balances": {names[a]: b for a, b in result.state.balances.items()},
+        "balances": {names.get(a, a): b for a, b in result.state.balances.items()},
         "rewards_paid": result.rewards_paid,
     }
     if as_json:

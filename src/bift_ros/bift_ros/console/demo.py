@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bift_ros.chain.exceptions import ChainError
+from bift_ros.console.arguments import positive, seed
 from bift_ros.console.errors import CommandError
 from bift_ros.fleet.demo import Demo, DemoError, DemoOptions
 from bift_ros.fleet.domain import NoDomainError
@@ -17,18 +18,15 @@ from bift_ros.identity.keyfile import KeyFileError
 from bift_ros.perception.bags import BagError
 from bift_ros.pofl.aggregate import RULES
 
-# Each vehicle's training has a 31-bit seed of its own, made from this one.
-_MAX_SEED = 2_000_000
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options, which are also variables of `make demo`."""
     defaults = DemoOptions()
     parser.add_argument(
-        "--vehicles", type=_positive, help="how many (default: 5, or one for each bag)"
+        "--vehicles", type=positive, help="how many (default: 5, or one for each bag)"
     )
     parser.add_argument(
-        "--iterations", type=_positive, default=defaults.iterations, help="default: %(default)s"
+        "--iterations", type=positive, default=defaults.iterations, help="default: %(default)s"
     )
     parser.add_argument(
         "--bags", type=Path, help="folder of `bift bag synth|from-images` (default: made anew)"
@@ -37,12 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rule", choices=RULES, default=defaults.rule, help="aggregation (default: %(default)s)"
     )
     parser.add_argument("--device", type=_device, default="auto", help="auto, cpu, cuda, cuda:N")
-    parser.add_argument("--seed", type=_seed, default=0, help="of bags, models and training")
+    parser.add_argument("--seed", type=seed, default=0, help="of bags, models and training")
     parser.add_argument(
-        "--frames", type=_positive, default=defaults.frames, help="per vehicle (%(default)s)"
+        "--frames", type=positive, default=defaults.frames, help="per vehicle (%(default)s)"
     )
     parser.add_argument(
-        "--local-epochs", type=_positive, default=defaults.local_epochs, help="E (%(default)s)"
+        "--local-epochs", type=positive, default=defaults.local_epochs, help="E (%(default)s)"
     )
     parser.add_argument("--out", type=Path, default=defaults.out, help="default: %(default)s")
     parser.add_argument("--json", action="store_true", help="print report.json at the end")
@@ -76,17 +74,3 @@ def _device(text: str) -> str:
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", text):
         raise argparse.ArgumentTypeError(f"{text!r} is none of auto, cpu, cuda and cuda:N")
     return text
-
-
-def _seed(text: str) -> int:
-    value = int(text)
-    if not 0 <= value <= _MAX_SEED:
-        raise argparse.ArgumentTypeError(f"{value} is not from 0 to {_MAX_SEED}")
-    return value
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is not at least 1")
-    return value

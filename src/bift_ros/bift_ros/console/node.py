@@ -41,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     action.add_argument("--device", help="auto, cpu, cuda or cuda:N")
     action.add_argument("--no-train", action="store_true", help="only check (needs no torch)")
     action.add_argument("--propose", action="store_true", help="propose the task of the settings")
+    action.add_argument("--name", help="of a vehicle that is to join by the members' vote")
     action.add_argument("--params-file", type=Path, help="ROS parameters (YAML)")
 
 
@@ -54,24 +55,26 @@ def main(arguments: argparse.Namespace) -> int:
         member = genesis.member(load_key(arguments.key, passphrase).address)
     except (ChainError, KeyFileError, OSError) as error:
         raise CommandError(str(error)) from error
-    if member is None:
+    if member is None and arguments.name is None:
         raise CommandError(
-            f"the key {arguments.key} is not a member of {arguments.genesis}: "
-            "its public key (`bift account show`) must be in that file"
+            f"the key {arguments.key} is not a member of {arguments.genesis}: its public key "
+            "(`bift account show`) must be in that file; to join a running fleet by its members' "
+            "vote, give --name NAME"
         )
-    if not is_vehicle_name(member.name):
+    name = member.name if member is not None else arguments.name
+    if not is_vehicle_name(name):
         raise CommandError(
-            f"{arguments.genesis} names this vehicle {member.name!r}, which ROS takes for no "
-            "namespace: it needs a genesis with letters, digits and underscores in names"
+            f"the vehicle's name {name!r} is no ROS namespace: it needs letters, digits and "
+            "underscores"
         )
-    ros = ["-r", f"__ns:=/{member.name}"]
+    ros = ["-r", f"__ns:=/{name}"]
     if arguments.params_file is not None:
         ros += ["--params-file", str(arguments.params_file)]
     # A file and not -p: it says which node each setting is for, and comes after the user's own.
     settings = arguments.data / "parameters.yaml"
     try:
         arguments.data.mkdir(parents=True, exist_ok=True)
-        write_parameters(settings, member.name, _parameters(arguments))
+        write_parameters(settings, name, _parameters(arguments))
     except OSError as error:
         raise CommandError(str(error)) from error
     ros += ["--params-file", str(settings)]

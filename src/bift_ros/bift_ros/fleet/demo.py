@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -13,17 +12,16 @@ from typing import Any
 
 from rich.console import Console
 from rich.live import Live
-from rich.progress import Progress
 
 from bift_ros.chain.genesis import Policy
 from bift_ros.fleet import display, report
-from bift_ros.fleet.domain import local_ros_environment
+from bift_ros.fleet.bags import find_bags, synthetic_bags
 from bift_ros.fleet.evaluation import Evaluator
 from bift_ros.fleet.plan import FleetPlan, FleetSettings, prepare, vehicle_name
 from bift_ros.fleet.processes import ProcessFleet
+from bift_ros.fleet.scenario import Scenario
 from bift_ros.nodes.monitor import FleetMonitor
 from bift_ros.perception.bags import bag_info
-from bift_ros.perception.synth import synthesize
 
 ARCHITECTURE = "bift_ros.learning.models:traffic_light_cnn"
 _REPLAY_SECONDS = 12.0
@@ -55,8 +53,11 @@ class DemoOptions:
 class Demo:
     """One run. What it has learnt about the fleet is kept here while it goes on."""
 
-    def __init__(self, options: DemoOptions, console: Console) -> None:
+    def __init__(
+        self, options: DemoOptions, console: Console, scenario: Scenario | None = None
+    ) -> None:
         self._options, self._console = options, console
+        self._scenario = scenario or Scenario()
         self._iterations: dict[int, dict[str, dict[str, Any]]] = {}
 
     def run(self) -> dict[str, Any]:
@@ -67,70 +68,51 @@ class Demo:
         options.out.mkdir(parents=True, exist_ok=True)
         fleet_folder = options.out / "fleet"
         shutil.rmtree(fleet_folder, ignore_errors=True)
-        plan = prepare(fleet_folder, self._settings(bags))
-        evaluator = Evaluator(fleet_folder / "evaluator", test_set, ARCHITECTURE, options.device)
-        try:
-            with local_ros_environment() as environment:
+        names = [vehicle_name(n) for n in range(len(bags))]
+        with self._scenario.surroundings(names) as environment:
+            plan = prepare(fleet_folder, self._settings(bags))
+            evaluator = Evaluator(
+                fleet_folder / "evaluator", test_set, ARCHITECTURE, options.device
+            )
+            try:
                 statuses = self._run_fleet(plan, environment, evaluator)
-            evaluator.wait(timeout=120)
-        finally:
-            evaluator.close()
+                evaluator.wait(timeout=120)
+            finally:
+                evaluator.close()
         return self._report(plan, statuses, evaluator, time.monotonic() - started)
 
     def _run_fleet(
         self, plan: FleetPlan, environment: Mapping[str, str], evaluator: Evaluator
     ) -> dict[str, dict[str, Any]]:
         """Run the vehicles until the task is done; what each of them said last."""
-        os.environ.update(environment)
         monitor = FleetMonitor()
         try:
             for vehicle in plan.vehicles:
                 monitor.watch(vehicle.name)
-            with ProcessFleet(plan, environment) as fleet:
+            with ProcessFleet(plan, environment, self._scenario.namespaces) as fleet:
                 self._follow(plan, fleet, monitor, evaluator)
                 return monitor.vehicles
         finally:
             monitor.close()
 
     def _bags(self) -> tuple[tuple[Path, ...], Path]:
-        """Each vehicle's bag and the test set; synthesized once for the same options."""
+        """Each vehicle's bag and the test set."""
         options = self._options
         if options.bags is not None:
-            found = sorted(p for p in options.bags.glob("vehicle_*") if p.is_dir())
-            count = options.vehicles or len(found)
-            if not 0 < count <= len(found) or not (options.bags / "test").is_dir():
-                raise DemoError(
-                    f"{options.bags} holds {len(found)} bags (vehicle_00, …) and "
-                    f"{'a' if (options.bags / 'test').is_dir() else 'no'} test/ folder, but "
-                    f"{count} vehicles are to run: make them with ./bift bag synth or from-images"
-                )
-            return tuple(found[:count]), options.bags / "test"
-        count = options.vehicles or 5
-        name = f"v{count}_f{options.frames}_s{options.seed}"
-        folder = options.out / "bags" / name
-        if not (folder / "complete").exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            self._record(count, folder)
-            (folder / "complete").touch()
-        return tuple(folder / vehicle_name(n) for n in range(count)), folder / "test"
-
-    def _record(self, count: int, folder: Path) -> None:
-        frames = self._options.frames
-        self._console.print(f"Recording {count} synthetic bags of {frames} frames")
-        with Progress(console=self._console, transient=True) as bar:
-            task = bar.add_task("Drawing")
-            synthesize(
-                count,
-                frames,
-                folder,
-                self._options.seed,
-                progress=lambda done, total: bar.update(task, completed=done, total=total),
-            )
+            return find_bags(options.bags, options.vehicles)
+        folder = synthetic_bags(
+            options.vehicles or 5, options.frames, options.seed, options.out / "bags", self._console
+        )
+        return find_bags(folder, options.vehicles)
 
     def _settings(self, bags: tuple[Path, ...]) -> FleetSettings:
         options = self._options
         return FleetSettings(
-            policy=Policy(minimum_updates=max(1, len(bags) // 2 + 1), rule=options.rule),
+            policy=Policy(
+                minimum_updates=max(1, len(bags) // 2 + 1),
+                rule=options.rule,
+                **self._scenario.policy,
+            ),
             timestamp=time.time_ns() // 1_000_000,
             bags=bags,
             replay_rate=max(1.0, bag_info(bags[0]).duration_s / _REPLAY_SECONDS),
@@ -143,6 +125,10 @@ class Demo:
             },
             device=options.device,
             seed=options.seed,
+            vehicles={
+                name: self._scenario.vehicle_settings(name)
+                for name in map(vehicle_name, range(len(bags)))
+            },
         )
 
     def _follow(
@@ -155,6 +141,7 @@ class Demo:
                 finished = monitor.wait(self._finished, timeout=0.25)
                 vehicles = monitor.vehicles
                 self._note(vehicles, monitor, evaluator)
+                self._scenario.step(fleet, monitor)
                 live.update(self._picture(vehicles, evaluator))
                 if finished:
                     return
@@ -174,11 +161,11 @@ class Demo:
                         f"the logs are in {plan.genesis_file.parent}"
                     )
 
-    @staticmethod
-    def _finished(vehicles: dict[str, dict[str, Any]]) -> bool:
-        """Whether all stand on one tip with the task at its end."""
+    def _finished(self, vehicles: dict[str, dict[str, Any]]) -> bool:
+        """Whether all stand on one tip with the task at its end, and nothing more befalls them."""
         return (
-            all(s and 0 < s["total_iter"] == s["current_iter"] for s in vehicles.values())
+            self._scenario.over
+            and all(s and 0 < s["total_iter"] == s["current_iter"] for s in vehicles.values())
             and len({s["tip"] for s in vehicles.values()}) == 1
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,8 @@ class FleetSettings:
     """The proposed task's `task.*` parameters; the first vehicle proposes it."""
     device: str = "auto"
     seed: int = 0
+    vehicles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """More parameters of single vehicles' `vehicle` nodes, by name."""
 
 
 def prepare(folder: Path, settings: FleetSettings) -> FleetPlan:
@@ -91,6 +93,7 @@ def _write_parameters(folder: Path, number: int, name: str, settings: FleetSetti
         "key_file": str((root / "key.pem").resolve()),
         "propose": number == 0,
         **settings.task,
+        **settings.vehicles.get(name, {}),
     }
     trainer = {"device": settings.device, "seed": settings.seed * 1000 + number}
     replay = {"bag": str(settings.bags[number].resolve()), "rate": settings.replay_rate}

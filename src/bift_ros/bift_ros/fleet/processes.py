@@ -9,9 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
+import psutil
+
+from bift_ros.fleet.namespaces import enter_namespace
 from bift_ros.fleet.plan import FleetPlan, VehiclePlan
 
 _PR_SET_PDEATHSIG = 1
@@ -32,22 +37,38 @@ def vehicle_command(vehicle: VehiclePlan) -> list[str]:
     ]
 
 
-def _prepare_child() -> None:
+def _prepare_child(namespace: int | None) -> None:
+    if namespace is not None:
+        enter_namespace(namespace)
     # A shell's background job ignores SIGINT and so would its children.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    end_with_parent()
+
+
+def end_with_parent() -> None:
+    """Have the kernel send this process SIGTERM when its parent dies."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class ProcessFleet:
-    """Starts every vehicle of a plan, each with a log file; leaving the context stops them all."""
+    """Starts every vehicle of a plan, each with a log file; leaving the context stops them all.
 
-    def __init__(self, plan: FleetPlan, environment: Mapping[str, str]) -> None:
-        self._plan = plan
+    `namespaces` are open network namespaces of the vehicles that run in one of their own.
+    """
+
+    def __init__(
+        self,
+        plan: FleetPlan,
+        environment: Mapping[str, str],
+        namespaces: Mapping[str, int] | None = None,
+    ) -> None:
+        self.plan = plan
+        self._namespaces = namespaces or {}
         self._environment = {**os.environ, **environment}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> ProcessFleet:
-        for vehicle in self._plan.vehicles:
+        for vehicle in self.plan.vehicles:
             self.start(vehicle)
         return self
 
@@ -70,12 +91,24 @@ class ProcessFleet:
                 stderr=subprocess.STDOUT,
                 env=self._environment,
                 start_new_session=True,
-                preexec_fn=_prepare_child,
+                preexec_fn=partial(_prepare_child, self._namespaces.get(vehicle.name)),
             )
+
+    def kill(self, name: str) -> None:
+        """SIGKILL a vehicle's process and all that it started, as a power cut would."""
+        process = self._processes.pop(name)
+        family = []
+        with suppress(psutil.NoSuchProcess):
+            vehicle = psutil.Process(process.pid)
+            family = [vehicle, *vehicle.children(recursive=True)]
+        for member in family:
+            with suppress(psutil.NoSuchProcess):
+                member.kill()
+        process.wait()
 
     def log_of(self, name: str) -> Path:
         """A vehicle's log file."""
-        folder = next(v.folder for v in self._plan.vehicles if v.name == name)
+        folder = next(v.folder for v in self.plan.vehicles if v.name == name)
         return folder / "vehicle.log"
 
     def ended(self) -> dict[str, int]:

@@ -65,6 +65,7 @@ def build(
         "agreed": len({o.state.tip_hash for o in outcomes}) == 1,
         "tip": state.tip_hash.hex(),
         "height": state.index,
+        "heights": {o.name: o.state.index for o in outcomes},
         "verified": {o.name: o.problem or True for o in outcomes},
         "accuracy": accuracies,
         "final_accuracy": accuracies[-1] if accuracies else None,

@@ -11,7 +11,6 @@ from rclpy.node import Node
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.exceptions import MalformedBlock
 from bift_ros.chain.fields import MAX_INTEGER
-from bift_ros.chain.genesis import Genesis
 from bift_ros.nodes import convert
 from bift_ros.peer.catch_up import BLOCKS_PER_ANSWER, HEADERS_PER_ANSWER
 from bift_ros.peer.effects import RequestBlocks, RequestHeaders
@@ -54,12 +53,12 @@ class CatchUpClient:
     def __init__(
         self,
         node: Node,
-        genesis: Genesis,
+        chain: Blockchain,
         take: Callable[[Event], None],
         post: Callable[[Event], None],
         on_block: Callable[[Any], None],
     ) -> None:
-        self._node, self._genesis = node, genesis
+        self._node, self._chain = node, chain
         self._take, self._post, self._on_block = take, post, on_block
         self._clients: dict[tuple[str, str], Any] = {}
 
@@ -97,8 +96,7 @@ class CatchUpClient:
         nothing: Event,
     ) -> None:
         """Call a vehicle's service; where it is not there, post the answer `nothing`."""
-        member = self._genesis.member(peer)
-        assert member is not None, "the peer asks members only"
+        member = self._chain.known_members[peer]
         client = self._clients.get((member.name, name))
         if client is None:
             client = self._node.create_client(kind, f"/{member.name}/{name}")

@@ -48,6 +48,9 @@ def transaction_to_message(
             ]
         case transactions.ModelUpdate():
             message.model_update = [_fill(msg.ModelUpdate(), payload)]
+        case transactions.MembershipVote(action, name, public_key):
+            vote = msg.MembershipVote(action=action, name=name, public_key=_octets(public_key))
+            message.membership_vote = [vote]
     return message
 
 
@@ -68,6 +71,7 @@ def _transaction(message: msg.Transaction) -> transactions.Transaction:
         *(_read(transactions.ProposeTask, m) for m in message.propose_task),
         *(_read(transactions.ModelCommit, m) for m in message.model_commit),
         *(_read(transactions.ModelUpdate, m) for m in message.model_update),
+        *(_read(transactions.MembershipVote, m) for m in message.membership_vote),
     ]
     if len(found) != 1:
         raise FieldError(f"payload: the message carries {len(found)}, not one")

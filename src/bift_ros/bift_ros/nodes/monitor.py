@@ -57,6 +57,11 @@ class FleetMonitor:
             VehicleStatus, f"/{name}/status", self._on_vehicle_status, qos.STATUS
         )
 
+    def forget(self, name: str) -> None:
+        """Take back what a vehicle said: it is gone, and has not spoken until it does again."""
+        with self._changed:
+            self._vehicles[name] = {}
+
     @property
     def vehicles(self) -> dict[str, dict[str, Any]]:
         """The newest status of every vehicle heard of, by name; empty until it has spoken."""

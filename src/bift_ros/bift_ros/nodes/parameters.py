@@ -50,6 +50,11 @@ VEHICLE = (
         "Model factories (module:factory) that this vehicle agrees to run.",
     ),
     Setting("gateway_host", "127.0.0.1", "Address on which this vehicle serves its files."),
+    Setting(
+        "gateway_advertised_host",
+        "",
+        "Name or address at which other vehicles reach the gateway; empty: gateway_host.",
+    ),
     Setting("gateway_port", 0, "Port of the gateway; 0: any free one.", 0, 65535),
     Setting("storage_mb", 2048, "Size cap of the block store, in MiB.", 16, 1_048_576),
     Setting("status_period", 0.5, "Seconds between two status messages.", 0.1, 60.0),

@@ -37,12 +37,6 @@ from bift_ros.peer.machine import Peer
 _TICK_SECONDS = 0.25
 
 
-def equivocation_text(genesis: Genesis, signed: SignedHeader) -> str:
-    """What a person is told about an equivocation; `signed` is either of the two headers."""
-    member = genesis.member(signed.header.miner)
-    who = member.name if member is not None else signed.header.miner
-    parent = signed.header.previous_hash.hex()[:12]
-    return f"{who} signed two blocks at height {signed.header.index} on {parent}"
 
 
 class PeerNode(Node):
@@ -72,7 +66,7 @@ class PeerNode(Node):
         self._blocks = self._topic(msg.Block, "blocks", qos.BLOCKS, self._on_block)
         self._tips = self._topic(msg.Tip, "tips", qos.TIPS, self._on_tip)
         self._catch_up_services = CatchUpServices(self, chain, self._provider)
-        self._catch_up = CatchUpClient(self, genesis, self.take, self.post, self._on_block)
+        self._catch_up = CatchUpClient(self, chain, self.take, self.post, self._on_block)
         self.create_service(srv.SubmitTransaction, "submit_transaction", self._submit)
         self.training = TrainingClient(self, self._training_ended)
         self.create_timer(_TICK_SECONDS, self._tick)
@@ -101,7 +95,7 @@ class PeerNode(Node):
     def equivocations(self) -> list[str]:
         """One line for each miner caught signing two blocks on one parent."""
         evidence = self._chain.store.evidence()
-        return [equivocation_text(self._genesis, first) for first, _ in evidence]
+        return [self._equivocation_text(first) for first, _ in evidence]
 
     def submit(self, payload: Payload) -> None:
         """Sign a transaction of this vehicle and send it. Raises InvalidTransaction."""
@@ -200,7 +194,7 @@ class PeerNode(Node):
             case effects.TipChanged(block, removed, notes):
                 self._tip_changed(block, removed, notes)
             case effects.EquivocationFound(first):
-                self.get_logger().error(equivocation_text(self._genesis, first))
+                self.get_logger().error(self._equivocation_text(first))
             case effects.Refused():
                 self._refused(effect)
 
@@ -225,7 +219,15 @@ class PeerNode(Node):
 
     def _refused(self, refusal: effects.Refused) -> None:
         self.refused += 1
-        member = self._genesis.member(refusal.sender)
-        who = member.name if member is not None else repr(refusal.sender[:40])
-        self.last_refusal = f"{refusal.what} from {who}: {refusal.reason}"
+        self.last_refusal = f"{refusal.what} from {self._who(refusal.sender)}: {refusal.reason}"
         self.get_logger().warning(f"refused {self.last_refusal}")
+
+    def _equivocation_text(self, signed: SignedHeader) -> str:
+        """What a person is told; `signed` is either of the two headers."""
+        header = signed.header
+        parent = header.previous_hash.hex()[:12]
+        return f"{self._who(header.miner)} signed two blocks at height {header.index} on {parent}"
+
+    def _who(self, address: str) -> str:
+        member = self._chain.known_members.get(address)
+        return member.name if member is not None else repr(address[:40])

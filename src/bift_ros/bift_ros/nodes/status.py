@@ -101,7 +101,7 @@ class StatusReporter:
         state = peer.state
         message.height = state.index
         message.tip = state.tip_hash.hex()
-        message.balance = state.balances[self._address]
+        message.balance = state.balances.get(self._address, 0)
         message.mempool = peer.pending_transactions
         message.peers = peer.known_peers
         message.refused = self._peer.refused

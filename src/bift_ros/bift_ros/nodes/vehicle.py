@@ -62,9 +62,10 @@ class Vehicle:
         key = load_key(Path(settings["key_file"]), passphrase)
         member = genesis.member(key.address)
         if member is None:
-            raise ConfigurationError(
-                f"the key {settings['key_file']} ({key.address}) is no member of the genesis "
-                f"{settings['genesis_file']}: add its public key there, or use another key"
+            log.warning(
+                f"the key {settings['key_file']} ({key.address}) is no founding member: until the "
+                f"members have voted it in (bift member vote join {name} {key.public_key.hex()}) "
+                "this vehicle follows the chain and says nothing"
             )
         unusable = [m.name for m in genesis.members if not is_vehicle_name(m.name)]
         if unusable:
@@ -72,7 +73,7 @@ class Vehicle:
                 f"the genesis {settings['genesis_file']} has names that ROS takes for no "
                 f"namespace: {', '.join(unusable)}; use letters, digits and underscores"
             )
-        if member.name != name:
+        if member is not None and member.name != name:
             raise ConfigurationError(
                 f"the genesis calls this key's owner {member.name!r}, but the namespace is "
                 f"/{name}: run it as /{member.name}"
@@ -86,6 +87,7 @@ class Vehicle:
             folders.storage,
             host=settings["gateway_host"],
             port=settings["gateway_port"],
+            advertised_host=settings["gateway_advertised_host"] or None,
             max_bytes=settings["storage_mb"] << 20,
         )
         architectures = tuple(settings["allowed_architectures"])

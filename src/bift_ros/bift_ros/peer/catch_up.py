@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from bift_ros.chain.authorship import check_authorship
 from bift_ros.chain.blocks import SignedHeader
-from bift_ros.chain.exceptions import InvalidBlock
+from bift_ros.chain.exceptions import InvalidBlock, UnknownMiner
 from bift_ros.chain.tips import SignedTip
 from bift_ros.peer.context import Context
 from bift_ros.peer.effects import RequestBlocks, RequestHeaders
@@ -142,7 +142,11 @@ class CatchUp:
                 if len(self._wanted) >= _MAXIMUM_WANTED:
                     break
                 try:
-                    check_authorship(header, signed.signature, self._context.genesis)
+                    context = self._context
+                    known = context.chain.known_members
+                    check_authorship(header, signed.signature, context.genesis, known)
+                except UnknownMiner:
+                    break  # maybe one who joined: the blocks below will tell
                 except InvalidBlock as error:
                     self._context.refuse("header", name.hex(), peer, str(error))
                     return None
@@ -198,7 +202,7 @@ class CatchUp:
 
     def _is_other(self, address: str) -> bool:
         context = self._context
-        return address != context.key.address and context.genesis.member(address) is not None
+        return address != context.key.address and address in context.chain.known_members
 
     def _forget_settled(self) -> None:
         done: Iterable[bytes] = [

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from bift_ros.chain.blockchain import Blockchain
-from bift_ros.chain.genesis import Genesis
+from bift_ros.chain.genesis import Genesis, Member
 from bift_ros.chain.mempool import Mempool
 from bift_ros.chain.model_check import ComputedModel, compute_model
 from bift_ros.chain.state import State
@@ -56,6 +56,11 @@ class Context:
         if state.task is None or state.task.history:
             return state
         return replace(state, timestamp=max(self.now, state.timestamp))
+
+    @property
+    def members(self) -> Mapping[str, Member]:
+        """Who is a member after the tip, by address."""
+        return self.chain.tip_state.members
 
     def emit(self, effect: Effect | None) -> None:
         """Have an effect carried out once the event is dealt with."""

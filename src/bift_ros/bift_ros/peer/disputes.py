@@ -35,7 +35,7 @@ class Disputes:
     def settled(self, header: Header, parent_of: ParentOf) -> bool:
         """Whether a disputed block is to be followed where it outweighs the tip."""
         context = self._context
-        majority = len(context.genesis.members) // 2 + 1
+        majority = len(context.members) // 2 + 1
         elsewhere = int(self._stands_above(context.chain.tip.hash, header.previous_hash))
         on_it = 0
         for tip in self._standing.others():

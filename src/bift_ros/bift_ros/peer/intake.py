@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bift_ros.chain.authorship import check_authorship
-from bift_ros.chain.blocks import Block
-from bift_ros.chain.exceptions import BodyMismatch, InvalidBlock, WrongTimestamp
+from bift_ros.chain.blocks import MAX_BLOCK_BYTES, Block
+from bift_ros.chain.exceptions import BlockTooLarge, BodyMismatch, InvalidBlock, WrongTimestamp
 from bift_ros.chain.model_check import ComputedModel, compare_model
 from bift_ros.chain.state import State
 from bift_ros.chain.transactions import ModelUpdate
@@ -143,9 +143,14 @@ class Intake:
 
         Nor a block that says nothing: it would only cost every miner the search under way.
         """
-        check_authorship(block.header, block.signature, self._context.genesis)
+        context = self._context
+        # Whether the miner is a member on this very branch is known once the parent is.
+        known = context.chain.known_members
+        check_authorship(block.header, block.signature, context.genesis, known)
         if block.body.hash != block.header.body_hash:
             raise BodyMismatch("the body is not the one that the header names")
+        if len(block.to_bytes()) > MAX_BLOCK_BYTES:  # it might wait here for its parent
+            raise BlockTooLarge(f"it has over {MAX_BLOCK_BYTES} bytes")
         if not block.body.transactions:
             raise InvalidBlock("it holds no transaction")
         if not self._equivocations.allows(block.signed_header):

@@ -59,7 +59,8 @@ class Miner:
         context = self._context
         state = context.chain.tip_state
         kind = self._current_phase(state)
-        if not context.config.mine or (self._candidate is not None and self._candidate.learns):
+        mines = context.config.mine and context.key.address in state.members
+        if not mines or (self._candidate is not None and self._candidate.learns):
             return
         if kind is ModelCommit:
             self._start_commit_block(state)
@@ -96,7 +97,7 @@ class Miner:
         return waited >= self._context.genesis.policy.update_wait_ms
 
     def _start_commit_block(self, state: State) -> None:
-        if self._ready(len(self._waiting), len(self._context.genesis.members)):
+        if self._ready(len(self._waiting), len(state.members)):
             chosen = self._context.mempool.pending(state, ModelCommit)
             self._start(state, Body(tuple(chosen)), learns=True)
 
@@ -108,7 +109,7 @@ class Miner:
             context.need([task.global_cid])
             return
         ready = self._updates.ready
-        expected = len(task.commitments) if policy.commit_reveal else len(context.genesis.members)
+        expected = len(task.commitments) if policy.commit_reveal else len(state.members)
         if self._ready(len(ready), expected):
             self._aggregate(state, ready)
         elif task.committed_at is not None and self._waited():

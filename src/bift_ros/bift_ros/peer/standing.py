@@ -40,7 +40,7 @@ class Standing:
         if tip.sender == context.key.address or (known is not None and known.stamp >= tip.stamp):
             return
         try:
-            check_tip(tip, context.genesis)
+            check_tip(tip, context.genesis, context.members)
         except InvalidTransaction as error:
             context.refuse("tip", tip.sender + tip.signature.hex(), tip.sender, str(error))
             return
@@ -54,7 +54,7 @@ class Standing:
         A larger fleet says it more seldom: what each vehicle hears in a second stays the same.
         """
         context = self._context
-        members = len(context.genesis.members)
+        members = len(context.members)
         interval = context.config.announce_ms * max(1, members // _FLEET)
         if context.chain.tip.hash != self._announced:
             interval //= _CHANGED
@@ -64,6 +64,8 @@ class Standing:
     def say(self) -> None:
         """Announce the tip now."""
         context = self._context
+        if context.key.address not in context.members:
+            return
         tip = context.chain.tip
         self._announced, self._announced_at = tip.hash, context.now
         context.emit(

@@ -94,6 +94,8 @@ class Trainer:
         task, config = state.task, self._context.config
         if task is None or not config.train:
             return None
+        if self._context.key.address not in state.members:
+            return None
         if task.proposal.architecture not in config.allowed_architectures:
             self._context.refuse(
                 "training",

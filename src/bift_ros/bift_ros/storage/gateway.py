@@ -50,8 +50,9 @@ class Gateway:
         """
         if advertised_host is None and _is_wildcard(host):
             raise StorageError(
-                f"the gateway listens on {host}, every interface: also say advertised_host, the "
-                "address at which other vehicles reach this one"
+                f"the gateway listens on {host}, every interface: also say advertised_host "
+                "(the parameter gateway_advertised_host), the address at which other vehicles "
+                "reach this one"
             )
         self._store = store
         self._host = host

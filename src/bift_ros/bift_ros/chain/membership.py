@@ -1,0 +1,64 @@
+"""Who is in the consortium: members join and leave by a vote that the chain records.
+
+Each member votes in a signed transaction. A change takes effect with the vote that brings it above
+the policy's threshold, from the next transaction on. Who has left keeps its stake and history, and
+may be voted in again; its key counts for nothing meanwhile.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bift_ros.chain.exceptions import InvalidVote
+from bift_ros.chain.genesis import MAX_MEMBERS, Member
+from bift_ros.chain.state import State
+from bift_ros.chain.transactions import MembershipVote
+
+MAX_OPEN_VOTES = 8
+"""Undecided votes that a member may have, so that ballots stay few."""
+
+
+def check_vote(state: State, voter: str, vote: MembershipVote) -> None:
+    """Refuse a vote that makes no sense in `state`; raises InvalidVote."""
+    member = Member(vote.name, vote.public_key)
+    present = state.members.get(member.address)
+    if vote.action == "join":
+        if present is not None:
+            raise InvalidVote(f"{vote.name} joins, but its key is the member {present.name}'s")
+        if any(other.name == vote.name for other in state.members.values()):
+            raise InvalidVote(f"{vote.name} joins, but another member has this name")
+        if len(state.members) >= MAX_MEMBERS:
+            raise InvalidVote(f"{vote.name} joins, but there are {MAX_MEMBERS} members")
+    elif present != member:
+        raise InvalidVote(f"{vote.name} leaves, but no member has this name and key")
+    elif len(state.members) <= state.policy.minimum_updates:
+        raise InvalidVote(
+            f"{vote.name} leaves, but {state.policy.minimum_updates} members are the least that "
+            "can make a global model"
+        )
+    if voter in state.ballots.get(vote, ()):
+        raise InvalidVote(f"{voter} has voted for {vote.name} to {vote.action} already")
+    if sum(voter in voters for voters in state.ballots.values()) >= MAX_OPEN_VOTES:
+        raise InvalidVote(f"{voter} has {MAX_OPEN_VOTES} votes that are not decided")
+
+
+def apply_vote(state: State, voter: str, vote: MembershipVote) -> State:
+    """Count a vote that has passed `check_vote`, and make the change where it decides it."""
+    voters = state.ballots.get(vote, frozenset()) | {voter}
+    ballots = {**state.ballots, vote: voters}
+    if len(voters & state.members.keys()) <= state.policy.membership_threshold * len(state.members):
+        return replace(state, ballots=ballots)
+    del ballots[vote]
+    member = Member(vote.name, vote.public_key)
+    members = dict(state.members)
+    if vote.action == "leave":
+        del members[member.address]
+        return replace(state, members=members, ballots=ballots)
+    members[member.address] = member
+    return replace(
+        state,
+        members=members,
+        ballots=ballots,
+        balances={member.address: 0, **state.balances},
+        sequences={member.address: 0, **state.sequences},
+    )
