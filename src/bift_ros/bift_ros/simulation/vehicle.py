@@ -223,7 +223,7 @@ class Vehicle:
             if data is not None and self.fleet.archive.get(cid) is not data and cid_of(data) != cid:
                 data = None
             if data is not None:
-                self.fleet.network.count_bytes(len(data))
+                self.fleet.network.count_file(len(data))
                 break
         if data is None:
             self.take(FetchFailed(cid, "nobody has it"))
