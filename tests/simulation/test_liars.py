@@ -16,7 +16,7 @@ REFUSED = {
     "withholder": "",
     "equivocator": "signed both",
     "future_blocks": "ahead of this clock",
-    "oversize_blocks": "bytes, more than 100000",
+    "oversize_blocks": "100000 bytes",
     "replaying_miner": "refuses a block",
     "stolen_blocks": "is not signed by its miner",
     "double_spender": "and wants to give",
