@@ -22,6 +22,7 @@ COMMANDS = {
     "system": ("bift_ros.console.system", "see the running vehicles: show"),
     "chain": ("bift_ros.console.chain", "read and check a vehicle's chain: show, verify"),
     "bench": ("bift_ros.console.bench", "measure against peers: aggregation"),
+    "simulate": ("bift_ros.console.simulate", "run fleets in virtual time, with faults and liars"),
     "experiment": ("bift_ros.console.experiment", "run a documented experiment"),
 }
 

@@ -18,7 +18,6 @@ from bift_ros.simulation.vehicle import TICK_MS, Vehicle
 from bift_ros.simulation.world import world_of
 
 _FETCH_MS = (20, 60)
-_ASK_MS = 20
 
 
 class Fleet:
@@ -80,7 +79,7 @@ class Fleet:
             return
         delay = self.network.delay(asker, other)
         if delay is not None:
-            self.network.count_bytes(_ASK_MS)
+            self.network.count_request()
             self.agenda.after(delay, self._asked, other, answer, what)
 
     def completed(self) -> bool:

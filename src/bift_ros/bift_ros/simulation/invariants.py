@@ -100,7 +100,7 @@ class Invariants:
             case EquivocationFound(first, _):
                 miner = self._fleet.by_address.get(first.header.miner)
                 if miner is not None and miner.honest:
-                    self._broken("validity", vehicle, f"honest {miner.number} signed two blocks")
+                    self._broken("no framing", vehicle, f"honest {miner.number} signed two blocks")
             case _:
                 pass
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _BASE_MS = 20
 _GRAIN_MS = 20
 _ENVELOPE_BYTES = 64
+"""What carries a message, and a request for something: roughly."""
+_TIP_BYTES = 172
+"""A signed tip without its provider."""
 
 
 class Network:
@@ -57,10 +60,14 @@ class Network:
         self.messages += times
         self.bytes += size_of(event) * times
 
-    def count_bytes(self, size: int) -> None:
+    def count_file(self, size: int) -> None:
         """Count a file that is sent."""
         self.messages += 1
-        self.bytes += size
+        self.bytes += _ENVELOPE_BYTES + size
+
+    def count_request(self) -> None:
+        """Count a request."""
+        self.count_file(0)
 
     def send(self, sender: Vehicle, receiver: Vehicle, event: Event) -> None:
         """Deliver one message, maybe."""
@@ -94,7 +101,7 @@ def size_of(event: Event) -> int:
         case BlockReceived(block, _):
             return _ENVELOPE_BYTES + len(block.to_bytes())
         case TipReceived(tip):
-            return _ENVELOPE_BYTES + 172 + len(tip.provider)
+            return _ENVELOPE_BYTES + _TIP_BYTES + len(tip.provider)
         case HeadersAnswered(_, headers):
             return _ENVELOPE_BYTES + sum(len(signed.to_bytes()) for signed in headers)
         case _:

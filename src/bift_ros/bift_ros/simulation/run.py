@@ -34,6 +34,8 @@ class Result:
     """How long it took in virtual time."""
     seconds: float
     """How long the simulation took."""
+    cpu_seconds: float
+    """Of these, how long it computed."""
     messages: float
     """Sent to one vehicle, on average; files are among them."""
     bytes: float
@@ -48,7 +50,7 @@ class Result:
 
 def simulate(scenario: Scenario, seed: int, history: History | None = None) -> Result:
     """Run until the task is done and every transfer settled, or the deadline has passed."""
-    begun = time.perf_counter()
+    begun, cpu = time.perf_counter(), time.process_time()
     fleet = Fleet(scenario, seed, history or History())
     fleet.begin()
     proposer = fleet.honest[0]
@@ -62,10 +64,11 @@ def simulate(scenario: Scenario, seed: int, history: History | None = None) -> R
         completed = fleet.completed()
     assert fleet.invariants is not None
     fleet.invariants.finish(completed)
-    return _result(fleet, completed, time.perf_counter() - begun)
+    seconds, cpu_seconds = time.perf_counter() - begun, time.process_time() - cpu
+    return _result(fleet, completed, seconds, cpu_seconds)
 
 
-def _result(fleet: Fleet, completed: bool, seconds: float) -> Result:
+def _result(fleet: Fleet, completed: bool, seconds: float, cpu_seconds: float) -> Result:
     assert fleet.invariants is not None
     vehicles, network = fleet.vehicles, fleet.network
     count = len(vehicles)
@@ -81,6 +84,7 @@ def _result(fleet: Fleet, completed: bool, seconds: float) -> Result:
         blocks=fleet.honest[0].peer.state.index,
         virtual_ms=fleet.agenda.now - fleet.started,
         seconds=seconds,
+        cpu_seconds=cpu_seconds,
         messages=network.messages / count,
         bytes=network.bytes / count,
         signatures=(transactions + checked) / count,

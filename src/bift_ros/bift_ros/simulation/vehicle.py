@@ -201,7 +201,10 @@ class Vehicle:
         if delay is None:
             return
         blocks = other.conduct.blocks(self, hashes)
-        events = [*(BlockReceived(b, other.url) for b in blocks), BlocksAnswered(other.address)]
+        events: list[Event] = [
+            *(BlockReceived(b, other.url) for b in blocks),
+            BlocksAnswered(other.address),
+        ]
         for event in events:  # one connection: in order, all or nothing
             self.fleet.network.count(event)
             self.fleet.agenda.after(delay, self.receive, event)
@@ -220,7 +223,7 @@ class Vehicle:
             if data is not None and self.fleet.archive.get(cid) is not data and cid_of(data) != cid:
                 data = None
             if data is not None:
-                self.fleet.network.count_bytes(len(data))
+                self.fleet.network.count_file(len(data))
                 break
         if data is None:
             self.take(FetchFailed(cid, "nobody has it"))

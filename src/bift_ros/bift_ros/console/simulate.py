@@ -1,0 +1,163 @@
+"""`./bift simulate`: fleets of real peers in virtual time, their invariants checked."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from bift_ros.console.errors import CommandError
+from bift_ros.simulation.campaign import run_seeds, summary
+from bift_ros.simulation.history import History
+from bift_ros.simulation.run import Result, simulate
+from bift_ros.simulation.scenario import FAULTS, Scenario, ScenarioError
+
+_SHOWN = 10
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options."""
+    defaults = Scenario()
+    parser.add_argument(
+        "--vehicles", type=int, default=defaults.vehicles, help="fleet size (%(default)s)"
+    )
+    parser.add_argument(
+        "--byzantine", type=int, help="how many of them lie (default: 30 of 100 vehicles)"
+    )
+    parser.add_argument(
+        "--iterations", type=int, default=defaults.iterations, help="of the task (%(default)s)"
+    )
+    parser.add_argument("--seeds", type=int, default=10, help="how many runs (%(default)s)")
+    parser.add_argument("--first-seed", type=int, default=1, help="default: %(default)s")
+    parser.add_argument(
+        "--faults", type=_list, default=FAULTS, help=f"of {','.join(FAULTS)} (default: all)"
+    )
+    parser.add_argument("--liars", type=_list, default=(), help="kinds to draw from (default: all)")
+    parser.add_argument("--mode", default=defaults.mode, help="bift or paper (%(default)s)")
+    parser.add_argument("--processes", type=int, help="default: one for each core")
+    parser.add_argument("--replay", type=int, metavar="SEED", help="print this run's history")
+    parser.add_argument(
+        "--scaling", type=_sizes, metavar="N,N,…", help="one run for each of these fleet sizes"
+    )
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Run; 0 where every run completed and nothing broke."""
+    if arguments.seeds < 1:
+        raise CommandError(f"--seeds {arguments.seeds}: use at least 1")
+    processes = arguments.processes or len(os.sched_getaffinity(0))
+    if processes < 1:
+        raise CommandError(f"--processes {processes}: use at least 1")
+    console = Console(stderr=arguments.json)
+    try:
+        if arguments.replay is not None:
+            return _replay(_scenario(arguments, arguments.vehicles), arguments.replay)
+        if arguments.scaling:
+            scenarios = [_scenario(arguments, size) for size in arguments.scaling]
+            return _scaling(scenarios, arguments, console)
+        scenario = _scenario(arguments, arguments.vehicles)
+        seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
+        report = _run(scenario, seeds, processes, console)
+    except ScenarioError as error:
+        raise CommandError(str(error)) from error
+    if arguments.json:
+        print(json.dumps(report))
+    else:
+        _show(report, console)
+    return 0 if _sound(report) else 1
+
+
+def _scenario(arguments: argparse.Namespace, vehicles: int) -> Scenario:
+    byzantine = arguments.byzantine
+    if arguments.scaling and byzantine is not None:
+        raise CommandError("--byzantine with --scaling: leave it out, each fleet has 30 %")
+    if byzantine is None:
+        byzantine = vehicles * 3 // 10
+    return Scenario(
+        vehicles,
+        byzantine,
+        arguments.iterations,
+        arguments.faults,
+        arguments.liars,
+        arguments.mode,
+    )
+
+
+def _run(
+    scenario: Scenario, seeds: Sequence[int], processes: int, console: Console
+) -> dict[str, Any]:
+    results: list[Result] = []
+    begun = time.perf_counter()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+        task = progress.add_task("runs", total=len(seeds))
+        for result in run_seeds(scenario, seeds, processes):
+            results.append(result)
+            broken = sum(bool(r.violations) for r in results)
+            progress.update(task, advance=1, description=f"runs ({broken} broken)")
+    return summary(scenario, results, time.perf_counter() - begun)
+
+
+def _replay(scenario: Scenario, seed: int) -> int:
+    result = simulate(scenario, seed, History(print))
+    print(f"seed {seed}: fingerprint {result.fingerprint}, block {result.blocks}")
+    for violation in result.violations:
+        where = f"vehicle {violation.vehicle} at {violation.time_ms / 1000:.3f} s"
+        print(f"{violation.invariant} broke: {where}: {violation.detail}")
+    return 0 if result.completed and not result.violations else 1
+
+
+def _scaling(scenarios: Sequence[Scenario], arguments: argparse.Namespace, console: Console) -> int:
+    reports = [_run(s, [arguments.first_seed], 1, console) for s in scenarios]
+    if arguments.json:
+        print(json.dumps(reports))
+    else:
+        table = Table("vehicles", "messages", "bytes", "signatures", "blocks", "PoFL", "seconds")
+        table.title = "per vehicle"
+        for report in reports:
+            figures = [f"{value:,.0f}" for value in report["per_vehicle"].values()]
+            table.add_row(str(report["vehicles"]), *figures, f"{report['seconds']:.1f}")
+        console.print(table)
+    return 0 if all(_sound(report) for report in reports) else 1
+
+
+def _sound(report: dict[str, Any]) -> bool:
+    return not report["violations"] and bool(report["completed"] == report["seeds"])
+
+
+def _show(report: dict[str, Any], console: Console) -> None:
+    table = Table("", "", show_header=False)
+    table.add_row("fleet", f"{report['vehicles']} vehicles, {report['byzantine']} Byzantine")
+    table.add_row("faults", ", ".join(report["faults"]) or "none")
+    table.add_row("runs completed", f"{report['completed']} of {report['seeds']}")
+    table.add_row("invariants broken", str(report["violations"]))
+    table.add_row("seconds", f"{report['seconds']:.1f}")
+    for name, value in report["per_vehicle"].items():
+        table.add_row(f"{name.replace('_', ' ')} per vehicle", f"{value:,.0f}")
+    console.print(table)
+    for broken in report["broken"][:_SHOWN]:
+        console.print(
+            f"seed {broken['seed']}, vehicle {broken['vehicle']}, "
+            f"{broken['time_ms'] / 1000:.3f} s: {broken['invariant']}: {broken['detail']}"
+        )
+    if report["failing_seeds"]:
+        console.print(f"see one with --replay {report['failing_seeds'][0]} and the same options")
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(item.strip() for item in text.split(",") if item.strip() not in ("", "none"))
+
+
+def _sizes(text: str) -> list[int]:
+    try:
+        return [int(item) for item in _list(text)]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of fleet sizes") from error

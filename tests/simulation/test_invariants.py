@@ -1,0 +1,100 @@
+"""The checker itself: it must see what it is there to see."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bift_ros.chain.transactions import Transfer, sign_transaction
+from bift_ros.peer.effects import BroadcastTransaction, EquivocationFound, TipChanged
+from bift_ros.peer.events import Submit
+from bift_ros.simulation.fleet import Fleet
+from bift_ros.simulation.history import History
+from bift_ros.simulation.memory_store import MemoryStore
+from bift_ros.simulation.scenario import Scenario
+from bift_ros.simulation.world import INITIAL_MODEL, proposal_of
+
+QUIET = Scenario(4, 0, 4, faults=())
+
+
+def finished_fleet() -> Fleet:
+    fleet = Fleet(QUIET, 1, History())
+    fleet.begin()
+    fleet.honest[0].keep(INITIAL_MODEL)
+    fleet.honest[0].take(Submit(proposal_of(QUIET)))
+    fleet.agenda.run_until(fleet.agenda.now + 60_000)
+    assert fleet.completed()
+    return fleet
+
+
+def broken(fleet: Fleet) -> set[str]:
+    assert fleet.invariants is not None
+    return {violation.invariant for violation in fleet.invariants.violations}
+
+
+def test_a_sound_run_breaks_nothing():
+    fleet = finished_fleet()
+    fleet.invariants.finish(True)
+    assert broken(fleet) == set()
+
+
+def test_leaving_a_confirmed_block_breaks_agreement():
+    fleet = finished_fleet()
+    vehicle, genesis = fleet.honest[1], fleet.world.genesis
+    low = vehicle.chain.canonical(1, 1)[0]
+    vehicle.chain._tip = vehicle.chain.node(low.hash)
+    other = next(iter(fleet.invariants._nodes.values()))
+    fleet.invariants._nodes[low.hash] = replace(other, index=1, parent=genesis.hash, models=9)
+    fleet.invariants._top[vehicle.number] = (1, b"another block")
+    fleet.invariants.effect(vehicle, TipChanged(low, 0))
+    fleet.invariants.after_event(vehicle)
+    assert "agreement" in broken(fleet)
+
+
+def test_a_block_that_does_not_recompute_breaks_validity():
+    fleet = finished_fleet()
+    vehicle = fleet.honest[0]
+    block = next(b for b in vehicle.chain.canonical(1, 99) if b.header.model_flag)
+    info = replace(block.body.model_info, accuracy=0.125)
+    false = replace(block, body=replace(block.body, model_info=info))
+    fleet.invariants._nodes.pop(block.hash)
+    fleet.invariants.stored(vehicle, false)
+    fleet.invariants.after_event(vehicle)
+    assert broken(fleet) == {"validity"}
+
+
+def test_a_forgotten_transfer_breaks_no_loss():
+    fleet = finished_fleet()
+    vehicle = fleet.honest[0]
+    transfer = Transfer(fleet.honest[1].address, 1)
+    lost = sign_transaction(vehicle.key, 9, transfer, fleet.world.genesis.hash)
+    fleet.invariants.effect(vehicle, BroadcastTransaction(lost))
+    fleet.invariants.finish(True)
+    assert broken(fleet) == {"no loss"}
+
+
+def test_an_unfinished_task_breaks_liveness():
+    fleet = finished_fleet()
+    fleet.invariants.finish(False)
+    assert broken(fleet) == {"liveness"}
+
+
+def test_evidence_against_an_honest_miner_is_seen():
+    fleet = finished_fleet()
+    signed = fleet.honest[0].chain.canonical_headers(1, 2)
+    fleet.invariants.effect(fleet.honest[1], EquivocationFound(*signed))
+    assert broken(fleet) == {"no framing"}
+
+
+def test_the_memory_store_keeps_what_the_chain_store_keeps():
+    fleet = finished_fleet()
+    store = fleet.honest[0].store
+    copy = MemoryStore(fleet.world.genesis, lambda block: None)
+    for block in store.blocks():
+        copy.accept(block, block.hash)
+    assert copy.tip == store.tip
+    assert copy.canonical(1, 99) == store.canonical(1, 99)
+    assert copy.header(copy.tip) == store.header(store.tip)
+    assert [s.header.index for s in copy.canonical_headers(2, 2)] == [2, 3]
+    low = copy.canonical(1, 1)[0]
+    copy.set_tip(low.hash)
+    assert copy.canonical(1, 99) == [low]
