@@ -72,7 +72,7 @@ class Scenario:
         """The fleet's rules: the defaults, with less work and shorter waits."""
         return Policy(
             difficulty=4,
-            update_wait_ms=6_000,
+            update_wait_ms=4_000,
             minimum_updates=min(self.vehicles // 2 + 1, _MAX_MINIMUM),
             byzantine_fraction=math.floor(1000 * self.byzantine / self.vehicles) / 1000,
             mode=self.mode,
@@ -81,7 +81,7 @@ class Scenario:
     @property
     def config(self) -> PeerConfig:
         """The settings of every vehicle."""
-        return PeerConfig(announce_ms=10_000, file_wait_ms=15_000)
+        return PeerConfig(announce_ms=20_000, rebroadcast_ms=20_000, file_wait_ms=15_000)
 
     @property
     def faults_end_ms(self) -> int:

@@ -49,7 +49,7 @@ from bift_ros.storage.cid import cid_of
 if TYPE_CHECKING:
     from bift_ros.simulation.fleet import Fleet
 
-TICK_MS = 1_000
+TICK_MS = 2_000
 _SAMPLES = 100
 _MINE_MS = 1_500
 """Mean time in which the honest fleet together finds a nonce."""
