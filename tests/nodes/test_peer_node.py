@@ -20,7 +20,7 @@ from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.genesis import Genesis, Member, Policy
 from bift_ros.chain.store import ChainStore
 from bift_ros.chain.tips import sign_tip
-from bift_ros.chain.transactions import ProposeTask, Transfer, sign_transaction
+from bift_ros.chain.transactions import MembershipVote, ProposeTask, Transfer, sign_transaction
 from bift_ros.identity.keys import KeyPair
 from bift_ros.nodes import convert, qos
 from bift_ros.nodes.monitor import FleetMonitor
@@ -129,6 +129,28 @@ def test_a_submitted_fault_is_answered_with_the_reason(
     assert said in answer.reason
     assert peer.refused == 1
     assert peer.last_refusal == answer.reason
+
+
+def test_the_vehicles_own_key_may_submit_too(ros: Any, peer: PeerNode) -> None:
+    """An operator who signs with the vehicle's key is no echo of what the vehicle said."""
+    proposal = sign_transaction(OWN, 0, TASK, GENESIS.hash)
+    assert submit(ros, convert.transaction_to_message(proposal)).accepted
+    ros.spin_until(lambda: peer.peer.state.index == 1)
+    assert peer.peer.next_sequence(OWN.address) == 1
+
+
+def test_a_fault_submitted_again_is_refused_again(ros: Any, peer: PeerNode) -> None:
+    """The topics tell a fault once; whoever waits for an answer gets one each time."""
+    poor = sign_transaction(OTHER, 0, Transfer(OWN.address, 1), GENESIS.hash)
+    used = sign_transaction(OTHER, 0, MembershipVote("join", "bus", bytes(32)), GENESIS.hash)
+    proposal = sign_transaction(OTHER, 0, TASK, GENESIS.hash)
+    for _ in range(2):
+        assert "owns 0" in submit(ros, convert.transaction_to_message(poor)).reason
+    assert submit(ros, convert.transaction_to_message(proposal)).accepted
+    ros.spin_until(lambda: peer.peer.state.index == 1)
+    answer = submit(ros, convert.transaction_to_message(used))
+    assert not answer.accepted
+    assert "is used" in answer.reason
 
 
 def test_whatever_comes_over_the_topics_is_borne(ros: Any, peer: PeerNode) -> None:
