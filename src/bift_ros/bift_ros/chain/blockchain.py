@@ -135,12 +135,29 @@ class Blockchain:
         self._nodes[node.hash] = node
         self._keep(state)
         old, self._tip = self._tip, node
-        fork = fork_point(old, node)
+        if node.parent is old:
+            return Reorg(old.hash, node.hash, (), (block,))
+        return self._reorg(old, node)
+
+    def prefer(self, block_hash: bytes) -> Reorg | None:
+        """Move the tip to a block whose branch ties with the chain's; None where it does not.
+
+        A tie is one of learning weight and of work: see `fork_choice`.
+        """
+        node, old = self._nodes[block_hash], self._tip
+        if node is old or (node.learning_weight, node.work) != (old.learning_weight, old.work):
+            return None
+        self.store.set_tip(node.hash)
+        self._tip = node
+        return self._reorg(old, node)
+
+    def _reorg(self, old: BlockNode, new: BlockNode) -> Reorg:
+        fork = fork_point(old, new)
         return Reorg(
             old.hash,
-            node.hash,
+            new.hash,
             tuple(self._stored(gone.hash) for gone in branch_above(old, fork)),
-            (*(self._stored(n.hash) for n in branch_above(node, fork)[:-1]), block),
+            tuple(self._stored(come.hash) for come in branch_above(new, fork)),
         )
 
     def _replay(self) -> None:

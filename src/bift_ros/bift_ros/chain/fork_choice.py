@@ -9,6 +9,9 @@ Branches are compared by, in this order:
 3. **the path**: where both are equal, at the first block where the branches differ the lower
    hash wins, and a descendant beats its ancestor.
 
+A peer may set aside rule 3 where most members are seen on the other of two branches that are equal
+by rules 1 and 2 (`Blockchain.prefer`): it joins them, since the tie is about to end there.
+
 Why this is a total order, hence transitive, so that all members who know the same blocks choose
 the same tip whatever the order of arrival: write a branch as its hashes from block 1 on, each
 bitwise inverted. Rule 3 is the lexicographic order of these sequences, a proper prefix (the

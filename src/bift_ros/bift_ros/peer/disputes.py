@@ -55,6 +55,25 @@ class Disputes:
         waited = context.now - self._since.get(header.hash, context.now)
         return elsewhere < majority and waited >= context.config.dispute_ms
 
+    def followed_by_most(self) -> bytes | None:
+        """A tip beside this vehicle's own, of the same weight, on whose side most members stand."""
+        chain = self._context.chain
+        own = chain.tip
+        majority = len(self._context.members) // 2 + 1
+        tips = [chain.node(tip.hash) for tip in self._standing.others()]
+        for node in dict.fromkeys(tips):
+            if node is None or (node.learning_weight, node.work) != (own.learning_weight, own.work):
+                continue
+            fork = fork_point(node, own)
+            if fork is node or fork is own:
+                continue
+            with_it = sum(
+                tip is not None and fork_point(tip, node).index > fork.index for tip in tips
+            )
+            if with_it >= majority:
+                return node.hash
+        return None
+
     @staticmethod
     def _leads_to(tip_hash: bytes, block_hash: bytes, parent_of: ParentOf) -> bool:
         below: bytes | None = tip_hash

@@ -116,12 +116,13 @@ class Fairness:
             return None  # no room for more
         policy = self._context.genesis.policy
         revealing = kind is ModelUpdate and policy.commit_reveal
-        may = parent.task.commitments if revealing else None
+        committed = parent.task.commitments
         latest = received_at - self._context.config.omission_grace_ms
         in_time = {
             name
             for name, (sender, which, since) in round_.known.items()
-            if which is kind and since <= latest and (may is None or sender in may)
+            # Updates count of those who committed, further commits of those who did not.
+            if which is kind and since <= latest and (sender in committed) == revealing
         }
         omitted = in_time - {t.hash for t in block.body.transactions}
         share = len(omitted) / len(in_time) if in_time else 0.0

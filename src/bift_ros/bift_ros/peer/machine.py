@@ -64,8 +64,8 @@ class Peer:
         self._standing = Standing(context)
         self._fairness = Fairness(context)
         self._updates = Updates(context, self._fairness)
-        disputes = Disputes(context, self._standing)
-        self._intake = Intake(context, self._fairness, disputes, Equivocations(context))
+        self._disputes = Disputes(context, self._standing)
+        self._intake = Intake(context, self._fairness, self._disputes, Equivocations(context))
         self._miner = Miner(context, self._updates)
         self._own = OwnTransactions(context)
         self._trainer = Trainer(context, self._own)
@@ -179,6 +179,7 @@ class Peer:
         """What only time brings."""
         self._updates.retry()
         self._intake.settle_disputes()
+        self._join_the_most()
         self._intake.look_again()
         self._own.send_again()
         self._catch_up.advance()
@@ -186,6 +187,14 @@ class Peer:
         files = self._context.files
         if files.is_full:
             files.trim(self._updates.needed() | self._intake.needed() | self._trainer.needed())
+
+    def _join_the_most(self) -> None:
+        """Leave a branch that ties with the one most members stand on."""
+        context = self._context
+        other = self._disputes.followed_by_most()
+        reorg = context.chain.prefer(other) if other is not None else None
+        if reorg is not None:
+            self._follow(reorg.added[-1], reorg, ())
 
     def _transaction_received(self, event: TransactionReceived) -> bool:
         context, transaction = self._context, event.transaction

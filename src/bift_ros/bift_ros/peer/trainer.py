@@ -36,6 +36,8 @@ class Trainer:
         self._running: TrainingRequest | None = None
         self._failed: TrainingRequest | None = None
         self._results: OrderedDict[RoundKey, _Result] = OrderedDict()
+        self._votes: dict[tuple[str, int], tuple[str, int]] = {}
+        """Task and iteration → the base model that this vehicle was for, and since when."""
         self._committed: tuple[bytes, int] | None = None
         """This vehicle's commitment on the chain, and since when it is there."""
 
@@ -45,6 +47,7 @@ class Trainer:
         if note is not None:
             model_id, iteration, base_cid, *result = decode(note)
             self._results[RoundKey(model_id, iteration, base_cid)] = _Result(*result)
+            self._votes[(model_id, iteration)] = (base_cid, self._context.now)
 
     def dataset_changed(self, samples: int) -> None:
         """The dataset holds this many training samples now."""
@@ -131,6 +134,8 @@ class Trainer:
         kind = ModelCommit if committing and commitment is None else ModelUpdate
         if context.mempool.has_learning(own, key, kind):
             return
+        if commitment is None and not self._votes_for(key):
+            return
         if commitment is not None and not self._settled(commitment):
             return
         salt = b""
@@ -141,6 +146,23 @@ class Trainer:
         else:
             update = ModelUpdate(*key, result.cid, result.accuracy, result.sample_count, salt)
             self._say(request, update)
+
+    def _votes_for(self, key: RoundKey) -> bool:
+        """Whether this vehicle may say something for a round; it is bound to it then.
+
+        A commit or update counts for the branch whose model it was trained from. Were it given to
+        two branches of one iteration, both might grow as if most members stood there. So it is
+        given to another one only after a dispute about the first must have ended.
+        """
+        context, place = self._context, (key.model_id, key.iteration)
+        base_cid, since = self._votes.get(place, (key.base_cid, context.now))
+        if base_cid != key.base_cid and context.now - since < context.config.dispute_ms:
+            return False
+        if self._votes.get(place, ("", 0))[0] != key.base_cid:
+            self._votes[place] = (key.base_cid, context.now)
+            if len(self._votes) > _MAXIMUM_RESULTS:
+                del self._votes[next(iter(self._votes))]
+        return True
 
     def _settled(self, commitment: bytes) -> bool:
         """Whether other members have had the time to hear that the commits are closed."""
