@@ -11,7 +11,7 @@ from rclpy.node import Node
 
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.blocks import Block, SignedHeader
-from bift_ros.chain.exceptions import FieldError, InvalidBlock, InvalidTransaction
+from bift_ros.chain.exceptions import FieldError, InvalidBlock, InvalidTransaction, UnknownSender
 from bift_ros.chain.genesis import Genesis
 from bift_ros.chain.mempool import Mempool
 from bift_ros.chain.transactions import ModelUpdate, Payload
@@ -98,6 +98,11 @@ class PeerNode(Node):
 
     def submit(self, payload: Payload) -> None:
         """Sign a transaction of this vehicle and send it. Raises InvalidTransaction."""
+        if self._address not in self.peer.state.members:
+            raise UnknownSender(
+                f"{self._address} is no member: the members must vote it in "
+                f"(`bift member vote join {self._name} PUBLIC_KEY`)"
+            )
         self.take(Submit(payload))
 
     def _tick(self) -> None:
