@@ -76,7 +76,7 @@ class _Maker:
     def __init__(self, data: Path) -> None:
         self.keys = [KeyPair.from_seed(hashlib.sha256(b"%d" % i).digest()) for i in range(3)]
         members = tuple(Member(f"vehicle_{i:02d}", k.public_key) for i, k in enumerate(self.keys))
-        self.genesis = Genesis("test", START, members, Policy(difficulty=4))
+        self.genesis = Genesis("test", START, members, Policy(difficulty=4, mode="paper"))
         self.state: State = initial_state(self.genesis)
         data.mkdir(parents=True)
         save_genesis(data.parent / "genesis.json", self.genesis)
@@ -84,7 +84,11 @@ class _Maker:
 
     def sign(self, member: int, payload: ProposeTask | ModelUpdate) -> Transaction:
         key = self.keys[member]
-        sequence = self.state.sequences[key.address]
+        sequence = (
+            payload.iteration
+            if isinstance(payload, ModelUpdate)
+            else self.state.sequences[key.address]
+        )
         return sign_transaction(key, sequence, payload, self.genesis.hash)
 
     def accept(self, transactions: Sequence[Transaction], info: ModelInfo | None) -> None:

@@ -47,7 +47,7 @@ def finished_state() -> State:
         initial_state(GENESIS),
         index=3,
         tip_hash=bytes([7] * 32),
-        finished=(Task(proposal, addresses[0], history),),
+        finished=(Task(proposal, addresses[0], history=history),),
         balances=dict(zip(addresses, (40, 40, 20), strict=True)),
     )
 
@@ -80,6 +80,7 @@ def outcomes(state: State) -> list[VehicleOutcome]:
 def test_a_sound_run() -> None:
     result = build(outcomes(finished_state()))
     assert result["vehicles"] == 3
+    assert result["mode"] == "bift"
     assert result["iterations"] == 2
     assert result["agreed"] is True
     assert result["tip"] == "07" * 32
@@ -110,6 +111,25 @@ def test_stake_from_nowhere_does_not_add_up() -> None:
     state = finished_state()
     richer = {address: balance + 1 for address, balance in state.balances.items()}
     assert build(outcomes(replace(state, balances=richer)))["balances_add_up"] is False
+
+
+def test_who_joined_by_vote_is_named_and_who_left_keeps_its_stake() -> None:
+    state = finished_state()
+    bus = Member("bus", KeyPair.from_seed(bytes([9] * 32)).public_key)
+    gone = KEYS[2].address
+    members = {a: m for a, m in state.members.items() if a != gone} | {bus.address: bus}
+    task = state.finished[0]
+    last = replace(task.history[-1], contributors=(bus.address,))
+    changed = replace(
+        state,
+        members=members,
+        balances={**state.balances, KEYS[0].address: 20, KEYS[1].address: 20, bus.address: 20},
+        finished=(replace(task, history=(task.history[0], last)),),
+    )
+    result = build(outcomes(changed))
+    assert result["contributors"][1] == ["bus"]
+    assert result["balances"] == dict.fromkeys([*NAMES, "bus"], 20)
+    assert result["balances_add_up"] is True
 
 
 def test_a_chain_that_does_not_verify_is_named() -> None:
@@ -163,3 +183,17 @@ def test_progress_shows_vehicles_and_iterations() -> None:
 def test_an_iteration_that_is_being_measured_says_so() -> None:
     text = text_of(display.iteration_table({1: statuses()["vehicle_00"]}, {}))
     assert "…" in text
+
+
+def test_who_signed_two_blocks_is_named_with_those_who_hold_the_proof() -> None:
+    vehicles: dict[str, dict[str, Any]] = statuses() | {"vehicle_03": {}}
+    assert display.equivocation_table(vehicles) is None
+    said = "vehicle_02 signed two blocks at height 7 on 0a1b2c"
+    vehicles["vehicle_00"] = status("vehicle_00", equivocations=[said])
+    vehicles["vehicle_01"] = status("vehicle_01", equivocations=[said, "[bold]other"])
+    assert json.loads(json.dumps(vehicles))["vehicle_01"]["equivocations"][0] == said
+    text = text_of(display.equivocation_table(vehicles))
+    (line,) = (line for line in text.splitlines() if said in line)
+    assert "vehicle_00, vehicle_01" in line
+    assert "[bold]other" in text
+    assert "vehicle_03" not in text

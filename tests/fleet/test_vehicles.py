@@ -144,7 +144,7 @@ def setting(node: str, name: str, value: Any) -> Callable[[FleetPlan], None]:
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        (another_key, "is no member of the genesis"),
+        (another_key, "is not that of the member vehicle_00"),
         (no_key, "can't read the key file"),
         (setting("vehicle", "data_dir", ""), "data_dir is not set"),
         (setting("trainer", "threads", 0), "threads"),

@@ -12,6 +12,7 @@ pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 
+from bift_ros.chain.genesis import Policy
 from bift_ros.nodes import parameters
 from bift_ros.pofl.aggregate import RULES
 
@@ -59,7 +60,8 @@ def test_the_task_is_the_papers() -> None:
     assert task["task.batch_size"] == 10
     assert task["task.learning_rate"] == 0.001
     assert task["task.total_iter"] == 10
-    assert task["task.rule"] in RULES
+    assert task["task.rule"] == ""  # the policy's
+    assert Policy().rule in RULES
 
 
 def test_the_defaults_are_what_a_node_declares(ros: Any) -> None:

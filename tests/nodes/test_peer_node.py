@@ -14,12 +14,13 @@ pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
 from bift_msgs.msg import Block, Tip, Transaction, VehicleStatus
-from bift_msgs.srv import GetBlocks, SubmitTransaction
+from bift_msgs.srv import GetBlocks, GetHeaders, SubmitTransaction
 
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.genesis import Genesis, Member, Policy
 from bift_ros.chain.store import ChainStore
-from bift_ros.chain.transactions import ProposeTask, Transfer, sign_transaction
+from bift_ros.chain.tips import sign_tip
+from bift_ros.chain.transactions import MembershipVote, ProposeTask, Transfer, sign_transaction
 from bift_ros.identity.keys import KeyPair
 from bift_ros.nodes import convert, qos
 from bift_ros.nodes.monitor import FleetMonitor
@@ -74,15 +75,25 @@ def test_a_submitted_task_is_mined_and_the_block_served(ros: Any, peer: PeerNode
     assert answer.accepted, answer.reason
     ros.spin_until(lambda: peer.peer.state.index == 1)
     for from_index in (0, 1):
-        request = GetBlocks.Request(from_index=from_index, limit=1000)
-        (message,) = call(ros, GetBlocks, "get_blocks", request).blocks
-        block = convert.block_from_message(message)
-        assert block.hash == peer.peer.state.tip_hash
-        assert block.body.transactions == (proposal,)
-        assert message.provider.startswith("http://")
-    beyond = GetBlocks.Request(from_index=2**64 - 1, limit=2**32 - 1)
-    assert call(ros, GetBlocks, "get_blocks", beyond).blocks == []
-    assert call(ros, GetBlocks, "get_blocks", GetBlocks.Request(from_index=1)).blocks == []
+        request = GetHeaders.Request(from_index=from_index, limit=1000)
+        (header,) = call(ros, GetHeaders, "get_headers", request).headers
+        signed = convert.signed_header_from_message(header)
+        assert signed.header.hash == peer.peer.state.tip_hash
+    beyond = GetHeaders.Request(from_index=2**64 - 1, limit=2**32 - 1)
+    assert len(call(ros, GetHeaders, "get_headers", beyond).headers) == 0
+    none = GetHeaders.Request(from_index=1)
+    assert len(call(ros, GetHeaders, "get_headers", none).headers) == 0
+
+    unknown = [convert.block_hash(bytes([n]) * 32) for n in range(3)]
+    wanted = GetBlocks.Request(hashes=[unknown[0], convert.block_hash(signed.header.hash)])
+    (message,) = call(ros, GetBlocks, "get_blocks", wanted).blocks
+    block = convert.block_from_message(message)
+    assert block.hash == peer.peer.state.tip_hash
+    assert block.body.transactions == (proposal,)
+    assert message.provider.startswith("http://")
+    assert len(call(ros, GetBlocks, "get_blocks", GetBlocks.Request(hashes=unknown)).blocks) == 0
+    many = GetBlocks.Request(hashes=unknown * 10_000)
+    assert len(call(ros, GetBlocks, "get_blocks", many).blocks) == 0
 
 
 @pytest.mark.parametrize(
@@ -120,6 +131,28 @@ def test_a_submitted_fault_is_answered_with_the_reason(
     assert peer.last_refusal == answer.reason
 
 
+def test_the_vehicles_own_key_may_submit_too(ros: Any, peer: PeerNode) -> None:
+    """An operator who signs with the vehicle's key is no echo of what the vehicle said."""
+    proposal = sign_transaction(OWN, 0, TASK, GENESIS.hash)
+    assert submit(ros, convert.transaction_to_message(proposal)).accepted
+    ros.spin_until(lambda: peer.peer.state.index == 1)
+    assert peer.peer.next_sequence(OWN.address) == 1
+
+
+def test_a_fault_submitted_again_is_refused_again(ros: Any, peer: PeerNode) -> None:
+    """The topics tell a fault once; whoever waits for an answer gets one each time."""
+    poor = sign_transaction(OTHER, 0, Transfer(OWN.address, 1), GENESIS.hash)
+    used = sign_transaction(OTHER, 0, MembershipVote("join", "bus", bytes(32)), GENESIS.hash)
+    proposal = sign_transaction(OTHER, 0, TASK, GENESIS.hash)
+    for _ in range(2):
+        assert "owns 0" in submit(ros, convert.transaction_to_message(poor)).reason
+    assert submit(ros, convert.transaction_to_message(proposal)).accepted
+    ros.spin_until(lambda: peer.peer.state.index == 1)
+    answer = submit(ros, convert.transaction_to_message(used))
+    assert not answer.accepted
+    assert "is used" in answer.reason
+
+
 def test_whatever_comes_over_the_topics_is_borne(ros: Any, peer: PeerNode) -> None:
     """Malformed messages of every kind are counted, named and left behind."""
     sender = ros.node("anybody")
@@ -134,6 +167,7 @@ def test_whatever_comes_over_the_topics_is_borne(ros: Any, peer: PeerNode) -> No
     tips = [
         Tip(peer=OTHER.address, hash="no hex"),
         Tip(peer=STRANGER.address, hash="00" * 32, index=5),
+        Tip(peer=OTHER.address, hash="00" * 32, index=5),  # signed by nobody
     ]
     long_sender = "x" * 100_000 + "\n[ERROR] forged"
     block.publish(Block())
@@ -141,7 +175,7 @@ def test_whatever_comes_over_the_topics_is_borne(ros: Any, peer: PeerNode) -> No
     for message in tips:
         tip.publish(message)
         ros.spin_until(lambda m=message: peer.refused >= 1 + tips.index(m))
-    ros.spin_until(lambda: peer.refused == 4)
+    ros.spin_until(lambda: peer.refused == 5)
     assert len(peer.last_refusal) < 1000
     assert "\n" not in peer.last_refusal
     # It still works.
@@ -149,15 +183,15 @@ def test_whatever_comes_over_the_topics_is_borne(ros: Any, peer: PeerNode) -> No
     assert submit(ros, convert.transaction_to_message(proposal)).accepted
 
 
-@pytest.mark.parametrize("tip_hash", ["", "00", "00" * 33, "00" * 32])
-def test_a_members_odd_tip_is_borne(ros: Any, peer: PeerNode, tip_hash: str) -> None:
+@pytest.mark.parametrize("tip_hash", [bytes(32), b"\xff" * 32], ids=["zeros", "ones"])
+def test_a_members_odd_tip_is_borne(ros: Any, peer: PeerNode, tip_hash: bytes) -> None:
+    """It is signed, and says that there is a chain that nobody has."""
     tip = ros.node("van").create_publisher(Tip, "/bift/tips", qos.TIPS)
-    tip.publish(
-        Tip(
-            peer=OTHER.address, name="van", hash=tip_hash, index=2**64 - 1,
-            learning_weight=2**64 - 1, provider="no address",
-        )
+    signed = sign_tip(
+        OTHER, GENESIS.hash, index=2**63 - 1, tip_hash=tip_hash, learning_weight=2**63 - 1,
+        provider="no-address", stamp=2**63 - 1,
     )  # fmt: skip
+    tip.publish(convert.tip_to_message(signed, "van"))
     ros.spin_until(lambda: peer.peer.known_peers == 1 or peer.refused == 1)
     proposal = sign_transaction(OTHER, 0, TASK, GENESIS.hash)
     assert submit(ros, convert.transaction_to_message(proposal)).accepted

@@ -15,7 +15,7 @@ rclpy = pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
 from bift_msgs.action import Train
-from bift_msgs.msg import Block, ModelInfo, ModelUpdate, Transaction, Transfer
+from bift_msgs.msg import Block, BlockHash, ModelInfo, ModelUpdate, Transaction, Transfer
 from bift_msgs.srv import GetBlocks
 from rclpy._rclpy_pybind11 import RCLError
 from rclpy.action import ActionClient, ActionServer
@@ -109,17 +109,18 @@ def test_block_survives_the_wire_field_by_field(pair: Pair) -> None:
 
 def test_blocks_come_back_from_a_service(pair: Pair) -> None:
     def answer(request: GetBlocks.Request, response: GetBlocks.Response) -> GetBlocks.Response:
-        response.blocks = [sample_block() for _ in range(request.limit)]
-        for offset, block in enumerate(response.blocks):
-            block.header.index = request.from_index + offset
+        response.blocks = [sample_block() for _ in request.hashes]
+        for wanted, block in zip(request.hashes, response.blocks, strict=True):
+            block.hash = bytes(wanted.sha256).hex()
         return response
 
     pair.server.create_service(GetBlocks, "get_blocks", answer)
     client = pair.client.create_client(GetBlocks, "get_blocks")
     pair.spin_until(client.service_is_ready)
-    future = client.call_async(GetBlocks.Request(from_index=5, limit=3))
+    hashes = [BlockHash(sha256=np.full(32, n, np.uint8)) for n in (5, 6, 7)]
+    future = client.call_async(GetBlocks.Request(hashes=hashes))
     pair.spin_until(future.done)
-    assert [block.header.index for block in future.result().blocks] == [5, 6, 7]
+    assert [block.hash for block in future.result().blocks] == ["05" * 32, "06" * 32, "07" * 32]
 
 
 def test_training_action_gives_feedback_and_result(pair: Pair) -> None:

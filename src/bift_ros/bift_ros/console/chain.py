@@ -14,8 +14,9 @@ from rich.table import Table
 
 from bift_ros.chain.blocks import Block
 from bift_ros.chain.exceptions import ChainError
-from bift_ros.chain.genesis import Genesis, load_genesis
+from bift_ros.chain.genesis import Genesis, Member, load_genesis
 from bift_ros.chain.store import ChainStore
+from bift_ros.chain.transactions import MembershipVote
 from bift_ros.chain.verification import verify_chain
 from bift_ros.console.errors import CommandError
 from bift_ros.nodes.folders import VehicleFolders
@@ -26,6 +27,7 @@ _KINDS = {
     "propose_task": "task",
     "model_commit": "commit",
     "model_update": "update",
+    "membership_vote": "vote",
 }
 
 
@@ -75,8 +77,11 @@ def _height(store: ChainStore) -> int:
 
 
 def _show(genesis: Genesis, store: ChainStore, as_json: bool) -> int:
-    names = {m.address: m.name for m in genesis.members}
-    blocks = [_summary(b, names) for b in store.canonical(1, _height(store))]
+    chain = store.canonical(1, _height(store))
+    votes = [v.payload for b in chain for v in b.body.transactions]
+    candidates = [Member(v.name, v.public_key) for v in votes if isinstance(v, MembershipVote)]
+    names = {m.address: m.name for m in (*candidates, *genesis.members)}
+    blocks = [_summary(b, names) for b in chain]
     if as_json:
         print(json.dumps({"genesis": genesis.hash.hex(), "name": genesis.name, "blocks": blocks}))
         return 0

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bift_ros.chain.exceptions import ChainError
+from bift_ros.chain.genesis import MODES
 from bift_ros.console.arguments import positive, seed
 from bift_ros.console.errors import CommandError
 from bift_ros.fleet.demo import Demo, DemoError, DemoOptions
@@ -32,7 +33,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--bags", type=Path, help="folder of `bift bag synth|from-images` (default: made anew)"
     )
     parser.add_argument(
-        "--rule", choices=RULES, default=defaults.rule, help="aggregation (default: %(default)s)"
+        "--mode",
+        choices=MODES,
+        default=defaults.mode,
+        help="consensus mode: commit and reveal, or as in the paper (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--rule",
+        choices=RULES,
+        help="aggregation (default: mixed; in the consensus mode paper: mixed_paper)",
     )
     parser.add_argument("--device", type=_device, default="auto", help="auto, cpu, cuda, cuda:N")
     parser.add_argument("--seed", type=seed, default=0, help="of bags, models and training")
@@ -52,6 +61,7 @@ def main(arguments: argparse.Namespace) -> int:
         vehicles=arguments.vehicles,
         iterations=arguments.iterations,
         bags=arguments.bags,
+        mode=arguments.mode,
         rule=arguments.rule,
         device=arguments.device,
         seed=arguments.seed,

@@ -8,7 +8,14 @@ import time
 from pathlib import Path
 
 from bift_ros.chain.exceptions import ChainError
-from bift_ros.chain.genesis import Genesis, Member, Policy, save_genesis
+from bift_ros.chain.genesis import (
+    MODES,
+    RULE_OF_MODE,
+    Genesis,
+    Member,
+    Policy,
+    save_genesis,
+)
 from bift_ros.console.errors import CommandError
 from bift_ros.nodes.names import is_vehicle_name
 from bift_ros.pofl.aggregate import RULES
@@ -50,7 +57,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="share of malicious members to withstand (%(default)s)",
     )
     create.add_argument("--reward", type=int, default=policy.reward, help="stake (%(default)s)")
-    create.add_argument("--rule", choices=RULES, default=policy.rule, help="(%(default)s)")
+    create.add_argument(
+        "--mode",
+        choices=MODES,
+        default=policy.mode,
+        help="consensus mode: commit and reveal, or as in the paper (%(default)s)",
+    )
+    create.add_argument(
+        "--rule", choices=RULES, help="(mixed; in the consensus mode paper: mixed_paper)"
+    )
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -64,7 +79,8 @@ def main(arguments: argparse.Namespace) -> int:
             minimum_updates=arguments.minimum_updates,
             byzantine_fraction=arguments.byzantine_fraction,
             reward=arguments.reward,
-            rule=arguments.rule,
+            mode=arguments.mode,
+            rule=arguments.rule or RULE_OF_MODE[arguments.mode],
         )
         members = tuple(_member(text) for text in arguments.member)
         genesis = Genesis(arguments.name, time.time_ns() // 1_000_000, members, policy)

@@ -9,7 +9,7 @@ import sys
 from rich.console import Console
 
 from bift_ros.console.errors import CommandError
-from bift_ros.fleet.display import vehicle_table
+from bift_ros.fleet.display import equivocation_table, vehicle_table
 from bift_ros.nodes.monitor import FleetMonitor
 
 
@@ -47,7 +47,11 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(list(vehicles.values())))
     elif vehicles:
-        Console().print(vehicle_table(vehicles))
+        console = Console()
+        console.print(vehicle_table(vehicles))
+        equivocations = equivocation_table(vehicles)
+        if equivocations is not None:
+            console.print(equivocations)
     if not vehicles:
         print("bift: no vehicle was heard; is one running in this ROS_DOMAIN_ID?", file=sys.stderr)
         return 1

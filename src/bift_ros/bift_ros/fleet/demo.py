@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 
-from bift_ros.chain.genesis import Policy
+from bift_ros.chain.genesis import RULE_OF_MODE, Policy
 from bift_ros.fleet import display, report
 from bift_ros.fleet.bags import find_bags, synthetic_bags
 from bift_ros.fleet.evaluation import Evaluator
@@ -41,7 +41,10 @@ class DemoOptions:
     iterations: int = 10
     bags: Path | None = None
     """Folder with one bag per vehicle and `test/`; None: synthesized ones."""
-    rule: str = "mixed"
+    mode: str = "bift"
+    """The consensus mode."""
+    rule: str | None = None
+    """The aggregation rule; None: the mode's."""
     device: str = "auto"
     seed: int = 0
     frames: int = 500
@@ -110,7 +113,8 @@ class Demo:
         return FleetSettings(
             policy=Policy(
                 minimum_updates=max(1, len(bags) // 2 + 1),
-                rule=options.rule,
+                mode=options.mode,
+                rule=options.rule or RULE_OF_MODE[options.mode],
                 **self._scenario.policy,
             ),
             timestamp=time.time_ns() // 1_000_000,
@@ -118,7 +122,6 @@ class Demo:
             replay_rate=max(1.0, bag_info(bags[0]).duration_s / _REPLAY_SECONDS),
             task={
                 "task.total_iter": options.iterations,
-                "task.rule": options.rule,
                 "task.architecture": ARCHITECTURE,
                 "task.local_epochs": options.local_epochs,
                 "task.seed": options.seed,
@@ -188,7 +191,11 @@ class Demo:
             number: max(statuses.values(), key=lambda s: s["consensus_seconds"])
             for number, statuses in self._iterations.items()
         }
-        headline = f"{len(vehicles)} vehicles, rule {self._options.rule}; Ctrl-C stops them all"
+        options = self._options
+        headline = (
+            f"{len(vehicles)} vehicles, consensus mode {options.mode}, "
+            f"rule {options.rule or RULE_OF_MODE[options.mode]}; Ctrl-C stops them all"
+        )
         return display.progress(headline, vehicles, slowest, dict(evaluator.accuracy))
 
     def _report(

@@ -38,6 +38,22 @@ def vehicle_table(vehicles: Mapping[str, Status]) -> Table:
     return table
 
 
+def equivocation_table(vehicles: Mapping[str, Status]) -> Table | None:
+    """Who signed two blocks on one parent, and which vehicles hold the proof; None: nobody."""
+    holders: dict[str, list[str]] = {}
+    for name, status in vehicles.items():
+        for line in status.get("equivocations", ()):
+            holders.setdefault(line, []).append(name)
+    if not holders:
+        return None
+    table = Table(title="Signed two blocks", title_justify="left", expand=False)
+    table.add_column("what")
+    table.add_column("proof held by")
+    for line, names in sorted(holders.items()):
+        table.add_row(Text(line), ", ".join(names))  # what vehicles say is no markup
+    return table
+
+
 def iteration_table(iterations: Mapping[int, Status], accuracy: Mapping[int, float]) -> Table:
     """What every finished iteration came to."""
     table = Table(title="Iterations", title_justify="left", expand=False)

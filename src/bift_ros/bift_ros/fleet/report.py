@@ -57,10 +57,12 @@ def build(
     task = state.latest_task
     history = task.history if task is not None else ()
     accuracies = [accuracy.get(i) for i in range(1, len(history) + 1)]
-    names = {m.address: m.name for m in genesis.members}
+    known = {**genesis.by_address, **state.members}  # by vote, others may have joined
+    names = {address: member.name for address, member in known.items()}
     paid = sum(len(i.contributors) for i in history) * genesis.policy.reward
     return {
         "vehicles": len(outcomes),
+        "mode": genesis.policy.mode,
         "iterations": len(history),
         "agreed": len({o.state.tip_hash for o in outcomes}) == 1,
         "tip": state.tip_hash.hex(),
@@ -70,8 +72,8 @@ def build(
         "accuracy": accuracies,
         "final_accuracy": accuracies[-1] if accuracies else None,
         "rules": [i.rule for i in history],
-        "contributors": [[names[a] for a in i.contributors] for i in history],
-        "balances": {m.name: state.balances[m.address] for m in genesis.members},
+        "contributors": [[names.get(a, a) for a in i.contributors] for i in history],
+        "balances": {names.get(a, a): balance for a, balance in state.balances.items()},
         "balances_add_up": sum(state.balances.values()) == paid,
         "dataset_sizes": {n: s.get("samples") for n, s in statuses.items()},
         "update_bytes": max((s.get("update_bytes", 0) for s in statuses.values()), default=0),

@@ -61,7 +61,7 @@ VEHICLE = (
     Setting("propose", False, "Propose the task below once this vehicle's dataset is built."),
     Setting("task.model_id", "traffic-lights", "Name of the task."),
     Setting("task.total_iter", 10, "Iterations of the task.", 1, 100_000),
-    Setting("task.rule", "mixed", "Aggregation rule of the task."),
+    Setting("task.rule", "", "Aggregation rule of the task; empty: that of the genesis."),
     Setting(
         "task.architecture",
         "bift_ros.learning.models:traffic_light_cnn",

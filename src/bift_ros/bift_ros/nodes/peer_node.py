@@ -11,8 +11,9 @@ from rclpy.node import Node
 
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.blocks import Block, SignedHeader
-from bift_ros.chain.exceptions import FieldError, InvalidBlock, InvalidTransaction
+from bift_ros.chain.exceptions import FieldError, InvalidBlock, InvalidTransaction, UnknownSender
 from bift_ros.chain.genesis import Genesis
+from bift_ros.chain.mempool import Mempool
 from bift_ros.chain.transactions import ModelUpdate, Payload
 from bift_ros.identity.keys import KeyPair
 from bift_ros.nodes import convert, qos
@@ -97,6 +98,11 @@ class PeerNode(Node):
 
     def submit(self, payload: Payload) -> None:
         """Sign a transaction of this vehicle and send it. Raises InvalidTransaction."""
+        if self._address not in self.peer.state.members:
+            raise UnknownSender(
+                f"{self._address} is no member: the members must vote it in "
+                f"(`bift member vote join {self._name} PUBLIC_KEY`)"
+            )
         self.take(Submit(payload))
 
     def _tick(self) -> None:
@@ -146,12 +152,19 @@ class PeerNode(Node):
     def _submit(
         self, request: srv.SubmitTransaction.Request, response: srv.SubmitTransaction.Response
     ) -> srv.SubmitTransaction.Response:
-        before = self.refused
-        self._on_transaction(request.transaction)
+        message, before = request.transaction, self.refused
+        try:
+            transaction = convert.transaction_from_message(message)
+            # The peer passes over what it knows or refused before, and here somebody waits.
+            Mempool().add(transaction, self.peer.state, self._genesis)
+        except InvalidTransaction as error:
+            self._refused(effects.Refused("transaction", message.sender, str(error)))
+        else:
+            self.take(TransactionReceived(transaction, message.provider))
         response.accepted = self.refused == before
         response.reason = "" if response.accepted else self.last_refusal
         if response.accepted:
-            self._transactions.publish(request.transaction)
+            self._transactions.publish(message)
         return response
 
     # --- out ------------------------------------------------------------------------------

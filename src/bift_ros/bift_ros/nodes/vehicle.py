@@ -78,11 +78,19 @@ class Vehicle:
                 f"the genesis calls this key's owner {member.name!r}, but the namespace is "
                 f"/{name}: run it as /{member.name}"
             )
+        self._rule = genesis.policy.rule
         folders = VehicleFolders(Path(settings["data_dir"]))
         folders.create()
         self._store = ChainStore(folders.chain, genesis)
         if self._store.damage:
             log.error(f"{self._store.damage}; rebuilding the chain from the other vehicles")
+        chain = Blockchain(genesis, self._store)
+        owner = next((m for m in chain.tip_state.members.values() if m.name == name), None)
+        if owner is not None and owner.address != key.address:
+            raise ConfigurationError(
+                f"the key {settings['key_file']} ({key.address}) is not that of the member {name}: "
+                f"give {name}'s own key, or another name to a vehicle that is to join"
+            )
         self._storage = EmbeddedStorage(
             folders.storage,
             host=settings["gateway_host"],
@@ -94,9 +102,7 @@ class Vehicle:
         config = PeerConfig(
             mine=settings["mine"], train=settings["train"], allowed_architectures=architectures
         )
-        self._peer = PeerNode(
-            name, key, genesis, Blockchain(genesis, self._store), config, self._storage
-        )
+        self._peer = PeerNode(name, key, genesis, chain, config, self._storage)
         self._perception = PerceptionNode(
             folders.dataset, lambda samples: self._peer.post(DatasetChanged(samples))
         )
@@ -171,7 +177,7 @@ class Vehicle:
                     model_id=settings["task.model_id"],
                     init_cid=cid,
                     total_iter=settings["task.total_iter"],
-                    rule=settings["task.rule"],
+                    rule=settings["task.rule"] or self._rule,
                     architecture=architecture,
                     local_epochs=settings["task.local_epochs"],
                     batch_size=settings["task.batch_size"],
