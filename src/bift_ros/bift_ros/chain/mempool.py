@@ -113,7 +113,7 @@ class Mempool:
             self._check_account(tx, state)
         if len(self) >= self._max_transactions:
             raise PoolFull(f"the pool holds {len(self)} transactions")
-        reason = _obstacle(state, tx)
+        reason = _obstacle(state, tx) or _lack(state, tx)
         if reason is not None:
             raise reason
         self._insert(tx)
@@ -321,12 +321,24 @@ def _obstacle(state: State, tx: Transaction) -> InvalidTransaction | None:
     """Give the reason why `tx` can't become valid on top of `state`, if there is one."""
     try:
         check_payload(state, tx)
-    except NotYetValid:
-        return None
-    except InsufficientBalance as error:
-        # An earlier transaction may bring the stake.
-        return error if tx.sequence == state.sequences[tx.sender] else None
+    except (NotYetValid, InsufficientBalance):
+        return None  # more blocks, or an earlier transaction, may bring what is missing
     except InvalidTransaction as error:
+        return error
+    return None
+
+
+def _lack(state: State, tx: Transaction) -> InvalidTransaction | None:
+    """Give the reason why the sender can't pay for what comes next of its account, if so.
+
+    It counts on arrival. What was affordable once waits: a reorganisation may take stake away and
+    bring it back, and were the number free again, all that follows it would wait for good.
+    """
+    if isinstance(tx.payload, Learning) or tx.sequence != state.sequences[tx.sender]:
+        return None
+    try:
+        check_payload(state, tx)
+    except InsufficientBalance as error:
         return error
     return None
 
