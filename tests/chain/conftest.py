@@ -100,7 +100,10 @@ class Fleet:
         update = self.update(member, state).payload
         assert isinstance(update, ModelUpdate)
         seal = commitment_of(update.cid, update.salt, self.address(member))
-        payload = ModelCommit(update.model_id, update.iteration, update.base_cid, seal)
+        assert state.task is not None
+        payload = ModelCommit(
+            update.model_id, update.iteration, update.base_cid, state.task.base_block, seal
+        )
         return self.sign(member, payload, state)
 
     def info(

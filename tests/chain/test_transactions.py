@@ -20,6 +20,7 @@ from bift_ros.chain.exceptions import (
 from bift_ros.chain.transactions import (
     MAX_SAMPLES,
     MAX_TRANSACTION_BYTES,
+    MembershipVote,
     ModelCommit,
     ModelUpdate,
     Payload,
@@ -43,6 +44,7 @@ addresses = st.binary(min_size=20, max_size=20).map(bytes.hex)
 names = st.from_regex(r"[a-z0-9_-]{1,64}", fullmatch=True)
 cids = st.sampled_from([RAW_CID, PB_CID])
 iterations = st.integers(1, 10**6)
+digests = st.binary(min_size=32, max_size=32)
 payloads: st.SearchStrategy[Payload] = st.one_of(
     st.builds(Transfer, addresses, st.integers(1, 2**63 - 1)),
     st.builds(
@@ -57,7 +59,8 @@ payloads: st.SearchStrategy[Payload] = st.one_of(
         st.floats(1e-12, 1e3),
         st.sampled_from(["sgd", "adam"]),
     ),
-    st.builds(ModelCommit, names, iterations, cids, st.binary(min_size=32, max_size=32)),
+    st.builds(ModelCommit, names, iterations, cids, digests, digests),
+    st.builds(MembershipVote, st.sampled_from(["join", "leave"]), names, digests),
     st.builds(
         ModelUpdate,
         names,

@@ -68,7 +68,7 @@ def payloads() -> list[Payload]:
         Transfer(member, 2**63 - 1),
         ProposeTask("lights", CID, 3, "multi_krum", ARCHITECTURE, 1, 10, 0.01, "adam"),
         ProposeTask("a", CID, 1_000_000, "mixed", "a:b", 10_000, 2**20, 1e3, "sgd"),
-        ModelCommit("lights", 1, CID, commitment_of(CID, salt, member)),
+        ModelCommit("lights", 1, CID, bytes(32), commitment_of(CID, salt, member)),
         ModelUpdate("lights", 1, CID, OTHER_CID, 0.5, 100),
         ModelUpdate("lights", 1, CID, OTHER_CID, 0.5, 100, salt),
         ModelUpdate("x" * 64, 1_000_000, CID, CID, 1.0, 2**24, b"s"),

@@ -120,7 +120,10 @@ def _commits(world: Consortium, state: State, members: Iterable[int]) -> tuple[S
         assert isinstance(payload, ModelUpdate)
         seal = commitment_of(payload.cid, payload.salt, update.sender)
         key = next(key for key in world.keys if key.address == update.sender)
-        commit = ModelCommit(payload.model_id, payload.iteration, payload.base_cid, seal)
+        assert state.task is not None
+        commit = ModelCommit(
+            payload.model_id, payload.iteration, payload.base_cid, state.task.base_block, seal
+        )
         said.append(world.sign(world.keys.index(key), commit, state))
     block = world.block(state, said)
     return world.apply(state, block), [block]

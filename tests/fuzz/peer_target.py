@@ -243,7 +243,7 @@ def _liar_speaks(stage: Stage, rng: Random, a: int) -> None:
                 file = stage.history.update_mutator.make(rng)
             stage.sealed.setdefault((member, base), file)
             seal = commitment_of(cid_of(file), salt, address)
-            payload = ModelCommit(name, iteration, base, seal)
+            payload = ModelCommit(name, iteration, base, task.base_block, seal)
         if not salt or not isinstance(payload, ModelCommit):
             payload = ModelUpdate(name, iteration, base, cid_of(file), rng.random(), 10, salt)
         stage.files[cid_of(file)] = file

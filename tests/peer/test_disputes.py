@@ -121,7 +121,9 @@ def test_commits_made_when_updates_may_be_known_are_disputed() -> None:
         update = world.update(member, start).payload
         assert isinstance(update, ModelUpdate)
         seal = commitment_of(update.cid, update.salt, world.address(member))
-        return world.sign(member, ModelCommit("lights", 1, update.base_cid, seal), start)
+        assert start.task is not None
+        what = ("lights", 1, update.base_cid, start.task.base_block)
+        return world.sign(member, ModelCommit(*what, seal), start)
 
     commits = [commit(member) for member in range(4)]
     peer.transaction(*commits[:3])

@@ -25,7 +25,7 @@ from bift_ros.chain.exceptions import (
     SequenceUsed,
 )
 from bift_ros.chain.genesis import Genesis
-from bift_ros.chain.state import State
+from bift_ros.chain.state import State, Task
 from bift_ros.chain.transaction_rules import apply_transaction, check_payload, check_sequence
 from bift_ros.chain.transactions import (
     Learning,
@@ -53,11 +53,14 @@ class RoundKey(NamedTuple):
 
     model_id: str
     iteration: int
-    base_cid: str
+    base: str
+    """Of a commit the base block's hash in hex, of an update the base model's CID."""
 
 
 @dataclass
 class _Round:
+    """A key names either commits or updates, so one of the two is always empty."""
+
     commits: dict[str, Transaction] = field(default_factory=dict)
     """By sender."""
     updates: dict[str, Transaction] = field(default_factory=dict)
@@ -110,7 +113,7 @@ class Mempool:
             self._check_account(tx, state)
         if len(self) >= self._max_transactions:
             raise PoolFull(f"the pool holds {len(self)} transactions")
-        reason = _obstacle(state, tx)
+        reason = _obstacle(state, tx) or _lack(state, tx)
         if reason is not None:
             raise reason
         self._insert(tx)
@@ -200,10 +203,7 @@ class Mempool:
     # --- inside -----------------------------------------------------------------------------
 
     def _valid(self, state: State, kind: type[Learning]) -> tuple[Transaction, ...]:
-        task = state.task
-        round_ = task and self._rounds.get(
-            RoundKey(task.model_id, task.current_iter + 1, task.global_cid)
-        )
+        round_ = state.task and self._rounds.get(round_after(state.task, kind))
         if not round_:
             return ()
         waiting = round_.commits if kind is ModelCommit else round_.updates
@@ -238,7 +238,7 @@ class Mempool:
 
     def _check_learning(self, tx: Transaction, payload: Learning, state: State) -> None:
         check_sequence(state, tx)
-        round_ = self._rounds.get(_key(payload))
+        round_ = self._rounds.get(round_of(payload))
         if round_ is not None and tx.sender in round_.of(payload):
             error = DuplicateCommit if isinstance(payload, ModelCommit) else DuplicateUpdate
             raise error(
@@ -268,13 +268,13 @@ class Mempool:
 
     def _place_taken(self, tx: Transaction) -> bool:
         if isinstance(tx.payload, Learning):
-            round_ = self._rounds.get(_key(tx.payload))
+            round_ = self._rounds.get(round_of(tx.payload))
             return round_ is not None and tx.sender in round_.of(tx.payload)
         return tx.sequence in self._queues.get(tx.sender, {})
 
     def _insert(self, tx: Transaction) -> None:
         if isinstance(tx.payload, Learning):
-            self._rounds.setdefault(_key(tx.payload), _Round()).of(tx.payload)[tx.sender] = tx
+            self._rounds.setdefault(round_of(tx.payload), _Round()).of(tx.payload)[tx.sender] = tx
             self._learning_of[tx.sender] = self._learning_of.get(tx.sender, 0) + 1
         else:
             self._queues.setdefault(tx.sender, {})[tx.sequence] = tx
@@ -282,10 +282,10 @@ class Mempool:
 
     def _remove(self, tx: Transaction) -> None:
         if isinstance(tx.payload, Learning):
-            round_ = self._rounds[_key(tx.payload)]
+            round_ = self._rounds[round_of(tx.payload)]
             del round_.of(tx.payload)[tx.sender]
             if not round_.commits and not round_.updates:
-                del self._rounds[_key(tx.payload)]
+                del self._rounds[round_of(tx.payload)]
             self._learning_of[tx.sender] -= 1
             self._ready.pop(type(tx.payload), None)
         else:
@@ -296,8 +296,16 @@ class Mempool:
         self._hashes.discard(tx.hash)
 
 
-def _key(payload: Learning) -> RoundKey:
-    return RoundKey(payload.model_id, payload.iteration, payload.base_cid)
+def round_of(payload: Learning) -> RoundKey:
+    """What a commit or update is for."""
+    base = payload.base_block.hex() if isinstance(payload, ModelCommit) else payload.base_cid
+    return RoundKey(payload.model_id, payload.iteration, base)
+
+
+def round_after(task: Task, kind: type[Learning]) -> RoundKey:
+    """What the commits or updates of the iteration that is going on are for."""
+    base = task.base_block.hex() if kind is ModelCommit else task.global_cid
+    return RoundKey(task.model_id, task.current_iter + 1, base)
 
 
 def _copies(tx: Transaction, others: Iterable[Transaction]) -> bool:
@@ -313,12 +321,24 @@ def _obstacle(state: State, tx: Transaction) -> InvalidTransaction | None:
     """Give the reason why `tx` can't become valid on top of `state`, if there is one."""
     try:
         check_payload(state, tx)
-    except NotYetValid:
-        return None
-    except InsufficientBalance as error:
-        # An earlier transaction may bring the stake.
-        return error if tx.sequence == state.sequences[tx.sender] else None
+    except (NotYetValid, InsufficientBalance):
+        return None  # more blocks, or an earlier transaction, may bring what is missing
     except InvalidTransaction as error:
+        return error
+    return None
+
+
+def _lack(state: State, tx: Transaction) -> InvalidTransaction | None:
+    """Give the reason why the sender can't pay for what comes next of its account, if so.
+
+    It counts on arrival. What was affordable once waits: a reorganisation may take stake away and
+    bring it back, and were the number free again, all that follows it would wait for good.
+    """
+    if isinstance(tx.payload, Learning) or tx.sequence != state.sequences[tx.sender]:
+        return None
+    try:
+        check_payload(state, tx)
+    except InsufficientBalance as error:
         return error
     return None
 

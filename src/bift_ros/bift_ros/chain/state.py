@@ -46,6 +46,9 @@ class Task:
     """The finished iterations, in order."""
     commitments: Mapping[str, bytes] = field(default_factory=dict)
     """Address → commitment, in the iteration that is going on."""
+    base_block: bytes = b""
+    """Hash of the block that brought the base model: the proposal's or the last model block. Empty
+    only within the block that is being applied."""
     committed_at: int | None = None
     """The time of the block that brought the newest of them; None before the first."""
     updates: Mapping[str, str] = field(default_factory=dict)

@@ -88,6 +88,8 @@ def check_payload(state: State, tx: Transaction) -> None:
                 raise CommitmentsUnused("this chain runs without commit–reveal")
             if tx.sender in task.commitments:
                 raise DuplicateCommit(f"{tx.sender} has committed in iteration {payload.iteration}")
+            if payload.base_block != task.base_block:
+                raise WrongBase("the commitment is for another branch with the same model")
         else:
             _check_update(task, tx.sender, payload, state.policy.commit_reveal)
 

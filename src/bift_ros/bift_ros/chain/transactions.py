@@ -116,6 +116,8 @@ class ModelCommit:
     """The iteration that the update is for, counted from 1."""
     base_cid: str
     """The global model that the update was trained from."""
+    base_block: bytes
+    """Hash of the block that brought this model, 32 bytes: a commitment counts for one branch."""
     commitment: bytes
     """`commitment_of(cid, salt, address)`, 32 bytes."""
 
@@ -123,6 +125,7 @@ class ModelCommit:
         check_text("model_id", self.model_id, NAME)
         check_integer("iteration", self.iteration, 1, MAX_ITERATIONS)
         check_cid("base_cid", self.base_cid)
+        check_bytes("base_block", self.base_block, HASH_BYTES, HASH_BYTES)
         check_bytes("commitment", self.commitment, HASH_BYTES, HASH_BYTES)
 
 

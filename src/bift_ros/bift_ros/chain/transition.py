@@ -99,8 +99,12 @@ def apply_body(state: State, genesis: Genesis, block: Block) -> State:
             f"a block without learning {header.timestamp - parent.timestamp} ms after its parent, "
             f"the policy wants {genesis.policy.plain_interval_ms}"
         )
+    task = state.task
+    if task is not None and not task.base_block:
+        task = replace(task, base_block=header.hash)
     return replace(
         state,
+        task=task,
         index=header.index,
         tip_hash=header.hash,
         work=parent.work + (2**header.difficulty if learning else 0),

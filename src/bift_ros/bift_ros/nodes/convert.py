@@ -43,6 +43,7 @@ def transaction_to_message(
                     model_id=payload.model_id,
                     iteration=payload.iteration,
                     base_cid=payload.base_cid,
+                    base_block=_octets(payload.base_block),
                     commitment=_octets(payload.commitment),
                 )
             ]

@@ -19,7 +19,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from bift_ros.chain.blocks import MAX_BLOCK_BYTES, Block
-from bift_ros.chain.mempool import RoundKey
+from bift_ros.chain.mempool import RoundKey, round_after, round_of
 from bift_ros.chain.state import State
 from bift_ros.chain.transactions import (
     MAX_TRANSACTION_BYTES,
@@ -36,10 +36,12 @@ _MAXIMUM_KNOWN = 8192
 
 @dataclass
 class _Round:
-    known: dict[bytes, tuple[str, type[Learning], int]] = field(default_factory=dict)
-    """Transaction hash → sender, kind, and since when a miner could have used it."""
-    ended: dict[tuple[type[Learning], int | None], tuple[bytes, int]] = field(default_factory=dict)
-    """Phase → the first block accepted that ended it, and when."""
+    """A round's commits, or its updates."""
+
+    known: dict[bytes, tuple[str, int]] = field(default_factory=dict)
+    """Transaction hash → sender, and since when a miner could have used it."""
+    ended: dict[int | None, tuple[bytes, int]] = field(default_factory=dict)
+    """When the newest commits were made → the first block accepted that ended it, and when."""
 
 
 class Fairness:
@@ -53,38 +55,34 @@ class Fairness:
         """Note that from now on a miner could use this commit or update."""
         payload = transaction.payload
         assert isinstance(payload, Learning)
-        round_ = self._round(RoundKey(payload.model_id, payload.iteration, payload.base_cid))
+        round_ = self._round(round_of(payload))
         if len(round_.known) < _MAXIMUM_KNOWN:
-            entry = (transaction.sender, type(payload), self._context.now)
-            round_.known.setdefault(transaction.hash, entry)
+            round_.known.setdefault(transaction.hash, (transaction.sender, self._context.now))
 
     def accepted(self, block: Block, parent: State) -> None:
         """Note a block that this vehicle has taken into its tree."""
         kind = phase_of(block)
         if kind is not None and parent.task is not None:
-            round_ = self._round(round_after(parent))
-            phase = (kind, parent.task.committed_at)
-            round_.ended.setdefault(phase, (block.hash, self._context.now))
+            round_ = self._round(round_after(parent.task, kind))
+            round_.ended.setdefault(parent.task.committed_at, (block.hash, self._context.now))
 
     def objection(self, block: Block, parent: State, received_at: int) -> str | None:
         """What this vehicle holds against a block, or None."""
         kind = phase_of(block)
         if kind is None or parent.task is None:
             return None
-        round_ = self._rounds.get(round_after(parent))
+        round_ = self._rounds.get(round_after(parent.task, kind))
         if round_ is None:
             return None
         return (
-            self._rival(round_, kind, block, parent, received_at)
+            self._rival(round_, block, parent, received_at)
             or self._late_commits(round_, kind, block, parent)
             or self._omission(round_, kind, block, parent, received_at)
         )
 
-    def _rival(
-        self, round_: _Round, kind: type[Learning], block: Block, parent: State, received_at: int
-    ) -> str | None:
+    def _rival(self, round_: _Round, block: Block, parent: State, received_at: int) -> str | None:
         assert parent.task is not None
-        ended = round_.ended.get((kind, parent.task.committed_at))
+        ended = round_.ended.get(parent.task.committed_at)
         if ended is None or ended[0] == block.hash:
             return None
         late = received_at - ended[1]
@@ -96,13 +94,13 @@ class Fairness:
         self, round_: _Round, kind: type[Learning], block: Block, parent: State
     ) -> str | None:
         assert parent.task is not None
-        ended = round_.ended.get((ModelCommit, None))
+        ended = round_.ended.get(None)
         if kind is not ModelCommit or parent.task.committed_at is not None or ended is None:
             return None
         latest = ended[1] + self._context.config.reveal_delay_ms // 2
         now = self._context.now
         late = sum(
-            round_.known.get(t.hash, ("", ModelCommit, now))[2] > latest
+            round_.known.get(t.hash, ("", now))[1] > latest
             for t in block.body.transactions
             if isinstance(t.payload, ModelCommit)
         )
@@ -120,9 +118,9 @@ class Fairness:
         latest = received_at - self._context.config.omission_grace_ms
         in_time = {
             name
-            for name, (sender, which, since) in round_.known.items()
+            for name, (sender, since) in round_.known.items()
             # Updates count of those who committed, further commits of those who did not.
-            if which is kind and since <= latest and (sender in committed) == revealing
+            if since <= latest and (sender in committed) == revealing
         }
         omitted = in_time - {t.hash for t in block.body.transactions}
         share = len(omitted) / len(in_time) if in_time else 0.0
@@ -147,9 +145,3 @@ def phase_of(block: Block) -> type[Learning] | None:
     if any(isinstance(t.payload, ModelCommit) for t in block.body.transactions):
         return ModelCommit
     return None
-
-
-def round_after(state: State) -> RoundKey:
-    """The round that is going on in a state with an active task."""
-    assert state.task is not None
-    return RoundKey(state.task.model_id, state.task.current_iter + 1, state.task.global_cid)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from bift_ros.chain.blocks import MIN_NONCE, Block, Body, Header, sign_block
 from bift_ros.chain.exceptions import BadModelFile, CannotAggregate
+from bift_ros.chain.mempool import round_after
 from bift_ros.chain.state import State
 from bift_ros.chain.transactions import Learning, ModelCommit, ModelUpdate, Transaction
 from bift_ros.peer.context import Context
 from bift_ros.peer.effects import Mine, StopMining
-from bift_ros.peer.fairness import round_after
 from bift_ros.peer.updates import Updates
 
 
@@ -95,7 +95,7 @@ class Miner:
             return None
         revealing = not context.genesis.policy.commit_reveal or task.committed_at is not None
         kind = ModelUpdate if revealing else ModelCommit
-        phase = (round_after(state), kind, task.committed_at)
+        phase = (round_after(task, kind), kind, task.committed_at)
         waiting = context.mempool.learning(state, kind)
         if phase != self._phase or (
             waiting is not self._waiting and len(waiting) > len(self._waiting)

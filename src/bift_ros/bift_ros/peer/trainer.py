@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from bift_ros.chain.encoding import decode, encode
 from bift_ros.chain.exceptions import FieldError, InvalidTransaction
-from bift_ros.chain.mempool import RoundKey
-from bift_ros.chain.state import State
+from bift_ros.chain.mempool import RoundKey, round_after
+from bift_ros.chain.state import State, Task
 from bift_ros.chain.transactions import Learning, ModelCommit, ModelUpdate, commitment_of
 from bift_ros.peer.context import Context
 from bift_ros.peer.effects import CancelTraining, Train, TrainingRequest
@@ -16,6 +16,7 @@ from bift_ros.peer.events import Trained, TrainingFailed
 from bift_ros.peer.own_transactions import OwnTransactions
 
 _NOTE = "training"
+_VOTE = "vote"
 _MAXIMUM_RESULTS = 4
 """Finished trainings kept: the chain may come back to a branch that it left."""
 
@@ -36,18 +37,21 @@ class Trainer:
         self._running: TrainingRequest | None = None
         self._failed: TrainingRequest | None = None
         self._results: OrderedDict[RoundKey, _Result] = OrderedDict()
-        self._votes: dict[tuple[str, int], tuple[str, int]] = {}
-        """Task and iteration → the base model that this vehicle was for, and since when."""
+        self._votes: dict[tuple[str, int], tuple[bytes, int]] = {}
+        """Task and iteration → the base block that this vehicle was for, and since when."""
         self._committed: tuple[bytes, int] | None = None
         """This vehicle's commitment on the chain, and since when it is there."""
 
     def recall(self) -> None:
-        """Take up the last training that was finished before a restart."""
+        """Take up the last training that was finished before a restart, and what it was for."""
         note = self._context.chain.store.note(_NOTE)
         if note is not None:
             model_id, iteration, base_cid, *result = decode(note)
             self._results[RoundKey(model_id, iteration, base_cid)] = _Result(*result)
-            self._votes[(model_id, iteration)] = (base_cid, self._context.now)
+        note = self._context.chain.store.note(_VOTE)
+        if note is not None:
+            model_id, iteration, base_block, since = decode(note)
+            self._votes[(model_id, iteration)] = (base_block, since)
 
     def dataset_changed(self, samples: int) -> None:
         """The dataset holds this many training samples now."""
@@ -126,42 +130,48 @@ class Trainer:
 
     def _publish(self, state: State, request: TrainingRequest, result: _Result) -> None:
         """Commit to the update; show it once the commitment is on the chain and has settled."""
-        context, key = self._context, _round_of(request)
+        context, task = self._context, state.task
+        assert task is not None
         own = context.key.address
-        assert state.task is not None
         committing = context.genesis.policy.commit_reveal
-        commitment = state.task.commitments.get(own)
+        commitment = task.commitments.get(own)
         kind = ModelCommit if committing and commitment is None else ModelUpdate
-        if context.mempool.has_learning(own, key, kind):
-            return
-        if commitment is None and not self._votes_for(key):
+        if context.mempool.has_learning(own, round_after(task, kind), kind):
             return
         if commitment is not None and not self._settled(commitment):
             return
+        if commitment is None and not self._votes_for(task):
+            return
+        what = (request.task.model_id, request.iteration, request.base_cid)
         salt = b""
         if committing:
             salt = context.key.derive(b"bift salt" + context.genesis.hash + result.cid.encode())
         if kind is ModelCommit:
-            self._say(request, ModelCommit(*key, commitment_of(result.cid, salt, own)))
+            seal = commitment_of(result.cid, salt, own)
+            self._say(request, ModelCommit(*what, task.base_block, seal))
         else:
-            update = ModelUpdate(*key, result.cid, result.accuracy, result.sample_count, salt)
-            self._say(request, update)
+            self._say(
+                request,
+                ModelUpdate(*what, result.cid, result.accuracy, result.sample_count, salt),
+            )
 
-    def _votes_for(self, key: RoundKey) -> bool:
-        """Whether this vehicle may say something for a round; it is bound to it then.
+    def _votes_for(self, task: Task) -> bool:
+        """Whether this vehicle may speak for the branch with this base block; it is bound to it.
 
-        A commit or update counts for the branch whose model it was trained from. Were it given to
-        two branches of one iteration, both might grow as if most members stood there. So it is
-        given to another one only after a dispute about the first must have ended.
+        Were a commitment given to two branches of one iteration, both might grow as if most members
+        stood there. So it is given to another one only after a dispute about the first must have
+        ended. A restarted vehicle finds its vote in the store.
         """
-        context, place = self._context, (key.model_id, key.iteration)
-        base_cid, since = self._votes.get(place, (key.base_cid, context.now))
-        if base_cid != key.base_cid and context.now - since < context.config.dispute_ms:
+        context, place = self._context, (task.model_id, task.current_iter + 1)
+        vote = self._votes.get(place)
+        if vote is not None and vote[0] == task.base_block:
+            return True
+        if vote is not None and context.now - vote[1] < context.config.dispute_ms:
             return False
-        if self._votes.get(place, ("", 0))[0] != key.base_cid:
-            self._votes[place] = (key.base_cid, context.now)
-            if len(self._votes) > _MAXIMUM_RESULTS:
-                del self._votes[next(iter(self._votes))]
+        self._votes[place] = (task.base_block, context.now)
+        if len(self._votes) > _MAXIMUM_RESULTS:
+            del self._votes[next(iter(self._votes))]
+        context.chain.store.set_note(_VOTE, encode([*place, task.base_block, context.now]))
         return True
 
     def _settled(self, commitment: bytes) -> bool:

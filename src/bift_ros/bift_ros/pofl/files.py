@@ -12,6 +12,7 @@ Nothing here is ever unpickled.
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,7 @@ def _serialize(kind: str, spec: ModelSpec, values: Int32Array | Int16Array, expo
     return _header(kind, spec, exponent) + values.astype(dtype, copy=False).tobytes()
 
 
+@lru_cache(maxsize=8)
 def _header(kind: str, spec: ModelSpec, exponent: int) -> bytes:
     """The length prefix and the padded JSON: all that stands before the data."""
     code, dtype = _DTYPES[kind]
@@ -112,7 +114,13 @@ def _parse_header(kind: str, data: bytes) -> tuple[ModelSpec, int, int]:
         raise ModelFileError(f"file of {len(data)} bytes ends inside its header")
     if length > MAX_HEADER_BYTES:
         raise ModelFileError(f"header of {length} bytes is over the limit of {MAX_HEADER_BYTES}")
-    header = data[: 8 + length]
+    spec, exponent = _read_header(kind, data[: 8 + length], len(data))
+    return spec, exponent, 8 + length
+
+
+@lru_cache(maxsize=8)
+def _read_header(kind: str, header: bytes, file_bytes: int) -> tuple[ModelSpec, int]:
+    """The spec and the exponent; remembered, since one task's files all have the same header."""
     try:
         entries = json.loads(header[8:].decode())
     except (ValueError, RecursionError) as error:
@@ -134,12 +142,12 @@ def _parse_header(kind: str, data: bytes) -> tuple[ModelSpec, int, int]:
         raise
     except (OverflowError, ValueError) as error:  # an infinite exponent overflows
         raise ModelFileError(f"header has a bad value: {error!s:.200}") from None
-    _check_sizes(spec, len(data))
+    _check_sizes(spec, file_bytes)
     if not 0 <= exponent <= MAX_EXPONENT:
         raise ModelFileError(f"exponent {exponent} is outside 0..{MAX_EXPONENT}")
     if header != _header(kind, spec, exponent):
         raise ModelFileError("header is not in canonical form (field order, types or offsets)")
-    return spec, exponent, 8 + length
+    return spec, exponent
 
 
 def _check_sizes(spec: ModelSpec, limit: int) -> None:

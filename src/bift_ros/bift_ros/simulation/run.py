@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import time
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from bift_ros.simulation.scenario import Scenario
 from bift_ros.simulation.world import INITIAL_MODEL, proposal_of
 
 _STEP_MS = 1_000
+_GARBAGE = 100_000
+"""New objects after which Python looks for cycles: almost none here are in one."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Result:
 def simulate(scenario: Scenario, seed: int, history: History | None = None) -> Result:
     """Run until the task is done and every transfer settled, or the deadline has passed."""
     begun, cpu = time.perf_counter(), time.process_time()
+    gc.set_threshold(_GARBAGE, 50, 50)
     fleet = Fleet(scenario, seed, history or History())
     fleet.begin()
     proposer = fleet.honest[0]
