@@ -69,6 +69,27 @@ def test_learning_takes_the_chain_from_a_longer_branch(fleet: Any, chain: Blockc
     assert chain.tip.hash == four.hash
 
 
+def test_a_preferred_branch_is_kept_on_reopening(fleet: Any, chain: Blockchain) -> None:
+    """Else a fleet that is switched off on one of two equal branches would wake on the other."""
+    extend(chain, fleet.block(chain.tip_state, [fleet.sign(0, fleet.proposal())]))
+    fork = chain.tip_state
+    pair = [fleet.model_block(fork, [0, 1, 2], miner=miner) for miner in (0, 1)]
+    for block in pair:
+        extend(chain, block)
+    lower, higher = sorted(pair, key=lambda block: block.hash)
+    assert chain.tip.hash == lower.hash
+    reorg = chain.prefer(higher.hash)
+    assert reorg is not None
+    assert (reorg.removed, reorg.added) == ((lower,), (higher,))
+    assert Blockchain(fleet.genesis, chain.store).tip.hash == higher.hash
+    # What outranks both by learning or as a child is followed all the same.
+    below = chain.state_at(lower.hash)
+    extend(chain, fleet.model_block(below, [0, 1]))
+    reopened = Blockchain(fleet.genesis, chain.store)
+    assert reopened.tip.parent is not None
+    assert reopened.tip.parent.hash == lower.hash
+
+
 def test_unknown_parents_and_wrong_states(fleet: Any, chain: Blockchain) -> None:
     block = fleet.block(chain.tip_state)
     orphan = fleet.block(fleet.apply(chain.tip_state, block))

@@ -145,7 +145,7 @@ class Blockchain:
         A tie is one of learning weight and of work: see `fork_choice`.
         """
         node, old = self._nodes[block_hash], self._tip
-        if node is old or (node.learning_weight, node.work) != (old.learning_weight, old.work):
+        if node is old or not _tie(node, old):
             return None
         self.store.set_tip(node.hash)
         self._tip = node
@@ -169,8 +169,11 @@ class Blockchain:
             self._keep(state)
             if outranks(node, self._tip):
                 self._tip = node
-        if self.store.tip != self._tip.hash:
-            self.store.set_tip(self._tip.hash)
+        kept, best = self._nodes.get(self.store.tip), self._tip
+        if kept is not None and _tie(kept, best) and fork_point(kept, best) is not kept:
+            self._tip = kept  # the peer had preferred it
+        elif kept is not best:
+            self.store.set_tip(best.hash)
 
     def _make_node(self, block: Block, state: State) -> BlockNode:
         parent = self._nodes.get(block.header.previous_hash)
@@ -193,3 +196,7 @@ class Blockchain:
         if block is None:
             raise StoreError(f"the block {block_hash.hex()[:16]}… is gone from the store")
         return block
+
+
+def _tie(a: BlockNode, b: BlockNode) -> bool:
+    return (a.learning_weight, a.work) == (b.learning_weight, b.work)
