@@ -91,6 +91,11 @@ class Mempool:
     def __len__(self) -> int:
         return len(self._hashes)
 
+    @property
+    def has_account(self) -> bool:
+        """Whether anything but learning waits."""
+        return bool(self._queues)
+
     def __contains__(self, tx_hash: bytes) -> bool:
         return tx_hash in self._hashes
 
