@@ -18,6 +18,7 @@ from bift_ros.chain.proof_of_work import search
 from bift_ros.chain.state import State, initial_state
 from bift_ros.chain.store import ChainStore
 from bift_ros.chain.transactions import (
+    MembershipVote,
     ModelUpdate,
     ProposeTask,
     Transaction,
@@ -82,7 +83,7 @@ class _Maker:
         save_genesis(data.parent / "genesis.json", self.genesis)
         self.store = ChainStore(data / "chain.sqlite", self.genesis)
 
-    def sign(self, member: int, payload: ProposeTask | ModelUpdate) -> Transaction:
+    def sign(self, member: int, payload: ProposeTask | ModelUpdate | MembershipVote) -> Transaction:
         key = self.keys[member]
         sequence = (
             payload.iteration
@@ -132,3 +133,19 @@ def built_chain(tmp_path: Path) -> BuiltChain:
             maker.accept(updates, info)
             cids.append(tuple(update.payload.cid for update in updates))
     return BuiltChain(data, maker.genesis, maker.state.tip_hash.hex(), tuple(cids))
+
+
+@pytest.fixture
+def voting_chain(tmp_path: Path) -> BuiltChain:
+    """Two of three members have voted the bus in, and one of them for vehicle_02 to leave."""
+    data = tmp_path / "fleet" / "vehicle_00"
+    maker = _Maker(data)
+    bus, third = KeyPair.from_seed(bytes(32)), maker.keys[2]
+    with closing(maker.store):
+        for voter, vote in (
+            (0, MembershipVote("join", "bus", bus.public_key)),
+            (1, MembershipVote("join", "bus", bus.public_key)),
+            (1, MembershipVote("leave", "vehicle_02", third.public_key)),
+        ):
+            maker.accept([maker.sign(voter, vote)], None)
+    return BuiltChain(data, maker.genesis, maker.state.tip_hash.hex(), ())

@@ -17,10 +17,10 @@ ACTIONS = [
     ("demo",), ("bag", "synth"), ("bag", "from-images"), ("bag", "info"), ("account", "create"),
     ("account", "show"), ("genesis", "create"), ("node", "run"), ("miner", "start"),
     ("system", "show"), ("chain", "show"), ("chain", "verify"), ("bench", "aggregation"),
-    ("experiment", "fixed-point"), ("chaos",), ("simulate",),
+    ("experiment", "fixed-point"), ("chaos",), ("simulate",), ("member", "vote"), ("member", "list"),
 ]  # fmt: skip
 # These reach ROS, which not every machine has.
-NEED_ROS = {"demo", "chaos", "system", "chain"}
+NEED_ROS = {"demo", "chaos", "system", "chain", "member"}
 
 
 def skip_without_ros(command: str) -> None:

@@ -75,7 +75,7 @@ payloads: dict[str, st.SearchStrategy[Payload]] = {
         st.from_regex(r"[A-Za-z0-9_.-]{1,64}", fullmatch=True),
         hashes,
     ),
-    "model_commit": st.builds(ModelCommit, names, iterations, cids, hashes),
+    "model_commit": st.builds(ModelCommit, names, iterations, cids, hashes, hashes),
     "model_update": st.builds(
         ModelUpdate,
         model_id=names,

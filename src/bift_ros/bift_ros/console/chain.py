@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -13,12 +12,11 @@ from rich.progress import Progress
 from rich.table import Table
 
 from bift_ros.chain.blocks import Block
-from bift_ros.chain.exceptions import ChainError
-from bift_ros.chain.genesis import Genesis, Member, load_genesis
+from bift_ros.chain.genesis import Genesis, Member
 from bift_ros.chain.store import ChainStore
 from bift_ros.chain.transactions import MembershipVote
 from bift_ros.chain.verification import verify_chain
-from bift_ros.console.errors import CommandError
+from bift_ros.console.stored_chain import add_data_arguments, height_of, open_chain
 from bift_ros.nodes.folders import VehicleFolders
 from bift_ros.storage.reader import StoreReader
 
@@ -39,23 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("verify", "Check every block anew and recompute its PoFL from the stored updates."),
     ):
         action = actions.add_parser(name, help=summary, description=summary)
-        action.add_argument("--data", type=Path, required=True, help="the vehicle's data folder")
-        action.add_argument(
-            "--genesis", type=Path, help="default: genesis.json in or beside the data folder"
-        )
-        action.add_argument("--json", action="store_true", help="for machines")
+        add_data_arguments(action)
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Show or verify; 1 where verification fails."""
-    folders = VehicleFolders(arguments.data)
-    if not folders.chain.exists():
-        raise CommandError(f"{arguments.data} holds no chain: --data takes a vehicle's data folder")
-    try:
-        genesis = load_genesis(arguments.genesis or _find_genesis(arguments.data))
-        store = ChainStore(folders.chain, genesis, read_only=True)
-    except ChainError as error:
-        raise CommandError(str(error)) from error
+    genesis, store, folders = open_chain(arguments)
     try:
         if arguments.action == "show":
             return _show(genesis, store, arguments.json)
@@ -64,20 +51,8 @@ def main(arguments: argparse.Namespace) -> int:
         store.close()
 
 
-def _find_genesis(data: Path) -> Path:
-    for folder in (data, data.parent):
-        if (folder / "genesis.json").exists():
-            return folder / "genesis.json"
-    raise CommandError(f"no genesis.json in or beside {data}: give --genesis FILE")
-
-
-def _height(store: ChainStore) -> int:
-    header = store.header(store.tip)
-    return header.index if header is not None else 0
-
-
 def _show(genesis: Genesis, store: ChainStore, as_json: bool) -> int:
-    chain = store.canonical(1, _height(store))
+    chain = store.canonical(1, height_of(store))
     votes = [v.payload for b in chain for v in b.body.transactions]
     candidates = [Member(v.name, v.public_key) for v in votes if isinstance(v, MembershipVote)]
     names = {m.address: m.name for m in (*candidates, *genesis.members)}
@@ -133,7 +108,7 @@ def _summary(block: Block, names: dict[str, str]) -> dict[str, Any]:
 def _verify(genesis: Genesis, store: ChainStore, folders: VehicleFolders, as_json: bool) -> int:
     files = StoreReader(folders.storage)
     with Progress(transient=True, disable=as_json) as bar:
-        task = bar.add_task("Recomputing", total=_height(store))
+        task = bar.add_task("Recomputing", total=height_of(store))
         result = verify_chain(genesis, store, files.get, lambda: bar.advance(task))
     names = {m.address: m.name for m in (*genesis.members, *result.state.members.values())}
     outcome = {

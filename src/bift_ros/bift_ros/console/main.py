@@ -19,6 +19,10 @@ COMMANDS = {
     "genesis": ("bift_ros.console.genesis", "make a fleet's genesis file: create"),
     "node": ("bift_ros.console.node", "run a vehicle without mining: run"),
     "miner": ("bift_ros.console.node", "run a vehicle that mines too: start"),
+    "member": (
+        "bift_ros.console.member",
+        "see the members, vote on joining and leaving: vote, list",
+    ),
     "system": ("bift_ros.console.system", "see the running vehicles: show"),
     "chain": ("bift_ros.console.chain", "read and check a vehicle's chain: show, verify"),
     "bench": ("bift_ros.console.bench", "measure against peers: aggregation"),

@@ -1,0 +1,158 @@
+"""`./bift member vote|list`: who is in the consortium, and votes for others to join or leave."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bift_ros.chain.exceptions import ChainError
+from bift_ros.chain.genesis import Genesis
+from bift_ros.chain.state import State, initial_state
+from bift_ros.chain.store import ChainStore
+from bift_ros.chain.transactions import MembershipVote, sign_transaction
+from bift_ros.chain.transition import state_transition
+from bift_ros.console.errors import CommandError
+from bift_ros.console.stored_chain import add_data_arguments, height_of, open_chain
+from bift_ros.identity.keyfile import KeyFileError, load_key, read_passphrase
+from bift_ros.nodes.names import is_vehicle_name
+from bift_ros.nodes.vehicle_client import VehicleClient, VehicleUnreachableError, find_vehicle
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Sub-commands and their options."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    summary = "Vote, as a member, for a vehicle to join the fleet or for a member to leave it."
+    vote = actions.add_parser(
+        "vote",
+        help=summary,
+        description=summary,
+        epilog="The change is made once more members than the genesis' threshold have voted.",
+    )
+    vote.add_argument("change", choices=("join", "leave"))
+    vote.add_argument("name", metavar="NAME", help="of the vehicle, which is its ROS namespace")
+    vote.add_argument(
+        "public_key", metavar="PUBLIC_KEY", help="in hex, as `bift account show` prints it"
+    )
+    vote.add_argument("--key", type=Path, required=True, help="the voting member's key file")
+    vote.add_argument("--passphrase-file", type=Path, help="for an encrypted key")
+    vote.add_argument(
+        "--vehicle", metavar="NAME", help="running vehicle that passes it on (default: any)"
+    )
+    vote.add_argument(
+        "--wait", type=float, default=15.0, metavar="SECONDS", help="for it (%(default)s)"
+    )
+    summary = "Print the members and the votes that are not decided, by a vehicle's chain."
+    add_data_arguments(actions.add_parser("list", help=summary, description=summary))
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Vote or list."""
+    return _vote(arguments) if arguments.action == "vote" else _list(arguments)
+
+
+def _vote(arguments: argparse.Namespace) -> int:
+    for name in (arguments.name, arguments.vehicle):
+        if name is not None and not is_vehicle_name(name):
+            raise CommandError(
+                f"{name!r} is no vehicle's name, which is a ROS namespace: letters, digits and "
+                "underscores, the first a letter"
+            )
+    try:
+        vote = MembershipVote(arguments.change, arguments.name, bytes.fromhex(arguments.public_key))
+    except (ValueError, ChainError) as error:
+        raise CommandError(
+            f"{arguments.public_key!r:.80} is no public key: it is 64 hex digits, as "
+            "`bift account show` prints it"
+        ) from error
+    try:
+        passphrase = None
+        if arguments.passphrase_file is not None:
+            passphrase = read_passphrase(arguments.passphrase_file)
+        key = load_key(arguments.key, passphrase)
+    except (KeyFileError, OSError) as error:
+        raise CommandError(str(error)) from error
+    try:
+        vehicle = arguments.vehicle or find_vehicle(key.address, arguments.wait)
+        with VehicleClient(vehicle, arguments.wait) as client:
+            account = client.account(key.address)
+            transaction = sign_transaction(key, account.next_sequence, vote, account.genesis_hash)
+            refusal = client.submit(transaction)
+    except VehicleUnreachableError as error:
+        raise CommandError(str(error)) from error
+    if refusal:
+        raise CommandError(f"{vehicle} refused the vote: {refusal}")
+    print(f"{vehicle} passes the vote on: {vote.name} is to {vote.action}")
+    return 0
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    genesis, store, _ = open_chain(arguments)
+    try:
+        state = _state_of(genesis, store)
+    except ChainError as error:
+        raise CommandError(f"{error}; `bift chain verify` tells more") from error
+    finally:
+        store.close()
+    members, ballots = _members(state), _ballots(state)
+    if arguments.json:
+        print(json.dumps({"height": state.index, "members": members, "ballots": ballots}))
+        return 0
+    table = Table(title=f"Members of {genesis.name} at block {state.index}", title_justify="left")
+    for heading in ("name", "address", "public key"):
+        table.add_column(heading, overflow="fold")
+    table.add_column("stake", justify="right")
+    for member in members:
+        table.add_row(*(str(value) for value in member.values()))
+    Console().print(table)
+    if ballots:
+        table = Table(title="Votes not decided", title_justify="left")
+        for heading in ("vehicle", "is to", "say", "of", "public key"):
+            table.add_column(heading, overflow="fold")
+        for ballot in ballots:
+            table.add_row(
+                ballot["name"],
+                ballot["action"],
+                ", ".join(ballot["voters"]),
+                f"{len(ballot['voters'])}/{len(members)}",
+                ballot["public_key"],
+            )
+        Console().print(table)
+    return 0
+
+
+def _state_of(genesis: Genesis, store: ChainStore) -> State:
+    """The state after the tip, by every rule but PoFL, which says nothing of members."""
+    state = initial_state(genesis)
+    for block in store.canonical(1, height_of(store)):
+        state = state_transition(state, genesis, block, block.header.timestamp)
+    return state
+
+
+def _members(state: State) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": member.name,
+            "address": address,
+            "public_key": member.public_key.hex(),
+            "stake": state.balances[address],
+        }
+        for address, member in state.members.items()
+    ]
+
+
+def _ballots(state: State) -> list[dict[str, Any]]:
+    """The votes that still count: those of members."""
+    return [
+        {
+            "action": vote.action,
+            "name": vote.name,
+            "public_key": vote.public_key.hex(),
+            "voters": sorted(state.members[v].name for v in voters if v in state.members),
+        }
+        for vote, voters in state.ballots.items()
+    ]

@@ -1,0 +1,46 @@
+"""A vehicle's chain as its data folder holds it, for the commands that read it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from bift_ros.chain.exceptions import ChainError
+from bift_ros.chain.genesis import Genesis, load_genesis
+from bift_ros.chain.store import ChainStore
+from bift_ros.console.errors import CommandError
+from bift_ros.nodes.folders import VehicleFolders
+
+
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where the chain lies, and for whom to print."""
+    parser.add_argument("--data", type=Path, required=True, help="the vehicle's data folder")
+    parser.add_argument(
+        "--genesis", type=Path, help="default: genesis.json in or beside the data folder"
+    )
+    parser.add_argument("--json", action="store_true", help="for machines")
+
+
+def open_chain(arguments: argparse.Namespace) -> tuple[Genesis, ChainStore, VehicleFolders]:
+    """Open the chain to read it; the caller closes the store. Raises CommandError."""
+    folders = VehicleFolders(arguments.data)
+    if not folders.chain.exists():
+        raise CommandError(f"{arguments.data} holds no chain: --data takes a vehicle's data folder")
+    try:
+        genesis = load_genesis(arguments.genesis or _find_genesis(arguments.data))
+        return genesis, ChainStore(folders.chain, genesis, read_only=True), folders
+    except ChainError as error:
+        raise CommandError(str(error)) from error
+
+
+def height_of(store: ChainStore) -> int:
+    """The index of the chain's tip."""
+    header = store.header(store.tip)
+    return header.index if header is not None else 0
+
+
+def _find_genesis(data: Path) -> Path:
+    for folder in (data, data.parent):
+        if (folder / "genesis.json").exists():
+            return folder / "genesis.json"
+    raise CommandError(f"no genesis.json in or beside {data}: give --genesis FILE")
