@@ -122,11 +122,12 @@ class Mempool:
             self._check_account(tx, state)
         if len(self) >= self._max_transactions:
             raise PoolFull(f"the pool holds {len(self)} transactions")
-        reason = _obstacle(state, tx)
+        fits, reason = _judge(state, tx)
         if reason is not None:
             raise reason
         self._insert(tx)
-        self._note_ready(tx, state)
+        if fits:
+            self._note_ready(tx, state)
 
     def restore(self, transactions: Iterable[Transaction]) -> None:
         """Take back what blocks held that a reorganisation removed, in the chain's order.
@@ -247,7 +248,7 @@ class Mempool:
         if self._ready_tip != state.tip_hash or not issubclass(kind, Learning):
             return
         ready = self._ready.get(kind)
-        if ready is None or not _fits(state, tx):
+        if ready is None:
             return
         if isinstance(tx.payload, ModelUpdate):
             if tx.payload.cid in self._ready_cids:
@@ -342,16 +343,21 @@ def _round_obstacle(state: State, tx: Transaction) -> InvalidTransaction | None:
 
 def _obstacle(state: State, tx: Transaction) -> InvalidTransaction | None:
     """Give the reason why `tx` can't become valid on top of `state`, if there is one."""
+    return _judge(state, tx)[1]
+
+
+def _judge(state: State, tx: Transaction) -> tuple[bool, InvalidTransaction | None]:
+    """Tell whether `state` allows `tx` now (its sequence aside), and why it never will."""
     try:
         check_payload(state, tx)
     except NotYetValid:
-        return None
+        return False, None
     except InsufficientBalance as error:
         # An earlier transaction may bring the stake.
-        return error if tx.sequence == state.sequences[tx.sender] else None
+        return False, error if tx.sequence == state.sequences[tx.sender] else None
     except InvalidTransaction as error:
-        return error
-    return None
+        return False, error
+    return True, None
 
 
 def _fits(state: State, tx: Transaction) -> bool:
