@@ -125,11 +125,13 @@ class Mempool:
             self._check_account(tx, state)
         if len(self) >= self._max_transactions:
             raise PoolFull(f"the pool holds {len(self)} transactions")
-        reason = _obstacle(state, tx) or _lack(state, tx)
+        fits, reason = _judge(state, tx)
+        reason = reason or _lack(state, tx)
         if reason is not None:
             raise reason
         self._insert(tx)
-        self._note_ready(tx, state)
+        if fits:
+            self._note_ready(tx, state)
 
     def restore(self, transactions: Iterable[Transaction]) -> None:
         """Take back what blocks held that a reorganisation removed, in the chain's order.
@@ -247,7 +249,7 @@ class Mempool:
         if self._ready_tip != state.tip_hash or not issubclass(kind, Learning):
             return
         ready = self._ready.get(kind)
-        if ready is None or not _fits(state, tx):
+        if ready is None:
             return
         if isinstance(tx.payload, ModelUpdate):
             if tx.payload.cid in self._ready_cids:
@@ -350,13 +352,18 @@ def _round_obstacle(state: State, tx: Transaction) -> InvalidTransaction | None:
 
 def _obstacle(state: State, tx: Transaction) -> InvalidTransaction | None:
     """Give the reason why `tx` can't become valid on top of `state`, if there is one."""
+    return _judge(state, tx)[1]
+
+
+def _judge(state: State, tx: Transaction) -> tuple[bool, InvalidTransaction | None]:
+    """Tell whether `state` allows `tx` now (its sequence aside), and why it never will."""
     try:
         check_payload(state, tx)
     except (NotYetValid, InsufficientBalance):
-        return None  # more blocks, or an earlier transaction, may bring what is missing
+        return False, None  # more blocks, or an earlier transaction, may bring what is missing
     except InvalidTransaction as error:
-        return error
-    return None
+        return False, error
+    return True, None
 
 
 def _lack(state: State, tx: Transaction) -> InvalidTransaction | None:
