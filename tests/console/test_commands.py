@@ -17,7 +17,8 @@ ACTIONS = [
     ("demo",), ("bag", "synth"), ("bag", "from-images"), ("bag", "info"), ("account", "create"),
     ("account", "show"), ("genesis", "create"), ("node", "run"), ("miner", "start"),
     ("system", "show"), ("chain", "show"), ("chain", "verify"), ("bench", "aggregation"),
-    ("experiment", "fixed-point"), ("chaos",), ("simulate",), ("member", "vote"), ("member", "list"),
+    ("experiment", "fixed-point"), ("chaos",), ("simulate",),
+    ("member", "vote"), ("member", "list"),
 ]  # fmt: skip
 # These reach ROS, which not every machine has.
 NEED_ROS = {"demo", "chaos", "system", "chain", "member"}
