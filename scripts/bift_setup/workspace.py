@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -70,6 +71,8 @@ def _read_stamp(stamp: Path) -> dict[str, str]:
 def _build(
     environment: PythonEnvironment, root: Path, packages: list[str], base: Mapping[str, str]
 ) -> None:
+    for package in packages:
+        _discard_moved(root / "build" / package)
     python = environment.python
     log = root / "build" / "colcon.log"
     log.unlink(missing_ok=True)
@@ -84,6 +87,19 @@ def _build(
     # colcon's own choice (-j with -l) falls back to one job on a machine that is at all busy.
     parallel = {**base, "MAKEFLAGS": f"-j{len(os.sched_getaffinity(0))}"}
     run_logged([str(part) for part in colcon], log, remedy, parallel, root)
+
+
+def _discard_moved(build: Path) -> None:
+    """Delete what CMake made for another folder: a clone that was moved or copied.
+
+    CMake would go on building there, and this clone would keep its old messages.
+    """
+    try:
+        cache = (build / "CMakeCache.txt").read_text(errors="replace")
+    except OSError:
+        return
+    if f"CMAKE_CACHEFILE_DIR:INTERNAL={build}\n" not in cache:
+        shutil.rmtree(build)
 
 
 def _check(environment: PythonEnvironment, root: Path, base: Mapping[str, str]) -> None:

@@ -148,6 +148,27 @@ def test_a_genesis_is_written(bift: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("options", "mode", "rule"),
+    [
+        ((), "bift", "mixed"),
+        (("--mode", "bift"), "bift", "mixed"),
+        (("--mode", "paper"), "paper", "mixed_paper"),
+        (("--mode", "paper", "--rule", "krum"), "paper", "krum"),
+        (("--rule", "mixed_paper"), "bift", "mixed_paper"),
+    ],
+)
+def test_a_consensus_mode_has_its_rule(
+    bift: Any, tmp_path: Path, options: tuple[str, ...], mode: str, rule: str
+) -> None:
+    member = make_member(bift, tmp_path / "key.pem", "car")
+    path = tmp_path / "genesis.json"
+    result = bift("genesis", "create", path, "--member", member, "--minimum-updates", 1, *options)
+    assert result.code == 0, result.err
+    policy = load_genesis(path).policy
+    assert (policy.mode, policy.rule) == (mode, rule)
+
+
+@pytest.mark.parametrize(
     ("options", "said"),
     [
         (["--member", "car=xyz"], "not hex"),

@@ -64,6 +64,7 @@ def test_wrong_usage_exits_with_2(bift: Any, words: list[str]) -> None:
         (["--vehicles", "0"], "not at least 1"),
         (["--iterations", "many"], "many"),
         (["--rule", "median"], "median"),
+        (["--mode", "fast"], "fast"),
         (["--seed", "-1"], "--seed"),
         (["--seed", "3000000"], "--seed"),
         (["--device", "gpu"], "--device"),
