@@ -29,6 +29,8 @@ class Disputes:
         self._context, self._standing = context, standing
         self._since: dict[bytes, int] = {}
         self._looked_at: dict[bytes, int] = {}
+        self._most = (b"", 0)
+        """The fork on whose other side most members are seen, and since when."""
 
     def begin(self, block_hash: bytes) -> None:
         """Note when the dispute about a block began."""
@@ -74,8 +76,15 @@ class Disputes:
                 if tip is not None and fork_point(tip, node).index > fork.index
             )
             if with_it >= majority:
-                return node.hash
+                return node.hash if self._lasts(fork.hash) else None
+        self._most = (b"", 0)
         return None
+
+    def _lasts(self, fork_hash: bytes) -> bool:
+        """Whether most members have been seen there for a while: tips are a little old."""
+        if self._most[0] != fork_hash:
+            self._most = (fork_hash, self._context.now)
+        return self._context.now - self._most[1] >= _LOOK_MS
 
     @staticmethod
     def _leads_to(tip_hash: bytes, block_hash: bytes, parent_of: ParentOf) -> bool:
