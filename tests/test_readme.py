@@ -45,5 +45,5 @@ def test_the_guide_works_from_top_to_bottom(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    assert "valid: 3 blocks, PoFL recomputed for 2" in done.stdout
+    assert "valid: 5 blocks, PoFL recomputed for 2" in done.stdout
     assert all(f"vehicle_0{n}" in done.stdout for n in range(3))

@@ -14,7 +14,7 @@ from bift_ros.peer.events import NonceFound
 CHECKER = PeerConfig(mine=False, train=False)
 
 
-def test_two_blocks_on_one_parent_are_proof_and_a_third_is_refused() -> None:
+def test_two_blocks_on_one_parent_are_proof_and_a_third_is_disputed() -> None:
     world = Consortium(4)
     peer = Bench(world, 0, CHECKER)
     blocks = [
@@ -31,6 +31,11 @@ def test_two_blocks_on_one_parent_are_proof_and_a_third_is_refused() -> None:
     ((first, second),) = peer.chain.store.evidence()
     assert {first.header.hash, second.header.hash} == {b.hash for b in blocks[:2]}
     assert first.header.miner == world.address(2)
+    # Members who never heard of the first two may all stand on the third.
+    for member in (1, 2, 3):
+        peer.send(world.tip(member, 1, blocks[2].hash, 0))
+    peer.wait(8_000)
+    assert peer.state.tip_hash == blocks[2].hash
 
 
 def test_one_block_on_each_of_two_parents_is_no_crime() -> None:

@@ -1,15 +1,16 @@
-"""Miners that sign two blocks on one parent: the proof is kept, and a third block refused.
+"""Miners that sign two blocks on one parent: the proof is kept, and further blocks are disputed.
 
 An honest miner never does: it follows its own block at once, and no other block can make it go
-back to the parent. Both blocks are judged like any other and fork choice takes one of them, so all
-members who know both agree; a third would only cost everybody's time.
+back to the parent. Two blocks are judged like any other and fork choice takes one of them, so all
+members who know both agree. Of more, each vehicle may know others: those are followed only where
+most members are.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 
-from bift_ros.chain.blocks import SignedHeader
+from bift_ros.chain.blocks import Header, SignedHeader
 from bift_ros.peer.context import Context
 from bift_ros.peer.effects import EquivocationFound
 
@@ -23,20 +24,23 @@ class Equivocations:
         self._context = context
         self._seen: OrderedDict[tuple[str, bytes], list[SignedHeader]] = OrderedDict()
 
-    def allows(self, signed: SignedHeader) -> bool:
-        """Note a header whose signature holds; False where its miner signed two others there."""
+    def note(self, signed: SignedHeader) -> None:
+        """Take in a header whose signature holds."""
         header = signed.header
-        place = (header.miner, header.previous_hash)
-        seen = self._seen.setdefault(place, [])
+        seen = self._seen.setdefault((header.miner, header.previous_hash), [])
         if len(self._seen) > _MAXIMUM_REMEMBERED:
             self._seen.popitem(last=False)
-        if any(other.header.hash == header.hash for other in seen):
-            return True
-        if len(seen) == 2:
-            return False
+        if len(seen) == 2 or any(other.header.hash == header.hash for other in seen):
+            return
         seen.append(signed)
         if len(seen) == 2:
             first, second = seen
             self._context.chain.store.add_evidence(first.to_bytes(), second.to_bytes())
             self._context.emit(EquivocationFound(first, second))
-        return True
+
+    def objection(self, header: Header) -> str | None:
+        """What this vehicle holds against one more block of a miner caught on the same parent."""
+        seen = self._seen.get((header.miner, header.previous_hash), [])
+        if len(seen) < 2 or any(other.header.hash == header.hash for other in seen):
+            return None
+        return "its miner has signed two other blocks on the same parent"

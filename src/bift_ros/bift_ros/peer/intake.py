@@ -179,8 +179,7 @@ class Intake:
             raise BlockTooLarge(f"it has over {MAX_BLOCK_BYTES} bytes")
         if not block.body.transactions:
             raise InvalidBlock("it holds no transaction")
-        if not self._equivocations.allows(block.signed_header):
-            raise InvalidBlock("its miner has signed two other blocks on the same parent")
+        self._equivocations.note(block.signed_header)
 
     def _advance(self, waiting: _Waiting) -> CheckedBlock | None:
         block, context = waiting.block, self._context
@@ -243,7 +242,8 @@ class Intake:
         block = waiting.block
         if block.header.miner == self._context.key.address:
             return False
-        objection = self._fairness.objection(block, parent, waiting.since)
+        objection = self._equivocations.objection(block.header)
+        objection = objection or self._fairness.objection(block, parent, waiting.since)
         if objection is None:
             return False
         self._refuse(block, objection)
