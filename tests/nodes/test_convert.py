@@ -194,3 +194,12 @@ def test_a_tip_survives_the_wire(sent: SignedTip) -> None:
 @given(hashes)
 def test_a_blocks_name_survives_the_wire(name: bytes) -> None:
     assert bytes(over_the_wire(convert.block_hash(name)).sha256) == name
+
+
+@pytest.mark.parametrize(
+    ("said", "taken"),
+    [("http://127.0.0.1:1", "http://127.0.0.1:1"), ("x" * 257, ""), ("a b", ""), ("a\n", "")],
+)
+def test_a_provider_nobody_signed_is_short_or_nothing(said: str, taken: str) -> None:
+    assert convert.provider_from_message(convert.msg.Transaction(provider=said)) == taken
+    assert convert.provider_from_message(convert.msg.Block(provider=said)) == taken

@@ -204,12 +204,18 @@ class Consortium:
 class Bench:
     """One peer driven by hand. It fetches from the consortium's files, except `hidden` CIDs."""
 
-    def __init__(self, world: Consortium, member: int = 0, config: PeerConfig = DEFAULTS) -> None:
+    def __init__(
+        self,
+        world: Consortium,
+        member: int = 0,
+        config: PeerConfig = DEFAULTS,
+        chain: Blockchain | None = None,
+    ) -> None:
         self.world = world
         self.now = START + 1_000
         self.hidden: set[str] = set()
         self.log: list[tuple[int, Effect]] = []
-        self.chain = Blockchain(world.genesis, ChainStore(":memory:", world.genesis))
+        self.chain = chain or Blockchain(world.genesis, ChainStore(":memory:", world.genesis))
         self.peer = Peer(world.keys[member], world.genesis, self.chain, config)
         self._record(self.peer.start(self.now))
 

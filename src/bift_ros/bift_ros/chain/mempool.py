@@ -26,7 +26,12 @@ from bift_ros.chain.exceptions import (
 )
 from bift_ros.chain.genesis import Genesis
 from bift_ros.chain.state import State, Task
-from bift_ros.chain.transaction_rules import apply_transaction, check_payload, check_sequence
+from bift_ros.chain.transaction_rules import (
+    apply_transaction,
+    check_payload,
+    check_round,
+    check_sequence,
+)
 from bift_ros.chain.transactions import (
     Learning,
     ModelCommit,
@@ -83,9 +88,16 @@ class Mempool:
         self._ready_tip = b""
         self._ready: dict[type[Learning], tuple[Transaction, ...]] = {}
         """The learning that is valid after that tip, as far as it was asked for."""
+        self._ready_cids: set[str] = set()
+        """The files of its updates. Members who conspired may name the same."""
 
     def __len__(self) -> int:
         return len(self._hashes)
+
+    @property
+    def has_account(self) -> bool:
+        """Whether anything but learning waits."""
+        return bool(self._queues)
 
     def __contains__(self, tx_hash: bytes) -> bool:
         return tx_hash in self._hashes
@@ -113,11 +125,13 @@ class Mempool:
             self._check_account(tx, state)
         if len(self) >= self._max_transactions:
             raise PoolFull(f"the pool holds {len(self)} transactions")
-        reason = _obstacle(state, tx) or _lack(state, tx)
+        fits, reason = _judge(state, tx)
+        reason = reason or _lack(state, tx)
         if reason is not None:
             raise reason
         self._insert(tx)
-        self._note_ready(tx, state)
+        if fits:
+            self._note_ready(tx, state)
 
     def restore(self, transactions: Iterable[Transaction]) -> None:
         """Take back what blocks held that a reorganisation removed, in the chain's order.
@@ -137,15 +151,23 @@ class Mempool:
         lost its number to another of the sender). With any other reason, the number is free again.
         """
         dropped: list[tuple[Transaction, InvalidTransaction]] = []
-        for tx in [*self._account(), *self._learning()]:
-            reason: InvalidTransaction | None = None
-            if not isinstance(tx.payload, Learning) and tx.sequence < state.sequences[tx.sender]:
+        reason: InvalidTransaction | None
+        for tx in list(self._account()):
+            if tx.sequence < state.sequences[tx.sender]:
                 reason = SequenceUsed(f"sequence {tx.sequence} of {tx.sender} is used")
             else:
                 reason = _obstacle(state, tx)
             if reason is not None:
-                self._remove(tx)
                 dropped.append((tx, reason))
+        for round_ in self._rounds.values():
+            waiting = [*round_.commits.values(), *round_.updates.values()]
+            over = _round_obstacle(state, waiting[0])
+            for tx in waiting:
+                reason = over or _obstacle(state, tx)
+                if reason is not None:
+                    dropped.append((tx, reason))
+        for tx, _ in dropped:
+            self._remove(tx)
         return dropped
 
     def pending(
@@ -205,12 +227,20 @@ class Mempool:
     def _valid(self, state: State, kind: type[Learning]) -> tuple[Transaction, ...]:
         round_ = state.task and self._rounds.get(round_after(state.task, kind))
         if not round_:
+            self._ready_cids = set()
             return ()
         waiting = round_.commits if kind is ModelCommit else round_.updates
         chosen: list[Transaction] = []
+        cids: set[str] = set()
         for tx in sorted(waiting.values(), key=lambda tx: tx.hash):
-            if _fits(state, tx) and not _copies(tx, chosen):
-                chosen.append(tx)
+            if not _fits(state, tx):
+                continue
+            if isinstance(tx.payload, ModelUpdate):  # of two with one file, a block holds one
+                if tx.payload.cid in cids:
+                    continue
+                cids.add(tx.payload.cid)
+            chosen.append(tx)
+        self._ready_cids = cids if kind is ModelUpdate else self._ready_cids
         return tuple(chosen)
 
     def _note_ready(self, tx: Transaction, state: State) -> None:
@@ -219,8 +249,13 @@ class Mempool:
         if self._ready_tip != state.tip_hash or not issubclass(kind, Learning):
             return
         ready = self._ready.get(kind)
-        if ready is not None and _fits(state, tx) and not _copies(tx, ready):
-            self._ready[kind] = (*ready, tx)
+        if ready is None:
+            return
+        if isinstance(tx.payload, ModelUpdate):
+            if tx.payload.cid in self._ready_cids:
+                return
+            self._ready_cids.add(tx.payload.cid)
+        self._ready[kind] = (*ready, tx)
 
     def _check_account(self, tx: Transaction, state: State) -> None:
         expected = state.sequences[tx.sender]
@@ -260,11 +295,6 @@ class Mempool:
         for _, queue in sorted(self._queues.items()):
             for sequence in sorted(queue):
                 yield queue[sequence]
-
-    def _learning(self) -> Iterator[Transaction]:
-        for round_ in self._rounds.values():
-            yield from round_.commits.values()
-            yield from round_.updates.values()
 
     def _place_taken(self, tx: Transaction) -> bool:
         if isinstance(tx.payload, Learning):
@@ -308,24 +338,32 @@ def round_after(task: Task, kind: type[Learning]) -> RoundKey:
     return RoundKey(task.model_id, task.current_iter + 1, base)
 
 
-def _copies(tx: Transaction, others: Iterable[Transaction]) -> bool:
-    """Whether an update has another's CID: members who conspired; a block can hold one of them."""
-    update = tx.payload
-    return isinstance(update, ModelUpdate) and any(
-        isinstance(other.payload, ModelUpdate) and other.payload.cid == update.cid
-        for other in others
-    )
+def _round_obstacle(state: State, tx: Transaction) -> InvalidTransaction | None:
+    """Give the reason why nothing of the round of `tx` can become valid, if there is one."""
+    assert isinstance(tx.payload, Learning)
+    try:
+        check_round(state, tx.payload)
+    except NotYetValid:
+        return None
+    except InvalidTransaction as error:
+        return error
+    return None
 
 
 def _obstacle(state: State, tx: Transaction) -> InvalidTransaction | None:
     """Give the reason why `tx` can't become valid on top of `state`, if there is one."""
+    return _judge(state, tx)[1]
+
+
+def _judge(state: State, tx: Transaction) -> tuple[bool, InvalidTransaction | None]:
+    """Tell whether `state` allows `tx` now (its sequence aside), and why it never will."""
     try:
         check_payload(state, tx)
     except (NotYetValid, InsufficientBalance):
-        return None  # more blocks, or an earlier transaction, may bring what is missing
+        return False, None  # more blocks, or an earlier transaction, may bring what is missing
     except InvalidTransaction as error:
-        return error
-    return None
+        return False, error
+    return True, None
 
 
 def _lack(state: State, tx: Transaction) -> InvalidTransaction | None:

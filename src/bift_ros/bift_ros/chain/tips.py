@@ -14,7 +14,8 @@ from bift_ros.chain.genesis import Genesis, Member
 from bift_ros.chain.transactions import HASH_BYTES, signature_holds
 from bift_ros.identity.keys import SIGNATURE_BYTES, KeyPair
 
-_PROVIDER = re.compile(r"[!-~]{0,256}")
+PROVIDER = re.compile(r"[!-~]{0,256}")
+"""What a base URL looks like, at the most."""
 _SIGNING_TAG = "bift tip 1"
 
 
@@ -42,7 +43,7 @@ class SignedTip:
         check_integer("index", self.index, 0)
         check_bytes("hash", self.hash, HASH_BYTES, HASH_BYTES)
         check_integer("learning_weight", self.learning_weight, 0)
-        check_text("provider", self.provider, _PROVIDER)
+        check_text("provider", self.provider, PROVIDER)
         check_integer("stamp", self.stamp, 0)
         check_bytes("signature", self.signature, SIGNATURE_BYTES, SIGNATURE_BYTES)
 

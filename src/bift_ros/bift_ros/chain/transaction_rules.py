@@ -82,7 +82,7 @@ def check_payload(state: State, tx: Transaction) -> None:
     elif isinstance(payload, MembershipVote):
         check_vote(state, tx.sender, payload)
     else:
-        task = _check_iteration(state, payload)
+        task = check_round(state, payload)
         if isinstance(payload, ModelCommit):
             if not state.policy.commit_reveal:
                 raise CommitmentsUnused("this chain runs without commit–reveal")
@@ -98,8 +98,9 @@ def _replaceable(state: State, task: Task) -> bool:
     return not task.history and state.timestamp - task.since >= state.policy.task_timeout_ms
 
 
-def _check_iteration(state: State, payload: ModelCommit | ModelUpdate) -> Task:
-    if any(task.model_id == payload.model_id for task in state.finished):
+def check_round(state: State, payload: Learning) -> Task:
+    """Refuse a commit or update unless its task, iteration and base are going on."""
+    if state.finished and any(task.model_id == payload.model_id for task in state.finished):
         raise StaleIteration(f"the task {payload.model_id} is finished")
     task = state.task
     if task is None or task.model_id != payload.model_id:

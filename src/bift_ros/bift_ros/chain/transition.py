@@ -26,7 +26,7 @@ from bift_ros.chain.exceptions import (
     WrongTimestamp,
 )
 from bift_ros.chain.genesis import Genesis
-from bift_ros.chain.state import Iteration, State, Task
+from bift_ros.chain.state import Iteration, State, Task, changed, changed_task
 from bift_ros.chain.transaction_rules import apply_transaction, check_transaction
 from bift_ros.chain.transactions import Learning, ModelCommit, ModelUpdate, Transaction
 
@@ -76,7 +76,9 @@ def apply_body(state: State, genesis: Genesis, block: Block) -> State:
     if header.model_flag and state.task is None:  # a proposal in this very block comes too late
         raise WrongModelInfo("a model block while no task is active")
     parent = state
-    state = replace(state, timestamp=header.timestamp)
+    state = changed(state, timestamp=header.timestamp)
+    draft: _Draft | None = None
+    weight = 0
     unwanted = ModelCommit if header.model_flag else ModelUpdate
     for position, tx in enumerate(body.transactions):
         if isinstance(tx.payload, unwanted):
@@ -88,8 +90,16 @@ def apply_body(state: State, genesis: Genesis, block: Block) -> State:
             check_transaction(state, genesis, tx)
         except InvalidTransaction as error:
             raise InvalidBlockTransaction(f"transaction {position}: {error}") from error
-        state = apply_transaction(state, tx)
+        if not isinstance(tx.payload, Learning):
+            state = apply_transaction(state, tx)
+            continue
+        if draft is None or state.task is not draft.task:
+            assert state.task is not None, "checked before"
+            draft = _Draft(state.task)
+            state = changed(state, task=draft.task)
+        weight += draft.note(tx.sender, tx.payload)
     learning = sum(isinstance(tx.payload, Learning) for tx in body.transactions)
+    state = changed(state, learning_weight=state.learning_weight + weight)
     if body.model_info is not None:
         state = _end_iteration(state, genesis, body.model_info, body.transactions)
     elif learning:
@@ -101,14 +111,31 @@ def apply_body(state: State, genesis: Genesis, block: Block) -> State:
         )
     task = state.task
     if task is not None and not task.base_block:
-        task = replace(task, base_block=header.hash)
-    return replace(
+        task = changed_task(task, base_block=header.hash)
+    return changed(
         state,
         task=task,
         index=header.index,
         tip_hash=header.hash,
         work=parent.work + (2**header.difficulty if learning else 0),
     )
+
+
+class _Draft:
+    """A block's own copy of the task: each commit or update is noted without one more copy."""
+
+    def __init__(self, task: Task) -> None:
+        self._commitments, self._updates = dict(task.commitments), dict(task.updates)
+        self.task = changed_task(task, commitments=self._commitments, updates=self._updates)
+
+    def note(self, sender: str, payload: Learning) -> bool:
+        """Note what `apply_transaction` would; whether the sender counts anew."""
+        known = sender in self._commitments or sender in self._updates
+        if isinstance(payload, ModelCommit):
+            self._commitments[sender] = payload.commitment
+        else:
+            self._updates[sender] = payload.cid
+        return not known
 
 
 def _take_commits(state: State, commits: int) -> State:

@@ -81,6 +81,11 @@ def _transaction(message: msg.Transaction) -> transactions.Transaction:
     )
 
 
+def provider_from_message(message: msg.Transaction | msg.Block) -> str:
+    """Where a relay says that the files are; empty where that is no URL. Nobody has signed it."""
+    return message.provider if tips.PROVIDER.fullmatch(message.provider) else ""
+
+
 def block_hash(digest: bytes) -> msg.BlockHash:
     """A block's name as it travels."""
     return msg.BlockHash(sha256=_octets(digest))

@@ -129,7 +129,7 @@ class PeerNode(Node):
             return
         if isinstance(transaction.payload, ModelUpdate):
             self.clock.update_heard()
-        self.take(TransactionReceived(transaction, message.provider))
+        self.take(TransactionReceived(transaction, convert.provider_from_message(message)))
 
     def _on_block(self, message: msg.Block) -> None:
         try:
@@ -137,7 +137,7 @@ class PeerNode(Node):
         except (InvalidBlock, InvalidTransaction) as error:
             self._refused(effects.Refused("block", message.header.miner, str(error)))
             return
-        self.take(BlockReceived(block, message.provider))
+        self.take(BlockReceived(block, convert.provider_from_message(message)))
 
     def _on_tip(self, message: msg.Tip) -> None:
         if message.peer == self._address:
@@ -160,7 +160,7 @@ class PeerNode(Node):
         except InvalidTransaction as error:
             self._refused(effects.Refused("transaction", message.sender, str(error)))
         else:
-            self.take(TransactionReceived(transaction, message.provider))
+            self.take(TransactionReceived(transaction, convert.provider_from_message(message)))
         response.accepted = self.refused == before
         response.reason = "" if response.accepted else self.last_refusal
         if response.accepted:

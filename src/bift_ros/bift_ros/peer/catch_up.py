@@ -184,7 +184,15 @@ class CatchUp:
         """
         context = self._context
         weight = context.chain.tip.learning_weight
-        ahead = {t.sender: t for t in self._standing.others() if self._may_help(t, weight)}
+        settled: dict[bytes, bool] = {}  # most tips are the same few blocks
+        ahead: dict[str, SignedTip] = {}
+        for tip in self._standing.others():
+            if tip.learning_weight < weight:
+                continue
+            if tip.hash not in settled:
+                settled[tip.hash] = self._settled(tip.hash)
+            if not settled[tip.hash]:
+                ahead[tip.sender] = tip
         peers = dict.fromkeys(sorted(ahead, key=lambda peer: -ahead[peer].learning_weight))
         peers.update(dict.fromkeys(m for m in self._intake.orphan_miners() if self._is_other(m)))
         peers.update(dict.fromkeys(p for w in self._wanted.values() for p in w.sources))
@@ -195,9 +203,6 @@ class CatchUp:
         pause = context.config.fetch_retry_ms
         ready = [peer for peer in peers if context.now - kept[peer].since >= pause]
         return sorted(ready, key=lambda peer: kept[peer].vain)
-
-    def _may_help(self, tip: SignedTip, weight: int) -> bool:
-        return tip.learning_weight >= weight and not self._settled(tip.hash)
 
     def _is_other(self, address: str) -> bool:
         context = self._context

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.genesis import Genesis, Member
 from bift_ros.chain.mempool import Mempool
 from bift_ros.chain.model_check import ComputedModel, compute_model
-from bift_ros.chain.state import State
+from bift_ros.chain.state import State, changed
 from bift_ros.chain.transactions import ModelUpdate, Transaction
 from bift_ros.identity.keys import KeyPair
 from bift_ros.peer.config import PeerConfig
@@ -55,7 +54,9 @@ class Context:
         state = self.chain.tip_state
         if state.task is None or state.task.history:
             return state
-        return replace(state, timestamp=max(self.now, state.timestamp))
+        if self.now <= state.timestamp:
+            return state
+        return changed(state, timestamp=self.now)
 
     @property
     def members(self) -> Mapping[str, Member]:

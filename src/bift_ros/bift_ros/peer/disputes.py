@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 from bift_ros.chain.blocks import Header
@@ -45,11 +46,11 @@ class Disputes:
         majority = len(context.members) // 2 + 1
         elsewhere = int(self._stands_above(context.chain.tip.hash, header.previous_hash))
         on_it = 0
-        for tip in self._standing.others():
-            if self._leads_to(tip.hash, header.hash, parent_of):
-                on_it += 1
-            elif self._stands_above(tip.hash, header.previous_hash):
-                elsewhere += 1
+        for tip_hash, members in Counter(t.hash for t in self._standing.others()).items():
+            if self._leads_to(tip_hash, header.hash, parent_of):
+                on_it += members
+            elif self._stands_above(tip_hash, header.previous_hash):
+                elsewhere += members
         if on_it >= majority:
             return True
         waited = context.now - self._since.get(header.hash, context.now)
@@ -60,15 +61,17 @@ class Disputes:
         chain = self._context.chain
         own = chain.tip
         majority = len(self._context.members) // 2 + 1
-        tips = [chain.node(tip.hash) for tip in self._standing.others()]
-        for node in dict.fromkeys(tips):
+        tips = Counter(chain.node(tip.hash) for tip in self._standing.others())
+        for node in tips:
             if node is None or (node.learning_weight, node.work) != (own.learning_weight, own.work):
                 continue
             fork = fork_point(node, own)
             if fork is node or fork is own:
                 continue
             with_it = sum(
-                tip is not None and fork_point(tip, node).index > fork.index for tip in tips
+                members
+                for tip, members in tips.items()
+                if tip is not None and fork_point(tip, node).index > fork.index
             )
             if with_it >= majority:
                 return node.hash

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
+from itertools import chain, islice
 
 from bift_ros.peer.effects import Fetch
 
@@ -75,18 +76,16 @@ class Fetches:
             if len(self._wanted) >= _MAXIMUM_WANTED and not self._make_room():
                 return None
             wanted = self._wanted[cid] = _Wanted({}, False, now)
-        wanted.providers.update(dict.fromkeys(p for p in providers if p))
+        for url in providers:
+            if url:
+                wanted.providers[url] = None
         while len(wanted.providers) > _MAXIMUM_PROVIDERS:
             del wanted.providers[next(iter(wanted.providers))]
         if wanted.in_flight or now < wanted.retry_at:
             return None
         wanted.in_flight = True
-        everyone = dict(wanted.providers)
-        for url in others:
-            if len(everyone) >= _MAXIMUM_PROVIDERS:
-                break
-            everyone.setdefault(url)
-        return Fetch(cid, tuple(everyone))
+        asked = islice(chain(wanted.providers, others), _MAXIMUM_PROVIDERS)
+        return Fetch(cid, tuple(dict.fromkeys(asked)))
 
     def arrived(self, cid: str) -> None:
         """The file is here."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bift_ros.chain.authorship import check_authorship
 from bift_ros.chain.blocks import MAX_BLOCK_BYTES, Block
@@ -18,6 +18,8 @@ from bift_ros.peer.equivocation import Equivocations
 from bift_ros.peer.fairness import Fairness
 
 _MAXIMUM_INVALID = 4096
+_LOOK_MS = 200
+"""How often time alone may bring a block further: its files are asked for again."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class _Waiting:
     """When the parent was here and the wait for files began."""
     asked_at: int = -1
     """When its files were last asked for."""
+    missing: list[str] = field(default_factory=list)
+    """The files that were not here at the last look."""
 
 
 class Intake:
@@ -62,6 +66,8 @@ class Intake:
         self._invalid: dict[bytes, None] = {}
         self._changed = False
         """Whether a block may have come further."""
+        self._looked_at = 0
+        """When every block was last looked at, also those for which nothing came."""
 
     @property
     def waiting(self) -> int:
@@ -137,13 +143,26 @@ class Intake:
     def checked(self) -> Iterator[CheckedBlock]:
         """Yield blocks whose checks are complete, parents first, until none is left."""
         progress, self._changed = self._changed, False
+        timed = self._context.now - self._looked_at >= _LOOK_MS
+        if progress and timed:
+            self._looked_at = self._context.now
         while progress:
             progress = False
             for waiting in sorted(self._waiting.values(), key=lambda w: w.block.header.index):
+                if not timed and self._is_stuck(waiting):
+                    continue
                 result = self._advance(waiting)
                 if result is not None:
                     yield result
                     progress = True
+
+    def _is_stuck(self, waiting: _Waiting) -> bool:
+        """Whether nothing has come that the block waits for."""
+        if waiting.parent is None:
+            previous = waiting.block.header.previous_hash
+            return not self._context.chain.has(previous) and not self.rejects(previous)
+        files = self._context.files
+        return any(cid not in files for cid in waiting.missing)
 
     def _check_at_the_door(self, block: Block) -> None:
         """Keep nothing that cost nobody work, and nothing under a true header with a false body.
@@ -211,6 +230,7 @@ class Intake:
         """Whether every file that PoFL needs is in memory; asks for the missing ones."""
         context = self._context
         missing = [cid for cid in _files_of(waiting) if cid not in context.files]
+        waiting.missing = missing
         if missing and context.now - waiting.files_since > context.config.file_wait_ms:
             self._refuse(waiting.block, f"the file {min(missing)} can't be had from anyone")
         elif missing and waiting.asked_at != context.now:

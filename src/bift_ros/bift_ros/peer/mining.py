@@ -34,6 +34,8 @@ class Miner:
         """The commits or updates that the phase has brought so far."""
         self._changed_at = 0
         """When the last of them came, or the phase began."""
+        self._tip = b""
+        """Where the chain stood at the last look."""
         self._candidate: _Candidate | None = None
 
     def tip_changed(self) -> None:
@@ -91,12 +93,15 @@ class Miner:
         """What the round waits for now; notes when something of it came."""
         context, task = self._context, state.task
         if task is None:
-            self._phase, self._waiting = None, ()
+            self._phase, self._waiting, self._tip = None, (), b""
             return None
         revealing = not context.genesis.policy.commit_reveal or task.committed_at is not None
         kind = ModelUpdate if revealing else ModelCommit
-        phase = (round_after(task, kind), kind, task.committed_at)
         waiting = context.mempool.learning(state, kind)
+        if waiting is self._waiting and state.tip_hash == self._tip:
+            return kind
+        self._tip = state.tip_hash
+        phase = (round_after(task, kind), kind, task.committed_at)
         if phase != self._phase or (
             waiting is not self._waiting and len(waiting) > len(self._waiting)
         ):
@@ -160,6 +165,8 @@ class Miner:
     def _start_plain_block(self, state: State) -> None:
         context = self._context
         if context.now < state.timestamp + context.genesis.policy.plain_interval_ms:
+            return
+        if not context.mempool.has_account:
             return
         chosen = context.mempool.pending(context.state)
         if chosen:

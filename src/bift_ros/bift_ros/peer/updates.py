@@ -43,19 +43,30 @@ class Updates:
         state = context.chain.tip_state
         updates = context.mempool.learning(state, ModelUpdate)
         if updates is not self._looked_at:
-            self._looked_at = updates
-            wanted = {_cid(u): u for u in updates if u.hash not in self._inspected}
-            new = {cid: update for cid, update in wanted.items() if cid not in self._missing}
-            self._missing = wanted
-            self.ready = {u.hash for u in updates if self.usable(u)}
-            self._ask(new)
-            self._arrived.extend(cid for cid in new if cid in context.files)
+            self._look_at(updates)
         if self._arrived and state.task is not None and self._load_spec(state.task.global_cid):
             for cid in self._arrived:
                 update = self._missing.pop(cid, None)
                 if update is not None:
                     self._inspect(update)
             self._arrived.clear()
+
+    def _look_at(self, updates: tuple[Transaction, ...]) -> None:
+        """Ask for the files of what is new; within a round, updates only come at the end."""
+        before, self._looked_at = self._looked_at, updates
+        if not before or updates[: len(before)] != before:
+            before = ()
+        added = updates[len(before) :]
+        wanted = {_cid(u): u for u in added if u.hash not in self._inspected}
+        ready = {u.hash for u in added if self.usable(u)}
+        new = {cid: update for cid, update in wanted.items() if cid not in self._missing}
+        if before:
+            self._missing.update(wanted)
+            self.ready |= ready
+        else:
+            self._missing, self.ready = wanted, ready
+        self._ask(new)
+        self._arrived.extend(cid for cid in new if cid in self._context.files)
 
     def retry(self) -> None:
         """Ask again for what could not be had."""

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from bift_ros.pofl.codec import Int16Array, Int32Array
 from bift_ros.pofl.columns import Blocking
 from bift_ros.pofl.fixed_point import Sum, add_mean, exact_sum
-from bift_ros.pofl.krum import krum_choice
+from bift_ros.pofl.krum import neighbour_count
 from bift_ros.pofl.sorting_network import network, order_columns
 from bift_ros.pofl.trimmed_mean import trim_count
 
@@ -40,14 +40,19 @@ def bulyan_notes(n: int, byzantine: int) -> tuple[str, ...]:
 def bulyan_selection(distances: npt.NDArray[np.int64], byzantine: int) -> list[int]:
     """The indices that repeated Krum picks, ascending: max(n − 2f, 1) of them.
 
-    Distances don't change while updates leave, so one matrix int64[n, n] serves every round.
+    Distances int64[n, n] don't change while updates leave: each one's others are sorted once.
     """
-    left = list(range(len(distances)))
-    selected = []
-    for _ in range(max(len(left) - 2 * byzantine, 1)):
-        choice = krum_choice(distances[np.ix_(left, left)], byzantine)
-        selected.append(left.pop(choice))
-    return sorted(selected)
+    n = len(distances)
+    others = np.argsort(distances, axis=1)
+    others = others[others != np.arange(n)[:, None]].reshape(n, n - 1)
+    sorted_distances = np.take_along_axis(distances, others, axis=1)
+    left = np.ones(n, dtype=bool)
+    for size in range(n, n - max(n - 2 * byzantine, 1), -1):
+        rows = np.flatnonzero(left)
+        among = sorted_distances[rows][left[others[rows]]].reshape(size, size - 1)
+        scores = among[:, : neighbour_count(size, byzantine)].sum(axis=1)
+        left[rows[np.argmin(scores)]] = False  # argmin: the first of equals
+    return np.flatnonzero(~left).tolist()
 
 
 def mean_around_median(

@@ -20,10 +20,15 @@ from bift_ros.pofl.columns import Blocking
 from bift_ros.pofl.fixed_point import add_mean, exact_sum
 
 
+def neighbour_count(n: int, byzantine: int) -> int:
+    """How many of its nearest others an update's score counts, of n updates."""
+    return min(max(n - byzantine - 2, 1), n - 1)
+
+
 def krum_scores(distances: npt.NDArray[np.int64], byzantine: int) -> npt.NDArray[np.int64]:
     """Krum scores int64[n] from squared distances int64[n, n]; lower is better."""
     n = len(distances)
-    neighbours = min(max(n - byzantine - 2, 1), n - 1)
+    neighbours = neighbour_count(n, byzantine)
     others = distances[~np.eye(n, dtype=bool)].reshape(n, n - 1)
     scores: npt.NDArray[np.int64] = np.sort(others, axis=1)[:, :neighbours].sum(axis=1)
     return scores
@@ -45,7 +50,7 @@ def krum_notes(n: int, byzantine: int) -> tuple[str, ...]:
     """What to say where there are too few updates for Krum's guarantee."""
     if n >= 2 * byzantine + 3:
         return ()
-    neighbours = min(max(n - byzantine - 2, 1), n - 1)
+    neighbours = neighbour_count(n, byzantine)
     return (
         f"krum: n={n} < 2f+3={2 * byzantine + 3}, no guarantee; "
         f"scores use the {neighbours} nearest",

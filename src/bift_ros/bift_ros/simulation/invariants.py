@@ -113,6 +113,9 @@ class Invariants:
         if not vehicle.honest:
             self._moved = False
             return
+        if self._moved:
+            self._moved = False
+            self._check_tip(vehicle)
         peer = vehicle.peer
         if peer.pending_transactions > MAX_TRANSACTIONS:
             self._broken("bounded", vehicle, f"{peer.pending_transactions} transactions pending")
@@ -122,9 +125,6 @@ class Invariants:
             self._broken(
                 "bounded", vehicle, f"{peer.wanted_blocks} blocks, {peer.wanted_files} files wanted"
             )
-        if self._moved:
-            self._moved = False
-            self._check_tip(vehicle)
 
     def unsettled(self) -> list[bytes]:
         """Honest owners' transactions that neither honest chain nor a refusal accounts for."""

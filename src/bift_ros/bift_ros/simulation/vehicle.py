@@ -106,11 +106,13 @@ class Vehicle:
         """A message came in."""
         if not self.online:
             return
+        self.conduct.heard(event)
+        if isinstance(event, TipReceived):  # most messages: a peer does nothing about one
+            self.tips_heard += 1
+            self.carry_out(self.peer.handle(event, self.now))
+            return
         if isinstance(event, TransactionReceived):
             self.seen.add(event.transaction.hash)
-        elif isinstance(event, TipReceived):
-            self.tips_heard += 1
-        self.conduct.heard(event)
         self.take(event)
 
     def take(self, event: Event) -> None:
