@@ -26,6 +26,8 @@ from bift_ros.perception.bags import bag_info
 ARCHITECTURE = "bift_ros.learning.models:traffic_light_cnn"
 _REPLAY_SECONDS = 12.0
 _STALLED_SECONDS = 300.0
+_SETTLED_SECONDS = 4.0
+"""How long all must stand on one tip: two equal branches are told apart by tips 3 s apart."""
 
 
 class DemoError(Exception):
@@ -139,6 +141,7 @@ class Demo:
     ) -> None:
         """Show progress until every vehicle stands at the task's end. Raises DemoError."""
         moved_at, height = time.monotonic(), -1
+        agreed_at, agreed_on = 0.0, ""
         with Live(console=self._console, refresh_per_second=4, transient=True) as live:
             while True:
                 finished = monitor.wait(self._finished, timeout=0.25)
@@ -147,7 +150,14 @@ class Demo:
                 self._scenario.step(fleet, monitor)
                 live.update(self._picture(vehicles, evaluator))
                 if finished:
-                    return
+                    tip = next(iter(vehicles.values()))["tip"]
+                    if tip != agreed_on:
+                        agreed_at, agreed_on = time.monotonic(), tip
+                    elif time.monotonic() - agreed_at >= _SETTLED_SECONDS:
+                        return
+                    time.sleep(0.25)
+                else:
+                    agreed_on = ""
                 for name, code in fleet.ended().items():
                     raise DemoError(
                         f"{name} ended with status {code}; its log: {fleet.log_of(name)}\n"
