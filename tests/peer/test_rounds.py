@@ -271,3 +271,23 @@ def test_a_submitted_transfer_is_mined_in_a_plain_block() -> None:
     rich.take(Submit(Transfer(poor.address, 5)))
     fleet.run_until(lambda: all(v.state.balances[rich.address] == 15 for v in fleet.vehicles))
     assert {v.state.balances[poor.address] for v in fleet.vehicles} == {before + 5}
+
+
+def test_own_pending_transactions_survive_a_restart() -> None:
+    """They are sent again, what the member can't pay for just now among them."""
+    world = Consortium(4)
+    peer = Bench(world, 1, PeerConfig(mine=False))
+    peer.block(world.task_block(total_iter=2))
+    base = peer.state
+    light = world.model_block(base, world.updates([1, 2], base))
+    peer.block(light)
+    (sent,) = of(BroadcastTransaction, peer.send(Submit(Transfer(world.address(0), 5))))
+    # A heavier branch, on which it owns nothing yet.
+    peer.block(world.model_block(base, world.updates([0, 2, 3], base)))
+    assert peer.state.balances[world.address(1)] == 0
+
+    again = Bench(world, 1, PeerConfig(mine=False), chain=peer.chain)
+    again.now = peer.now
+    assert again.peer.pending_transactions == 1
+    resent = of(BroadcastTransaction, again.wait(6_000))
+    assert {e.transaction for e in resent} == {sent.transaction}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bift_ros.chain.encoding import decode, encode
-from bift_ros.chain.exceptions import ChainError, InvalidTransaction
+from bift_ros.chain.exceptions import InvalidTransaction, SequenceUsed
 from bift_ros.chain.transactions import Learning, Payload, Transaction, sign_transaction
 from bift_ros.peer.context import Context
 from bift_ros.peer.effects import BroadcastTransaction
@@ -25,13 +25,12 @@ class OwnTransactions:
         """Take up again what the account had pending before a restart."""
         context = self._context
         note = context.chain.store.note(_NOTE)
-        for data in decode(note) if note is not None else []:
-            try:
-                transaction = Transaction.from_bytes(data)
-                context.mempool.add(transaction, context.state, context.genesis)
-            except ChainError:
-                continue  # the chain has it, or has outgrown it
-            self._own[transaction.hash] = transaction
+        pending = [Transaction.from_bytes(data) for data in decode(note)] if note else []
+        context.mempool.restore(pending)  # what can't be paid for just now waits
+        for transaction, reason in context.mempool.prune(context.state):
+            if not isinstance(reason, SequenceUsed):
+                self.dropped(transaction, reason)
+        self.restored(t for t in pending if t.hash in context.mempool)
 
     def submit(self, payload: Payload) -> Transaction:
         """Sign a transaction of this vehicle, keep it pending and send it.
