@@ -186,7 +186,7 @@ class Peer:
         self._standing.announce()
         files = self._context.files
         if files.is_full:
-            files.trim(self._updates.needed() | self._intake.needed() | self._trainer.needed())
+            files.trim(self._updates.needed() | self._intake.needed())
 
     def _join_the_most(self) -> None:
         """Leave a branch that ties with the one most members stand on."""

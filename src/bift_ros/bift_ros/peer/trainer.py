@@ -77,11 +77,6 @@ class Trainer:
             name = f"{event.request.base_cid}/{event.request.iteration}"
             self._context.refuse("training", name, self._context.key.address, event.reason)
 
-    def needed(self) -> set[str]:
-        """The files that a training about to start needs in memory."""
-        task = self._context.chain.tip_state.task
-        return {task.global_cid} if task is not None else set()
-
     def advance(self) -> None:
         """Start, cancel or publish, as the tip asks."""
         state = self._context.chain.tip_state

@@ -31,7 +31,7 @@ class Updates:
         """The layout of the model that the round starts from, with its CID."""
 
     def needed(self) -> set[str]:
-        """The files that the round needs in memory."""
+        """The files that the round needs in memory: to train from, and to aggregate."""
         task = self._context.chain.tip_state.task
         if task is None:
             return set()
