@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from bift_ros.chain.exceptions import (
     CommitmentMismatch,
     CommitmentsUnused,
@@ -135,20 +133,20 @@ def apply_transaction(state: State, tx: Transaction) -> State:
     payload = tx.payload
     if isinstance(payload, Learning):
         return _apply_learning(state, tx.sender, payload)
-    state = replace(state, sequences={**state.sequences, tx.sender: tx.sequence + 1})
+    state = changed(state, sequences={**state.sequences, tx.sender: tx.sequence + 1})
     if isinstance(payload, Transfer):
         balances = dict(state.balances)
         balances[tx.sender] -= payload.amount
         balances[payload.recipient] += payload.amount
-        return replace(state, balances=balances)
+        return changed(state, balances=balances)
     if isinstance(payload, MembershipVote):
         return apply_vote(state, tx.sender, payload)
     finished = state.finished if state.task is None else (*state.finished, state.task)
     task = Task(payload, tx.sender, since=state.timestamp)
-    return replace(state, task=task, finished=finished)
+    return changed(state, task=task, finished=finished)
 
 
-def _apply_learning(state: State, sender: str, payload: Learning) -> State:
+def _apply_learning(state: State, sender: str, payload: ModelCommit | ModelUpdate) -> State:
     task = state.task
     assert task is not None, "checked before"
     # Each member counts once per iteration, whether it commits, updates, or does both.

@@ -70,6 +70,8 @@ class Context:
 
     def drain(self) -> list[Effect]:
         """The effects since the last call."""
+        if not self._effects:
+            return []
         effects, self._effects = self._effects, []
         return effects
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from bift_ros.chain.encoding import decode, encode
 from bift_ros.chain.exceptions import FieldError, InvalidTransaction
-from bift_ros.chain.mempool import RoundKey, round_after
+from bift_ros.chain.mempool import round_after
 from bift_ros.chain.state import State, Task
-from bift_ros.chain.transactions import Learning, ModelCommit, ModelUpdate, commitment_of
+from bift_ros.chain.transactions import ModelCommit, ModelUpdate, RoundKey, commitment_of
 from bift_ros.peer.context import Context
 from bift_ros.peer.effects import CancelTraining, Train, TrainingRequest
 from bift_ros.peer.events import Trained, TrainingFailed
@@ -175,7 +175,7 @@ class Trainer:
             self._committed = (commitment, self._context.now)
         return self._context.now - self._committed[1] >= self._context.config.reveal_delay_ms
 
-    def _say(self, request: TrainingRequest, payload: Learning) -> None:
+    def _say(self, request: TrainingRequest, payload: ModelCommit | ModelUpdate) -> None:
         context = self._context
         try:
             self._own.submit(payload)
