@@ -73,6 +73,8 @@ class Mempool:
     def __init__(self, max_transactions: int = MAX_TRANSACTIONS) -> None:
         self._max_transactions = max_transactions
         self._queues: dict[str, dict[int, Transaction]] = {}
+        self.account_changes = 0
+        """How often an account's transaction has come or gone."""
         self._rounds: dict[RoundKey, _Round] = {}
         self._learning_of: dict[str, int] = {}
         """How many learning transactions each sender has here."""
@@ -306,6 +308,7 @@ class Mempool:
             self._learning_of[tx.sender] = self._learning_of.get(tx.sender, 0) + 1
         else:
             self._queues.setdefault(tx.sender, {})[tx.sequence] = tx
+            self.account_changes += 1
         self._hashes.add(tx.hash)
 
     def _remove(self, tx: Transaction) -> None:
@@ -319,6 +322,7 @@ class Mempool:
         else:
             queue = self._queues[tx.sender]
             del queue[tx.sequence]
+            self.account_changes += 1
             if not queue:
                 del self._queues[tx.sender]
         self._hashes.discard(tx.hash)

@@ -65,7 +65,13 @@ def check_payload(state: State, tx: Transaction) -> None:
     payload = tx.payload
     if tx.sender not in state.members:
         raise UnknownSender(f"the sender {tx.sender} is no member any more")
-    if isinstance(payload, Transfer):
+    if isinstance(payload, Learning):  # nearly all of them
+        task = check_round(state, payload)
+        if isinstance(payload, ModelUpdate):
+            _check_update(task, tx.sender, payload, state.policy.commit_reveal)
+        else:
+            _check_commit(task, tx.sender, payload, state.policy.commit_reveal)
+    elif isinstance(payload, Transfer):
         if payload.recipient not in state.balances:
             raise UnknownRecipient(f"the recipient {payload.recipient} is not a member")
         if payload.amount > state.balances[tx.sender]:
@@ -77,19 +83,8 @@ def check_payload(state: State, tx: Transaction) -> None:
             raise TaskActive(f"the task {state.task.model_id} is active; propose again after it")
         if payload.model_id in {task.model_id for task in (*state.finished, state.task) if task}:
             raise TaskNameUsed(f"an earlier task has the name {payload.model_id}")
-    elif isinstance(payload, MembershipVote):
-        check_vote(state, tx.sender, payload)
     else:
-        task = check_round(state, payload)
-        if isinstance(payload, ModelCommit):
-            if not state.policy.commit_reveal:
-                raise CommitmentsUnused("this chain runs without commit–reveal")
-            if tx.sender in task.commitments:
-                raise DuplicateCommit(f"{tx.sender} has committed in iteration {payload.iteration}")
-            if payload.base_block != task.base_block:
-                raise WrongBase("the commitment is for another branch with the same model")
-        else:
-            _check_update(task, tx.sender, payload, state.policy.commit_reveal)
+        check_vote(state, tx.sender, payload)
 
 
 def _replaceable(state: State, task: Task) -> bool:
@@ -111,6 +106,15 @@ def check_round(state: State, payload: Learning) -> Task:
     if payload.base_cid != task.global_cid:
         raise WrongBase(f"trained from {payload.base_cid}, not from {task.global_cid}")
     return task
+
+
+def _check_commit(task: Task, sender: str, commit: ModelCommit, committed: bool) -> None:
+    if not committed:
+        raise CommitmentsUnused("this chain runs without commit–reveal")
+    if sender in task.commitments:
+        raise DuplicateCommit(f"{sender} has committed in iteration {commit.iteration}")
+    if commit.base_block != task.base_block:
+        raise WrongBase("the commitment is for another branch with the same model")
 
 
 def _check_update(task: Task, sender: str, update: ModelUpdate, committed: bool) -> None:

@@ -195,7 +195,8 @@ class CatchUp:
         peers.update(dict.fromkeys(p for w in self._wanted.values() for p in w.sources))
         kept = {p: s for p, s in self._sources.items() if p in peers or s.asked is not None}
         for peer in peers:
-            kept.setdefault(peer, _Source(since=context.now))
+            if peer not in kept:
+                kept[peer] = _Source(since=context.now)
         self._sources = kept
         pause = context.config.fetch_retry_ms
         ready = [peer for peer in peers if context.now - kept[peer].since >= pause]
