@@ -76,10 +76,20 @@ class Scenario:
         return Policy(
             difficulty=4,
             update_wait_ms=2_000,
-            minimum_updates=min(self.vehicles // 2 + 1, _MAX_MINIMUM),
+            minimum_updates=min(self._quorum, _MAX_MINIMUM),
             byzantine_fraction=math.floor(1000 * self.byzantine / self.vehicles) / 1000,
             mode=self.mode,
         )
+
+    @property
+    def _quorum(self) -> int:
+        """Members that no two branches can both have, though liars vote for each of them.
+
+        It takes honest members alone to reach it, so it exists for less than a third of liars.
+        Above that it is the majority (`docs/consensus.md`, "Which branch").
+        """
+        safe = (self.vehicles + self.byzantine) // 2 + 1
+        return safe if safe <= self.vehicles - self.byzantine else self.vehicles // 2 + 1
 
     @property
     def config(self) -> PeerConfig:
