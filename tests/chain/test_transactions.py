@@ -17,6 +17,7 @@ from bift_ros.chain.exceptions import (
     MalformedTransaction,
     UnknownSender,
 )
+from bift_ros.chain.shared_files import FILE_NAME, MAX_FILE_BYTES, ShareFile, WithdrawFile
 from bift_ros.chain.transactions import (
     MAX_SAMPLES,
     MAX_TRANSACTION_BYTES,
@@ -43,6 +44,7 @@ PB_CID = "bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi"
 addresses = st.binary(min_size=20, max_size=20).map(bytes.hex)
 names = st.from_regex(r"[a-z0-9_-]{1,64}", fullmatch=True)
 cids = st.sampled_from([RAW_CID, PB_CID])
+file_names = st.from_regex(FILE_NAME, fullmatch=True)
 iterations = st.integers(1, 10**6)
 digests = st.binary(min_size=32, max_size=32)
 payloads: st.SearchStrategy[Payload] = st.one_of(
@@ -61,6 +63,14 @@ payloads: st.SearchStrategy[Payload] = st.one_of(
     ),
     st.builds(ModelCommit, names, iterations, cids, digests, digests),
     st.builds(MembershipVote, st.sampled_from(["join", "leave"]), names, digests),
+    st.builds(
+        ShareFile,
+        file_names,
+        cids,
+        st.integers(0, MAX_FILE_BYTES),
+        st.from_regex(r"[ -~]{0,200}", fullmatch=True),
+    ),
+    st.builds(WithdrawFile, file_names),
     st.builds(
         ModelUpdate,
         names,
@@ -154,6 +164,17 @@ UPDATE = ["model_update", "lights", 1, PB_CID, RAW_CID, 0.5, 10, b""]
         envelope([*UPDATE[:4], "Qm" + RAW_CID[2:], *UPDATE[5:]]),
         envelope(["model_update", "Lights", *UPDATE[2:]]),
         envelope(["model_update", "x" * 65, *UPDATE[2:]]),
+        envelope(["share_file", ".hidden", RAW_CID, 1, ""]),
+        envelope(["share_file", "a/b", RAW_CID, 1, ""]),
+        envelope(["share_file", "", RAW_CID, 1, ""]),
+        envelope(["share_file", "x" * 101, RAW_CID, 1, ""]),
+        envelope(["share_file", "tile", "tile", 1, ""]),
+        envelope(["share_file", "tile", RAW_CID, -1, ""]),
+        envelope(["share_file", "tile", RAW_CID, 2**50 + 1, ""]),
+        envelope(["share_file", "tile", RAW_CID, 1, "a\nb"]),
+        envelope(["share_file", "tile", RAW_CID, 1, "x" * 201]),
+        envelope(["share_file", "tile", RAW_CID, 1]),
+        envelope(["withdraw_file", "a b"]),
         encode([GOOD.sender, 0, b""]),
         b"\x00" * (MAX_TRANSACTION_BYTES + 1),
     ],

@@ -111,6 +111,10 @@ class InvalidVote(InvalidTransaction):
     """A vote for a change of membership that makes no sense now, or was cast before."""
 
 
+class TooManyShares(InvalidTransaction):
+    """The member's list of shared files is full."""
+
+
 class AlreadyKnown(InvalidTransaction):
     """The pool holds this very transaction."""
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from bift_ros.chain.genesis import Genesis, Member, Policy
+from bift_ros.chain.shared_files import ShareFile
 from bift_ros.chain.transactions import MembershipVote, ProposeTask
 
 _T = TypeVar("_T")
@@ -76,6 +77,16 @@ class Task:
 
 
 @dataclass(frozen=True)
+class SharedFile:
+    """A file on a member's list."""
+
+    file: ShareFile
+    """What the member says of it."""
+    since: int
+    """The time of the block that lists it."""
+
+
+@dataclass(frozen=True)
 class State:
     """The chain's state after a block."""
 
@@ -95,6 +106,8 @@ class State:
     """Address → member, for all who may speak and mine now."""
     ballots: Mapping[MembershipVote, frozenset[str]] = field(default_factory=dict)
     """Change of membership → who has voted for it, while it has not been decided."""
+    shares: Mapping[str, Mapping[str, SharedFile]] = field(default_factory=dict)
+    """Address → name → file, for the members that share some."""
     task: Task | None = None
     """The active task."""
     finished: tuple[Task, ...] = ()

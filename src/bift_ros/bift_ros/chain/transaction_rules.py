@@ -25,6 +25,8 @@ from bift_ros.chain.exceptions import (
 )
 from bift_ros.chain.genesis import Genesis
 from bift_ros.chain.membership import apply_vote, check_vote
+from bift_ros.chain.shared_files import ShareFile, WithdrawFile
+from bift_ros.chain.sharing import apply_share, check_share
 from bift_ros.chain.state import State, Task, changed, changed_task
 from bift_ros.chain.transactions import (
     Learning,
@@ -81,7 +83,9 @@ def check_payload(state: State, tx: Transaction) -> None:
             raise TaskNameUsed(f"an earlier task has the name {payload.model_id}")
     elif isinstance(payload, MembershipVote):
         check_vote(state, tx.sender, payload)
-    else:
+    elif isinstance(payload, ShareFile):
+        check_share(state, tx.sender, payload)
+    elif isinstance(payload, Learning):
         task = check_round(state, payload)
         if isinstance(payload, ModelCommit):
             if not state.policy.commit_reveal:
@@ -143,6 +147,8 @@ def apply_transaction(state: State, tx: Transaction) -> State:
         return replace(state, balances=balances)
     if isinstance(payload, MembershipVote):
         return apply_vote(state, tx.sender, payload)
+    if isinstance(payload, ShareFile | WithdrawFile):
+        return apply_share(state, tx.sender, payload)
     finished = state.finished if state.task is None else (*state.finished, state.task)
     task = Task(payload, tx.sender, since=state.timestamp)
     return replace(state, task=task, finished=finished)

@@ -1,4 +1,4 @@
-"""What members say on the chain: five kinds of payload in one signed envelope.
+"""What members say on the chain: seven kinds of payload in one signed envelope.
 
 Canonical bytes of an envelope: the DAG-CBOR list `[sender, sequence, payload, signature]`, where
 payload is a byte string, itself the DAG-CBOR list `[kind, field, …]` in the order of the fields
@@ -34,6 +34,7 @@ from bift_ros.chain.fields import (
     check_text,
 )
 from bift_ros.chain.genesis import Genesis, Member
+from bift_ros.chain.shared_files import ShareFile, WithdrawFile
 from bift_ros.identity.keys import SIGNATURE_BYTES, KeyPair, verify
 from bift_ros.pofl.aggregate import RULES
 
@@ -180,10 +181,15 @@ class MembershipVote:
 
 
 Learning = ModelCommit | ModelUpdate
-Payload = Transfer | ProposeTask | ModelCommit | ModelUpdate | MembershipVote
+Payload = (
+    Transfer | ProposeTask | ModelCommit | ModelUpdate | MembershipVote | ShareFile | WithdrawFile
+)
 _KINDS: dict[str, type[Payload]] = {
-    kind.KIND: kind for kind in (Transfer, ProposeTask, ModelCommit, ModelUpdate, MembershipVote)
-}
+    kind.KIND: kind
+    for kind in (
+        Transfer, ProposeTask, ModelCommit, ModelUpdate, MembershipVote, ShareFile, WithdrawFile,
+    )
+}  # fmt: skip
 _FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in _KINDS.values()}
 
 

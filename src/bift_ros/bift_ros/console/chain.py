@@ -26,6 +26,8 @@ _KINDS = {
     "model_commit": "commit",
     "model_update": "update",
     "membership_vote": "vote",
+    "share_file": "share",
+    "withdraw_file": "withdrawal",
 }
 
 

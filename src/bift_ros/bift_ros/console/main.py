@@ -23,6 +23,7 @@ COMMANDS = {
         "bift_ros.console.member",
         "see the members, vote on joining and leaving: vote, list",
     ),
+    "data": ("bift_ros.console.data", "share files with the fleet: share, get, list, withdraw"),
     "system": ("bift_ros.console.system", "see the running vehicles: show"),
     "chain": ("bift_ros.console.chain", "read and check a vehicle's chain: show, verify"),
     "bench": ("bift_ros.console.bench", "measure against peers: aggregation"),

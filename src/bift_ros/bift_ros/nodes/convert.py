@@ -15,6 +15,7 @@ from bift_msgs import msg
 
 from bift_ros.chain import blocks, tips, transactions
 from bift_ros.chain.exceptions import FieldError, MalformedBlock, MalformedTransaction
+from bift_ros.chain.shared_files import ShareFile, WithdrawFile
 
 
 def _octets(data: bytes) -> np.ndarray:
@@ -52,6 +53,10 @@ def transaction_to_message(
         case transactions.MembershipVote(action, name, public_key):
             vote = msg.MembershipVote(action=action, name=name, public_key=_octets(public_key))
             message.membership_vote = [vote]
+        case ShareFile():
+            message.share_file = [_fill(msg.ShareFile(), payload)]
+        case WithdrawFile(name):
+            message.withdraw_file = [msg.WithdrawFile(name=name)]
     return message
 
 
@@ -73,6 +78,8 @@ def _transaction(message: msg.Transaction) -> transactions.Transaction:
         *(_read(transactions.ModelCommit, m) for m in message.model_commit),
         *(_read(transactions.ModelUpdate, m) for m in message.model_update),
         *(_read(transactions.MembershipVote, m) for m in message.membership_vote),
+        *(_read(ShareFile, m) for m in message.share_file),
+        *(_read(WithdrawFile, m) for m in message.withdraw_file),
     ]
     if len(found) != 1:
         raise FieldError(f"payload: the message carries {len(found)}, not one")

@@ -91,6 +91,11 @@ class PeerNode(Node):
             self._carry_out(self.peer.handle(event, self._now()))
 
     @property
+    def address(self) -> str:
+        """This vehicle's account."""
+        return self._address
+
+    @property
     def equivocations(self) -> list[str]:
         """One line for each miner caught signing two blocks on one parent."""
         evidence = self._chain.store.evidence()

@@ -23,8 +23,10 @@ from bift_ros.chain.transactions import ProposeTask
 from bift_ros.identity.keyfile import KeyFileError, load_key, read_passphrase
 from bift_ros.learning.errors import LearningError
 from bift_ros.learning.jobs import InitJob
+from bift_ros.nodes.file_service import FileService
 from bift_ros.nodes.folders import VehicleFolders
 from bift_ros.nodes.names import is_vehicle_name
+from bift_ros.nodes.owner import OwnerCheck
 from bift_ros.nodes.peer_node import PeerNode
 from bift_ros.nodes.perception_node import PerceptionNode
 from bift_ros.nodes.replay_node import ReplayNode
@@ -116,6 +118,9 @@ class Vehicle:
             name, key.address, genesis, self._peer, self._perception, self._trainer
         )
         self._vehicle.serve(self._reporter.status, self._reporter.state_of)
+        self._files = FileService(
+            self._vehicle, OwnerCheck(key.public_key, genesis.hash), self._storage, self._peer
+        )
         self.executor = SingleThreadedExecutor()
         for node in self._nodes:
             self.executor.add_node(node)
@@ -146,6 +151,7 @@ class Vehicle:
             self._trainer.stop()
         self._peer.stop()
         self._storage.close()
+        self._files.close()
         self._store.close()
         for node in self._nodes:
             node.destroy_node()

@@ -105,6 +105,11 @@ class Peer:
         return self._context.mempool.next_sequence(address, self.state)
 
     @property
+    def providers(self) -> dict[str, str]:
+        """The gateways of the vehicles heard of, by address."""
+        return self._context.providers
+
+    @property
     def known_peers(self) -> int:
         """How many other vehicles have announced a tip."""
         return self._standing.known

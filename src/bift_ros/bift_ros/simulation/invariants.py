@@ -183,6 +183,8 @@ class Invariants:
             return
         if state is not node.state and state.balances != node.state.balances:
             self._broken("conservation", vehicle, f"other balances at block {state.index}")
+        if state is not node.state and state.shares != node.state.shares:
+            self._broken("sharing", vehicle, f"lists other files at block {state.index}")
         self._check_agreement(vehicle, state.tip_hash, node)
 
     def _check_agreement(self, vehicle: Vehicle, name: bytes, node: _Node) -> None:
