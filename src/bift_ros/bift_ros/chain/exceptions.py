@@ -115,6 +115,14 @@ class TooManyShares(InvalidTransaction):
     """The member's list of shared files is full."""
 
 
+class GroupKeysUnused(InvalidTransaction):
+    """A key for model files on a chain that does not encrypt them."""
+
+
+class WrongGroupKey(InvalidTransaction):
+    """A key for other members than there are, or that came too late."""
+
+
 class AlreadyKnown(InvalidTransaction):
     """The pool holds this very transaction."""
 
@@ -200,6 +208,10 @@ class WrongModelInfo(InvalidBlock):
 
 class WrongModel(InvalidBlock):
     """Recomputing PoFL over the block's updates gives another result."""
+
+
+class NoGroupKey(InvalidBlock):
+    """A model block while its members have no key for the model's file."""
 
 
 class CannotAggregate(InvalidBlock):

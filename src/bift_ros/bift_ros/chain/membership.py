@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from bift_ros.chain.exceptions import InvalidVote
 from bift_ros.chain.genesis import MAX_MEMBERS, Member
+from bift_ros.chain.group_keys import next_epoch
 from bift_ros.chain.sharing import with_list
 from bift_ros.chain.state import State
 from bift_ros.chain.transactions import MembershipVote
@@ -50,6 +51,7 @@ def apply_vote(state: State, voter: str, vote: MembershipVote) -> State:
     if len(voters & state.members.keys()) <= state.policy.membership_threshold * len(state.members):
         return replace(state, ballots=ballots)
     del ballots[vote]
+    state = replace(state, epoch=next_epoch(state.epoch, vote.action, vote.public_key))
     member = Member(vote.name, vote.public_key)
     members = dict(state.members)
     if vote.action == "leave":

@@ -24,6 +24,8 @@ from bift_ros.chain.exceptions import (
     WrongSequence,
 )
 from bift_ros.chain.genesis import Genesis
+from bift_ros.chain.group_key import GroupKey
+from bift_ros.chain.group_keys import apply_group_key, check_group_key
 from bift_ros.chain.membership import apply_vote, check_vote
 from bift_ros.chain.shared_files import ShareFile, WithdrawFile
 from bift_ros.chain.sharing import apply_share, check_share
@@ -85,6 +87,8 @@ def check_payload(state: State, tx: Transaction) -> None:
         check_vote(state, tx.sender, payload)
     elif isinstance(payload, ShareFile):
         check_share(state, tx.sender, payload)
+    elif isinstance(payload, GroupKey):
+        check_group_key(state, tx.sender, payload)
     elif isinstance(payload, Learning):
         task = check_round(state, payload)
         if isinstance(payload, ModelCommit):
@@ -149,6 +153,8 @@ def apply_transaction(state: State, tx: Transaction) -> State:
         return apply_vote(state, tx.sender, payload)
     if isinstance(payload, ShareFile | WithdrawFile):
         return apply_share(state, tx.sender, payload)
+    if isinstance(payload, GroupKey):
+        return apply_group_key(state, tx.sender, payload)
     finished = state.finished if state.task is None else (*state.finished, state.task)
     task = Task(payload, tx.sender, since=state.timestamp)
     return replace(state, task=task, finished=finished)

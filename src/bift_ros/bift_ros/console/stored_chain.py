@@ -7,9 +7,9 @@ from pathlib import Path
 
 from bift_ros.chain.exceptions import ChainError
 from bift_ros.chain.genesis import Genesis, load_genesis
-from bift_ros.chain.state import State, initial_state
+from bift_ros.chain.state import State
 from bift_ros.chain.store import ChainStore
-from bift_ros.chain.transition import state_transition
+from bift_ros.chain.verification import replay
 from bift_ros.console.errors import CommandError
 from bift_ros.nodes.folders import VehicleFolders
 
@@ -46,13 +46,10 @@ def state_of(genesis: Genesis, store: ChainStore) -> State:
 
     Raises CommandError.
     """
-    state = initial_state(genesis)
     try:
-        for block in store.canonical(1, height_of(store)):
-            state = state_transition(state, genesis, block, block.header.timestamp)
+        return replay(genesis, store)
     except ChainError as error:
         raise CommandError(f"{error}; `bift chain verify` tells more") from error
-    return state
 
 
 def _find_genesis(data: Path) -> Path:
