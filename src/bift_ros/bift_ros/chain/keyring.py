@@ -83,9 +83,7 @@ class Keyring:
         self.learn(state)
         secret = self._key.derive(b"bift group key" + self._genesis_hash + state.epoch)
         earlier = self._secrets[self._complete.key.ephemeral] if self._complete else None
-        return make_group_key(
-            secret, state.epoch, len(state.keys), recipients_of(state), earlier
-        )
+        return make_group_key(secret, state.epoch, len(state.keys), recipients_of(state), earlier)
 
     def _open(self, entry: KeyOfEpoch) -> bytes | None:
         own = self._key.public_key

@@ -56,9 +56,9 @@ def compute_model(
 ) -> ComputedModel:
     """Aggregate the model updates among `transactions` on top of `state`, the parent's.
 
-    The transactions are taken as valid in `state`. Raises BadUpdateFile where a member's file is malformed, BadModelFile where the
-    base model's is, CannotAggregate where the rule has no result for these updates, and
-    whatever `fetch` raises.
+    The transactions are taken as valid in `state`. Raises BadUpdateFile where a member's file is
+    malformed, BadModelFile where the base model's is, CannotAggregate where the rule has no
+    result for these updates, and whatever `fetch` and `encrypt` raise.
     """
     task = state.task
     if task is None:
