@@ -19,9 +19,10 @@ ACTIONS = [
     ("system", "show"), ("chain", "show"), ("chain", "verify"), ("bench", "aggregation"),
     ("experiment", "fixed-point"), ("chaos",), ("simulate",),
     ("member", "vote"), ("member", "list"),
+    ("data", "share"), ("data", "get"), ("data", "withdraw"), ("data", "list"),
 ]  # fmt: skip
 # These reach ROS, which not every machine has.
-NEED_ROS = {"demo", "chaos", "system", "chain", "member"}
+NEED_ROS = {"demo", "chaos", "system", "chain", "member", "data"}
 
 
 def skip_without_ros(command: str) -> None:

@@ -57,7 +57,7 @@ class Owner:
             name=request.name,
             description=request.description,
             stamp=self._stamp,
-            signature=signature,
+            signature=list(signature),
         )
 
     def call(self, message: Any) -> Any:

@@ -119,10 +119,6 @@ class GroupKeysUnused(InvalidTransaction):
     """A key for model files on a chain that does not encrypt them."""
 
 
-class WrongGroupKey(InvalidTransaction):
-    """A key for other members than there are, or that came too late."""
-
-
 class AlreadyKnown(InvalidTransaction):
     """The pool holds this very transaction."""
 

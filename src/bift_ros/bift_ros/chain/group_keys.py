@@ -1,15 +1,14 @@
 """Which keys the fleet's model files have, by the chain: one or more for each membership.
 
 Every change of members begins a new epoch, named by all changes up to it and not by a block: a key
-so holds on every branch with the same members, and a reorganisation makes nothing unreadable. The
-last key of the epoch is in force. A member may give one key in an epoch, so whoever found another's
-key false can replace it, and liars run out of keys before honest members do.
+so holds on every branch with the same members, whatever a reorganisation does. The last key of the
+epoch is in force; files under the others stay readable. A member may give one key in an epoch, so
+whoever found another's key false can replace it, and liars run out of keys before honest members.
 """
 
 from __future__ import annotations
 
 from bift_ros.chain.encoding import encode, sha256
-from bift_ros.chain.exceptions import GroupKeysUnused, WrongGroupKey
 from bift_ros.chain.group_key import GroupKey
 from bift_ros.chain.state import KeyOfEpoch, State, changed
 from bift_ros.identity.sealing import COPY_BYTES
@@ -36,27 +35,22 @@ def recipients_of(state: State) -> tuple[bytes, ...]:
     return tuple(state.members[address].public_key for address in sorted(state.members))
 
 
-def check_group_key(state: State, sender: str, key: GroupKey) -> None:
-    """Refuse a key that is not the next one, for these members; no copy can be looked into.
-
-    Raises GroupKeysUnused or WrongGroupKey.
-    """
-    if not state.policy.encrypt_models:
-        raise GroupKeysUnused("this chain's model files are not encrypted")
-    if key.epoch != state.epoch:
-        raise WrongGroupKey("the key is for other members than there are now")
-    if key.number != len(state.keys):
-        raise WrongGroupKey(f"key {key.number}, but the chain has {len(state.keys)} before it")
-    if len(key.copies) != COPY_BYTES * len(state.members):
-        raise WrongGroupKey(
-            f"{len(key.copies) // COPY_BYTES} copies of the key for {len(state.members)} members"
-        )
-    if has_given(state, sender):
-        raise WrongGroupKey(f"{sender} has given these members a key already")
-    if any(entry.key.ephemeral == key.ephemeral for entry in state.keys):
-        raise WrongGroupKey("the chain has this key already")
+def is_for_members(state: State, sender: str, key: GroupKey) -> bool:
+    """Tell whether the present members have a new key in this; no copy can be looked into."""
+    return (
+        key.epoch == state.epoch
+        and len(key.copies) == COPY_BYTES * len(state.members)
+        and not has_given(state, sender)
+        and all(entry.key.ephemeral != key.ephemeral for entry in state.keys)
+    )
 
 
 def apply_group_key(state: State, sender: str, key: GroupKey) -> State:
-    """Put a key in force that has passed `check_group_key`."""
+    """Put a key in force; one that is not for the present members changes nothing.
+
+    It may have come too late. Were it refused, whatever its sender said after it would wait for
+    the number in the account's order.
+    """
+    if not is_for_members(state, sender, key):
+        return state
     return changed(state, keys=(*state.keys, KeyOfEpoch(key, sender, recipients_of(state))))

@@ -8,6 +8,7 @@ from bift_ros.chain.exceptions import (
     DuplicateCommit,
     DuplicateUpdate,
     FutureIteration,
+    GroupKeysUnused,
     InsufficientBalance,
     MissingCommitment,
     SequenceGap,
@@ -23,7 +24,7 @@ from bift_ros.chain.exceptions import (
 )
 from bift_ros.chain.genesis import Genesis
 from bift_ros.chain.group_key import GroupKey
-from bift_ros.chain.group_keys import apply_group_key, check_group_key
+from bift_ros.chain.group_keys import apply_group_key
 from bift_ros.chain.membership import apply_vote, check_vote
 from bift_ros.chain.shared_files import ShareFile, WithdrawFile
 from bift_ros.chain.sharing import apply_share, check_share
@@ -91,8 +92,8 @@ def check_payload(state: State, tx: Transaction) -> None:
         check_vote(state, tx.sender, payload)
     elif isinstance(payload, ShareFile):
         check_share(state, tx.sender, payload)
-    elif isinstance(payload, GroupKey):
-        check_group_key(state, tx.sender, payload)
+    elif isinstance(payload, GroupKey) and not state.policy.encrypt_models:
+        raise GroupKeysUnused("this chain's model files are not encrypted")
 
 
 def _replaceable(state: State, task: Task) -> bool:

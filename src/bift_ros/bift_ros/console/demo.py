@@ -43,6 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=RULES,
         help="aggregation (default: mixed; in the consensus mode paper: mixed_paper)",
     )
+    parser.add_argument(
+        "--encrypt", action="store_true", help="encrypt models and updates for the members"
+    )
     parser.add_argument("--device", type=_device, default="auto", help="auto, cpu, cuda, cuda:N")
     parser.add_argument("--seed", type=seed, default=0, help="of bags, models and training")
     parser.add_argument(
@@ -63,6 +66,7 @@ def main(arguments: argparse.Namespace) -> int:
         bags=arguments.bags,
         mode=arguments.mode,
         rule=arguments.rule,
+        encrypt=arguments.encrypt,
         device=arguments.device,
         seed=arguments.seed,
         frames=arguments.frames,

@@ -19,6 +19,7 @@ from bift_ros.fleet.bags import find_bags, synthetic_bags
 from bift_ros.fleet.evaluation import Evaluator
 from bift_ros.fleet.plan import FleetPlan, FleetSettings, prepare, vehicle_name
 from bift_ros.fleet.processes import ProcessFleet
+from bift_ros.fleet.reading import ModelReader
 from bift_ros.fleet.scenario import Scenario
 from bift_ros.nodes.monitor import FleetMonitor
 from bift_ros.perception.bags import bag_info
@@ -47,6 +48,8 @@ class DemoOptions:
     """The consensus mode."""
     rule: str | None = None
     """The aggregation rule; None: the mode's."""
+    encrypt: bool = False
+    """Whether models and updates are encrypted for the members."""
     device: str = "auto"
     seed: int = 0
     frames: int = 500
@@ -77,7 +80,11 @@ class Demo:
         with self._scenario.surroundings(names) as environment:
             plan = prepare(fleet_folder, self._settings(bags))
             evaluator = Evaluator(
-                fleet_folder / "evaluator", test_set, ARCHITECTURE, options.device
+                fleet_folder / "evaluator",
+                test_set,
+                ARCHITECTURE,
+                options.device,
+                ModelReader(plan.vehicles[0].folder, plan.genesis),
             )
             try:
                 statuses = self._run_fleet(plan, environment, evaluator)
@@ -117,6 +124,7 @@ class Demo:
                 minimum_updates=max(1, len(bags) // 2 + 1),
                 mode=options.mode,
                 rule=options.rule or RULE_OF_MODE[options.mode],
+                encrypt_models=options.encrypt,
                 **self._scenario.policy,
             ),
             timestamp=time.time_ns() // 1_000_000,

@@ -19,6 +19,11 @@ def vehicle_name(number: int) -> str:
     return f"vehicle_{number:02d}"
 
 
+def key_file(folder: Path) -> Path:
+    """Where the key of the vehicle in `folder` lies."""
+    return folder / "key.pem"
+
+
 @dataclass(frozen=True)
 class VehiclePlan:
     """One vehicle to run."""
@@ -62,7 +67,7 @@ def prepare(folder: Path, settings: FleetSettings) -> FleetPlan:
     """
     folder.mkdir(parents=True, exist_ok=True)
     names = [vehicle_name(n) for n in range(len(settings.bags))]
-    keys = {name: _key(folder / name / "key.pem") for name in names}
+    keys = {name: _key(key_file(folder / name)) for name in names}
     genesis_file = folder / "genesis.json"
     if not genesis_file.exists():
         members = tuple(Member(name, keys[name].public_key) for name in names)
@@ -90,7 +95,7 @@ def _write_parameters(folder: Path, number: int, name: str, settings: FleetSetti
     vehicle = {
         "data_dir": str(root.resolve()),
         "genesis_file": str((folder / "genesis.json").resolve()),
-        "key_file": str((root / "key.pem").resolve()),
+        "key_file": str(key_file(root).resolve()),
         "propose": number == 0,
         **settings.task,
         **settings.vehicles.get(name, {}),

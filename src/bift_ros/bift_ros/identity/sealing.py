@@ -61,18 +61,20 @@ def seal(secret: bytes, recipients: Sequence[bytes]) -> Sealed:
     return Sealed(name, b"".join(copies))
 
 
-def unseal(key: KeyPair, sealed: Sealed, position: int) -> bytes | None:
-    """Open the copy at `position`, which is to be for `key`; None where it is not the secret."""
-    copy = sealed.copies[position * COPY_BYTES : (position + 1) * COPY_BYTES]
+def unseal(key: KeyPair, sealed: Sealed) -> bytes | None:
+    """Open the copy that is for `key`; None where there is none, or it is not the secret."""
     shared = _exchange(_private(key), sealed.name)
-    if shared is None or len(copy) != COPY_BYTES:
+    if shared is None:
         return None
-    try:
-        cipher = AESGCM(_copy_key(shared, sealed.name, key.public_key))
-        secret = cipher.decrypt(_NONCE, copy, sealed.name)
-    except InvalidTag:
-        return None
-    return secret if name_of(secret) == sealed.name else None
+    cipher = AESGCM(_copy_key(shared, sealed.name, key.public_key))
+    for start in range(0, len(sealed.copies), COPY_BYTES):
+        try:
+            copy = sealed.copies[start : start + COPY_BYTES]
+            secret = cipher.decrypt(_NONCE, copy, sealed.name)
+        except (InvalidTag, ValueError):
+            continue
+        return secret if name_of(secret) == sealed.name else None
+    return None
 
 
 def link(secret: bytes, earlier: bytes) -> bytes:

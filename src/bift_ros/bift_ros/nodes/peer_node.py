@@ -194,6 +194,8 @@ class PeerNode(Node):
                 self._catch_up.request_headers(effect)
             case effects.RequestBlocks():
                 self._catch_up.request_blocks(effect)
+            case effects.RequestKeys():
+                self._catch_up.request_keys(effect)
             case effects.Fetch():
                 self.storage_jobs.fetch(effect)
             case effects.Put():
@@ -235,7 +237,8 @@ class PeerNode(Node):
 
     def _refused(self, refusal: effects.Refused) -> None:
         self.refused += 1
-        self.last_refusal = f"{refusal.what} from {self._who(refusal.sender)}: {refusal.reason}"
+        whose = f" from {self._who(refusal.sender)}" if refusal.sender else ""
+        self.last_refusal = f"{refusal.what}{whose}: {refusal.reason}"
         self.get_logger().warning(f"refused {self.last_refusal}")
 
     def _equivocation_text(self, signed: SignedHeader) -> str:

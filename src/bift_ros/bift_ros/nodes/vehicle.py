@@ -6,6 +6,7 @@ Run as `python -m bift_ros.nodes.vehicle --ros-args -r __ns:=/vehicle_00 --param
 
 from __future__ import annotations
 
+import functools
 import signal
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
 
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.exceptions import ChainError
@@ -25,6 +27,7 @@ from bift_ros.learning.errors import LearningError
 from bift_ros.learning.jobs import InitJob
 from bift_ros.nodes.file_service import FileService
 from bift_ros.nodes.folders import VehicleFolders
+from bift_ros.nodes.model_files import ModelFiles
 from bift_ros.nodes.names import is_vehicle_name
 from bift_ros.nodes.owner import OwnerCheck
 from bift_ros.nodes.peer_node import PeerNode
@@ -37,6 +40,8 @@ from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.events import DatasetChanged
 from bift_ros.storage.embedded import EmbeddedStorage
 from bift_ros.storage.interface import StorageError
+
+_KEY_POLL_SECONDS = 0.5
 
 
 class ConfigurationError(Exception):
@@ -105,13 +110,12 @@ class Vehicle:
             mine=settings["mine"], train=settings["train"], allowed_architectures=architectures
         )
         self._peer = PeerNode(name, key, genesis, chain, config, self._storage)
+        self._models = ModelFiles(self._storage, self._peer.peer)
         self._perception = PerceptionNode(
             folders.dataset, lambda samples: self._peer.post(DatasetChanged(samples))
         )
         self._trainer = (
-            TrainerNode(self._storage, folders.dataset, architectures)
-            if settings["train"]
-            else None
+            TrainerNode(self._models, folders.dataset, architectures) if settings["train"] else None
         )
         self._replay = ReplayNode(self._replayed)
         self._reporter = StatusReporter(
@@ -176,8 +180,8 @@ class Vehicle:
             made = await self._trainer.in_executor(
                 self._trainer.worker.submit(InitJob(settings["task.seed"], architecture))
             )
-            cid = self._storage.put(made.model)
-            self._storage.pin(cid)
+            await self._key_for_models()
+            cid = self._models.put(made.model, self._models.state)
             self._peer.submit(
                 ProposeTask(
                     model_id=settings["task.model_id"],
@@ -193,6 +197,16 @@ class Vehicle:
             )
         except (LearningError, ChainError, StorageError) as error:
             log.error(f"cannot propose the task {settings['task.model_id']!r}: {error}")
+
+    async def _key_for_models(self) -> None:
+        """Wait until models can be put into files, where that takes a key from the chain."""
+        while not self._peer.peer.can_write_models:
+            passed = Future(executor=self.executor)
+            timer = self._vehicle.create_timer(
+                _KEY_POLL_SECONDS, functools.partial(passed.set_result, None)
+            )
+            await passed
+            self._vehicle.destroy_timer(timer)
 
 
 def main(arguments: list[str] | None = None) -> int:

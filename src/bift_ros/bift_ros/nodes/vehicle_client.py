@@ -118,7 +118,7 @@ class VehicleClient:
         """
         stamp = time.time_ns() // 1_000_000
         signature = sign_request(key, genesis_hash, request, stamp)
-        message = srv.FileJob.Request(**asdict(request), stamp=stamp, signature=signature)
+        message = srv.FileJob.Request(**asdict(request), stamp=stamp, signature=list(signature))
         answer = self._call(srv.FileJob, "file_job", message)
         return FileJob(answer.done, answer.size, answer.cid, answer.error)
 
