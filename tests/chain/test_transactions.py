@@ -17,6 +17,7 @@ from bift_ros.chain.exceptions import (
     MalformedTransaction,
     UnknownSender,
 )
+from bift_ros.chain.group_key import GroupKey, make_group_key
 from bift_ros.chain.shared_files import FILE_NAME, MAX_FILE_BYTES, ShareFile, WithdrawFile
 from bift_ros.chain.transactions import (
     MAX_SAMPLES,
@@ -71,6 +72,13 @@ payloads: st.SearchStrategy[Payload] = st.one_of(
         st.from_regex(r"[ -~]{0,200}", fullmatch=True),
     ),
     st.builds(WithdrawFile, file_names),
+    st.builds(
+        lambda epoch, secret, others, earlier: make_group_key(secret, epoch, others, earlier),
+        digests,
+        digests,
+        st.lists(digests, min_size=1, max_size=3),
+        st.lists(digests, max_size=2),
+    ),
     st.builds(
         ModelUpdate,
         names,
@@ -133,6 +141,7 @@ def envelope(content: Any, **changes: Any) -> bytes:
     return encode(list((parts | changes).values()))
 
 
+KEY_PARTS = [bytes(32), bytes(32), bytes(48), bytes(32), bytes(48)]
 UPDATE = ["model_update", "lights", 1, PB_CID, RAW_CID, 0.5, 10, b""]
 
 
@@ -175,6 +184,16 @@ UPDATE = ["model_update", "lights", 1, PB_CID, RAW_CID, 0.5, 10, b""]
         envelope(["share_file", "tile", RAW_CID, 1, "x" * 201]),
         envelope(["share_file", "tile", RAW_CID, 1]),
         envelope(["withdraw_file", "a b"]),
+        envelope(["group_key", bytes(31), *KEY_PARTS[1:]]),
+        envelope(["group_key", KEY_PARTS[0], bytes(31), *KEY_PARTS[2:]]),
+        envelope(["group_key", *KEY_PARTS[:2], b"", *KEY_PARTS[3:]]),
+        envelope(["group_key", *KEY_PARTS[:2], bytes(49), *KEY_PARTS[3:]]),
+        envelope(["group_key", *KEY_PARTS[:2], bytes(48_048), *KEY_PARTS[3:]]),
+        envelope(["group_key", *KEY_PARTS[:3], bytes(31), bytes(48)]),
+        envelope(["group_key", *KEY_PARTS[:3], bytes(32), b""]),
+        envelope(["group_key", *KEY_PARTS[:3], b"", bytes(48)]),
+        envelope(["group_key", *KEY_PARTS[:3], bytes(17 * 32), bytes(17 * 48)]),
+        envelope(["share_file", "tile", RAW_CID, 1, "x" * 3000]),
         encode([GOOD.sender, 0, b""]),
         b"\x00" * (MAX_TRANSACTION_BYTES + 1),
     ],
@@ -187,6 +206,8 @@ def test_malformed_bytes_are_refused(data: bytes) -> None:
 def test_the_envelope_above_is_good_unchanged() -> None:
     assert envelope(["transfer", "ab" * 20, 5]) == GOOD.to_bytes()
     assert Transaction.from_bytes(envelope(UPDATE)).payload == ModelUpdate(*UPDATE[1:])
+    key = Transaction.from_bytes(envelope(["group_key", *KEY_PARTS])).payload
+    assert key == GroupKey(*KEY_PARTS)
 
 
 def test_fields_are_checked_when_made_too() -> None:

@@ -17,6 +17,7 @@ from consortium import ARCHITECTURE, INITIAL_MODEL, SPEC, Consortium, cid_of
 from bift_ros.chain.blocks import Block, Body, Header, ModelInfo, sign_block
 from bift_ros.chain.encoding import encode
 from bift_ros.chain.genesis import Genesis, Policy
+from bift_ros.chain.group_key import make_group_key
 from bift_ros.chain.proof_of_work import search
 from bift_ros.chain.shared_files import ShareFile, WithdrawFile
 from bift_ros.chain.transactions import (
@@ -76,6 +77,8 @@ def payloads() -> list[Payload]:
         ShareFile("tile_17.pbf", CID, 104_857_600, "the old town"),
         ShareFile("x" * 100, CID, 2**50, "~" * 200),
         WithdrawFile("tile_17.pbf"),
+        make_group_key(salt, bytes(32), [m.public_key for m in world().genesis.members]),
+        make_group_key(salt, bytes(32), [bytes(32)], [bytes(32), salt]),
     ]
 
 

@@ -23,6 +23,7 @@ from bift_ros.chain.blocks import (
     SignedHeader,
     sign_block,
 )
+from bift_ros.chain.group_key import make_group_key
 from bift_ros.chain.shared_files import FILE_NAME, MAX_FILE_BYTES, ShareFile, WithdrawFile
 from bift_ros.chain.tips import SignedTip, sign_tip
 from bift_ros.chain.transactions import (
@@ -85,6 +86,13 @@ payloads: dict[str, st.SearchStrategy[Payload]] = {
         description=st.from_regex(r"[ -~]{0,200}", fullmatch=True),
     ),
     "withdraw_file": st.builds(WithdrawFile, file_names),
+    "group_key": st.builds(
+        make_group_key,
+        hashes,
+        hashes,
+        st.lists(hashes, min_size=1, max_size=3),
+        st.lists(hashes, max_size=2),
+    ),
     "model_commit": st.builds(ModelCommit, names, iterations, cids, hashes, hashes),
     "model_update": st.builds(
         ModelUpdate,
