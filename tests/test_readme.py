@@ -47,3 +47,6 @@ def test_the_guide_works_from_top_to_bottom(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert "valid: 5 blocks, PoFL recomputed for 2" in done.stdout
     assert all(f"vehicle_0{n}" in done.stdout for n in range(3))
+    assert "the old town" in done.stdout
+    copies = [(tmp_path / "out" / "tour" / name).read_bytes() for name in ("tile.pbf", "copy.pbf")]
+    assert copies[0] == copies[1]
