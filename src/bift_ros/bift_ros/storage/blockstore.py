@@ -368,7 +368,7 @@ class BlockStore:
                 log.warning(
                     "the stored file %s is damaged and must be fetched again: %s", root, error
                 )
-                self._roots.remove(root)
+                self._lose(root)
 
     def _publish(self, root: Cid, content: Path, tree: Path | None) -> None:
         """Move a synced file to its name, durably."""
