@@ -322,17 +322,17 @@ def test_threads_may_put_read_pin_and_overflow_at_once(tmp_path: Path) -> None:
 
     def work(worker: int) -> int:
         start.wait()
-        read = 0
+        found = 0
         for turn in range(12):
             seed = (worker * 7 + turn) % 20
             root = put(store, noise(3000, seed))
             try:
                 assert read(store, root) == noise(3000, seed)
-                read += 1
+                found += 1
             except NotFound:
                 pass  # another thread's put may need the space by now
             assert read(store, kept) == noise(3000, 99)
-        return read
+        return found
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(work, range(8))) > 0

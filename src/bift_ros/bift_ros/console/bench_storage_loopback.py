@@ -11,9 +11,11 @@ more takes to open.
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import hashlib
 import http.client
+import json
 import multiprocessing
 import os
 import shutil
@@ -26,6 +28,8 @@ from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+
+from rich.console import Console
 
 from bift_ros.storage.blockstore import BlockStore
 from bift_ros.storage.embedded import EmbeddedStorage
@@ -45,6 +49,30 @@ http {{
   server {{ listen 127.0.0.1:{port}; root {folder}; }}
 }}
 """
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``bench storage``."""
+    parser.add_argument(
+        "--loopback", action="store_true", required=True, help="one client on this machine"
+    )
+    parser.add_argument(
+        "--size", type=int, default=SIZE_MB, metavar="MB", help=f"the file (default {SIZE_MB})"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run the bench and print it; 2 for arguments that make no sense."""
+    if args.size < 1:
+        Console(stderr=True).print("bench storage: --size wants 1 MB or more")
+        return 2
+    for result in run(args.size):
+        if args.json:
+            print(json.dumps(result), flush=True)
+        else:
+            Console().print("  ".join(f"{key} {value}" for key, value in result.items()))
+    return 0
 
 
 def run(size_mb: int = SIZE_MB) -> Iterator[dict[str, Any]]:

@@ -348,7 +348,7 @@ class BlockStore:
     def _load(self) -> None:
         for leftover in (self.home / "tmp").iterdir():
             leftover.unlink()
-        whole = set(self._roots.oldest_first())
+        whole = {root for root, _ in self._roots.entries()}
         for folder in ("files", "trees"):
             for root, entry in Marks(self.home / folder).entries():
                 status = entry.stat()

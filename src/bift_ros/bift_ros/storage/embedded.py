@@ -22,7 +22,7 @@ from bift_ros.storage.gateway import Gateway
 from bift_ros.storage.incoming import Incoming, incoming
 from bift_ros.storage.interface import NotFound, StorageError
 from bift_ros.storage.sources import Piece
-from bift_ros.storage.unixfs import CHUNK_SIZE, MAX_FILE_SIZE, Chunk, chunks_of, levels
+from bift_ros.storage.unixfs import CHUNK_SIZE, MAX_FILE_SIZE, Chunk, levels, placed
 
 log = logging.getLogger(__name__)
 
@@ -229,7 +229,7 @@ def _bring_tree(root: Cid, coming: Incoming, origin: Origin, max_size: int) -> N
             raise InvalidFile(f"chunk {piece.cid} has {len(data)} bytes where {piece.size} fit")
         coming.write(Chunk(piece.cid, piece.offset, len(data)), data)
 
-    missing = coming.lay_out(chunks_of(root, coming.node, max_size))
+    missing = coming.lay_out(placed(level))
     origin.get([Piece(*chunk) for chunk in missing], deliver)
 
 
