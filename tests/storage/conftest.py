@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from hypothesis import settings
 from bift_ros.storage.blockstore import BlockStore
 from bift_ros.storage.embedded import EmbeddedStorage
 from bift_ros.storage.loop import LoopThread
+
+sys.path.insert(0, str(Path(__file__).parent))  # for this room's `files`
 
 settings.register_profile("no-deadline", deadline=None)  # speed is never asserted
 settings.load_profile("no-deadline")

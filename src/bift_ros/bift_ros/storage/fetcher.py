@@ -29,7 +29,7 @@ from bift_ros.storage.sources import FaultError, Piece, Request, Source, sources
 MAX_IN_FLIGHT = 8
 """Requests of one file at a time."""
 MAX_PER_SOURCE = 4
-"""Of them at one source."""
+"""Of them at one source, once it has given a block."""
 MAX_CONNECTIONS = 256
 """Requests of one fetcher at a time, all files together."""
 MAX_STRETCH = 32
@@ -205,15 +205,16 @@ class Fetch:
             source = self._best(piece)
             if source is None:
                 continue
+            most = source.stretch if source.ranges else 1
             pieces = [piece]
-            while at + len(pieces) < len(self._pending) and len(pieces) < source.stretch:
+            while at + len(pieces) < len(self._pending) and len(pieces) < most:
                 after = self._pending[at + len(pieces)]
                 if not _adjoin(pieces[-1], after) or source in self._tried[after]:
                     break
                 pieces.append(after)
             for _ in pieces:
                 del self._pending[at]
-            return source, pieces if source.ranges else pieces[:1]
+            return source, pieces
         return None
 
     def _choose_hedge(self) -> tuple[Source, list[Piece]] | None:
@@ -234,11 +235,11 @@ class Fetch:
             source
             for source in self._sources
             if not source.gone
-            and source.in_flight < MAX_PER_SOURCE
+            and source.in_flight < (MAX_PER_SOURCE if source.served else 1)
             and source.ready_at <= now
             and source not in self._tried[piece]
         ]
-        return min(able, key=lambda s: (s.in_flight, -s.stretch, random.random()), default=None)
+        return min(able, key=lambda s: (s.in_flight, -s.stretch), default=None)
 
     def _check_hope(self) -> None:
         """Raise `NotFound` when a piece was asked of everyone in vain."""
@@ -331,15 +332,14 @@ class Fetch:
 
     def _failed(self, job: _Job, fault: FaultError) -> None:
         source, pieces = job.request.source, job.left
-        several = len(job.request.pieces) > 1
-        if several and not fault.lasting:
+        if len(job.request.pieces) > 1 and not fault.lasting:
             # It may have some of them: they are asked for one by one.
             source.stretch = 1
             for piece in pieces:
                 self._tried[piece].discard(source)
-        else:
+        if source.ranges or fault.lasting or len(job.request.pieces) == 1:
             source.fault = f"{fault} ({pieces[0].cid if pieces else self._root})"
-            source.gone = source.gone or fault.lasting
+        source.gone = source.gone or fault.lasting
         if not fault.lasting and source.ranges:
             pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**source.misses)
             source.misses += 1
