@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from bift_ros.storage.blockstore import Batch, BlockStore
+from bift_ros.storage.blocks import BlockSink, BlockSource
 from bift_ros.storage.cidv1 import RAW, Cid
 from bift_ros.storage.gateway import RAW_TYPE
 from bift_ros.storage.interface import NotFound, StorageError
@@ -78,7 +78,7 @@ class _Provider:
 class Fetcher:
     """Fetches files into a store, for any number of threads at once."""
 
-    def __init__(self, store: BlockStore) -> None:
+    def __init__(self, store: BlockSource) -> None:
         self._store = store
         self._loop = LoopThread("fetcher")
         self._disk = ThreadPoolExecutor(MAX_IN_FLIGHT, thread_name_prefix="fetcher-disk")
@@ -88,7 +88,7 @@ class Fetcher:
         self,
         root: Cid,
         providers: Sequence[str],
-        batch: Batch,
+        batch: BlockSink,
         timeout: float,
         max_size: int = MAX_FILE_SIZE,
     ) -> FetchReport:
@@ -130,8 +130,8 @@ class _Fetch:
     sources: list[_Provider]
     session: aiohttp.ClientSession
     on_disk: Callable[[Callable[[], object]], Awaitable[object]]
-    store: BlockStore
-    batch: Batch
+    store: BlockSource
+    batch: BlockSink
     max_size: int
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_IN_FLIGHT))
 
