@@ -18,7 +18,7 @@ from bift_ros.chain.transactions import MembershipVote
 from bift_ros.chain.verification import verify_chain
 from bift_ros.console.stored_chain import add_data_arguments, height_of, open_chain
 from bift_ros.nodes.folders import VehicleFolders
-from bift_ros.storage.reader import StoreReader
+from bift_ros.storage.stored_files import StoredFiles
 
 _KINDS = {
     "transfer": "transfer",
@@ -106,7 +106,7 @@ def _summary(block: Block, names: dict[str, str]) -> dict[str, Any]:
 
 
 def _verify(genesis: Genesis, store: ChainStore, folders: VehicleFolders, as_json: bool) -> int:
-    files = StoreReader(folders.storage)
+    files = StoredFiles(folders.storage, folders.kubo)
     with Progress(transient=True, disable=as_json) as bar:
         task = bar.add_task("Recomputing", total=height_of(store))
         result = verify_chain(genesis, store, files.get, lambda: bar.advance(task))

@@ -47,6 +47,8 @@ class DemoOptions:
     """The consensus mode."""
     rule: str | None = None
     """The aggregation rule; None: the mode's."""
+    storage: str = "embedded"
+    """Where the vehicles keep their files: embedded, or kubo."""
     device: str = "auto"
     seed: int = 0
     frames: int = 500
@@ -128,6 +130,7 @@ class Demo:
                 "task.local_epochs": options.local_epochs,
                 "task.seed": options.seed,
             },
+            storage=options.storage,
             device=options.device,
             seed=options.seed,
             vehicles={
@@ -204,7 +207,8 @@ class Demo:
         options = self._options
         headline = (
             f"{len(vehicles)} vehicles, consensus mode {options.mode}, "
-            f"rule {options.rule or RULE_OF_MODE[options.mode]}; Ctrl-C stops them all"
+            f"rule {options.rule or RULE_OF_MODE[options.mode]}, storage {options.storage}; "
+            "Ctrl-C stops them all"
         )
         return display.progress(headline, vehicles, slowest, dict(evaluator.accuracy))
 

@@ -14,7 +14,7 @@ from bift_ros.chain.state import State
 from bift_ros.chain.store import ChainStore
 from bift_ros.chain.verification import verify_chain
 from bift_ros.nodes.folders import VehicleFolders
-from bift_ros.storage.reader import StoreReader
+from bift_ros.storage.stored_files import StoredFiles
 
 Status = Mapping[str, Any]
 
@@ -34,7 +34,7 @@ def outcome_of(name: str, folder: Path, genesis: Genesis) -> VehicleOutcome:
     folders = VehicleFolders(folder)
     store = ChainStore(folders.chain, genesis, read_only=True)
     try:
-        result = verify_chain(genesis, store, StoreReader(folders.storage).get)
+        result = verify_chain(genesis, store, StoredFiles(folders.storage, folders.kubo).get)
     finally:
         store.close()
     return VehicleOutcome(name, result.state, result.problem)

@@ -31,9 +31,9 @@ from bift_ros.nodes.replay_node import ReplayNode
 from bift_ros.nodes.status import StatusReporter
 from bift_ros.nodes.trainer_node import TrainerNode
 from bift_ros.nodes.vehicle_node import VehicleNode
+from bift_ros.nodes.vehicle_storage import open_storage
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.events import DatasetChanged
-from bift_ros.storage.embedded import EmbeddedStorage
 from bift_ros.storage.interface import StorageError
 
 
@@ -91,13 +91,7 @@ class Vehicle:
                 f"the key {settings['key_file']} ({key.address}) is not that of the member {name}: "
                 f"give {name}'s own key, or another name to a vehicle that is to join"
             )
-        self._storage = EmbeddedStorage(
-            folders.storage,
-            host=settings["gateway_host"],
-            port=settings["gateway_port"],
-            advertised_host=settings["gateway_advertised_host"] or None,
-            max_bytes=settings["storage_mb"] << 20,
-        )
+        self._storage = open_storage(settings, folders)
         architectures = tuple(settings["allowed_architectures"])
         config = PeerConfig(
             mine=settings["mine"], train=settings["train"], allowed_architectures=architectures

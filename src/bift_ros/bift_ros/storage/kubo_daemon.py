@@ -138,6 +138,17 @@ class KuboDaemon:
         (self.repository / _PROCESS_FILE).unlink(missing_ok=True)
         return True
 
+    def wait(self) -> int | None:
+        """Wait for the daemon's end; its exit status, None where that can't be told."""
+        child = self._child
+        if child is not None:
+            return child.wait()
+        process = self._process()
+        if process is not None:
+            with suppress(psutil.NoSuchProcess):
+                process.wait()
+        return None
+
     def status(self) -> KuboStatus:
         """What there is to know; a daemon that runs but does not answer raises `StorageError`."""
         host = kubo_config.listening_host(self.repository)
