@@ -83,7 +83,8 @@ def decode_node(block: bytes) -> tuple[Link, ...]:
     return links
 
 
-def _varint(value: int) -> bytes:
+def encode_varint(value: int) -> bytes:
+    """A number the way protocol buffers and multiformats write it."""
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
@@ -93,11 +94,11 @@ def _varint(value: int) -> bytes:
 
 
 def _int_field(number: int, value: int) -> bytes:
-    return bytes((number << 3 | _VARINT,)) + _varint(value)
+    return bytes((number << 3 | _VARINT,)) + encode_varint(value)
 
 
 def _bytes_field(number: int, value: bytes) -> bytes:
-    return bytes((number << 3 | _BYTES,)) + _varint(len(value)) + value
+    return bytes((number << 3 | _BYTES,)) + encode_varint(len(value)) + value
 
 
 def _read_varint(data: bytes, at: int) -> tuple[int, int]:

@@ -11,22 +11,26 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from io import BytesIO
 from pathlib import Path
 
-from bift_ros.storage.cidv1 import Cid
+from bift_ros.storage.cidv1 import DAG_PB, RAW, Cid
+from bift_ros.storage.copying import Buffer, map_ahead
 from bift_ros.storage.dagpb import InvalidFile
-from bift_ros.storage.fetcher import HEDGE_DELAY, Fetcher
+from bift_ros.storage.fetcher import HEDGE_DELAY, Fetch, Fetcher
 from bift_ros.storage.interface import NotFound, StorageError
 from bift_ros.storage.kubo_api import KuboApi
 from bift_ros.storage.marks import sync_folder
 from bift_ros.storage.race import Race
-from bift_ros.storage.unixfs import CHUNK_SIZE, MAX_FILE_SIZE, levels, read_file
+from bift_ros.storage.sources import Piece
+from bift_ros.storage.unixfs import CHUNK_SIZE, MAX_FILE_SIZE, Chunk, chunks_of, levels
 
 log = logging.getLogger(__name__)
 
@@ -65,8 +69,8 @@ class KuboStorage:
         self.version = api.version()
         self._chunk_size = chunk_size
         self._max_file_size = max_file_size
-        self._blocks = _Blocks(api)
-        self._fetcher = Fetcher(self._blocks)
+        self._fetcher = Fetcher()
+        self._pool = ThreadPoolExecutor(_CALLS, thread_name_prefix="kubo")
 
     def put(self, data: bytes) -> str:
         """Store a file durably and return its CID."""
@@ -80,9 +84,11 @@ class KuboStorage:
         """Store a file of any size durably, in bounded memory, and return its CID."""
         try:
             with path.open("rb") as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    raise StorageError(f"{path} cannot be shared: it is not a regular file")
                 return self._api.add(file, self._chunk_size)
         except OSError as error:
-            raise StorageError(f"{path} cannot be read: {error.strerror}") from error
+            raise StorageError(f"{path} cannot be shared: {error.strerror}") from error
 
     def get(
         self, cid: str, providers: Sequence[str] = (), *, timeout: float = GET_TIMEOUT
@@ -95,18 +101,21 @@ class KuboStorage:
         root = Cid.parse(cid)
         with suppress(NotFound):
             return self._read(root)
-        self._bring(root, providers, timeout, self._max_file_size)
+        self._bring(root, providers, timeout, False, self._max_file_size)
         return self._read(root)
 
     def get_file(
         self, cid: str, path: Path, providers: Sequence[str] = (), *, timeout: float = GET_TIMEOUT
     ) -> None:
-        """Write a file of any size to `path` whole or not at all, in bounded memory."""
+        """Write a file of any size to `path`, whole or not at all, in bounded memory.
+
+        It fails when for `timeout` seconds nothing has come. Raises like `get`.
+        """
         root = Cid.parse(cid)
         if not self._api.has_file(root):
-            self._bring(root, providers, timeout, _ANY_SIZE)
+            self._bring(root, providers, timeout, True, _ANY_SIZE)
         try:
-            _write_whole(path, self._chunks(root))
+            _write_whole(path, self._chunks(root, _ANY_SIZE))
         except OSError as error:
             raise StorageError(f"{path} cannot be written: {error.strerror}") from error
 
@@ -133,30 +142,52 @@ class KuboStorage:
     def close(self) -> None:
         """Stop fetching; the daemon goes on."""
         self._fetcher.close()
+        self._pool.shutdown(cancel_futures=True)
 
     def _read(self, root: Cid) -> bytes:
-        return read_file(root, self._blocks.get, self._max_file_size)
+        return b"".join(self._chunks(root, self._max_file_size))
 
-    def _chunks(self, root: Cid) -> Iterator[bytes]:
-        *_, chunks = levels(root, self._blocks.get, _ANY_SIZE)
-        for cid, size in chunks:
-            block = self._blocks.get(cid)
-            if size is not None and len(block) != size:
-                raise InvalidFile(f"chunk {cid} has {len(block)} bytes where {size} fit")
+    def _chunks(self, root: Cid, max_size: int) -> Iterator[bytes]:
+        """A file's content in its order, every block checked; some are read ahead."""
+        if root.codec == RAW:
+            block = self._block(root)
+            if len(block) > max_size:
+                raise InvalidFile(f"{root} is a file of {len(block)} bytes, over {max_size}")
             yield block
+            return
 
-    def _bring(self, root: Cid, providers: Sequence[str], timeout: float, max_size: int) -> None:
-        """Get a file into the daemon: from its swarm, and where that stalls over HTTP as well."""
+        def read(chunk: Chunk) -> bytes:
+            block = self._block(chunk.cid)
+            _check_length(chunk.cid, block, chunk.size)
+            return block
+
+        yield from map_ahead(self._pool, read, iter(chunks_of(root, self._block, max_size)))
+
+    def _block(self, cid: Cid) -> bytes:
+        data = self._api.block(cid)
+        if not cid.matches(data):
+            # A daemon never overwrites a block that it has, so the damaged one must go first.
+            self._api.drop_block(cid)
+            raise NotFound(f"block {cid} was damaged in the daemon's repository and is removed")
+        return data
+
+    def _bring(
+        self, root: Cid, providers: Sequence[str], timeout: float, stalled: bool, max_size: int
+    ) -> None:
+        """Get a file into the daemon: from its swarm, and where that stalls over HTTP as well.
+
+        Within `timeout` seconds, or (`stalled`) never so long without anything new.
+        """
         deadline = time.monotonic() + timeout
         race = Race()
         in_swarm = bool(self._api.peers())
         if in_swarm:
-            race.start(partial(self._api.seek, root, timeout, max_size))
+            race.start(partial(self._api.seek, root, timeout, stalled, max_size))
             if race.goes_well(HEDGE_DELAY, STALL):
                 return
         if providers:
-            left = max(0.1, deadline - time.monotonic())
-            race.start(partial(self._over_http, root, providers, left, max_size))
+            left = timeout if stalled else max(0.1, deadline - time.monotonic())
+            race.start(partial(self._over_http, root, providers, left, stalled, max_size))
         elif not in_swarm:
             raise NotFound(
                 f"{root} is not in this store, its swarm has no peers and no provider is known"
@@ -173,37 +204,44 @@ class KuboStorage:
         root: Cid,
         providers: Sequence[str],
         timeout: float,
+        stalled: bool,
         max_size: int,
         _: Callable[[], None],
     ) -> None:
-        report = self._fetcher.fetch(root, providers, self._blocks, timeout, max_size)
-        for url, reason in report.skipped.items():
+        with self._fetcher.fetch(root, providers, timeout, stalled=stalled) as fetch:
+            for level in levels(root, self._block, max_size):
+                nodes = {part.cid for part in level if part.cid.codec == DAG_PB}
+                self._fetch_missing(fetch, [Piece(cid) for cid in nodes])
+            if root.codec == RAW:
+                self._fetch_missing(fetch, [Piece(root)])
+            else:
+                chunks = chunks_of(root, self._block, max_size)
+                self._fetch_missing(fetch, [Piece(*chunk) for chunk in chunks])
+        for url, reason in fetch.report().skipped.items():
             log.warning("fetching %s: provider %s was skipped: %s", root, url, reason)
 
+    def _fetch_missing(self, fetch: Fetch, pieces: Sequence[Piece]) -> None:
+        here = map_ahead(self._pool, lambda piece: self._api.has_block(piece.cid), iter(pieces))
+        missing = [piece for piece, present in zip(pieces, here, strict=True) if not present]
 
+        def keep(piece: Piece, data: memoryview) -> None:
+            if piece.size is not None:
+                _check_length(piece.cid, data, piece.size)
+            self._api.put_block(piece.cid, data)
+
+        if missing:
+            fetch.get(missing, keep)
+
+
+_CALLS = 4
+"""Calls at a time that read one file's blocks."""
 _ANY_SIZE = 1 << 62
 """Bytes; the number of a file's blocks bounds it."""
 
 
-class _Blocks:
-    """The daemon's blocks, checked: where a fetch puts what it gets and finds what is there."""
-
-    def __init__(self, api: KuboApi) -> None:
-        self._api = api
-
-    def get(self, cid: Cid) -> bytes:
-        data = self._api.block(cid)
-        if not cid.matches(data):
-            # A daemon never overwrites a block that it has, so the damaged one must go first.
-            self._api.drop_block(cid)
-            raise NotFound(f"block {cid} was damaged in the daemon's repository and is removed")
-        return data
-
-    def hold(self, cid: Cid) -> bool:
-        return self._api.has_block(cid)
-
-    def put(self, cid: Cid, data: bytes | memoryview) -> None:
-        self._api.put_block(cid, data)
+def _check_length(cid: Cid, data: Buffer, size: int) -> None:
+    if len(data) != size:
+        raise InvalidFile(f"chunk {cid} has {len(data)} bytes where {size} fit")
 
 
 def _write_whole(path: Path, pieces: Iterator[bytes]) -> None:

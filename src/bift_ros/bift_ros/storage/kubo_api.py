@@ -131,16 +131,24 @@ class KuboApi:
             return False
         return bool(stat.get("Local"))  # left out where it is false
 
-    def seek(self, root: Cid, seconds: float, max_size: int, on_piece: Callable[[], None]) -> None:
+    def seek(
+        self,
+        root: Cid,
+        seconds: float,
+        stalled: bool,
+        max_size: int,
+        on_piece: Callable[[], None],
+    ) -> None:
         """Have the daemon get a whole file from its swarm; calls `on_piece` as it comes.
 
-        Raises `NotFound` where the swarm does not give it in time, `InvalidFile` for one over
-        `max_size` bytes.
+        Within `seconds`, or (`stalled`) never so long without anything new. Raises `NotFound` where
+        the swarm does not give it in time, `InvalidFile` for one over `max_size` bytes.
         """
         size = 0
-        options = {"timeout": f"{seconds:.1f}s"}  # the daemon's own, so that it stops searching too
-        patience = seconds + self._timeout
-        with self._clear_errors(f"seeking {root} in its swarm"):
+        # Told to the daemon, so that it stops searching too; a closed connection tells it as well.
+        options = {} if stalled else {"timeout": f"{seconds:.1f}s"}
+        patience = seconds if stalled else seconds + self._timeout
+        with self._clear_errors(f"seeking {root} in its swarm", patience):
             pieces = self._client.cat(str(root), stream=True, timeout=patience, opts=options)
             with pieces:
                 for piece in pieces:
@@ -201,14 +209,14 @@ class KuboApi:
         return found
 
     @contextmanager
-    def _clear_errors(self, doing: str) -> Iterator[None]:
+    def _clear_errors(self, doing: str, patience: float | None = None) -> Iterator[None]:
         who = f"the Kubo daemon at {self.address}"
         try:
             yield
         except client_errors.TimeoutError as error:
             raise StorageError(
-                f"{who} did not answer within {self._timeout:g} s while {doing}: is the machine "
-                "overloaded or the disk failing? `bift storage kubo status` tells more"
+                f"{who} gave nothing for {patience or self._timeout:g} s while {doing}: is the "
+                "machine overloaded or the disk failing? `bift storage kubo status` tells more"
             ) from error
         except client_errors.ErrorResponse as error:
             raise _refusal(who, doing, str(error)) from error

@@ -181,7 +181,7 @@ def _overlay(settings: KuboSettings, present: dict[str, Any]) -> dict[str, Any]:
         "Gateway": {
             "NoFetch": True,
             "NoDNSLink": True,
-            "DeserializedResponses": False,  # raw blocks and CARs alone, for those who check them
+            "DeserializedResponses": True,  # stretches of files, for those who know their chunks
             "ExposeRoutingAPI": False,
         },
         "Datastore": {"StorageMax": f"{settings.max_bytes}B", "StorageGCWatermark": 90},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from bift_ros.storage.cidv1 import Cid, CidError
@@ -34,13 +35,16 @@ class Marks:
 
     def oldest_first(self) -> list[Cid]:
         """Every CID in the order of when it was last added."""
-        found = []
+        found = [(entry.stat().st_mtime_ns, cid) for cid, entry in self.entries()]
+        return [cid for _, cid in sorted(found, key=lambda mark: mark[0])]
+
+    def entries(self) -> Iterator[tuple[Cid, os.DirEntry[str]]]:
+        """Every CID with its file; files of other names are left alone."""
         for entry in os.scandir(self._folder):
             try:
-                found.append((entry.stat().st_mtime_ns, Cid.parse(entry.name)))
+                yield Cid.parse(entry.name), entry
             except CidError:
                 log.warning("%s is no CID and is left alone", entry.path)
-        return [cid for _, cid in sorted(found, key=lambda mark: mark[0])]
 
 
 def sync_folder(path: Path) -> None:
