@@ -1,7 +1,7 @@
 """Vehicles with and without Kubo exchange files, through real daemons and real HTTP.
 
 Kubo's own HTTP client is not among the ways: it takes blocks only from HTTPS gateways with HTTP/2
-that its routing names, and `swarm connect` refuses an `http` address in a private swarm.
+that its routing names, which a private swarm has not, and `swarm connect` takes none.
 """
 
 from __future__ import annotations
@@ -90,6 +90,16 @@ def test_kubo_takes_the_car_archive_of_an_embedded_vehicle(
     with archive.open("rb") as file:
         one.api._client.dag.imprt(file)
     assert kubo(one).get(cid) == DATA
+
+
+def test_kubos_own_http_client_is_no_way_to_a_vehicle(kubo: Kubo, vehicle: Vehicle) -> None:
+    # Should a later release take plain HTTP addresses, this says so.
+    a, b = vehicle(), kubo()
+    host, port = a.url.removeprefix("http://").split(":")
+    peer = "12D3KooWMZjSTNZoAkkjgUUZfawn8DNMgc2dFeo1zCmPE78Hfh5d"
+    for layers in ("http", "tls/http"):
+        with pytest.raises(StorageError, match="no transport for protocol"):
+            b.connect(f"/ip4/{host}/tcp/{port}/{layers}/p2p/{peer}")
 
 
 def test_a_vehicle_outside_the_swarm_is_asked_when_the_swarm_has_nothing(

@@ -22,6 +22,7 @@ from bift_ros.fleet.processes import ProcessFleet
 from bift_ros.fleet.scenario import Scenario
 from bift_ros.nodes.monitor import FleetMonitor
 from bift_ros.perception.bags import bag_info
+from bift_ros.storage.kubo_daemon import find_ipfs
 
 ARCHITECTURE = "bift_ros.learning.models:traffic_light_cnn"
 _REPLAY_SECONDS = 12.0
@@ -68,9 +69,14 @@ class Demo:
         self._iterations: dict[int, dict[str, dict[str, Any]]] = {}
 
     def run(self) -> dict[str, Any]:
-        """Run to the end and return the report, which is also written. Raises DemoError."""
+        """Run to the end and return the report, which is also written.
+
+        Raises DemoError, and StorageError where the storage cannot be had.
+        """
         started = time.monotonic()
         options = self._options
+        if options.storage == "kubo":
+            find_ipfs()
         bags, test_set = self._bags()
         options.out.mkdir(parents=True, exist_ok=True)
         fleet_folder = options.out / "fleet"

@@ -191,7 +191,7 @@ class KuboApi:
     def gateway_port(self) -> int:
         """The TCP port of the daemon's gateway, as it is configured. Raises `StorageError`."""
         with self._clear_errors("asking for its gateway"):
-            address = self._client.config.get("Addresses.Gateway")["Value"]
+            address = self._client.config.get()["Addresses"]["Gateway"]
         text = address[0] if isinstance(address, list) and address else address
         parts = str(text).split("/")
         if len(parts) != 5 or parts[3] != "tcp" or parts[4] in ("", "0"):

@@ -75,7 +75,7 @@ class KuboDaemon:
             )
         if not self.initialised:
             self.repository.mkdir(parents=True, exist_ok=True)
-            self._run("init", "--empty-repo", "--profile=flatfs,autoconf-off")
+            self._run("init", "--empty-repo", "--profile=flatfs")
         kubo_config.write_settings(self.repository, settings)
 
     def url(self, advertised_host: str) -> str:
