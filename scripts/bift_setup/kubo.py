@@ -68,7 +68,7 @@ def ensure_kubo(environment: Mapping[str, str]) -> Path:
     folder = cache_folder(environment) / name
     binary = folder / "ipfs"
     if not binary.is_file():
-        with locked(folder.with_suffix(".lock")):
+        with locked(folder.with_name(f"{name}.lock")):
             if not binary.is_file():  # whoever held the lock has built it
                 with step(f"Kubo {release} in {folder}, which takes some minutes"):
                     _build(go, release, binary, clean)
