@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from bift_ros.storage.kubo_daemon import KuboDaemon
 
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
@@ -39,3 +44,40 @@ def test_the_same_updates_give_the_same_models_on_either_storage(
     embedded = run(surroundings, bags, tmp_path / "embedded", "embedded")
     assert kubo["global_cids"] == embedded["global_cids"]
     assert len(set(kubo["global_cids"])) == 2
+
+
+def test_a_fleet_bears_the_death_of_a_vehicles_daemon(
+    surroundings: Any, bags: Path, tmp_path: Path, ipfs: str
+) -> None:
+    out = tmp_path / "out"
+    command = surroundings.command(
+        "demo", "--bags", bags, "--iterations", 4, "--local-epochs", 1, "--device", "cpu",
+        "--storage", "kubo", "--out", out,
+    )  # fmt: skip
+    log = out / "fleet" / "vehicle_01" / "vehicle.log"
+    with (tmp_path / "printed").open("wb") as printed:
+        demo = subprocess.Popen(
+            command,
+            env=os.environ | surroundings.environment,
+            stdout=printed,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        deadline = time.monotonic() + 120
+        while not (log.exists() and b"with iteration 1/4" in log.read_bytes()):
+            assert demo.poll() is None, (tmp_path / "printed").read_text()
+            assert time.monotonic() < deadline, "there was no first iteration"
+            time.sleep(0.05)
+        pid = KuboDaemon(log.parent / "kubo").pid
+        assert pid is not None
+        os.kill(pid, 9)
+        assert demo.wait(180) == 0, (tmp_path / "printed").read_text()
+    finally:
+        demo.kill()
+        demo.wait()
+    report = json.loads((out / "report.json").read_text())
+    assert report["iterations"] == 4
+    assert report["agreed"] is True
+    assert set(report["verified"].values()) == {True}
+    assert "starting it again" in log.read_text()
+    assert surroundings.left_over() == []

@@ -99,6 +99,15 @@ def test_status_of_a_daemon_that_runs_and_of_one_that_does_not(daemon: Daemon) -
     assert a.pid is None
 
 
+def test_a_daemon_on_every_interface_says_where_it_is_reached(daemon: Daemon) -> None:
+    one = daemon(host="0.0.0.0")
+    address = one.status().swarm_address
+    assert "/0.0.0.0/" not in address
+    two = daemon(connect=False)
+    two.api.connect(address)
+    assert two.status().peers
+
+
 def test_starting_twice_is_harmless_and_changing_a_running_one_is_refused(daemon: Daemon) -> None:
     one = daemon()
     pid = one.pid

@@ -177,6 +177,12 @@ class KuboApi:
 
     # -- the daemon and its swarm
 
+    def addresses(self) -> list[str]:
+        """Multiaddresses at which the daemon can be reached in the swarm, loopback last."""
+        with self._clear_errors("asking for its addresses"):
+            found = [str(address) for address in self._client.id()["Addresses"] or []]
+        return sorted(found, key=lambda a: a.startswith(("/ip4/127.", "/ip6/::1/")))
+
     def peers(self) -> list[str]:
         """Multiaddresses of the peers that the daemon is connected to, each with its peer ID."""
         with self._clear_errors("listing its peers"):

@@ -165,11 +165,14 @@ class KuboDaemon:
             return stopped
         api = self.api
         size = api.repository()
+        # On every interface, only the daemon knows which addresses those are.
+        reached = api.addresses() if kubo_config.is_wildcard(host) else []
         return KuboStatus(
             **{
                 **asdict(stopped),
                 "running": True,
                 "pid": pid,
+                "swarm_address": reached[0] if reached else stopped.swarm_address,
                 "version": api.version(),
                 "peers": tuple(api.peers()),
                 "repository_bytes": size["RepoSize"],
