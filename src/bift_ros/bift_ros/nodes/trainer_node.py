@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future as JobFuture
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ class TrainerNode(Node):
         super().__init__("trainer", enable_rosout=False, start_parameter_services=False)
         settings = parameters.declare(self, parameters.TRAINER)
         self._storage, self._dataset, self._seed = storage, dataset, settings["seed"]
+        # Beside the executor's thread, which a daemon's store may keep waiting.
+        self._files = ThreadPoolExecutor(1, thread_name_prefix="trainer-files")
         self.worker = TrainingWorker(
             device=settings["device"],
             threads=settings["threads"],
@@ -53,6 +56,7 @@ class TrainerNode(Node):
     def stop(self) -> None:
         """End the worker process."""
         self.worker.close()
+        self._files.shutdown(cancel_futures=True)
 
     async def _execute(self, handle: ServerGoalHandle) -> Train.Result:
         goal = handle.request
@@ -64,12 +68,11 @@ class TrainerNode(Node):
                 optimizer=goal.optimizer,
                 seed=self._seed * 100_000 + goal.iteration,
             )
-            model = self._storage.get(goal.global_cid)
+            model = await self.in_executor(self._files.submit(self._storage.get, goal.global_cid))
             job = TrainJob(model, self._dataset, config, goal.architecture)
             future = self.worker.submit(job, lambda progress: self._on_epoch(handle, progress))
             result = await self.in_executor(future)
-            cid = self._storage.put(result.update)
-            self._storage.pin(cid)
+            cid = await self.in_executor(self._files.submit(self._keep, result.update))
         except (LearningError, StorageError, ValueError) as error:
             if handle.is_cancel_requested:
                 handle.canceled()
@@ -79,6 +82,11 @@ class TrainerNode(Node):
         self.update_bytes = len(result.update)
         handle.succeed()
         return Train.Result(cid=cid, accuracy=result.accuracy, sample_count=result.sample_count)
+
+    def _keep(self, update: bytes) -> str:
+        cid = self._storage.put(update)
+        self._storage.pin(cid)
+        return cid
 
     async def in_executor(self, job: JobFuture[Any]) -> Any:
         """Wait for a job of another thread without holding this one."""
