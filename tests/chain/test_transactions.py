@@ -28,9 +28,9 @@ from bift_ros.chain.transactions import (
     Transaction,
     Transfer,
     commitment_of,
+    is_signed,
     read_transaction,
     sign_transaction,
-    verify_signature,
 )
 from bift_ros.identity.keys import KeyPair
 from bift_ros.pofl.aggregate import RULES
@@ -83,8 +83,8 @@ def test_round_trip(payload: Payload, sequence: int) -> None:
     assert again.to_bytes() == data
     assert again.hash == tx.hash
     assert len(data) <= MAX_TRANSACTION_BYTES
-    assert verify_signature(again, KEY.public_key, GENESIS_HASH)
-    assert not verify_signature(again, KEY.public_key, bytes(32))
+    assert is_signed(again, KEY.public_key, GENESIS_HASH)
+    assert not is_signed(again, KEY.public_key, bytes(32))
 
 
 @given(payloads, st.data())
@@ -101,7 +101,7 @@ def test_a_changed_byte_is_refused_or_breaks_the_signature(
         return
     assert other != tx
     assert other.hash != tx.hash
-    assert not verify_signature(other, KEY.public_key, GENESIS_HASH)
+    assert not is_signed(other, KEY.public_key, GENESIS_HASH)
 
 
 @given(st.binary(max_size=300))

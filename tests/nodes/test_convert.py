@@ -33,8 +33,8 @@ from bift_ros.chain.transactions import (
     ProposeTask,
     Transaction,
     Transfer,
+    is_signed,
     sign_transaction,
-    verify_signature,
 )
 from bift_ros.identity.keys import KeyPair, verify
 from bift_ros.nodes import convert
@@ -152,7 +152,7 @@ def test_a_transaction_survives_the_wire(kind: str, data: st.DataObject, sequenc
     received = convert.transaction_from_message(message)
     assert received == sent
     assert received.hash == sent.hash
-    assert verify_signature(received, KEY.public_key, GENESIS_HASH)
+    assert is_signed(received, KEY.public_key, GENESIS_HASH)
 
 
 @given(transactions)

@@ -105,6 +105,10 @@ class SignedHeader:
 
     def to_bytes(self) -> bytes:
         """Give the canonical bytes."""
+        return self._bytes
+
+    @cached_property
+    def _bytes(self) -> bytes:
         return encode([self.header.to_bytes(), self.signature])
 
     @classmethod
@@ -223,7 +227,7 @@ class Block:
         """The header's hash."""
         return self.header.hash
 
-    @property
+    @cached_property
     def signed_header(self) -> SignedHeader:
         """The block without its body."""
         return SignedHeader(self.header, self.signature)

@@ -8,8 +8,8 @@ iteration and base model, with one commit and one update a member.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from bift_ros.chain.blocks import MAX_BLOCK_BYTES
 from bift_ros.chain.exceptions import (
@@ -36,6 +36,7 @@ from bift_ros.chain.transactions import (
     Learning,
     ModelCommit,
     ModelUpdate,
+    RoundKey,
     Transaction,
     check_signature,
 )
@@ -51,15 +52,6 @@ _RESERVED_BYTES = 1024
 _BYTES_PER_CONTRIBUTOR = 42
 # The head of a byte string in the body's list.
 _ITEM_OVERHEAD = 3
-
-
-class RoundKey(NamedTuple):
-    """What a commit or update is for."""
-
-    model_id: str
-    iteration: int
-    base: str
-    """Of a commit the base block's hash in hex, of an update the base model's CID."""
 
 
 @dataclass
@@ -81,13 +73,17 @@ class Mempool:
     def __init__(self, max_transactions: int = MAX_TRANSACTIONS) -> None:
         self._max_transactions = max_transactions
         self._queues: dict[str, dict[int, Transaction]] = {}
+        self.account_changes = 0
+        """How often an account's transaction has come or gone."""
         self._rounds: dict[RoundKey, _Round] = {}
         self._learning_of: dict[str, int] = {}
         """How many learning transactions each sender has here."""
         self._hashes: set[bytes] = set()
-        self._ready_tip = b""
+        self._pruned_by: State | None = None
+        """What all learning here was last judged by; None where some of it was not."""
+        self._ready_by: State | None = None
         self._ready: dict[type[Learning], tuple[Transaction, ...]] = {}
-        """The learning that is valid after that tip, as far as it was asked for."""
+        """The learning that is valid after that state, as far as it was asked for."""
         self._ready_cids: set[str] = set()
         """The files of its updates. Members who conspired may name the same."""
 
@@ -126,9 +122,10 @@ class Mempool:
         if len(self) >= self._max_transactions:
             raise PoolFull(f"the pool holds {len(self)} transactions")
         fits, reason = _judge(state, tx)
-        reason = reason or _lack(state, tx)
         if reason is not None:
             raise reason
+        if not fits:
+            _check_affordable(state, tx)
         self._insert(tx)
         if fits:
             self._note_ready(tx, state)
@@ -143,6 +140,7 @@ class Mempool:
             if not self._place_taken(tx):
                 self._insert(tx)
                 self._ready.clear()
+                self._pruned_by = None
 
     def prune(self, state: State) -> list[tuple[Transaction, InvalidTransaction]]:
         """Drop what can't become valid on top of `state`; give each with the reason.
@@ -159,13 +157,15 @@ class Mempool:
                 reason = _obstacle(state, tx)
             if reason is not None:
                 dropped.append((tx, reason))
-        for round_ in self._rounds.values():
-            waiting = [*round_.commits.values(), *round_.updates.values()]
-            over = _round_obstacle(state, waiting[0])
-            for tx in waiting:
-                reason = over or _obstacle(state, tx)
-                if reason is not None:
-                    dropped.append((tx, reason))
+        if not _learns_alike(self._pruned_by, state):
+            for round_ in self._rounds.values():
+                waiting = [*round_.commits.values(), *round_.updates.values()]
+                over = _round_obstacle(state, waiting[0])
+                for tx in waiting:
+                    reason = over or _obstacle(state, tx)
+                    if reason is not None:
+                        dropped.append((tx, reason))
+        self._pruned_by = state
         for tx, _ in dropped:
             self._remove(tx)
         return dropped
@@ -208,9 +208,9 @@ class Mempool:
 
         The very same tuple comes back until something changes.
         """
-        if self._ready_tip != state.tip_hash:
-            self._ready_tip = state.tip_hash
+        if not _learns_alike(self._ready_by, state):
             self._ready.clear()
+        self._ready_by = state
         if kind not in self._ready:
             self._ready[kind] = self._valid(state, kind)
         return self._ready[kind]
@@ -246,7 +246,7 @@ class Mempool:
     def _note_ready(self, tx: Transaction, state: State) -> None:
         """Keep what is valid up to date: to find it anew for each update takes n² steps."""
         kind = type(tx.payload)
-        if self._ready_tip != state.tip_hash or not issubclass(kind, Learning):
+        if not issubclass(kind, Learning) or not _learns_alike(self._ready_by, state):
             return
         ready = self._ready.get(kind)
         if ready is None:
@@ -273,7 +273,7 @@ class Mempool:
 
     def _check_learning(self, tx: Transaction, payload: Learning, state: State) -> None:
         check_sequence(state, tx)
-        round_ = self._rounds.get(round_of(payload))
+        round_ = self._rounds.get(payload.round)
         if round_ is not None and tx.sender in round_.of(payload):
             error = DuplicateCommit if isinstance(payload, ModelCommit) else DuplicateUpdate
             raise error(
@@ -298,38 +298,39 @@ class Mempool:
 
     def _place_taken(self, tx: Transaction) -> bool:
         if isinstance(tx.payload, Learning):
-            round_ = self._rounds.get(round_of(tx.payload))
+            round_ = self._rounds.get(tx.payload.round)
             return round_ is not None and tx.sender in round_.of(tx.payload)
         return tx.sequence in self._queues.get(tx.sender, {})
 
     def _insert(self, tx: Transaction) -> None:
         if isinstance(tx.payload, Learning):
-            self._rounds.setdefault(round_of(tx.payload), _Round()).of(tx.payload)[tx.sender] = tx
+            self._rounds.setdefault(tx.payload.round, _Round()).of(tx.payload)[tx.sender] = tx
             self._learning_of[tx.sender] = self._learning_of.get(tx.sender, 0) + 1
         else:
             self._queues.setdefault(tx.sender, {})[tx.sequence] = tx
+            self.account_changes += 1
         self._hashes.add(tx.hash)
 
     def _remove(self, tx: Transaction) -> None:
         if isinstance(tx.payload, Learning):
-            round_ = self._rounds[round_of(tx.payload)]
+            round_ = self._rounds[tx.payload.round]
             del round_.of(tx.payload)[tx.sender]
             if not round_.commits and not round_.updates:
-                del self._rounds[round_of(tx.payload)]
+                del self._rounds[tx.payload.round]
             self._learning_of[tx.sender] -= 1
             self._ready.pop(type(tx.payload), None)
         else:
             queue = self._queues[tx.sender]
             del queue[tx.sequence]
+            self.account_changes += 1
             if not queue:
                 del self._queues[tx.sender]
         self._hashes.discard(tx.hash)
 
 
-def round_of(payload: Learning) -> RoundKey:
-    """What a commit or update is for."""
-    base = payload.base_block.hex() if isinstance(payload, ModelCommit) else payload.base_cid
-    return RoundKey(payload.model_id, payload.iteration, base)
+def _learns_alike(a: State | None, b: State) -> bool:
+    """Whether the same commits and updates are valid: blocks without learning change nothing."""
+    return a is not None and a.task is b.task and a.members is b.members
 
 
 def round_after(task: Task, kind: type[Learning]) -> RoundKey:
@@ -366,19 +367,16 @@ def _judge(state: State, tx: Transaction) -> tuple[bool, InvalidTransaction | No
     return True, None
 
 
-def _lack(state: State, tx: Transaction) -> InvalidTransaction | None:
-    """Give the reason why the sender can't pay for what comes next of its account, if so.
+def _check_affordable(state: State, tx: Transaction) -> None:
+    """Refuse what comes next of its sender's account and can't be paid: InsufficientBalance.
 
     It counts on arrival. What was affordable once waits: a reorganisation may take stake away and
     bring it back, and were the number free again, all that follows it would wait for good.
     """
     if isinstance(tx.payload, Learning) or tx.sequence != state.sequences[tx.sender]:
-        return None
-    try:
+        return
+    with suppress(NotYetValid):
         check_payload(state, tx)
-    except InsufficientBalance as error:
-        return error
-    return None
 
 
 def _fits(state: State, tx: Transaction) -> bool:

@@ -11,7 +11,7 @@ from bift_ros.chain.encoding import encode
 from bift_ros.chain.exceptions import BadSignature, UnknownSender
 from bift_ros.chain.fields import check_address, check_bytes, check_integer, check_text
 from bift_ros.chain.genesis import Genesis, Member
-from bift_ros.chain.transactions import HASH_BYTES, signature_holds
+from bift_ros.chain.transactions import HASH_BYTES, is_signed, remember_signature
 from bift_ros.identity.keys import SIGNATURE_BYTES, KeyPair
 
 PROVIDER = re.compile(r"[!-~]{0,256}")
@@ -72,7 +72,9 @@ def sign_tip(
         key.address, index, tip_hash, learning_weight, provider, stamp, bytes(SIGNATURE_BYTES)
     )
     signature = key.sign(unsigned.signing_bytes(genesis_hash))
-    return SignedTip(key.address, index, tip_hash, learning_weight, provider, stamp, signature)
+    tip = SignedTip(key.address, index, tip_hash, learning_weight, provider, stamp, signature)
+    remember_signature(tip, key.public_key, genesis_hash)
+    return tip
 
 
 def check_tip(tip: SignedTip, genesis: Genesis, members: Mapping[str, Member]) -> None:
@@ -80,5 +82,5 @@ def check_tip(tip: SignedTip, genesis: Genesis, members: Mapping[str, Member]) -
     member = members.get(tip.sender)
     if member is None:
         raise UnknownSender(f"{tip.sender} is not a member of {genesis.name}")
-    if not signature_holds(member.public_key, tip.signature, tip.signing_bytes(genesis.hash)):
+    if not is_signed(tip, member.public_key, genesis.hash):
         raise BadSignature(f"the tip of {tip.sender} is not signed by it")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from bift_ros.chain.exceptions import (
     CommitmentMismatch,
     CommitmentsUnused,
@@ -67,7 +65,13 @@ def check_payload(state: State, tx: Transaction) -> None:
     payload = tx.payload
     if tx.sender not in state.members:
         raise UnknownSender(f"the sender {tx.sender} is no member any more")
-    if isinstance(payload, Transfer):
+    if isinstance(payload, Learning):  # nearly all of them
+        task = check_round(state, payload)
+        if isinstance(payload, ModelUpdate):
+            _check_update(task, tx.sender, payload, state.policy.commit_reveal)
+        else:
+            _check_commit(task, tx.sender, payload, state.policy.commit_reveal)
+    elif isinstance(payload, Transfer):
         if payload.recipient not in state.balances:
             raise UnknownRecipient(f"the recipient {payload.recipient} is not a member")
         if payload.amount > state.balances[tx.sender]:
@@ -79,19 +83,8 @@ def check_payload(state: State, tx: Transaction) -> None:
             raise TaskActive(f"the task {state.task.model_id} is active; propose again after it")
         if payload.model_id in {task.model_id for task in (*state.finished, state.task) if task}:
             raise TaskNameUsed(f"an earlier task has the name {payload.model_id}")
-    elif isinstance(payload, MembershipVote):
-        check_vote(state, tx.sender, payload)
     else:
-        task = check_round(state, payload)
-        if isinstance(payload, ModelCommit):
-            if not state.policy.commit_reveal:
-                raise CommitmentsUnused("this chain runs without commit–reveal")
-            if tx.sender in task.commitments:
-                raise DuplicateCommit(f"{tx.sender} has committed in iteration {payload.iteration}")
-            if payload.base_block != task.base_block:
-                raise WrongBase("the commitment is for another branch with the same model")
-        else:
-            _check_update(task, tx.sender, payload, state.policy.commit_reveal)
+        check_vote(state, tx.sender, payload)
 
 
 def _replaceable(state: State, task: Task) -> bool:
@@ -115,6 +108,15 @@ def check_round(state: State, payload: Learning) -> Task:
     return task
 
 
+def _check_commit(task: Task, sender: str, commit: ModelCommit, committed: bool) -> None:
+    if not committed:
+        raise CommitmentsUnused("this chain runs without commit–reveal")
+    if sender in task.commitments:
+        raise DuplicateCommit(f"{sender} has committed in iteration {commit.iteration}")
+    if commit.base_block != task.base_block:
+        raise WrongBase("the commitment is for another branch with the same model")
+
+
 def _check_update(task: Task, sender: str, update: ModelUpdate, committed: bool) -> None:
     if sender in task.updates:
         raise DuplicateUpdate(f"{sender} has an update in iteration {update.iteration} already")
@@ -135,20 +137,20 @@ def apply_transaction(state: State, tx: Transaction) -> State:
     payload = tx.payload
     if isinstance(payload, Learning):
         return _apply_learning(state, tx.sender, payload)
-    state = replace(state, sequences={**state.sequences, tx.sender: tx.sequence + 1})
+    state = changed(state, sequences={**state.sequences, tx.sender: tx.sequence + 1})
     if isinstance(payload, Transfer):
         balances = dict(state.balances)
         balances[tx.sender] -= payload.amount
         balances[payload.recipient] += payload.amount
-        return replace(state, balances=balances)
+        return changed(state, balances=balances)
     if isinstance(payload, MembershipVote):
         return apply_vote(state, tx.sender, payload)
     finished = state.finished if state.task is None else (*state.finished, state.task)
     task = Task(payload, tx.sender, since=state.timestamp)
-    return replace(state, task=task, finished=finished)
+    return changed(state, task=task, finished=finished)
 
 
-def _apply_learning(state: State, sender: str, payload: Learning) -> State:
+def _apply_learning(state: State, sender: str, payload: ModelCommit | ModelUpdate) -> State:
     task = state.task
     assert task is not None, "checked before"
     # Each member counts once per iteration, whether it commits, updates, or does both.

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
-from typing import ClassVar
+from typing import ClassVar, NamedTuple, Protocol
 
 from bift_ros.chain.encoding import decode, encode, sha256
 from bift_ros.chain.exceptions import (
@@ -104,11 +104,20 @@ class ProposeTask:
         check_text("optimizer", self.optimizer, WORD)
 
 
-@dataclass(frozen=True)
-class ModelCommit:
-    """Binds a member to its update of an iteration before it shows it (DESIGN section 5)."""
+class RoundKey(NamedTuple):
+    """What a commit or update is for."""
 
-    KIND: ClassVar[str] = "model_commit"
+    model_id: str
+    iteration: int
+    base: str
+    """Of a commit the base block's hash in hex, of an update the base model's CID."""
+
+
+@dataclass(frozen=True)
+class Learning:
+    """What a commit and an update say of the round that they are for."""
+
+    KIND: ClassVar[str]
 
     model_id: str
     """The task."""
@@ -116,6 +125,19 @@ class ModelCommit:
     """The iteration that the update is for, counted from 1."""
     base_cid: str
     """The global model that the update was trained from."""
+
+    @cached_property
+    def round(self) -> RoundKey:
+        """The round of updates."""
+        return RoundKey(self.model_id, self.iteration, self.base_cid)
+
+
+@dataclass(frozen=True)
+class ModelCommit(Learning):
+    """Binds a member to its update of an iteration before it shows it (DESIGN section 5)."""
+
+    KIND: ClassVar[str] = "model_commit"
+
     base_block: bytes
     """Hash of the block that brought this model, 32 bytes: a commitment counts for one branch."""
     commitment: bytes
@@ -128,19 +150,18 @@ class ModelCommit:
         check_bytes("base_block", self.base_block, HASH_BYTES, HASH_BYTES)
         check_bytes("commitment", self.commitment, HASH_BYTES, HASH_BYTES)
 
+    @cached_property
+    def round(self) -> RoundKey:
+        """The round of commits."""
+        return RoundKey(self.model_id, self.iteration, self.base_block.hex())
+
 
 @dataclass(frozen=True)
-class ModelUpdate:
+class ModelUpdate(Learning):
     """Announces a local update by its CID (paper, section III: the upload step)."""
 
     KIND: ClassVar[str] = "model_update"
 
-    model_id: str
-    """The task."""
-    iteration: int
-    """The iteration that the update is for, counted from 1."""
-    base_cid: str
-    """The global model that the update was trained from."""
     cid: str
     """The update's file."""
     accuracy: float
@@ -179,7 +200,6 @@ class MembershipVote:
         Member(self.name, self.public_key)
 
 
-Learning = ModelCommit | ModelUpdate
 Payload = Transfer | ProposeTask | ModelCommit | ModelUpdate | MembershipVote
 _KINDS: dict[str, type[Payload]] = {
     kind.KIND: kind for kind in (Transfer, ProposeTask, ModelCommit, ModelUpdate, MembershipVote)
@@ -251,12 +271,9 @@ def sign_transaction(
     """Say `payload` as the owner of `key`; raises FieldError for a sequence out of bounds."""
     check_integer("sequence", sequence, 0)
     message = _signing_bytes(genesis_hash, key.address, sequence, _payload_bytes(payload))
-    return Transaction(key.address, sequence, payload, key.sign(message))
-
-
-def verify_signature(tx: Transaction, public_key: bytes, genesis_hash: bytes) -> bool:
-    """Tell whether the owner of `public_key` signed `tx` for this chain."""
-    return signature_holds(public_key, tx.signature, tx.signing_bytes(genesis_hash))
+    tx = Transaction(key.address, sequence, payload, key.sign(message))
+    remember_signature(tx, key.public_key, genesis_hash)
+    return tx
 
 
 def read_transaction(
@@ -270,30 +287,26 @@ def read_transaction(
     """
     sender, sequence, payload, signature = _parse_envelope(data)
     message = _signing_prefix(genesis.hash) + data[_SIGNED]
-    known = genesis.by_address if members is None else members
-    _check_signature(genesis, known, sender, sequence, signature, message)
-    return _assemble(sender, sequence, payload, signature, data)
+    key = _key_of(sender, genesis, genesis.by_address if members is None else members)
+    if not signature_holds(key, signature, message):
+        raise BadSignature(f"transaction {sequence} of {sender} is not signed by it")
+    tx = _assemble(sender, sequence, payload, signature, data)
+    remember_signature(tx, key, genesis.hash)
+    return tx
 
 
 def check_signature(tx: Transaction, genesis: Genesis, members: Mapping[str, Member]) -> None:
     """Refuse a transaction that none of `members` signed; raises UnknownSender or BadSignature."""
-    message = tx.signing_bytes(genesis.hash)
-    _check_signature(genesis, members, tx.sender, tx.sequence, tx.signature, message)
+    key = _key_of(tx.sender, genesis, members)
+    if not is_signed(tx, key, genesis.hash):
+        raise BadSignature(f"transaction {tx.sequence} of {tx.sender} is not signed by it")
 
 
-def _check_signature(
-    genesis: Genesis,
-    members: Mapping[str, Member],
-    sender: str,
-    sequence: int,
-    signature: bytes,
-    message: bytes,
-) -> None:
+def _key_of(sender: str, genesis: Genesis, members: Mapping[str, Member]) -> bytes:
     member = members.get(sender)
     if member is None:
         raise UnknownSender(f"the sender {sender} is not a member of {genesis.name}")
-    if not signature_holds(member.public_key, signature, message):
-        raise BadSignature(f"transaction {sequence} of {sender} is not signed by it")
+    return member.public_key
 
 
 def _assemble(
@@ -330,6 +343,34 @@ def signature_holds(public_key: bytes, signature: bytes, message: bytes) -> bool
     Remembered, since a transaction is checked on arrival, when mining and in its block.
     """
     return verify(public_key, signature, message)
+
+
+class Signed(Protocol):
+    """What a member says to one chain, such as a transaction."""
+
+    @property
+    def signature(self) -> bytes:
+        """The member's signature, 64 bytes."""
+        ...
+
+    def signing_bytes(self, genesis_hash: bytes) -> bytes:
+        """Give what the signature covers on the chain of `genesis_hash`."""
+        ...
+
+
+def is_signed(signed: Signed, public_key: bytes, genesis_hash: bytes) -> bool:
+    """Tell whether a key signed this for this chain; the object remembers that it did."""
+    if signed.__dict__.get("_signed_by") == (public_key, genesis_hash):
+        return True
+    if not signature_holds(public_key, signed.signature, signed.signing_bytes(genesis_hash)):
+        return False
+    remember_signature(signed, public_key, genesis_hash)
+    return True
+
+
+def remember_signature(signed: Signed, public_key: bytes, genesis_hash: bytes) -> None:
+    """Spare every later check of a signature that is known to hold. The object is immutable."""
+    signed.__dict__["_signed_by"] = (public_key, genesis_hash)
 
 
 def _parse_envelope(data: bytes) -> tuple[str, int, bytes, bytes]:

@@ -6,8 +6,6 @@ files, so it stands apart in `model_check`; a block is valid when both agree.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from bift_ros.chain.authorship import check_authorship
 from bift_ros.chain.blocks import MAX_BLOCK_BYTES, Block, ModelInfo, lower_median
 from bift_ros.chain.exceptions import (
@@ -128,7 +126,7 @@ class _Draft:
         self._commitments, self._updates = dict(task.commitments), dict(task.updates)
         self.task = changed_task(task, commitments=self._commitments, updates=self._updates)
 
-    def note(self, sender: str, payload: Learning) -> bool:
+    def note(self, sender: str, payload: ModelCommit | ModelUpdate) -> bool:
         """Note what `apply_transaction` would; whether the sender counts anew."""
         known = sender in self._commitments or sender in self._updates
         if isinstance(payload, ModelCommit):
@@ -153,7 +151,7 @@ def _take_commits(state: State, commits: int) -> State:
             f"commits {state.timestamp - before} ms after the iteration's first, more may come "
             f"after {policy.commit_retry_ms}"
         )
-    return replace(state, task=replace(task, committed_at=state.timestamp))
+    return changed(state, task=changed_task(task, committed_at=state.timestamp))
 
 
 def _end_iteration(
@@ -174,8 +172,8 @@ def _end_iteration(
     )
     task = Task(task.proposal, task.proposer, state.timestamp, (*task.history, entry))
     if task.finished:
-        return replace(state, balances=balances, task=None, finished=(*state.finished, task))
-    return replace(state, balances=balances, task=task)
+        return changed(state, balances=balances, task=None, finished=(*state.finished, task))
+    return changed(state, balances=balances, task=task)
 
 
 def _check_model_info(task: Task, info: ModelInfo, transactions: tuple[Transaction, ...]) -> None:

@@ -103,7 +103,8 @@ class CatchUp:
     def advance(self) -> None:
         """Ask for what is missing, of whoever may have it and is not being asked."""
         context = self._context
-        self._forget_settled()
+        if self._wanted:
+            self._forget_settled()
         for peer, source in list(self._sources.items()):
             if source.asked and context.now - source.asked_at >= context.config.request_timeout_ms:
                 if isinstance(source.asked, RequestHeaders):
@@ -184,21 +185,18 @@ class CatchUp:
         """
         context = self._context
         weight = context.chain.tip.learning_weight
-        settled: dict[bytes, bool] = {}  # most tips are the same few blocks
+        unknown = {name for name in self._standing.counts if not self._settled(name)}
         ahead: dict[str, SignedTip] = {}
-        for tip in self._standing.others():
-            if tip.learning_weight < weight:
-                continue
-            if tip.hash not in settled:
-                settled[tip.hash] = self._settled(tip.hash)
-            if not settled[tip.hash]:
+        for tip in self._standing.others() if unknown else ():
+            if tip.learning_weight >= weight and tip.hash in unknown:
                 ahead[tip.sender] = tip
         peers = dict.fromkeys(sorted(ahead, key=lambda peer: -ahead[peer].learning_weight))
         peers.update(dict.fromkeys(m for m in self._intake.orphan_miners() if self._is_other(m)))
         peers.update(dict.fromkeys(p for w in self._wanted.values() for p in w.sources))
         kept = {p: s for p, s in self._sources.items() if p in peers or s.asked is not None}
         for peer in peers:
-            kept.setdefault(peer, _Source(since=context.now))
+            if peer not in kept:
+                kept[peer] = _Source(since=context.now)
         self._sources = kept
         pause = context.config.fetch_retry_ms
         ready = [peer for peer in peers if context.now - kept[peer].since >= pause]

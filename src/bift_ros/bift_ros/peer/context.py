@@ -70,6 +70,8 @@ class Context:
 
     def drain(self) -> list[Effect]:
         """The effects since the last call."""
+        if not self._effects:
+            return []
         effects, self._effects = self._effects, []
         return effects
 
@@ -84,7 +86,9 @@ class Context:
 
     def need(self, cids: Iterable[str], providers: Sequence[str] = ()) -> list[str]:
         """Ask for those of these files that are not in memory; return their CIDs, sorted."""
-        missing = sorted({cid for cid in cids if cid not in self.files})
+        missing = [cid for cid in cids if cid not in self.files]
+        if len(missing) > 1:
+            missing = sorted(set(missing))
         for cid in missing:
             self.emit(self.fetches.want(cid, providers, self.providers.values(), self.now))
         return missing

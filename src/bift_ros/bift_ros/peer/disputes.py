@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 
 from bift_ros.chain.blocks import Header
@@ -48,7 +47,7 @@ class Disputes:
         majority = len(context.members) // 2 + 1
         elsewhere = int(self._stands_above(context.chain.tip.hash, header.previous_hash))
         on_it = 0
-        for tip_hash, members in Counter(t.hash for t in self._standing.others()).items():
+        for tip_hash, members in self._standing.counts.items():
             if self._leads_to(tip_hash, header.hash, parent_of):
                 on_it += members
             elif self._stands_above(tip_hash, header.previous_hash):
@@ -63,16 +62,19 @@ class Disputes:
         chain = self._context.chain
         own = chain.tip
         majority = len(self._context.members) // 2 + 1
-        tips = Counter(chain.node(tip.hash) for tip in self._standing.others())
-        for node in tips:
-            if node is None or (node.learning_weight, node.work) != (own.learning_weight, own.work):
+        counts = self._standing.counts
+        tips = [(chain.node(name), members) for name, members in counts.items()]
+        for node, _ in tips:
+            if node is None or node is own or node.learning_weight != own.learning_weight:
+                continue
+            if node.work != own.work:
                 continue
             fork = fork_point(node, own)
             if fork is node or fork is own:
                 continue
             with_it = sum(
                 members
-                for tip, members in tips.items()
+                for tip, members in tips
                 if tip is not None and fork_point(tip, node).index > fork.index
             )
             if with_it >= majority:

@@ -19,13 +19,14 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from bift_ros.chain.blocks import MAX_BLOCK_BYTES, Block
-from bift_ros.chain.mempool import RoundKey, round_after, round_of
+from bift_ros.chain.mempool import round_after
 from bift_ros.chain.state import State
 from bift_ros.chain.transactions import (
     MAX_TRANSACTION_BYTES,
     Learning,
     ModelCommit,
     ModelUpdate,
+    RoundKey,
     Transaction,
 )
 from bift_ros.peer.context import Context
@@ -55,7 +56,7 @@ class Fairness:
         """Note that from now on a miner could use this commit or update."""
         payload = transaction.payload
         assert isinstance(payload, Learning)
-        round_ = self._round(round_of(payload))
+        round_ = self._round(payload.round)
         if len(round_.known) < _MAXIMUM_KNOWN:
             round_.known.setdefault(transaction.hash, (transaction.sender, self._context.now))
 

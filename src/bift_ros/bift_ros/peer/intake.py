@@ -149,20 +149,23 @@ class Intake:
         while progress:
             progress = False
             for waiting in sorted(self._waiting.values(), key=lambda w: w.block.header.index):
-                if not timed and self._is_stuck(waiting):
+                if self._is_stuck(waiting, timed):
                     continue
                 result = self._advance(waiting)
                 if result is not None:
                     yield result
                     progress = True
+            timed = False
 
-    def _is_stuck(self, waiting: _Waiting) -> bool:
-        """Whether nothing has come that the block waits for."""
+    def _is_stuck(self, waiting: _Waiting, timed: bool) -> bool:
+        """Whether nothing has come that the block waits for, and it may wait on."""
+        context = self._context
         if waiting.parent is None:
             previous = waiting.block.header.previous_hash
-            return not self._context.chain.has(previous) and not self.rejects(previous)
-        files = self._context.files
-        return any(cid not in files for cid in waiting.missing)
+            if context.chain.has(previous) or self.rejects(previous):
+                return False
+            return context.now - waiting.since <= context.config.file_wait_ms
+        return not timed and any(cid not in context.files for cid in waiting.missing)
 
     def _check_at_the_door(self, block: Block) -> None:
         """Keep nothing that cost nobody work, and nothing under a true header with a false body.

@@ -139,25 +139,29 @@ class Peer:
         """Note an event; whether anything may follow from it."""
         context = self._context
         match event:
+            case TipReceived(tip):  # what comes most often stands first
+                self._standing.received(tip)
+                return False
             case TransactionReceived():
                 if self._transaction_received(event):
                     self._updates.advance()
                     self._miner.advance()
                 return False
-            case BlockReceived(block, provider):
-                self._intake.add(block, provider)
-            case TipReceived(tip):
-                self._standing.received(tip)
-                return False
-            case HeadersAnswered(peer, headers):
-                self._catch_up.headers_answered(peer, headers)
-            case BlocksAnswered(peer):
-                self._catch_up.blocks_answered(peer)
             case FileFetched(cid, data):
                 context.fetches.arrived(cid)
                 context.files.add(cid, data)
                 self._updates.file_arrived(cid)
                 self._intake.look_again()
+            case Tick():
+                self._tick()
+            case BlockReceived(block, provider):
+                self._intake.add(block, provider)
+            case HeadersAnswered(peer, headers):
+                self._catch_up.headers_answered(peer, headers)
+                return False
+            case BlocksAnswered(peer):
+                self._catch_up.blocks_answered(peer)
+                return False
             case FetchFailed(cid, _):
                 context.fetches.failed(cid, context.now)
                 return False
@@ -171,8 +175,6 @@ class Peer:
                 self._trainer.dataset_changed(samples)
             case Submit(payload):
                 self._own.submit(payload)
-            case Tick():
-                self._tick()
         return True
 
     def _tick(self) -> None:

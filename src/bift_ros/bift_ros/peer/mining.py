@@ -37,6 +37,8 @@ class Miner:
         self._tip = b""
         """Where the chain stood at the last look."""
         self._candidate: _Candidate | None = None
+        self._barren: tuple[int, State | None] = (0, None)
+        """The accounts' pending transactions of which none was valid in that state."""
 
     def tip_changed(self) -> None:
         """Drop the block under way, unless it still outweighs the new tip.
@@ -166,11 +168,15 @@ class Miner:
         context = self._context
         if context.now < state.timestamp + context.genesis.policy.plain_interval_ms:
             return
-        if not context.mempool.has_account:
+        mempool, current = context.mempool, context.state
+        changes, barren = mempool.account_changes, self._barren
+        if not mempool.has_account or (barren[0] == changes and barren[1] is current):
             return
-        chosen = context.mempool.pending(context.state)
+        chosen = mempool.pending(current)
         if chosen:
             self._start(state, Body(tuple(chosen)), learns=False)
+        else:
+            self._barren = (changes, current)
 
     def _start(self, state: State, body: Body, *, learns: bool) -> None:
         context = self._context

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from bift_ros.chain.exceptions import InvalidTransaction
@@ -21,6 +22,8 @@ class Standing:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._tips: dict[str, SignedTip] = {}
+        self.counts: Counter[bytes] = Counter()
+        """Block hash → how many other members say that they stand there."""
         self._announced = b""
         self._announced_at = 0
 
@@ -45,8 +48,19 @@ class Standing:
             context.refuse("tip", tip.sender + tip.signature.hex(), tip.sender, str(error))
             return
         self._tips[tip.sender] = tip
+        self._count(known, tip)
         if tip.provider:
             context.providers[tip.sender] = tip.provider
+
+    def _count(self, before: SignedTip | None, tip: SignedTip) -> None:
+        counts = self.counts
+        if before is not None:
+            if before.hash == tip.hash:
+                return
+            counts[before.hash] -= 1
+            if not counts[before.hash]:
+                del counts[before.hash]
+        counts[tip.hash] += 1
 
     def announce(self) -> None:
         """Say where this vehicle stands, if it is time to.

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from bift_ros.chain.encoding import decode, encode
 from bift_ros.chain.exceptions import FieldError, InvalidTransaction
-from bift_ros.chain.mempool import RoundKey, round_after
+from bift_ros.chain.mempool import round_after
 from bift_ros.chain.state import State, Task
-from bift_ros.chain.transactions import Learning, ModelCommit, ModelUpdate, commitment_of
+from bift_ros.chain.transactions import ModelCommit, ModelUpdate, RoundKey, commitment_of
 from bift_ros.peer.context import Context
 from bift_ros.peer.effects import CancelTraining, Train, TrainingRequest
 from bift_ros.peer.events import Trained, TrainingFailed
@@ -39,11 +39,16 @@ class Trainer:
         self._results: OrderedDict[RoundKey, _Result] = OrderedDict()
         self._votes: dict[tuple[str, int], tuple[bytes, int]] = {}
         """Task and iteration → the base block that this vehicle was for, and since when."""
+        self._seen: State | None = None
+        """The tip's state at the last look."""
+        self._open = True
+        """Whether another look may do more although the tip has not changed."""
         self._committed: tuple[bytes, int] | None = None
         """This vehicle's commitment on the chain, and since when it is there."""
 
     def recall(self) -> None:
         """Take up the last training that was finished before a restart, and what it was for."""
+        self._open = True
         note = self._context.chain.store.note(_NOTE)
         if note is not None:
             model_id, iteration, base_cid, *result = decode(note)
@@ -56,12 +61,13 @@ class Trainer:
     def dataset_changed(self, samples: int) -> None:
         """The dataset holds this many training samples now."""
         self._samples = samples
+        self._open = True
 
     def trained(self, event: Trained) -> None:
         """Keep a finished training's update, over a restart too, until it is published."""
         if event.request != self._running:
             return
-        self._running = None
+        self._running, self._open = None, True
         key = _round_of(event.request)
         result = self._results[key] = _Result(event.cid, event.accuracy, event.sample_count)
         if len(self._results) > _MAXIMUM_RESULTS:
@@ -72,7 +78,7 @@ class Trainer:
     def failed(self, event: TrainingFailed) -> None:
         """Publish nothing; the next global model is the next chance."""
         if event.request == self._running:
-            self._running = None
+            self._running, self._open = None, True
             self._failed = event.request
             name = f"{event.request.base_cid}/{event.request.iteration}"
             self._context.refuse("training", name, self._context.key.address, event.reason)
@@ -80,6 +86,9 @@ class Trainer:
     def advance(self) -> None:
         """Start, cancel or publish, as the tip asks."""
         state = self._context.chain.tip_state
+        if state is self._seen and not self._open:
+            return
+        self._seen, self._open = state, False
         wanted = self._wanted(state)
         if self._running is not None and self._running != wanted:
             self._running = None
@@ -119,7 +128,8 @@ class Trainer:
 
     def _start(self, request: TrainingRequest) -> None:
         """Train once the global model is here, which checking the next block needs too."""
-        if not self._context.need([request.base_cid]):
+        self._open = bool(self._context.need([request.base_cid]))
+        if not self._open:
             self._running = request
             self._context.emit(Train(request))
 
@@ -133,9 +143,9 @@ class Trainer:
         kind = ModelCommit if committing and commitment is None else ModelUpdate
         if context.mempool.has_learning(own, round_after(task, kind), kind):
             return
-        if commitment is not None and not self._settled(commitment):
-            return
-        if commitment is None and not self._votes_for(task):
+        due = self._votes_for(task) if commitment is None else self._settled(commitment)
+        self._open = not due
+        if not due:
             return
         what = (request.task.model_id, request.iteration, request.base_cid)
         salt = b""
@@ -175,7 +185,7 @@ class Trainer:
             self._committed = (commitment, self._context.now)
         return self._context.now - self._committed[1] >= self._context.config.reveal_delay_ms
 
-    def _say(self, request: TrainingRequest, payload: Learning) -> None:
+    def _say(self, request: TrainingRequest, payload: ModelCommit | ModelUpdate) -> None:
         context = self._context
         try:
             self._own.submit(payload)

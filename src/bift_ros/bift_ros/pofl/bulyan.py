@@ -21,7 +21,7 @@ from bift_ros.pofl.codec import Int16Array, Int32Array
 from bift_ros.pofl.columns import Blocking
 from bift_ros.pofl.fixed_point import Sum, add_mean, exact_sum
 from bift_ros.pofl.krum import neighbour_count
-from bift_ros.pofl.sorting_network import network, order_columns
+from bift_ros.pofl.sorting_network import network, rank_columns
 from bift_ros.pofl.trimmed_mean import trim_count
 
 
@@ -76,7 +76,7 @@ def mean_around_median(
         scratch = np.empty((n + 1, columns), np.int16)
         for block in blocks:
             buffers = scratch[:, : block.stop - block.start]
-            ranked = order_columns(steps, [row[block] for row in rows], buffers)
+            ranked = rank_columns(steps, [row[block] for row in rows], buffers)
             total = _sum_of_nearest(ranked, kept, shift)
             add_mean(global_model[block], total, kept, shift, model[block])
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -90,7 +91,7 @@ class ModelSpec:
         if names != sorted(set(names)):
             raise ValueError("a model's tensors must be sorted by name, each name once")
 
-    @property
+    @cached_property
     def size(self) -> int:
         """The number of parameters d, the length of a flat vector."""
         return sum(tensor.size for tensor in self.tensors)

@@ -13,7 +13,7 @@ import numpy as np
 from bift_ros.pofl.codec import Int16Array, Int32Array
 from bift_ros.pofl.columns import Blocking
 from bift_ros.pofl.fixed_point import add_mean, exact_sum
-from bift_ros.pofl.sorting_network import order_columns, trimming_network
+from bift_ros.pofl.sorting_network import rank_columns, trimming_network
 
 
 def trim_count(n: int, byzantine: int) -> int:
@@ -46,7 +46,7 @@ def trimmed_mean(
         scratch = np.empty((n + 1, columns), np.int16)
         for block in blocks:
             buffers = scratch[:, : block.stop - block.start]
-            ranked = order_columns(steps, [row[block] for row in rows], buffers)
+            ranked = rank_columns(steps, [row[block] for row in rows], buffers)
             kept = ranked[trim : n - trim]
             add_mean(global_model[block], exact_sum(kept, shift), len(kept), shift, model[block])
 

@@ -107,11 +107,11 @@ class Vehicle:
         if not self.online:
             return
         self.conduct.heard(event)
-        if isinstance(event, TipReceived):  # most messages: a peer does nothing about one
+        if type(event) is TipReceived:  # most messages: a peer does nothing about one
             self.tips_heard += 1
             self.carry_out(self.peer.handle(event, self.now))
             return
-        if isinstance(event, TransactionReceived):
+        if type(event) is TransactionReceived:
             self.seen.add(event.transaction.hash)
         self.take(event)
 
