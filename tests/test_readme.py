@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bift_ros.storage.kubo_api import VERSIONS
 from bift_ros.storage.kubo_daemon import KuboDaemon
 
 REPOSITORY = Path(__file__).parents[1]
@@ -27,6 +28,13 @@ def test_links_lead_somewhere() -> None:
     targets = re.findall(r"\]\(([^)#]+)\)", README)
     assert targets
     assert [t for t in targets if not (REPOSITORY / t).exists()] == []
+
+
+def test_the_guide_to_kubo_names_the_range_that_was_tested() -> None:
+    oldest, newest = (f"{major}.{minor}" for major, minor in VERSIONS)
+    guide = (REPOSITORY / "docs" / "kubo.md").read_text()
+    assert f"tested with Kubo {oldest} to {newest}" in guide
+    assert f"\nv{newest}." in (REPOSITORY / "requirements" / "kubo.txt").read_text()
 
 
 @pytest.mark.kubo

@@ -241,6 +241,7 @@ class TestApi:
     def test_the_range_of_tested_versions(self, daemon: Daemon) -> None:
         assert untested(daemon().api.version()) is None
         assert untested("0.43.7-dev") is None
+        assert untested("0.40.9") is not None
         assert untested("0.999.0") is not None
         assert untested("1.43.0") is not None
         assert untested("nonsense") is not None

@@ -33,8 +33,8 @@ from bift_ros.storage.interface import NotFound, StorageError
 
 log = logging.getLogger(__name__)
 
-VERSIONS = ((0, 43), (0, 43))
-"""The oldest and the newest release of Kubo that the tests passed with: major and minor."""
+VERSIONS = ((0, 41), (0, 43))
+"""The oldest and the newest release of Kubo that all tests passed with: major and minor."""
 CALL_TIMEOUT = 30.0
 """Seconds in which the daemon must go on answering a call."""
 START_TIMEOUT = 60.0
@@ -251,8 +251,7 @@ class _NotPinned(StorageError):  # noqa: N818
 
 def untested(version: str) -> str | None:
     """Why a release of Kubo may not work with Bift; None for one in the tested range."""
-    oldest, newest = (".".join(map(str, v)) for v in VERSIONS)
-    wanted = f"Bift was tested with Kubo {oldest}" + (f" to {newest}" if newest != oldest else "")
+    wanted = "Bift was tested with Kubo {}.{} to {}.{}".format(*VERSIONS[0], *VERSIONS[1])
     numbers = version.split("-")[0].split(".")
     if not all(n.isdecimal() for n in numbers[:2]) or len(numbers) < 2:
         return f"its version {version!r} cannot be told; {wanted}"
