@@ -2,7 +2,8 @@
 
     files/<cid>     the file's own bytes: its chunks one after the other
     trees/<cid>     its inner nodes, where it has more than one chunk (`trees.py`)
-    roots/<cid>     empty: the file is whole and durable; its mtime is when it was last used
+    roots/<cid>     the file is whole and durable; holds the time of its last change, lest
+                    somebody changes it in place; its own mtime is when it was last used
     pins/<cid>      empty; one for each file to be kept
     tmp/            files being put, whose CID isn't known yet
     lock            held while the store is open
@@ -15,7 +16,6 @@ without a root: the next fetch of it goes on from there, and the collector takes
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import logging
 import os
@@ -31,8 +31,9 @@ from typing import NamedTuple
 from bift_ros.storage.cidv1 import RAW, Cid
 from bift_ros.storage.copying import WORKERS, Read, copy_chunks
 from bift_ros.storage.dagpb import InvalidFile
+from bift_ros.storage.disk import sync_folder, write_error
 from bift_ros.storage.interface import NotFound, StorageError
-from bift_ros.storage.marks import Marks, sync_folder
+from bift_ros.storage.marks import Marks
 from bift_ros.storage.trees import read_tree, record
 from bift_ros.storage.unixfs import Chunk, check_chunk_size, chunks_of, plant
 
@@ -65,6 +66,8 @@ class Held:
     """Whether every block is here, durably."""
     digests: list[bytes] = field(default_factory=list)
     """Of the blocks that the index finds in this file."""
+    changed: str = ""
+    """When the whole content was last written: `st_mtime_ns`."""
     turn: threading.Lock = field(default_factory=threading.Lock)
     """Held by the one thread that completes the file."""
     covers: Callable[[int, int], bool] | None = None
@@ -149,16 +152,25 @@ class BlockStore:
     # -- files
 
     def has_file(self, root: Cid) -> bool:
-        """Whether all of a file is here."""
+        """Whether all of a file is here.
+
+        One that was changed in place, or deleted, by whoever else has a link to it isn't.
+        """
         held = self._held.get(root)
-        return held is not None and held.whole and self.path("files", root).exists()
+        if held is None or not held.whole:
+            return False
+        if self._change_time(root) != held.changed:
+            log.warning("stored file %s was changed from outside; it must be fetched again", root)
+            self._lose(root)
+            return False
+        return True
 
     def covers(self, root: Cid, start: int, stop: int) -> bool:
         """Whether a file's bytes from `start` up to `stop` are here."""
+        if self.has_file(root):
+            return True
         held = self._held.get(root)
-        if held is None or held.whole:
-            return held is not None
-        return held.covers is not None and held.covers(start, stop)
+        return held is not None and held.covers is not None and held.covers(start, stop)
 
     def path(self, folder: str, root: Cid) -> Path:
         """Where the `files` or the `trees` part of a file is."""
@@ -188,16 +200,17 @@ class BlockStore:
                         os.fsync(file.fileno())
                 with self.mutex:
                     self._publish(root, content, tree if nodes else None)
-                    held = self._held[root] = Held(size + len(records), True)
+                    held = self._held[root] = Held(size + len(records))
                     self._size += held.size
                     self._index_file(root, held)
+                    self._mark(root, held)
         return root
 
     def touch(self, root: Cid) -> None:
         """Note that a file was used, so that it is dropped later than others."""
         with self.mutex:
             if self.has_file(root):
-                self._roots.add(root)
+                self._mark(root, self._held[root])
 
     def pin(self, root: Cid) -> None:
         """Keep a file for good, across restarts. Raises `NotFound` where it isn't wholly here."""
@@ -205,7 +218,7 @@ class BlockStore:
             if not self.has_file(root):
                 raise NotFound(f"{root} can't be pinned: it is not, or not wholly, in this store")
             self._pins.add(root)
-            self._roots.add(root)
+            self._mark(root, self._held[root])
 
     def unpin(self, root: Cid) -> None:
         """Allow the collector to take a file."""
@@ -224,6 +237,7 @@ class BlockStore:
         with self.mutex:
             self._busy[root] += 1
             held = self._held.setdefault(root, Held())
+            self.has_file(root)
         try:
             yield held
         finally:
@@ -258,8 +272,7 @@ class BlockStore:
         with self.mutex:
             sync_folder(self.home / "trees")
             sync_folder(self.home / "files")
-            self._roots.add(root)
-            held.whole = True
+            self._mark(root, held)
 
     # -- space
 
@@ -347,8 +360,10 @@ class BlockStore:
         for root in whole:
             held = self._held.setdefault(root, Held())
             try:
-                self._index_file(root, held)
+                held.changed = self._roots.note(root) or ""
                 held.whole = True
+                if self.has_file(root):
+                    self._index_file(root, held)
             except (StorageError, OSError) as error:
                 log.warning(
                     "the stored file %s is damaged and must be fetched again: %s", root, error
@@ -363,7 +378,25 @@ class BlockStore:
             sync_folder(self.home / "trees")
         os.replace(content, self.path("files", root))
         sync_folder(self.home / "files")
-        self._roots.add(root)
+
+    def _mark(self, root: Cid, held: Held) -> None:
+        """Note durably that a file is whole, and used now."""
+        if not held.whole:
+            held.changed = self._change_time(root)
+            held.whole = True
+        self._roots.add(root, held.changed)
+
+    def _change_time(self, root: Cid) -> str:
+        try:
+            return str(self.path("files", root).stat().st_mtime_ns)
+        except FileNotFoundError:
+            return "never"
+
+    def _lose(self, root: Cid) -> None:
+        """Note that a file is no longer whole."""
+        with self.mutex:
+            self._roots.remove(root)
+            self._held[root].whole = False
 
     def _index_file(self, root: Cid, held: Held) -> None:
         """Let every block of a whole file be found. Raises `StorageError` or `OSError`."""
@@ -404,8 +437,7 @@ class BlockStore:
             self._index[cid.digest] = tuple(other for other in places if other != place)
             if not self._index[cid.digest]:
                 del self._index[cid.digest]
-            self._roots.remove(place.root)
-            self._held[place.root].whole = False
+            self._lose(place.root)
             log.warning("block %s of %s was damaged on disk; forgotten", cid, place.root)
 
 
@@ -414,12 +446,6 @@ def node_of(nodes: dict[Cid, tuple[int, bytes]], cid: Cid) -> bytes:
     if cid not in nodes:
         raise NotFound(f"block {cid} is not in this store")
     return nodes[cid][1]
-
-
-def write_error(what: str, error: OSError) -> StorageError:
-    """What to say where the disk takes no more."""
-    hint = "; free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-    return StorageError(f"{what} cannot be written: {error}{hint}")
 
 
 @contextmanager

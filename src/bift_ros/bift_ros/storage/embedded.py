@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
-from bift_ros.storage.blockstore import MAX_BYTES, BlockStore, write_error
+from bift_ros.storage.blockstore import MAX_BYTES, BlockStore
 from bift_ros.storage.cidv1 import DAG_PB, RAW, Cid
-from bift_ros.storage.copying import write_at
 from bift_ros.storage.dagpb import InvalidFile
 from bift_ros.storage.fetcher import Fetch, Fetcher
 from bift_ros.storage.gateway import Gateway
-from bift_ros.storage.incoming import Incoming, Sink, incoming
+from bift_ros.storage.incoming import Incoming, incoming
 from bift_ros.storage.interface import NotFound, StorageError
-from bift_ros.storage.marks import sync_folder
 from bift_ros.storage.sources import Piece
 from bift_ros.storage.unixfs import CHUNK_SIZE, MAX_FILE_SIZE, Chunk, chunks_of, levels
 
@@ -99,14 +96,8 @@ class EmbeddedStorage:
         Providers that had to be skipped are logged. Raises `CidError`, `NotFound`, `InvalidFile`
         or another `StorageError`.
         """
-        data = bytearray()
-
-        def prepare(size: int) -> Sink:
-            data.extend(bytes(size))
-            return lambda offset, piece: data.__setitem__(slice(offset, offset + len(piece)), piece)
-
-        self._bring(Cid.parse(cid), providers, prepare, timeout, False, self._max_file_size)
-        return bytes(data)
+        with self._complete(cid, providers, timeout, False, self._max_file_size) as coming:
+            return coming.read()
 
     def get_file(
         self,
@@ -116,21 +107,14 @@ class EmbeddedStorage:
         *,
         timeout: float = GET_TIMEOUT,
     ) -> None:
-        """Write a file of any size to `path`, from this store or from the providers.
+        """Let `path` be a file of any size, from this store or from the providers.
 
         It fails when for `timeout` seconds no block has come. `path` is replaced in one step, by
-        a synced file. Raises like `get`.
+        a synced file; where it can it shares its disk space with the store (`Incoming.give`).
+        Raises like `get`.
         """
-        root = Cid.parse(cid)
-        with _replacing(path) as target:
-            self._bring(
-                root,
-                providers,
-                lambda size: lambda offset, piece: write_at(target, piece, offset),
-                timeout,
-                True,
-                self._max_bytes,
-            )
+        with self._complete(cid, providers, timeout, True, self._max_bytes) as coming:
+            coming.give(path)
 
     def pin(self, cid: str) -> None:
         """Keep a file until it is unpinned, across restarts; `NotFound` if it isn't here."""
@@ -161,68 +145,44 @@ class EmbeddedStorage:
     ) -> None:
         self.close()
 
-    def _bring(
-        self,
-        root: Cid,
-        providers: Sequence[str],
-        prepare: Callable[[int], Sink],
-        timeout: float,
-        stalled: bool,
-        max_size: int,
-    ) -> None:
-        """Complete a file in the store, and give every byte of it to the sink that `prepare`
-        makes once the size is known.
-        """
+    @contextmanager
+    def _complete(
+        self, cid: str, providers: Sequence[str], timeout: float, stalled: bool, max_size: int
+    ) -> Iterator[Incoming]:
+        """Bring the blocks of a file that are not here; gives the whole and checked file."""
+        root = Cid.parse(cid)
         with (
             incoming(self._blocks, root, timeout) as coming,
             self._fetcher.fetch(root, providers, timeout, stalled=stalled) as fetch,
         ):
             if root.codec == RAW:
-                _complete_block(self._blocks, root, coming, fetch, prepare, max_size)
+                _bring_block(self._blocks, root, coming, fetch, max_size)
             else:
-                _complete_tree(root, coming, fetch, prepare, max_size)
+                _bring_tree(root, coming, fetch, max_size)
             coming.finish()
-            report = fetch.report()
-        for url, reason in report.skipped.items():
-            log.warning("fetching %s: provider %s was skipped: %s", root, url, reason)
+            for url, reason in fetch.report().skipped.items():
+                log.warning("fetching %s: provider %s was skipped: %s", root, url, reason)
+            yield coming
 
 
-def _complete_tree(
-    root: Cid,
-    coming: Incoming,
-    fetch: Fetch,
-    prepare: Callable[[int], Sink],
-    max_size: int,
-) -> None:
+def _bring_tree(root: Cid, coming: Incoming, fetch: Fetch, max_size: int) -> None:
     for level in levels(root, coming.node, max_size):
         if level[0].cid.codec == DAG_PB:
             nodes = {part.cid for part in level if not coming.has_node(part.cid)}
-            if nodes:
-                fetch.get(
-                    [Piece(cid) for cid in nodes], lambda p, data: coming.add_node(p.cid, data)
-                )
-    chunks = chunks_of(root, coming.node, max_size)
-    sink = prepare(chunks[-1].offset + chunks[-1].size)
-    missing = coming.lay_out(chunks, sink)
+            fetch.get([Piece(node) for node in nodes], lambda p, data: coming.add_node(p.cid, data))
 
     def deliver(piece: Piece, data: memoryview) -> None:
         assert piece.offset is not None
         if len(data) != piece.size:
             raise InvalidFile(f"chunk {piece.cid} has {len(data)} bytes where {piece.size} fit")
-        sink(piece.offset, data)
         coming.write(Chunk(piece.cid, piece.offset, len(data)), data)
 
-    if missing:
-        fetch.get([Piece(*chunk) for chunk in missing], deliver)
+    missing = coming.lay_out(chunks_of(root, coming.node, max_size))
+    fetch.get([Piece(*chunk) for chunk in missing], deliver)
 
 
-def _complete_block(
-    store: BlockStore,
-    root: Cid,
-    coming: Incoming,
-    fetch: Fetch,
-    prepare: Callable[[int], Sink],
-    max_size: int,
+def _bring_block(
+    store: BlockStore, root: Cid, coming: Incoming, fetch: Fetch, max_size: int
 ) -> None:
     """A file of one chunk: its size is known only once it is here."""
     came: list[bytes] = []
@@ -233,27 +193,5 @@ def _complete_block(
     size = len(came[0])
     if size > max_size:
         raise InvalidFile(f"{root} is a file of {size} bytes where {max_size} are allowed")
-    sink = prepare(size)
-    for chunk in coming.lay_out([Chunk(root, 0, size)], sink):
-        sink(0, came[0])
+    for chunk in coming.lay_out([Chunk(root, 0, size)]):
         coming.write(chunk, came[0])
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[int]:
-    """Write a file beside `path` and, once it is whole and synced, move it there."""
-    path = Path(os.path.abspath(path))
-    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(6)}")
-    try:
-        target = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        try:
-            yield target
-            os.fsync(target)
-        finally:
-            os.close(target)
-        os.replace(temporary, path)
-        sync_folder(path.parent)
-    except OSError as error:
-        raise write_error(str(path), error) from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from queue import Empty, SimpleQueue
 
@@ -32,7 +32,7 @@ MAX_PER_SOURCE = 4
 """Of them at one source."""
 MAX_CONNECTIONS = 256
 """Requests of one fetcher at a time, all files together."""
-MAX_STRETCH = 16
+MAX_STRETCH = 32
 """Blocks in one request."""
 GROW_BELOW, SHRINK_ABOVE = 0.1, 0.4
 """Seconds of a request below which the next stretch is longer, and above which it is shorter."""
@@ -40,6 +40,9 @@ HEDGE_DELAY = 0.5
 """Seconds after which a block is asked of one more provider."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 """Seconds for which a source that lacked a block is left alone; doubled each time in a row."""
+
+TELL_EVERY = 0.02
+"""Seconds between two reports of a request's thread: waking the calling one costs time."""
 
 _LOOK_AHEAD = 64
 """Blocks tried before a source is thought to have nothing to give now."""
@@ -103,14 +106,16 @@ class _Job:
     begun: float
     heard: float
     """When it last gave a block."""
+    came: deque[Piece] = field(default_factory=deque)
+    """What its thread has delivered since it last said so."""
 
 
 @dataclass(frozen=True)
 class _Event:
-    """What a thread tells the calling one: a block came, or its request ended."""
+    """What a thread tells the calling one: blocks came, or a request ended."""
 
     job: _Job | None
-    piece: Piece | None = None
+    ended: bool = True
     error: BaseException | None = None
 
 
@@ -149,6 +154,8 @@ class Fetch:
         Raises `NotFound`, which names each provider and what was wrong with it, and whatever
         `deliver` raises.
         """
+        if not pieces:
+            return
         # Vehicles that fetch the same file at once get different parts first, for one another.
         turn = random.randrange(len(pieces))
         self._pending = deque([*pieces[turn:], *pieces[:turn]])
@@ -245,10 +252,16 @@ class Fetch:
     def _run(self, job: _Job, deliver: Deliver) -> None:
         """In a thread of the pool."""
 
+        told = time.monotonic()
+
         def take(piece: Piece, data: memoryview) -> None:
+            nonlocal told
             if piece in self._left:  # else another source was faster
                 deliver(piece, data)
-            self._events.put(_Event(job, piece))
+            job.came.append(piece)
+            if time.monotonic() >= told + TELL_EVERY:
+                told = time.monotonic()
+                self._events.put(_Event(job, ended=False))
 
         try:
             job.request.run(take)
@@ -282,9 +295,9 @@ class Fetch:
             assert event.error is not None
             raise event.error
         source = job.request.source
-        if event.piece is not None:
-            self._came(job, event.piece)
-        elif job in self._jobs:
+        while job.came:
+            self._came(job, job.came.popleft())
+        if event.ended and job in self._jobs:
             self._jobs.remove(job)
             source.in_flight -= 1
             if isinstance(event.error, FaultError):

@@ -9,18 +9,17 @@ from __future__ import annotations
 import os
 import threading
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
-from bift_ros.storage.blockstore import BlockStore, Held, Place, write_error
+from bift_ros.storage.blockstore import BlockStore, Held, Place
 from bift_ros.storage.cidv1 import Cid
 from bift_ros.storage.copying import RUN_BYTES, Buffer, map_ahead, write_at
-from bift_ros.storage.interface import NotFound
+from bift_ros.storage.disk import copy_file, link_over, replacing, write_error
+from bift_ros.storage.interface import NotFound, StorageError
 from bift_ros.storage.trees import read_tree, record
 from bift_ros.storage.unixfs import Chunk
-
-Sink = Callable[[int, Buffer], None]
-"""Takes bytes of the file at an offset; called from many threads at once."""
 
 
 class Incoming:
@@ -81,25 +80,19 @@ class Incoming:
 
     # -- content
 
-    def size_on_disk(self) -> int:
-        """Bytes of the content as it is; 0 where there is none."""
-        return self._content.stat().st_size if self._content.exists() else 0
-
-    def lay_out(self, chunks: Sequence[Chunk], sink: Sink) -> list[Chunk]:
-        """Say which chunks make the file; gives `sink` those that are here, returns the others.
+    def lay_out(self, chunks: Sequence[Chunk]) -> list[Chunk]:
+        """Say which chunks make the file; returns those that aren't here, each hashed to know.
 
         Raises `StorageError`.
         """
         self._chunks = chunks
         step = max(1, RUN_BYTES // max(1, chunks[0].size))
         try:
-            self._descriptor = os.open(self._content, os.O_RDWR | os.O_CREAT, 0o666)
-            size = chunks[-1].offset + chunks[-1].size
-            if os.fstat(self._descriptor).st_size != size:
-                os.ftruncate(self._descriptor, size)
+            begun = self._open(chunks[-1].offset + chunks[-1].size)
 
             def look(start: int) -> list[Chunk]:
-                return [c for c in chunks[start : start + step] if not self._is_here(c, sink)]
+                run = chunks[start : start + step]
+                return [chunk for chunk in run if not self._is_here(chunk, begun)]
 
             runs = iter(range(0, len(chunks), step))
             missing = [c for run in map_ahead(self._store.pool, look, runs) for c in run]
@@ -114,6 +107,24 @@ class Incoming:
             for chunk in here:
                 self._list(chunk)
         return missing
+
+    def _open(self, size: int) -> bool:
+        """Open the content and give it its length; whether some of it may be here."""
+        if not self._held.whole and self._is_shared():
+            # What others hold a link to may have been changed by them, and is theirs to change.
+            self._replace_by_copy()
+        self._descriptor = os.open(self._content, os.O_RDWR | os.O_CREAT, 0o666)
+        length = os.fstat(self._descriptor).st_size
+        if length != size:
+            os.ftruncate(self._descriptor, size)
+        return length > 0
+
+    def _is_shared(self) -> bool:
+        return self._content.exists() and self._content.stat().st_nlink > 1
+
+    def _replace_by_copy(self) -> None:
+        with replacing(self._content) as target:
+            copy_file(self._content, target)
 
     def write(self, chunk: Chunk, data: Buffer) -> None:
         """Put a chunk's bytes where they belong, once; raises `StorageError`."""
@@ -153,6 +164,30 @@ class Incoming:
             raise write_error(str(self._root), error) from error
         self._store.settle(self._root, self._held)
 
+    def read(self) -> bytes:
+        """The finished file. Raises `StorageError`."""
+        try:
+            return self._content.read_bytes()
+        except OSError as error:
+            raise StorageError(f"{self._root} cannot be read: {error}") from error
+
+    def give(self, path: Path) -> None:
+        """Let `path` be the finished file, in one step; raises `StorageError`.
+
+        On the store's file system it is a link, so that the file takes its space once; one link
+        at most, lest two files of the user's be the same. Who changes the file in place only takes
+        it from the store, which notices by the time of the change.
+        """
+        path = Path(os.path.abspath(path))
+        with self._store.mutex:
+            if not self._is_shared() and link_over(self._content, path):
+                return
+        try:
+            with replacing(path) as target:
+                copy_file(self._content, target)
+        except OSError as error:
+            raise write_error(str(path), error) from error
+
     def close(self) -> None:
         """No more is written."""
         if self._descriptor >= 0:
@@ -162,12 +197,14 @@ class Incoming:
         place = Place(self._root, "files", chunk.offset, chunk.size)
         self._store.add(chunk.cid, place, self._held)
 
-    def _is_here(self, chunk: Chunk, sink: Sink) -> bool:
-        """Find a chunk in this file, else in another one; give it to `sink`."""
+    def _is_here(self, chunk: Chunk, begun: bool) -> bool:
+        """Find a chunk in this file, else in another one."""
         data = b""
-        if not chunk.size or not self._is_hole(chunk):
+        if begun and not self._is_hole(chunk):
             data = os.pread(self._descriptor, chunk.size, chunk.offset)
         if not chunk.cid.matches(data):
+            if not self._store.has_block(chunk.cid):
+                return False
             try:
                 data = self._store.get(chunk.cid)
             except NotFound:
@@ -175,7 +212,6 @@ class Incoming:
             if len(data) != chunk.size:
                 return False
             write_at(self._descriptor, data, chunk.offset)
-        sink(chunk.offset, data)
         return True
 
     def _is_hole(self, chunk: Chunk) -> bool:

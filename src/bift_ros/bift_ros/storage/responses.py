@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import BinaryIO, TypeVar
+from weakref import WeakKeyDictionary
 
 from aiohttp import web
 
@@ -23,8 +24,8 @@ log = logging.getLogger(__name__)
 
 SEND_TIMEOUT = 30.0
 """Seconds that a client may take to receive one block, or one window of a file."""
-WINDOW = 1 << 20
-"""Bytes of a file that are sent at a time."""
+MIN_WINDOW, MAX_WINDOW = 1 << 16, 8 << 20
+"""Bytes of a file that are sent at a time: about what the client takes in a second."""
 EMPTY_CID = "bafkqaaa"
 """The empty block with its content in the CID, which IPFS nodes ask for to try a gateway."""
 
@@ -40,6 +41,7 @@ class Responder:
         self._store = store
         self._disk = disk
         self._slots = slots
+        self._windows: WeakKeyDictionary[asyncio.Transport, int] = WeakKeyDictionary()
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Serve `/ipfs/{cid}`."""
@@ -128,12 +130,17 @@ class Responder:
         if transport is None:
             return
         await response.write(b"")  # the head goes first
-        for at in range(start, end, WINDOW):
-            count = min(WINDOW, end - at)
-            sent = await _send(request, loop.sendfile(transport, file, at, count))
-            if sent != count:
+        at = start
+        while at < end:
+            window = min(self._windows.get(transport, MIN_WINDOW), end - at)
+            begun = loop.time()
+            sent = await _send(request, loop.sendfile(transport, file, at, window))
+            if sent != window:
                 _abort(request)  # the file is shorter than it was
                 return
+            pace = window / max(loop.time() - begun, 1e-3)
+            self._windows[transport] = max(MIN_WINDOW, min(MAX_WINDOW, int(pace)))
+            at += window
 
     # -- an archive
 
