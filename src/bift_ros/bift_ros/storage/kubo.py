@@ -24,10 +24,10 @@ from pathlib import Path
 from bift_ros.storage.cidv1 import DAG_PB, RAW, Cid
 from bift_ros.storage.copying import Buffer, map_ahead
 from bift_ros.storage.dagpb import InvalidFile
+from bift_ros.storage.disk import sync_folder
 from bift_ros.storage.fetcher import HEDGE_DELAY, Fetch, Fetcher
 from bift_ros.storage.interface import NotFound, StorageError
 from bift_ros.storage.kubo_api import KuboApi
-from bift_ros.storage.marks import sync_folder
 from bift_ros.storage.race import Race
 from bift_ros.storage.sources import Piece
 from bift_ros.storage.unixfs import CHUNK_SIZE, MAX_FILE_SIZE, Chunk, chunks_of, levels
