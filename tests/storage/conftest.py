@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from bift_ros.storage.kubo import KuboStorage
 from bift_ros.storage.kubo_config import KuboSettings, new_swarm_key, swarm_address
 from bift_ros.storage.kubo_daemon import KuboDaemon
 from bift_ros.storage.loop import LoopThread
+
+sys.path.insert(0, str(Path(__file__).parent))  # for this room's `files`
 
 settings.register_profile("no-deadline", deadline=None)  # speed is never asserted
 settings.load_profile("no-deadline")

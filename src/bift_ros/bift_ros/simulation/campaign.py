@@ -3,26 +3,44 @@
 from __future__ import annotations
 
 import multiprocessing
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
-from bift_ros.simulation.run import Result, simulate
+from bift_ros.simulation.results import Result
+from bift_ros.simulation.run import simulate
 from bift_ros.simulation.scenario import Scenario
 
 _SHOWN = 100
 
 
-def run_seeds(scenario: Scenario, seeds: Sequence[int], processes: int) -> Iterator[Result]:
-    """Give each seed's result as it is there, in any order."""
-    if processes == 1 or len(seeds) == 1:
-        for seed in seeds:
-            yield simulate(scenario, seed)
-        return
+def run_seeds(
+    scenario: Scenario, seeds: Sequence[int], processes: int, package: Path | None = None
+) -> Iterator[Result]:
+    """Give each seed's result as it is there, in any order.
+
+    `package` is a folder with the package that the processes are to run (see `compilation`).
+    """
     context = multiprocessing.get_context("spawn")
     jobs = [(scenario, seed) for seed in seeds]
-    with context.Pool(min(processes, len(seeds))) as pool:
+    with _first_on_path(package):  # a new process takes over its parent's path
+        pool = context.Pool(min(processes, len(seeds)))
+    with pool:
         yield from pool.imap_unordered(_job, jobs)
+
+
+@contextmanager
+def _first_on_path(package: Path | None) -> Iterator[None]:
+    before = list(sys.path)
+    if package is not None:
+        sys.path.insert(0, str(package))
+    try:
+        yield
+    finally:
+        sys.path[:] = before
 
 
 def _job(job: tuple[Scenario, int]) -> Result:

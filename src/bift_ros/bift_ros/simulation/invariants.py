@@ -23,6 +23,7 @@ from bift_ros.peer.effects import (
     Refused,
     TipChanged,
 )
+from bift_ros.simulation.results import Violation
 from bift_ros.simulation.scenario import CONFIRMATION_ITERATIONS
 
 if TYPE_CHECKING:
@@ -31,20 +32,6 @@ if TYPE_CHECKING:
 
 _MAXIMUM_WANTED = 4096
 _MAXIMUM_VIOLATIONS = 20
-
-
-@dataclass(frozen=True)
-class Violation:
-    """An invariant that broke."""
-
-    invariant: str
-    """Which one."""
-    time_ms: int
-    """When, after the start."""
-    vehicle: int
-    """Where."""
-    detail: str
-    """How."""
 
 
 @dataclass(frozen=True)

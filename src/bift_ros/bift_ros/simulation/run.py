@@ -5,55 +5,24 @@ from __future__ import annotations
 import gc
 import hashlib
 import time
-from dataclasses import dataclass
 
 from bift_ros.peer.events import Submit
 from bift_ros.simulation.faults import Faults
 from bift_ros.simulation.fleet import Fleet
 from bift_ros.simulation.history import History
-from bift_ros.simulation.invariants import Violation
+from bift_ros.simulation.results import Result
 from bift_ros.simulation.scenario import Scenario
 from bift_ros.simulation.world import INITIAL_MODEL, proposal_of
 
 _STEP_MS = 1_000
-_GARBAGE = 100_000
+_GARBAGE = 1_000_000
 """New objects after which Python looks for cycles: almost none here are in one."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """What became of one seed."""
-
-    seed: int
-    completed: bool
-    """Whether every honest vehicle finished the task on one tip."""
-    violations: tuple[Violation, ...]
-    """What broke."""
-    fingerprint: str
-    """Of the final chain and the traffic: two runs of one seed have the same."""
-    blocks: int
-    """The final chain's height."""
-    virtual_ms: int
-    """How long it took in virtual time."""
-    seconds: float
-    """How long the simulation took."""
-    cpu_seconds: float
-    """Of these, how long it computed."""
-    messages: float
-    """Sent to one vehicle, on average; files are among them."""
-    bytes: float
-    """Of those."""
-    signatures: float
-    """Signatures that one vehicle had to verify, each once."""
-    blocks_checked: float
-    """Blocks that one vehicle accepted, side branches included."""
-    pofl_recomputed: float
-    """Model blocks among these: how often one vehicle aggregated to check."""
 
 
 def simulate(scenario: Scenario, seed: int, history: History | None = None) -> Result:
     """Run until the task is done and every transfer settled, or the deadline has passed."""
     begun, cpu = time.perf_counter(), time.process_time()
+    gc.collect()  # the seed before
     gc.set_threshold(_GARBAGE, 50, 50)
     fleet = Fleet(scenario, seed, history or History())
     fleet.begin()

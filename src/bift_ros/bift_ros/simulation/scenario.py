@@ -1,4 +1,7 @@
-"""What is simulated: the fleet's size, its liars, the task's length and the kinds of fault."""
+"""What is simulated: the fleet's size, its liars, the task's length and the kinds of fault.
+
+A scenario is pickled on its way to a campaign's processes.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +75,7 @@ class Scenario:
         """The fleet's rules: the defaults, with less work and shorter waits."""
         return Policy(
             difficulty=4,
-            update_wait_ms=4_000,
+            update_wait_ms=2_000,
             minimum_updates=min(self.vehicles // 2 + 1, _MAX_MINIMUM),
             byzantine_fraction=math.floor(1000 * self.byzantine / self.vehicles) / 1000,
             mode=self.mode,
@@ -81,7 +84,9 @@ class Scenario:
     @property
     def config(self) -> PeerConfig:
         """The settings of every vehicle."""
-        return PeerConfig(announce_ms=20_000, rebroadcast_ms=20_000, file_wait_ms=15_000)
+        return PeerConfig(
+            announce_ms=20_000, rebroadcast_ms=20_000, file_wait_ms=15_000, dispute_ms=30_000
+        )
 
     @property
     def faults_end_ms(self) -> int:

@@ -348,7 +348,7 @@ class BlockStore:
     def _load(self) -> None:
         for leftover in (self.home / "tmp").iterdir():
             leftover.unlink()
-        whole = set(self._roots.oldest_first())
+        whole = {root for root, _ in self._roots.entries()}
         for folder in ("files", "trees"):
             for root, entry in Marks(self.home / folder).entries():
                 status = entry.stat()
@@ -368,7 +368,7 @@ class BlockStore:
                 log.warning(
                     "the stored file %s is damaged and must be fetched again: %s", root, error
                 )
-                self._roots.remove(root)
+                self._lose(root)
 
     def _publish(self, root: Cid, content: Path, tree: Path | None) -> None:
         """Move a synced file to its name, durably."""

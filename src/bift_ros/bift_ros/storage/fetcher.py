@@ -205,8 +205,8 @@ class Fetch:
             source = self._best(piece)
             if source is None:
                 continue
-            pieces = [piece]
             most = source.stretch if source.ranges else 1
+            pieces = [piece]
             while at + len(pieces) < len(self._pending) and len(pieces) < most:
                 after = self._pending[at + len(pieces)]
                 if not _adjoin(pieces[-1], after) or source in self._tried[after]:
@@ -332,15 +332,14 @@ class Fetch:
 
     def _failed(self, job: _Job, fault: FaultError) -> None:
         source, pieces = job.request.source, job.left
-        several = len(job.request.pieces) > 1
-        if several and not fault.lasting:
+        if len(job.request.pieces) > 1 and not fault.lasting:
             # It may have some of them: they are asked for one by one.
             source.stretch = 1
             for piece in pieces:
                 self._tried[piece].discard(source)
-        else:
+        if source.ranges or fault.lasting or len(job.request.pieces) == 1:
             source.fault = f"{fault} ({pieces[0].cid if pieces else self._root})"
-            source.gone = source.gone or fault.lasting
+        source.gone = source.gone or fault.lasting
         if not fault.lasting and source.ranges:
             pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**source.misses)
             source.misses += 1

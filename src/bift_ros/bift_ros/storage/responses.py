@@ -63,6 +63,9 @@ class Responder:
             raise web.HTTPNotFound(
                 text=f"{error}\n", headers={"Cache-Control": "no-store"}
             ) from error
+        except ConnectionError:  # the client has gone
+            _abort(request)
+            return web.Response()
         except StorageError as error:
             log.error("gateway: %s", error)
             raise web.HTTPInternalServerError(text="the store has failed\n") from error

@@ -140,7 +140,7 @@ class Request:
             if got > _limit(piece):
                 raise FaultError(f"sent more than the {_limit(piece)} bytes that fit")
             if not piece.cid.matches(data):
-                cut = answer.length or (len(self.pieces) > 1 and got < wanted)
+                cut = got < wanted if len(self.pieces) > 1 else answer.length
                 raise FaultError(
                     "broke off in a block" if cut else "sent bytes that are not the block's"
                 )
@@ -192,7 +192,7 @@ class Request:
             first, last = self.pieces[0], self.pieces[-1]
             span = f"bytes {first.offset}-{(last.offset or 0) + (last.size or 0) - 1}/"
             if answer.status in _MISSING:
-                raise FaultError("has not all of that stretch", lasting=False)
+                raise FaultError(f"answered HTTP {answer.status}", lasting=False)
             if answer.status != 206 or not (answer.headers["Content-Range"] or "").startswith(span):
                 self.source.ranges = False
                 raise FaultError("serves no stretches of a file", lasting=False)

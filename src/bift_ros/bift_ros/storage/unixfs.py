@@ -111,6 +111,11 @@ def blocks_of(data: bytes, chunk_size: int = CHUNK_SIZE) -> Iterator[tuple[Cid, 
 def chunks_of(root: Cid, get: Callable[[Cid], bytes], max_size: int) -> list[Chunk]:
     """Where each chunk of a file with inner nodes lies; raises as `levels` does."""
     *_, parts = levels(root, get, max_size)
+    return placed(parts)
+
+
+def placed(parts: Sequence[Part]) -> list[Chunk]:
+    """Where each part of a file's last level lies."""
     chunks, offset = [], 0
     for cid, size in parts:
         assert size is not None, "only a root's size is unknown"
