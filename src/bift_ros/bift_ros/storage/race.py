@@ -23,6 +23,7 @@ class Race:
         self._changed = threading.Condition()
         self._running = 0
         self._won = False
+        self._headway = False
         self._moved_at = 0.0
         self.errors: list[StorageError] = []
         """What those failed with that did."""
@@ -31,6 +32,7 @@ class Race:
         """Begin one more; it is left to end by itself once another has won."""
         with self._changed:
             self._running += 1
+            self._headway = False
             self._moved_at = time.monotonic()
         threading.Thread(target=self._run, args=(way,), name="race", daemon=True).start()
 
@@ -40,10 +42,8 @@ class Race:
         Stalled means no headway for `first` seconds from the start, or `later` seconds from then.
         """
         with self._changed:
-            started, patience = self._moved_at, first
             while self._running and not self._won:
-                if self._moved_at > started:
-                    patience = later
+                patience = later if self._headway else first
                 left = self._moved_at + patience - time.monotonic()
                 if left <= 0:
                     break
@@ -74,4 +74,5 @@ class Race:
 
     def _move(self) -> None:
         with self._changed:
+            self._headway = True
             self._moved_at = time.monotonic()
