@@ -20,7 +20,7 @@ from bift_ros.chain.verification import verify_chain
 from bift_ros.console.own_vehicle import own_vehicle
 from bift_ros.console.stored_chain import add_data_arguments, height_of, open_chain
 from bift_ros.nodes.folders import VehicleFolders
-from bift_ros.storage.reader import StoreReader
+from bift_ros.storage.stored_files import StoredFiles
 
 _KINDS = {
     "transfer": "transfer",
@@ -111,7 +111,7 @@ def _summary(block: Block, names: dict[str, str]) -> dict[str, Any]:
 
 
 def _verify(genesis: Genesis, store: ChainStore, folders: VehicleFolders, as_json: bool) -> int:
-    files, keyring = StoreReader(folders.storage), None
+    files, keyring = StoredFiles(folders.storage, folders.kubo), None
     if genesis.policy.encrypt_models:
         keyring = Keyring(own_vehicle(folders.root).key, genesis.hash)
     with Progress(transient=True, disable=as_json) as bar:

@@ -177,6 +177,8 @@ def _files(state: State) -> list[dict[str, Any]]:
 
 def _closed_storage(vehicle: OwnVehicle) -> EmbeddedStorage | None:
     """The storage of a vehicle that does not run; None where it can only be had through it."""
+    if vehicle.settings["storage"] != "embedded":
+        return None
     try:
         limit = vehicle.settings["storage_mb"] << 20
         return EmbeddedStorage(vehicle.folders.storage, max_bytes=limit)

@@ -34,6 +34,7 @@ from bift_ros.peer.events import (
     TransactionReceived,
 )
 from bift_ros.peer.machine import Peer
+from bift_ros.storage.interface import Storage
 
 _TICK_SECONDS = 0.25
 
@@ -48,11 +49,11 @@ class PeerNode(Node):
         genesis: Genesis,
         chain: Blockchain,
         config: PeerConfig,
-        storage: Any,
+        storage: Storage,
     ) -> None:
         super().__init__("peer", enable_rosout=False, start_parameter_services=False)
         self._name, self._address, self._genesis, self._chain = name, key.address, genesis, chain
-        self._provider: str = storage.url
+        self._provider = storage.url
         self.peer = Peer(key, genesis, chain, config, self._provider)
         self.clock = IterationClock()
         self.refused, self.last_refusal = 0, ""

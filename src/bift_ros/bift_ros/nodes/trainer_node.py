@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future as JobFuture
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ class TrainerNode(Node):
         super().__init__("trainer", enable_rosout=False, start_parameter_services=False)
         settings = parameters.declare(self, parameters.TRAINER)
         self._files, self._dataset, self._seed = files, dataset, settings["seed"]
+        # Beside the executor's thread, which a daemon's store may keep waiting.
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="trainer-files")
         self.worker = TrainingWorker(
             device=settings["device"],
             threads=settings["threads"],
@@ -54,6 +57,7 @@ class TrainerNode(Node):
     def stop(self) -> None:
         """End the worker process."""
         self.worker.close()
+        self._pool.shutdown(cancel_futures=True)
 
     async def _execute(self, handle: ServerGoalHandle) -> Train.Result:
         goal, state = handle.request, self._files.state
@@ -65,11 +69,13 @@ class TrainerNode(Node):
                 optimizer=goal.optimizer,
                 seed=self._seed * 100_000 + goal.iteration,
             )
-            model = self._files.get(goal.global_cid)
+            file = await self.in_executor(self._pool.submit(self._files.read, goal.global_cid))
+            model = self._files.decrypt(file)
             job = TrainJob(model, self._dataset, config, goal.architecture)
             future = self.worker.submit(job, lambda progress: self._on_epoch(handle, progress))
             result = await self.in_executor(future)
-            cid = self._files.put(result.update, state)
+            update = self._files.encrypt(result.update, state)
+            cid = await self.in_executor(self._pool.submit(self._files.keep, update))
         except (LearningError, StorageError, ValueError) as error:
             if handle.is_cancel_requested:
                 handle.canceled()

@@ -36,9 +36,9 @@ from bift_ros.nodes.replay_node import ReplayNode
 from bift_ros.nodes.status import StatusReporter
 from bift_ros.nodes.trainer_node import TrainerNode
 from bift_ros.nodes.vehicle_node import VehicleNode
+from bift_ros.nodes.vehicle_storage import open_storage
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.events import DatasetChanged
-from bift_ros.storage.embedded import EmbeddedStorage
 from bift_ros.storage.interface import StorageError
 
 _KEY_POLL_SECONDS = 0.5
@@ -98,13 +98,7 @@ class Vehicle:
                 f"the key {settings['key_file']} ({key.address}) is not that of the member {name}: "
                 f"give {name}'s own key, or another name to a vehicle that is to join"
             )
-        self._storage = EmbeddedStorage(
-            folders.storage,
-            host=settings["gateway_host"],
-            port=settings["gateway_port"],
-            advertised_host=settings["gateway_advertised_host"] or None,
-            max_bytes=settings["storage_mb"] << 20,
-        )
+        self._storage = open_storage(settings, folders)
         architectures = tuple(settings["allowed_architectures"])
         config = PeerConfig(
             mine=settings["mine"], train=settings["train"], allowed_architectures=architectures
@@ -181,7 +175,7 @@ class Vehicle:
                 self._trainer.worker.submit(InitJob(settings["task.seed"], architecture))
             )
             await self._key_for_models()
-            cid = self._models.put(made.model, self._models.state)
+            cid = self._models.keep(self._models.encrypt(made.model, self._models.state))
             self._peer.submit(
                 ProposeTask(
                     model_id=settings["task.model_id"],
