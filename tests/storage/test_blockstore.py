@@ -112,6 +112,20 @@ def test_a_file_that_was_changed_from_outside_is_not_here(
     store.close()
 
 
+def test_a_put_over_a_file_that_was_killed_loses_nothing(tmp_path: Path) -> None:
+    """The content is new, the mark still tells the time of the old one."""
+    store = BlockStore(tmp_path)
+    root = put(store, noise(5000))
+    store.pin(root)
+    store.close()
+    os.utime(tmp_path / "files" / str(root))
+    for _ in range(2):
+        store = BlockStore(tmp_path)
+        assert store.has_file(root)
+        assert read(store, root) == noise(5000)
+        store.close()
+
+
 def test_a_damaged_tree_is_noticed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     store = BlockStore(tmp_path)
     root = put(store, noise(5000))

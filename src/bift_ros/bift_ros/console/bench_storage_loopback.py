@@ -25,6 +25,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,7 @@ def _get(folder: Path, source: Path, size_mb: int) -> dict[str, Any]:
             plain = dict.fromkeys(ports, float("inf"))
             for _ in range(TURNS):
                 for name, port in ports.items():
-                    taken = _timed(lambda port=port: _download(port, source.name, target))
+                    taken = _timed(partial(_download, port, source.name, target))
                     plain[name] = min(plain[name], taken)
                     target.unlink()
                 with EmbeddedStorage(folder / "client") as client:
@@ -216,8 +217,7 @@ def _open(folder: Path, source: Path) -> dict[str, Any]:
         store.put(lambda at, n: os.pread(file.fileno(), n, at), size, 262_144)
         blocks = -(-size // 262_144)
         while blocks < BLOCKS:
-            name = blocks.to_bytes(4, "big")
-            store.put(lambda at, n, name=name: name[at : at + n], 4, 262_144)
+            _put_bytes(store, blocks.to_bytes(4, "big"))
             blocks += 1
     store.close()
     taken = float("inf")
@@ -231,6 +231,10 @@ def _open(folder: Path, source: Path) -> dict[str, Any]:
         "blocks": blocks,
         "milliseconds": round(taken * 1e3, 1),
     }
+
+
+def _put_bytes(store: BlockStore, data: bytes) -> None:
+    store.put(lambda at, n: data[at : at + n], len(data), 262_144)
 
 
 def _timed(work: Callable[[], object]) -> float:

@@ -84,9 +84,7 @@ class Scenario:
     @property
     def config(self) -> PeerConfig:
         """The settings of every vehicle."""
-        return PeerConfig(
-            announce_ms=20_000, rebroadcast_ms=20_000, file_wait_ms=15_000, dispute_ms=30_000
-        )
+        return PeerConfig(announce_ms=20_000, rebroadcast_ms=20_000, file_wait_ms=15_000)
 
     @property
     def faults_end_ms(self) -> int:

@@ -360,10 +360,13 @@ class BlockStore:
         for root in whole:
             held = self._held.setdefault(root, Held())
             try:
-                held.changed = self._roots.note(root) or ""
+                chunks = self._index_file(root, held)
+                held.changed = self._change_time(root)
+                if held.changed != self._roots.note(root):
+                    # Changed from outside, or a put over it was killed: its hashes tell.
+                    self._verify(root, chunks)
+                    self._roots.add(root, held.changed)
                 held.whole = True
-                if self.has_file(root):
-                    self._index_file(root, held)
             except (StorageError, OSError) as error:
                 log.warning(
                     "the stored file %s is damaged and must be fetched again: %s", root, error
@@ -398,19 +401,30 @@ class BlockStore:
             self._roots.remove(root)
             self._held[root].whole = False
 
-    def _index_file(self, root: Cid, held: Held) -> None:
-        """Let every block of a whole file be found. Raises `StorageError` or `OSError`."""
+    def _verify(self, root: Cid, chunks: list[Chunk]) -> None:
+        """Hash a file's content. Raises `InvalidFile`."""
+        for chunk in chunks:
+            data = self._read(Place(root, "files", chunk.offset, chunk.size))
+            if data is None or not chunk.cid.matches(data):
+                raise InvalidFile(f"chunk {chunk.cid} was changed from outside")
+
+    def _index_file(self, root: Cid, held: Held) -> list[Chunk]:
+        """Let every block of a whole file be found; returns its chunks.
+
+        Raises `StorageError` or `OSError`.
+        """
         length = self.path("files", root).stat().st_size
         chunks, nodes = [Chunk(root, 0, length)], {}
         if root.codec != RAW:
             nodes = read_tree(self.path("trees", root))
-            chunks = chunks_of(root, lambda cid: node_of(nodes, cid), self._max_bytes)
+            chunks = chunks_of(root, lambda cid: node_of(nodes, cid), length)
         if sum(chunk.size for chunk in chunks) != length:
             raise InvalidFile(f"it has {length} bytes on disk, not what its tree says")
         for cid, (offset, node) in nodes.items():
             self._list(cid, Place(root, "trees", offset, len(node)), held)
         for chunk in chunks:
             self._list(chunk.cid, Place(root, "files", chunk.offset, chunk.size), held)
+        return chunks
 
     def _list(self, cid: Cid, place: Place, held: Held) -> None:
         places = self._index.get(cid.digest, ())

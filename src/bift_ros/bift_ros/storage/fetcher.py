@@ -29,7 +29,7 @@ from bift_ros.storage.sources import FaultError, Piece, Request, Source, sources
 MAX_IN_FLIGHT = 8
 """Requests of one file at a time."""
 MAX_PER_SOURCE = 4
-"""Of them at one source."""
+"""Of them at one source, once it has given a block."""
 MAX_CONNECTIONS = 256
 """Requests of one fetcher at a time, all files together."""
 MAX_STRETCH = 32
@@ -235,11 +235,11 @@ class Fetch:
             source
             for source in self._sources
             if not source.gone
-            and source.in_flight < MAX_PER_SOURCE
+            and source.in_flight < (MAX_PER_SOURCE if source.served else 1)
             and source.ready_at <= now
             and source not in self._tried[piece]
         ]
-        return min(able, key=lambda s: (s.in_flight, -s.stretch, random.random()), default=None)
+        return min(able, key=lambda s: (s.in_flight, -s.stretch), default=None)
 
     def _check_hope(self) -> None:
         """Raise `NotFound` when a piece was asked of everyone in vain."""
