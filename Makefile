@@ -2,15 +2,17 @@
 PYTHON ?= python3
 ENTER := scripts/enter
 # demo's settings, passed on only when given: make demo VEHICLES=3 ITERATIONS=2
-DEMO_FLAGS = $(foreach name,VEHICLES ITERATIONS BAGS MODE RULE DEVICE SEED OUT,$(call flag,$(name)))
+DEMO_FLAGS = $(foreach name,VEHICLES ITERATIONS BAGS MODE RULE DEVICE SEED STORAGE OUT,$(call flag,$(name))) \
+	$(if $(ENCRYPT),--encrypt)
 flag = $(if $($(1)),--$(shell echo $(1) | tr A-Z a-z) '$($(1))')
 
-.PHONY: help setup demo test lint types format lock clean
+.PHONY: help setup kubo demo test lint types format lock clean
 
 help:
 	@echo 'make setup    set everything up (once; a later one takes a second)'
 	@echo 'make demo     set up, then five vehicles learn together; VEHICLES= ITERATIONS= BAGS='
-	@echo '              MODE= RULE= DEVICE= SEED= OUT= change the defaults'
+	@echo '              MODE= RULE= ENCRYPT=1 DEVICE= SEED= STORAGE= OUT= change the defaults'
+	@echo 'make kubo     build the IPFS daemon Kubo with Go, for STORAGE=kubo (once, some minutes)'
 	@echo 'make test     set up, then run every test; PYTEST_ARGS= passes through'
 	@echo 'make lint     ruff; make types: mypy; make format: rewrite the layout'
 	@echo 'make lock     pin requirements/bift.in anew in requirements/bift.txt; UPGRADE=1 moves pins'
@@ -19,10 +21,14 @@ help:
 setup:
 	@$(PYTHON) scripts/setup_environment.py
 
-demo: setup
+kubo: setup
+	@$(PYTHON) scripts/build_kubo.py
+
+demo: setup $(if $(filter kubo,$(STORAGE)),kubo)
 	@./bift demo $(strip $(DEMO_FLAGS))
 
 test: setup
+	@$(PYTHON) scripts/build_kubo.py --if-possible
 	$(ENTER) python -m pytest $(PYTEST_ARGS)
 
 lint: setup

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from bift_ros.storage.kubo_api import VERSIONS
+from bift_ros.storage.kubo_daemon import KuboDaemon
+
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text()
 BLOCKS = re.findall(r"^```sh\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
@@ -25,6 +28,36 @@ def test_links_lead_somewhere() -> None:
     targets = re.findall(r"\]\(([^)#]+)\)", README)
     assert targets
     assert [t for t in targets if not (REPOSITORY / t).exists()] == []
+
+
+def test_the_guide_to_kubo_names_the_range_that_was_tested() -> None:
+    oldest, newest = (f"{major}.{minor}" for major, minor in VERSIONS)
+    guide = (REPOSITORY / "docs" / "kubo.md").read_text()
+    assert f"tested with Kubo {oldest} to {newest}" in guide
+    assert f"\nv{newest}." in (REPOSITORY / "requirements" / "kubo.txt").read_text()
+
+
+@pytest.mark.kubo
+def test_the_guide_to_kubo_works(tmp_path: Path, ipfs: str) -> None:
+    (tmp_path / "bift").symlink_to(REPOSITORY / "bift")
+    guide = (REPOSITORY / "docs" / "kubo.md").read_text()
+    blocks = re.findall(r"^```sh\n(.*?)^```$", guide, re.DOTALL | re.MULTILINE)
+    bash = shutil.which("bash")
+    assert bash is not None
+    try:
+        done = subprocess.run(
+            [bash, "-c", "set -euo pipefail\n" + "".join(blocks)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+    finally:
+        for repository in tmp_path.glob("out/kubo/*/kubo"):
+            KuboDaemon(repository).stop()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("running:       yes") == 3
 
 
 @pytest.mark.ros
@@ -47,3 +80,6 @@ def test_the_guide_works_from_top_to_bottom(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert "valid: 5 blocks, PoFL recomputed for 2" in done.stdout
     assert all(f"vehicle_0{n}" in done.stdout for n in range(3))
+    assert "the old town" in done.stdout
+    copies = [(tmp_path / "out" / "tour" / name).read_bytes() for name in ("tile.pbf", "copy.pbf")]
+    assert copies[0] == copies[1]

@@ -95,6 +95,7 @@ def set_in(document: dict[str, Any], path: str, value: Any) -> None:
         ("policy/difficulty", "16", "difficulty: '16' is not an integer"),
         ("policy/byzantine_fraction", 0.6, "byzantine_fraction: 0.6"),
         ("policy/speed", 1, "policy: unknown speed"),
+        ("policy/encrypt_models", 1, "encrypt_models: 1 is not true or false"),
         ("members", {}, "members: not a list"),
         ("members/1/public_key", "zz", r"members\[1\]: public_key is not 64 hex digits"),
         ("members/1/public_key", "ab", r"members\[1\]: public_key: not a byte string of 32"),

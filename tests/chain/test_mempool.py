@@ -16,6 +16,7 @@ from bift_ros.chain.mempool import (
     MAX_SEQUENCE_GAP,
     Mempool,
 )
+from bift_ros.chain.shared_files import WithdrawFile
 from bift_ros.chain.state import State
 from bift_ros.chain.transactions import ModelCommit, ModelUpdate, Transfer, sign_transaction
 from bift_ros.chain.transition import state_transition
@@ -269,3 +270,14 @@ def test_transfers_do_not_crowd_updates_out(make_fleet: Any) -> None:
     chosen = pool.pending(state, ModelUpdate)
     block = fleet.block(state, chosen, fleet.info(state, chosen))
     assert len(block.to_bytes()) <= MAX_BLOCK_BYTES
+
+
+def test_a_transfer_must_be_payable_after_those_before_it(fleet: Any, rich: State) -> None:
+    """Member 3 owns nothing: what comes second of its account is refused like what comes first."""
+    pool = Mempool()
+    pool.add(fleet.sign(3, WithdrawFile("tile"), rich), rich, fleet.genesis)
+    second = fleet.sign(3, Transfer(fleet.address(0), 1), rich, ahead=1)
+    with pytest.raises(refused.InsufficientBalance, match="owns 0"):
+        pool.add(second, rich, fleet.genesis)
+    gap = fleet.sign(3, Transfer(fleet.address(0), 1), rich, ahead=2)
+    pool.add(gap, rich, fleet.genesis)  # what is missing before it may bring the stake

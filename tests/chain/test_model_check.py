@@ -62,7 +62,7 @@ class Round:
             self.transactions.append(fleet.update(member, self.state, cid=cid))
 
     def mine(self) -> Block:
-        info, model, _ = compute_model(
+        info, model, *_ = compute_model(
             self.state, self.fleet.genesis, self.transactions, self.files.fetch
         )
         assert self.files.put(model) == info.global_cid
@@ -95,7 +95,7 @@ def test_what_a_miner_makes_passes_the_check(fleet: Any, rule: str) -> None:
 
 def test_it_is_the_aggregation_of_the_files(fleet: Any) -> None:
     round_ = Round(fleet, "fedavg")
-    info, model, _ = compute_model(
+    info, model, *_ = compute_model(
         round_.state, fleet.genesis, round_.transactions, round_.files.fetch
     )
     _, base, exponent = parse_model(round_.files[round_.state.task.global_cid])  # type: ignore[union-attr]

@@ -17,6 +17,8 @@ from bift_ros.chain.exceptions import (
     MalformedTransaction,
     UnknownSender,
 )
+from bift_ros.chain.group_key import GroupKey, make_group_key
+from bift_ros.chain.shared_files import FILE_NAME, MAX_FILE_BYTES, ShareFile, WithdrawFile
 from bift_ros.chain.transactions import (
     MAX_SAMPLES,
     MAX_TRANSACTION_BYTES,
@@ -43,6 +45,7 @@ PB_CID = "bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi"
 addresses = st.binary(min_size=20, max_size=20).map(bytes.hex)
 names = st.from_regex(r"[a-z0-9_-]{1,64}", fullmatch=True)
 cids = st.sampled_from([RAW_CID, PB_CID])
+file_names = st.from_regex(FILE_NAME, fullmatch=True)
 iterations = st.integers(1, 10**6)
 digests = st.binary(min_size=32, max_size=32)
 payloads: st.SearchStrategy[Payload] = st.one_of(
@@ -61,6 +64,21 @@ payloads: st.SearchStrategy[Payload] = st.one_of(
     ),
     st.builds(ModelCommit, names, iterations, cids, digests, digests),
     st.builds(MembershipVote, st.sampled_from(["join", "leave"]), names, digests),
+    st.builds(
+        ShareFile,
+        file_names,
+        cids,
+        st.integers(0, MAX_FILE_BYTES),
+        st.from_regex(r"[ -~]{0,200}", fullmatch=True),
+    ),
+    st.builds(WithdrawFile, file_names),
+    st.builds(
+        lambda epoch, secret, others, earlier: make_group_key(secret, epoch, others, earlier),
+        digests,
+        digests,
+        st.lists(digests, min_size=1, max_size=3),
+        st.lists(digests, max_size=2),
+    ),
     st.builds(
         ModelUpdate,
         names,
@@ -123,6 +141,7 @@ def envelope(content: Any, **changes: Any) -> bytes:
     return encode(list((parts | changes).values()))
 
 
+KEY_PARTS = [bytes(32), bytes(32), bytes(48), bytes(32), bytes(48)]
 UPDATE = ["model_update", "lights", 1, PB_CID, RAW_CID, 0.5, 10, b""]
 
 
@@ -154,6 +173,27 @@ UPDATE = ["model_update", "lights", 1, PB_CID, RAW_CID, 0.5, 10, b""]
         envelope([*UPDATE[:4], "Qm" + RAW_CID[2:], *UPDATE[5:]]),
         envelope(["model_update", "Lights", *UPDATE[2:]]),
         envelope(["model_update", "x" * 65, *UPDATE[2:]]),
+        envelope(["share_file", ".hidden", RAW_CID, 1, ""]),
+        envelope(["share_file", "a/b", RAW_CID, 1, ""]),
+        envelope(["share_file", "", RAW_CID, 1, ""]),
+        envelope(["share_file", "x" * 101, RAW_CID, 1, ""]),
+        envelope(["share_file", "tile", "tile", 1, ""]),
+        envelope(["share_file", "tile", RAW_CID, -1, ""]),
+        envelope(["share_file", "tile", RAW_CID, 2**50 + 1, ""]),
+        envelope(["share_file", "tile", RAW_CID, 1, "a\nb"]),
+        envelope(["share_file", "tile", RAW_CID, 1, "x" * 201]),
+        envelope(["share_file", "tile", RAW_CID, 1]),
+        envelope(["withdraw_file", "a b"]),
+        envelope(["group_key", bytes(31), *KEY_PARTS[1:]]),
+        envelope(["group_key", KEY_PARTS[0], bytes(31), *KEY_PARTS[2:]]),
+        envelope(["group_key", *KEY_PARTS[:2], b"", *KEY_PARTS[3:]]),
+        envelope(["group_key", *KEY_PARTS[:2], bytes(49), *KEY_PARTS[3:]]),
+        envelope(["group_key", *KEY_PARTS[:2], bytes(48_048), *KEY_PARTS[3:]]),
+        envelope(["group_key", *KEY_PARTS[:3], bytes(31), bytes(48)]),
+        envelope(["group_key", *KEY_PARTS[:3], bytes(32), b""]),
+        envelope(["group_key", *KEY_PARTS[:3], b"", bytes(48)]),
+        envelope(["group_key", *KEY_PARTS[:3], bytes(17 * 32), bytes(17 * 48)]),
+        envelope(["share_file", "tile", RAW_CID, 1, "x" * 3000]),
         encode([GOOD.sender, 0, b""]),
         b"\x00" * (MAX_TRANSACTION_BYTES + 1),
     ],
@@ -166,6 +206,8 @@ def test_malformed_bytes_are_refused(data: bytes) -> None:
 def test_the_envelope_above_is_good_unchanged() -> None:
     assert envelope(["transfer", "ab" * 20, 5]) == GOOD.to_bytes()
     assert Transaction.from_bytes(envelope(UPDATE)).payload == ModelUpdate(*UPDATE[1:])
+    key = Transaction.from_bytes(envelope(["group_key", *KEY_PARTS])).payload
+    assert key == GroupKey(*KEY_PARTS)
 
 
 def test_fields_are_checked_when_made_too() -> None:

@@ -15,11 +15,13 @@ from bift_ros.chain.blocks import MIN_NONCE, Body, Header, ModelInfo, sign_block
 from bift_ros.chain.genesis import Genesis, Member, Policy, save_genesis
 from bift_ros.chain.model_check import compute_model
 from bift_ros.chain.proof_of_work import search
+from bift_ros.chain.shared_files import ShareFile
 from bift_ros.chain.state import State, initial_state
 from bift_ros.chain.store import ChainStore
 from bift_ros.chain.transactions import (
     MembershipVote,
     ModelUpdate,
+    Payload,
     ProposeTask,
     Transaction,
     sign_transaction,
@@ -29,6 +31,7 @@ from bift_ros.console.main import main
 from bift_ros.identity.keys import KeyPair
 from bift_ros.pofl.codec import UPDATE_EXPONENT, ModelSpec, TensorSpec
 from bift_ros.pofl.files import serialize_model, serialize_update
+from bift_ros.storage.cid import cid_of
 from bift_ros.storage.embedded import EmbeddedStorage
 
 START = 1_700_000_000_000
@@ -83,7 +86,7 @@ class _Maker:
         save_genesis(data.parent / "genesis.json", self.genesis)
         self.store = ChainStore(data / "chain.sqlite", self.genesis)
 
-    def sign(self, member: int, payload: ProposeTask | ModelUpdate | MembershipVote) -> Transaction:
+    def sign(self, member: int, payload: Payload) -> Transaction:
         key = self.keys[member]
         sequence = (
             payload.iteration
@@ -148,4 +151,18 @@ def voting_chain(tmp_path: Path) -> BuiltChain:
             (1, MembershipVote("leave", "vehicle_02", third.public_key)),
         ):
             maker.accept([maker.sign(voter, vote)], None)
+    return BuiltChain(data, maker.genesis, maker.state.tip_hash.hex(), ())
+
+
+@pytest.fixture
+def sharing_chain(tmp_path: Path) -> BuiltChain:
+    """Two members share a file each; nobody has them."""
+    data = tmp_path / "fleet" / "vehicle_00"
+    maker = _Maker(data)
+    with closing(maker.store):
+        shares = [
+            ShareFile("tile.pbf", cid_of(b"tile"), 104_857_600, "the old town"),
+            ShareFile("road", cid_of(b"road"), 5, ""),
+        ]
+        maker.accept([maker.sign(member, share) for member, share in enumerate(shares)], None)
     return BuiltChain(data, maker.genesis, maker.state.tip_hash.hex(), ())

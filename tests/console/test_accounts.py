@@ -132,7 +132,7 @@ def test_a_genesis_is_written(bift: Any, tmp_path: Path) -> None:
     result = bift(
         "genesis", "create", path, "--member", members[0], "--member", members[1],
         "--difficulty", 8, "--update-wait", 1.5, "--reward", 7, "--rule", "krum",
-        "--byzantine-fraction", 0.25, "--name", "my-fleet",
+        "--byzantine-fraction", 0.25, "--name", "my-fleet", "--encrypt-models",
     )  # fmt: skip
     assert result.code == 0, result.err
     genesis = load_genesis(path)
@@ -142,6 +142,7 @@ def test_a_genesis_is_written(bift: Any, tmp_path: Path) -> None:
     policy = genesis.policy
     assert (policy.difficulty, policy.update_wait_ms, policy.reward) == (8, 1500, 7)
     assert (policy.rule, policy.byzantine_fraction) == ("krum", 0.25)
+    assert policy.encrypt_models is True
     again = bift("genesis", "create", path, "--member", members[0])
     assert again.code == 2
     assert "exists" in again.err

@@ -9,13 +9,10 @@ from typing import Any
 
 import pytest
 
-from bift_ros.storage.blockstore import block_file
-from bift_ros.storage.cidv1 import Cid
-
 
 def file_of(chain: Any, cid: str) -> Path:
     """Where a one-chunk file lies in the vehicle's store."""
-    path: Path = block_file(chain.data / "storage", Cid.parse(cid).digest)
+    path: Path = chain.data / "storage" / "files" / cid
     assert path.exists()
     return path
 

@@ -18,10 +18,12 @@ ACTIONS = [
     ("account", "show"), ("genesis", "create"), ("node", "run"), ("miner", "start"),
     ("system", "show"), ("chain", "show"), ("chain", "verify"), ("bench", "aggregation"),
     ("experiment", "fixed-point"), ("chaos",), ("simulate",),
-    ("member", "vote"), ("member", "list"),
+    ("member", "vote"), ("member", "list"), ("storage", "kubo", "init"),
+    ("storage", "kubo", "start"), ("storage", "kubo", "stop"), ("storage", "kubo", "status"),
+    ("data", "share"), ("data", "get"), ("data", "withdraw"), ("data", "list"),
 ]  # fmt: skip
 # These reach ROS, which not every machine has.
-NEED_ROS = {"demo", "chaos", "system", "chain", "member"}
+NEED_ROS = {"demo", "chaos", "system", "chain", "member", "data"}
 
 
 def skip_without_ros(command: str) -> None:
@@ -68,6 +70,7 @@ def test_wrong_usage_exits_with_2(bift: Any, words: list[str]) -> None:
         (["--seed", "-1"], "--seed"),
         (["--seed", "3000000"], "--seed"),
         (["--device", "gpu"], "--device"),
+        (["--storage", "ftp"], "--storage"),
     ],
 )
 def test_a_demo_that_cannot_be_is_refused_at_once(

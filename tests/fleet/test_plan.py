@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -13,6 +14,7 @@ from bift_ros.chain.exceptions import GenesisError
 from bift_ros.chain.genesis import Policy
 from bift_ros.fleet.plan import FleetSettings, prepare
 from bift_ros.identity.keyfile import KeyFileError, load_key
+from bift_ros.storage.kubo_config import swarm_address
 
 
 @pytest.fixture
@@ -64,6 +66,34 @@ def test_the_parameters_say_it_all(settings: FleetSettings, tmp_path: Path) -> N
         assert sections["vehicle"]["task.total_iter"] == 4
         assert sections["trainer"] == {"device": "cpu", "seed": 3000 + number}
         assert sections["camera_replay"] == {"bag": str(settings.bags[number]), "rate": 2.5}
+
+
+@pytest.mark.kubo
+def test_vehicles_on_kubo_know_one_another(
+    settings: FleetSettings, tmp_path: Path, ipfs: str
+) -> None:
+    on_kubo = replace(settings, storage="kubo")
+
+    def parameters() -> list[dict[str, Any]]:
+        plan = prepare(tmp_path / "fleet", on_kubo)
+        texts = [v.parameters_file.read_text() for v in plan.vehicles]
+        names = [v.name for v in plan.vehicles]
+        return [
+            yaml.safe_load(text)[f"/{name}/vehicle"]["ros__parameters"]
+            for name, text in zip(names, texts, strict=True)
+        ]
+
+    made = parameters()
+    repositories = [tmp_path / "fleet" / f"vehicle_0{n}" / "kubo" for n in range(3)]
+    addresses = [swarm_address(path, "127.0.0.1") for path in repositories]
+    for number, vehicle in enumerate(made):
+        assert vehicle["storage"] == "kubo"
+        others = [a for n, a in enumerate(addresses) if n != number]
+        assert vehicle["kubo_peers"].split() == others
+        key = Path(vehicle["kubo_swarm_key"])
+        assert stat.S_IMODE(key.stat().st_mode) == 0o600
+        assert key.read_text() == (repositories[number] / "swarm.key").read_text()
+    assert parameters() == made
 
 
 def test_ros_parses_the_parameters(settings: FleetSettings, tmp_path: Path) -> None:

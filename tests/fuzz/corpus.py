@@ -17,7 +17,9 @@ from consortium import ARCHITECTURE, INITIAL_MODEL, SPEC, Consortium, cid_of
 from bift_ros.chain.blocks import Block, Body, Header, ModelInfo, sign_block
 from bift_ros.chain.encoding import encode
 from bift_ros.chain.genesis import Genesis, Policy
+from bift_ros.chain.group_key import make_group_key
 from bift_ros.chain.proof_of_work import search
+from bift_ros.chain.shared_files import ShareFile, WithdrawFile
 from bift_ros.chain.transactions import (
     ModelCommit,
     ModelUpdate,
@@ -72,6 +74,11 @@ def payloads() -> list[Payload]:
         ModelUpdate("lights", 1, CID, OTHER_CID, 0.5, 100),
         ModelUpdate("lights", 1, CID, OTHER_CID, 0.5, 100, salt),
         ModelUpdate("x" * 64, 1_000_000, CID, CID, 1.0, 2**24, b"s"),
+        ShareFile("tile_17.pbf", CID, 104_857_600, "the old town"),
+        ShareFile("x" * 100, CID, 2**50, "~" * 200),
+        WithdrawFile("tile_17.pbf"),
+        make_group_key(salt, bytes(32), [m.public_key for m in world().genesis.members]),
+        make_group_key(salt, bytes(32), [bytes(32)], [bytes(32), salt]),
     ]
 
 

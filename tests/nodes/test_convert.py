@@ -23,6 +23,8 @@ from bift_ros.chain.blocks import (
     SignedHeader,
     sign_block,
 )
+from bift_ros.chain.group_key import make_group_key
+from bift_ros.chain.shared_files import FILE_NAME, MAX_FILE_BYTES, ShareFile, WithdrawFile
 from bift_ros.chain.tips import SignedTip, sign_tip
 from bift_ros.chain.transactions import (
     MAX_ITERATIONS,
@@ -48,6 +50,7 @@ GENESIS_HASH = bytes(range(32))
 CID = cid_of(b"a file")
 
 names = st.from_regex(r"[a-z0-9_-]{1,64}", fullmatch=True)
+file_names = st.from_regex(FILE_NAME, fullmatch=True)
 cids = st.binary(max_size=8).map(cid_of)
 addresses = st.binary(min_size=32, max_size=32).map(lambda s: KeyPair.from_seed(s).address)
 hashes = st.binary(min_size=32, max_size=32)
@@ -74,6 +77,21 @@ payloads: dict[str, st.SearchStrategy[Payload]] = {
         st.sampled_from(["join", "leave"]),
         st.from_regex(r"[A-Za-z0-9_.-]{1,64}", fullmatch=True),
         hashes,
+    ),
+    "share_file": st.builds(
+        ShareFile,
+        name=file_names,
+        cid=cids,
+        size=st.integers(0, MAX_FILE_BYTES),
+        description=st.from_regex(r"[ -~]{0,200}", fullmatch=True),
+    ),
+    "withdraw_file": st.builds(WithdrawFile, file_names),
+    "group_key": st.builds(
+        make_group_key,
+        hashes,
+        hashes,
+        st.lists(hashes, min_size=1, max_size=3),
+        st.lists(hashes, max_size=2),
     ),
     "model_commit": st.builds(ModelCommit, names, iterations, cids, hashes, hashes),
     "model_update": st.builds(

@@ -187,7 +187,7 @@ class Consortium:
         **how: Any,
     ) -> Block:
         """A block that aggregates `updates`; `lie` replaces fields of its model info."""
-        info, model, _ = compute_model(state, self.genesis, updates, self.files.__getitem__)
+        info, model, *_ = compute_model(state, self.genesis, updates, self.files.__getitem__)
         self.put(model)
         return self.block(state, updates, replace(info, **lie or {}), **how)
 

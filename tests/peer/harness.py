@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Callable
 from typing import Any
 
-from consortium import DEFAULTS, START, Consortium, train
+from consortium import DEFAULTS, INITIAL_MODEL, START, Consortium, train
 
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.blocks import MIN_NONCE, Block, Header, SignedHeader
@@ -26,6 +26,7 @@ from bift_ros.peer.effects import (
     Put,
     RequestBlocks,
     RequestHeaders,
+    RequestKeys,
     StopMining,
     Train,
     TrainingRequest,
@@ -38,6 +39,7 @@ from bift_ros.peer.events import (
     FetchFailed,
     FileFetched,
     HeadersAnswered,
+    KeysAnswered,
     NonceFound,
     Submit,
     Tick,
@@ -45,6 +47,7 @@ from bift_ros.peer.events import (
     Trained,
     TransactionReceived,
 )
+from bift_ros.peer.group_keys import keys_before
 from bift_ros.peer.machine import Peer
 from bift_ros.storage.cid import cid_of
 
@@ -139,6 +142,11 @@ class Vehicle:
                     self.fleet.send(other, self, HeadersAnswered(peer, tuple(headers)))
             case RequestBlocks(peer, hashes):
                 self._request_blocks(self.fleet.by_address[peer], hashes)
+            case RequestKeys(peer, before):
+                other = self.fleet.by_address[peer]
+                if self._answers(other):
+                    answer = KeysAnswered(peer, *keys_before(other.state, before))
+                    self.fleet.send(other, self, answer)
             case Put(cid, data):
                 self.files[cid] = data
             case Fetch(cid, providers):
@@ -185,7 +193,8 @@ class Vehicle:
         if self._training is not request:
             return
         self._training = None
-        data = self.fleet.make_update(self, request)
+        update = self.fleet.make_update(self, request)
+        data = self.peer.encrypt(self.state, update)
         cid = cid_of(data)
         self.files[cid] = data
         self.take(Trained(request, cid, 0.5 + self.number / 100, self.samples))
@@ -267,9 +276,10 @@ class Fleet:
 
     def propose(self, by: int = 0, **changes: Any) -> None:
         """A member proposes a task; the initial model lies in its storage."""
-        proposal = self.world.proposal(**changes)
-        self[by].files[proposal.init_cid] = self.world.files[proposal.init_cid]
-        self[by].take(Submit(proposal))
+        proposer, model = self[by], INITIAL_MODEL
+        file = proposer.peer.encrypt(proposer.state, model)
+        proposer.files[cid_of(file)] = file
+        proposer.take(Submit(self.world.proposal(**{"init_cid": cid_of(file), **changes})))
 
     def run(self, ms: int) -> None:
         end = self.now + ms
@@ -313,4 +323,5 @@ class Fleet:
 
 
 def honest_update(vehicle: Vehicle, request: TrainingRequest) -> bytes:
-    return train(vehicle.files[request.base_cid], vehicle.number, request.iteration)
+    base = vehicle.peer.decrypt(vehicle.files[request.base_cid])
+    return train(base, vehicle.number, request.iteration)

@@ -34,6 +34,13 @@ def test_paper_mode_finishes_too():
     assert not result.violations
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_fleet_that_encrypts_its_models_finishes_too(seed):
+    result = simulate(Scenario(8, 2, 2, encrypt=True), seed)
+    assert result.completed
+    assert not result.violations
+
+
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault != "liars"])
 def test_a_fleet_finishes_under_each_fault(fault):
     result = simulate(Scenario(6, 0, 2, faults=(fault,)), 2)

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
 import socket
+import tempfile
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientSession, web
+from hypothesis import given
+from hypothesis import strategies as st
 
-from bift_ros.storage import fetcher
+from bift_ros.storage import fetcher, sources
+from bift_ros.storage.car import CarReader, car_block, car_header
+from bift_ros.storage.cid import cid_of
 from bift_ros.storage.cidv1 import RAW, Cid, CidError
 from bift_ros.storage.dagpb import InvalidFile, Link, encode_node
 from bift_ros.storage.embedded import EmbeddedStorage
-from bift_ros.storage.fetcher import provider_origin
 from bift_ros.storage.interface import NotFound, Storage, StorageError
+from bift_ros.storage.sources import Piece, provider_origin
 from bift_ros.storage.unixfs import blocks_of
 
 Vehicle = Callable[..., EmbeddedStorage]
@@ -127,6 +135,20 @@ async def drip(request: web.Request) -> web.StreamResponse:
         await asyncio.sleep(0.05)
 
 
+async def full(request: web.Request) -> web.StreamResponse:
+    return web.Response(status=503)
+
+
+async def drip_head(request: web.Request) -> web.StreamResponse:
+    """A head that never ends, a byte at a time."""
+    assert request.transport is not None
+    request.transport.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+    while not request.transport.is_closing():
+        request.transport.write(b".")
+        await asyncio.sleep(0.05)
+    return web.Response()
+
+
 FAULTS = [
     (lie, "not the block's"),
     (lie_in_length, "offered 3145728 bytes"),
@@ -137,6 +159,8 @@ FAULTS = [
     (lack, "HTTP 404"),
     (stall, "slow"),
     (drip, "slow"),
+    (drip_head, "slow"),
+    (full, "HTTP 503"),
 ]
 
 
@@ -176,7 +200,7 @@ def test_only_bad_providers_give_an_error_that_names_them(
     assert not a.has(cid)
 
 
-@pytest.mark.parametrize("fault", [stall, drip, flood], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("fault", [stall, drip, drip_head, flood], ids=lambda f: f.__name__)
 def test_time_outs_bound_a_request_and_the_whole(
     vehicle: Vehicle, provider: Provider, fault: Handler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,7 +210,7 @@ def test_time_outs_bound_a_request_and_the_whole(
     if fault is not flood:
         with pytest.raises(NotFound, match=r"within 0.2 s.*slow"):
             a.get(cid, [bad], timeout=0.2)
-        monkeypatch.setattr(fetcher, "REQUEST_TIMEOUT", 0.2)
+        monkeypatch.setattr(sources, "REQUEST_TIMEOUT", 0.2)
         with pytest.raises(NotFound, match=f"{bad}: took over 0.2 s"):
             a.get(cid, [bad])
     else:
@@ -263,15 +287,346 @@ def test_many_threads_fetch_many_files_at_once(vehicle: Vehicle) -> None:
         assert all(pool.map(get, range(12)))
 
 
-def test_a_damaged_block_is_fetched_again(vehicle: Vehicle, tmp_path: object) -> None:
+def damage(store: EmbeddedStorage, cid: str, at: int) -> None:
+    path = store._blocks.path("files", Cid.parse(cid))
+    times = path.stat().st_mtime_ns
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(b"rust")
+    os.utime(path, ns=(times, times))
+
+
+def test_a_damaged_block_alone_is_fetched_again(vehicle: Vehicle, provider: Provider) -> None:
     a, b = vehicle(chunk_size=1000), vehicle()
     cid = a.put(DATA)
     assert b.get(cid, [a.url]) == DATA
-    name = Cid.of(RAW, DATA[:1000]).digest.hex()
-    path = b._blocks._home / "blocks" / name[:2] / name
-    path.write_bytes(b"rust")
-    assert b.get(cid, [a.url]) == DATA
-    assert path.read_bytes() == DATA[:1000]
+    damage(b, cid, 1500)
+    asked, url = counted(provider, a)
+    assert b.get(cid, [url]) == DATA
+    assert asked == [f"/ipfs/{Cid.of(RAW, DATA[1000:2000])}?format=raw"]
+    assert b.has(cid)
+
+
+def counted(provider: Provider, source: EmbeddedStorage) -> tuple[list[str], str]:
+    """What is asked of a provider that passes everything on to another store."""
+    asked: list[str] = []
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        asked.append(request.path_qs)
+        return await relay(request, source.url)
+
+    return asked, provider(serve)
+
+
+async def relay(request: web.Request, url: str) -> web.StreamResponse:
+    names = ("Range", "Accept")
+    headers = {name: request.headers[name] for name in names if name in request.headers}
+    async with ClientSession(url) as session, session.get(request.path_qs, headers=headers) as got:
+        kept = {k: v for k, v in got.headers.items() if k in ("Content-Range", "Etag")}
+        return web.Response(status=got.status, body=await got.read(), headers=kept)
+
+
+def test_a_file_on_disk_travels(vehicle: Vehicle, tmp_path: Path) -> None:
+    a, b = vehicle(chunk_size=1000), vehicle()
+    shared, target = tmp_path / "shared", tmp_path / "target"
+    shared.write_bytes(DATA)
+    target.write_bytes(b"what was here before")
+    cid = a.put_file(shared)
+    assert cid == cid_of(DATA, 1000)
+    b.get_file(cid, target, [a.url])
+    assert target.read_bytes() == DATA
+    a.close()
+    assert b.has(cid)
+    assert b.get(cid) == DATA
+    assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {"shared", "target"}
+
+
+@pytest.mark.parametrize("data", [b"", b"x", bytes(10_000), DATA], ids=["0", "1", "zeros", "noise"])
+def test_files_on_disk_of_any_shape_travel(vehicle: Vehicle, data: bytes, tmp_path: Path) -> None:
+    a, b = vehicle(chunk_size=500), vehicle()
+    path = tmp_path / "file"
+    path.write_bytes(data)
+    cid = a.put_file(path)
+    b.get_file(cid, path, [a.url])
+    assert path.read_bytes() == data
+    assert b.get(cid) == data
+
+
+def test_a_file_over_the_limit_for_models_is_shared_all_the_same(
+    vehicle: Vehicle, tmp_path: Path
+) -> None:
+    a = vehicle(chunk_size=1000, max_file_size=10_000)
+    b = vehicle(max_file_size=10_000)
+    path = tmp_path / "file"
+    path.write_bytes(DATA)
+    cid = a.put_file(path)
+    b.get_file(cid, path, [a.url])
+    assert path.read_bytes() == DATA
+    with pytest.raises(InvalidFile, match="10000"):
+        b.get(cid)
+
+
+def test_what_is_over_the_cap_is_refused(vehicle: Vehicle, tmp_path: Path) -> None:
+    a, b = vehicle(chunk_size=1000), vehicle(max_bytes=40_000)
+    cid = a.put(DATA)
+    with pytest.raises(StorageError, match="40000"):
+        b.get_file(cid, tmp_path / "file", [a.url])
+    assert not (tmp_path / "file").exists()
+    (tmp_path / "big").write_bytes(DATA)
+    with pytest.raises(StorageError, match="full"):
+        b.put_file(tmp_path / "big")
+
+
+@pytest.mark.parametrize("what", ["absent", "folder", "pipe"])
+def test_what_cannot_be_shared_is_named(vehicle: Vehicle, tmp_path: Path, what: str) -> None:
+    path = tmp_path / what
+    if what == "folder":
+        path.mkdir()
+    elif what == "pipe":
+        os.mkfifo(path)
+        keep = os.open(path, os.O_RDWR)
+    with pytest.raises(StorageError, match=str(path)):
+        vehicle().put_file(path)
+    if what == "pipe":
+        os.close(keep)
+
+
+def test_where_nothing_can_be_written_is_named(vehicle: Vehicle, tmp_path: Path) -> None:
+    a = vehicle()
+    cid = a.put(DATA)
+    with pytest.raises(StorageError, match="no-such-folder"):
+        a.get_file(cid, tmp_path / "no-such-folder" / "file")
+
+
+def test_changing_a_fetched_file_in_place_takes_it_from_the_store_alone(
+    vehicle: Vehicle, tmp_path: Path
+) -> None:
+    a, b, c = vehicle(chunk_size=1000), vehicle(), vehicle()
+    cid = a.put(DATA)
+    first, second = tmp_path / "first", tmp_path / "second"
+    b.get_file(cid, first, [a.url])
+    b.get_file(cid, second)
+    assert first.stat().st_nlink == 2  # the store's and this one
+    assert second.stat().st_nlink == 1
+    with first.open("r+b") as file:
+        file.write(b"mine")
+    assert not b.has(cid)
+    assert second.read_bytes() == DATA
+    with pytest.raises(NotFound):
+        c.get(cid, [b.url])
+    asked = tmp_path / "third"
+    b.get_file(cid, asked, [a.url])
+    assert asked.read_bytes() == DATA
+    assert first.read_bytes() == b"mine" + DATA[4:]
+    assert c.get(cid, [b.url]) == DATA
+
+
+def test_a_transfer_that_broke_off_goes_on_after_a_restart(
+    vehicle: Vehicle, provider: Provider, tmp_path: Path
+) -> None:
+    a = vehicle(chunk_size=1000)
+    cid = a.put(DATA)
+    served = 0
+
+    async def break_off(request: web.Request) -> web.StreamResponse:
+        nonlocal served
+        served += "Range" in request.headers
+        if served > 3:
+            raise web.HTTPInternalServerError
+        return await relay(request, a.url)
+
+    home, target = tmp_path / "b", tmp_path / "file"
+    with EmbeddedStorage(home) as b, pytest.raises(NotFound, match="HTTP 500"):
+        b.get_file(cid, target, [provider(break_off)])
+    assert not target.exists()
+    asked, url = counted(provider, a)
+    with EmbeddedStorage(home) as b:
+        assert not b.has(cid)
+        here = [c for c, _ in blocks_of(DATA, 1000) if b._blocks.has_block(c)]
+        assert here == []  # what a killed process left is hashed before it is believed
+        b.get_file(cid, target, [url])
+    assert target.read_bytes() == DATA
+    assert f"/ipfs/{cid}?format=raw" not in asked  # the tree had come
+    assert 0 < len(ranges_of(asked)) + sum("raw" in path for path in asked) < 50
+
+
+def ranges_of(asked: list[str]) -> list[str]:
+    return [path for path in asked if "format" not in path]
+
+
+def test_a_resumed_transfer_fetches_only_what_is_missing(
+    vehicle: Vehicle, provider: Provider, tmp_path: Path
+) -> None:
+    a, b = vehicle(chunk_size=1000), vehicle()
+    cid = a.put(DATA)
+    blocks = {str(c): bytes(block) for c, block in blocks_of(DATA, 1000)}
+    leaves = [name for name in blocks if name != cid]
+    given: list[str] = []
+
+    async def some(request: web.Request) -> web.StreamResponse:
+        name = request.path.removeprefix("/ipfs/")
+        if "format" not in request.query or len(given) == 20:
+            raise web.HTTPNotFound
+        given.append(name)
+        return web.Response(body=blocks[name])
+
+    with pytest.raises(NotFound, match="HTTP 404"):
+        b.get_file(cid, tmp_path / "file", [provider(some)])
+    assert len(given) == 20
+
+    async def rest(request: web.Request) -> web.StreamResponse:
+        name = request.path.removeprefix("/ipfs/")
+        if "format" not in request.query:
+            raise web.HTTPNotFound
+        asked.append(name)
+        return web.Response(body=blocks[name])
+
+    asked: list[str] = []
+    b.get_file(cid, tmp_path / "file", [provider(rest)])
+    assert (tmp_path / "file").read_bytes() == DATA
+    assert sorted(asked) == sorted(set(leaves) - set(given))
+
+
+def test_who_lies_on_every_tenth_block_is_named(
+    vehicle: Vehicle, provider: Provider, caplog: pytest.LogCaptureFixture
+) -> None:
+    a, b = vehicle(chunk_size=1000), vehicle()
+    data = random.Random(6).randbytes(300_000)
+    cid = a.put(data)
+    tree = [str(c) for c, _ in blocks_of(data, 1000)]
+
+    async def mostly_honest(request: web.Request) -> web.StreamResponse:
+        name = request.path.removeprefix("/ipfs/")
+        answer = await relay(request, a.url)
+        assert isinstance(answer, web.Response)
+        assert isinstance(answer.body, bytes)
+        if "format" in request.query:
+            if tree.index(name) % 10 == 9:
+                answer.body = b"lies"
+        else:
+            first = int(request.headers["Range"].split("=")[1].split("-")[0])
+            body = bytearray(answer.body)
+            for at in range(0, len(body), 1000):
+                if (first + at) // 1000 % 10 == 9:
+                    body[at] ^= 1
+            answer.body = bytes(body)
+        return answer
+
+    liar = provider(mostly_honest)
+    with caplog.at_level(logging.WARNING, logger="bift_ros"):
+        assert b.get(cid, [liar, a.url]) == data
+    (line,) = [r.getMessage() for r in caplog.records if liar in r.getMessage()]
+    assert "not the block's" in line
+    with pytest.raises(NotFound, match=f"{liar}: sent bytes that are not"):
+        vehicle().get(cid, [liar])
+
+
+def test_one_of_many_providers_hangs_in_the_middle(
+    vehicle: Vehicle, provider: Provider, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It serves the tree, then each stretch to its first half and no further."""
+    a, c, b = vehicle(chunk_size=1000), vehicle(), vehicle()
+    cid = a.put(DATA)
+    c.get(cid, [a.url])
+
+    async def hang(request: web.Request) -> web.StreamResponse:
+        answer = await relay(request, a.url)
+        if "format" in request.query:
+            return answer
+        assert isinstance(answer, web.Response)
+        assert isinstance(answer.body, bytes)
+        part = web.StreamResponse(status=206, headers=answer.headers)
+        await part.prepare(request)
+        await part.write(answer.body[: len(answer.body) // 2])
+        await asyncio.sleep(3600)
+        return part
+
+    slow = provider(hang)
+    with caplog.at_level(logging.WARNING, logger="bift_ros"):
+        assert b.get(cid, [slow, a.url, c.url]) == DATA
+    assert [r for r in caplog.records if slow in r.getMessage() and "slow" in r.getMessage()]
+
+
+def test_a_vehicle_serves_what_it_has_got_so_far(vehicle: Vehicle, provider: Provider) -> None:
+    a, b, c = vehicle(chunk_size=1000), vehicle(), vehicle()
+    cid = a.put(DATA)
+    half, go_on = threading.Event(), threading.Event()
+
+    async def half_then_wait(request: web.Request) -> web.StreamResponse:
+        if "format" not in request.query:
+            raise web.HTTPNotFound
+        if len(given) >= 25:
+            half.set()
+            await asyncio.get_running_loop().run_in_executor(None, go_on.wait)
+        given.append(request.path)
+        return await relay(request, a.url)
+
+    given: list[str] = []
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(b.get, cid, [provider(half_then_wait)])
+        assert half.wait(20)
+        asked, url = counted(provider, a)
+        assert c.get(cid, [b.url, url]) == DATA
+        assert len(asked) < 51
+        go_on.set()
+        assert waiting.result(30) == DATA
+
+
+def test_archives_take_files_from_store_to_store(vehicle: Vehicle, tmp_path: Path) -> None:
+    a, b = vehicle(chunk_size=1000), vehicle()
+    archive = tmp_path / "file.car"
+    for data in (b"", b"x", DATA, bytes(10_000)):
+        cid = a.put(data)
+        a.export_car(cid, archive)
+        assert b.import_car(archive) == cid
+        assert b.has(cid)
+        assert b.get(cid) == data
+    with pytest.raises(NotFound):
+        a.export_car(str(Cid.of(RAW, b"absent")), archive)
+
+
+def test_a_bad_archive_is_refused_and_named(vehicle: Vehicle, tmp_path: Path) -> None:
+    a, b = vehicle(chunk_size=1000), vehicle()
+    cid = a.put(DATA)
+    path = tmp_path / "file.car"
+    a.export_car(cid, path)
+    good = path.read_bytes()
+    bad = {
+        b"": "cut off",
+        b"nonsense": "head|archive",
+        good[:40]: "head|archive",
+        good[:-1]: "cut off",
+        good[: len(good) // 2]: "cut off",
+        good[:-1] + bytes([good[-1] ^ 1]): "damaged",
+        good[:80]: "cut off|lacks",
+        good.replace(b"gversion\x01", b"gversion\x02", 1): "version 1",
+    }
+    for content, reason in bad.items():
+        path.write_bytes(content)
+        with pytest.raises(StorageError, match=reason) as caught:
+            b.import_car(path)
+        assert str(path) in str(caught.value)
+        assert not b.has(cid)
+    path.write_bytes(good)
+    assert b.import_car(path) == cid
+    path.unlink()
+    with pytest.raises(StorageError, match="cannot be read"):
+        b.import_car(path)
+
+
+@given(st.integers(0, 900), st.integers(0, 255))
+def test_any_archive_is_read_or_refused(at: int, byte: int) -> None:
+    data = bytes(range(250))
+    blocks = [(c, bytes(block)) for c, block in blocks_of(data, 100)]
+    root = blocks[-1][0]
+    archive = bytearray(car_header(root) + b"".join(car_block(c, block) for c, block in blocks))
+    archive[at % len(archive)] = byte
+    with tempfile.TemporaryFile() as file:
+        file.write(archive)
+        file.flush()
+        with suppress(StorageError):
+            reader = CarReader(file)
+            reader.get([Piece(c) for c, _ in blocks], lambda p, got: None)
 
 
 def test_closing_ends_a_waiting_get(vehicle: Vehicle, provider: Provider) -> None:

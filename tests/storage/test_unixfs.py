@@ -165,6 +165,6 @@ def test_few_blocks_that_unfold_into_many_are_refused_early() -> None:
         asked += 1
         return blocks[wanted]
 
-    with pytest.raises(InvalidFile, match="65536 blocks"):
+    with pytest.raises(InvalidFile, match=f"{unixfs.MAX_PARTS} blocks"):
         read_file(cid, get, max_size=size)
     assert asked < 5

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from bift_setup import system_ros
+from bift_setup import kubo, system_ros
 from bift_setup.contents import key_of, locked
 from bift_setup.report import SetupError, run_logged
 from bift_setup.system_ros import find_system_ros, python_for, ros_wheels, without_system_parts
@@ -178,3 +178,79 @@ def test_an_unsupported_python_is_told_the_remedy() -> None:
     assert "this is Python 3.9" in tried.stderr
     assert "make setup PYTHON=" in tried.stderr
     assert "Traceback" not in tried.stderr
+
+
+class TestKubo:
+    @pytest.fixture(autouse=True)
+    def clone(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """Stand in for this clone, whose install/kubo is not to change, and for /usr/local."""
+        monkeypatch.setattr(kubo, "ROOT", tmp_path)
+        monkeypatch.setattr(kubo, "_GO_PLACES", ())
+        return tmp_path
+
+    @staticmethod
+    def make_program(path: Path, text: str) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+        return path
+
+    def test_the_pin_names_one_release(self) -> None:
+        assert kubo.pinned_release(kubo.PIN.read_text()).startswith("v0.")
+        for text in ("", "v0.43.0\nv0.42.0\n", "latest\n"):
+            with pytest.raises(SetupError, match="must name one release"):
+                kubo.pinned_release(text)
+
+    def test_an_ipfs_on_the_path_is_used_as_it_is(self, tmp_path: Path) -> None:
+        own = self.make_program(tmp_path / "bin" / "ipfs", "exit 0")
+        assert kubo.ensure_kubo({"PATH": f"{tmp_path}/install/kubo:{own.parent}"}) == own
+
+    def test_the_one_that_was_built_here_is_no_reason_not_to_build(self, tmp_path: Path) -> None:
+        built = self.make_program(tmp_path / "install" / "kubo" / "ipfs", "exit 0")
+        with pytest.raises(SetupError, match=r"Go 1\.21 or newer builds Kubo, and there is none"):
+            kubo.ensure_kubo({"PATH": str(built.parent)})
+
+    def test_without_go_only_what_must_have_it_fails(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("PATH", str(tmp_path))
+        assert kubo.run(if_possible=True) == 0
+        assert "will skip" in capsys.readouterr().err
+        assert kubo.run(if_possible=False) == 1
+
+    def test_a_go_that_is_too_old_is_named(self, tmp_path: Path) -> None:
+        answer = """echo '{"GOVERSION": "go1.19.8", "GOOS": "linux", "GOARCH": "amd64"}'"""
+        go = self.make_program(tmp_path / "bin" / "go", answer)
+        with pytest.raises(SetupError, match=r"is go1\.19\.8\. Go 1\.21 or newer"):
+            kubo.ensure_kubo({"PATH": str(go.parent)})
+
+    def test_a_build_is_kept_by_what_defines_it_and_linked(self, tmp_path: Path) -> None:
+        module = tmp_path / "module"
+        module.mkdir()
+        go = self.make_program(
+            tmp_path / "bin" / "go",
+            """case $1 in
+            env) echo '{{"GOVERSION": "go1.26.8", "GOOS": "linux", "GOARCH": "amd64"}}' ;;
+            mod) echo '{{"Dir": "{}"}}' ;;
+            build) printf '#!/bin/sh\\n' > $4; chmod +x $4; echo built >> "{}" ;;
+            esac""".format(module, tmp_path / "builds"),
+        )
+        environment = {"PATH": f"{go.parent}:/bin:/usr/bin", "BIFT_CACHE": str(tmp_path / "cache")}
+        link = kubo.ensure_kubo(environment)
+        assert kubo.ensure_kubo(environment) == link
+        assert link == tmp_path / "install" / "kubo" / "ipfs"
+        release = kubo.pinned_release(kubo.PIN.read_text())
+        assert link.resolve().parent.name == f"kubo-{release}-go1.26.8-linux-amd64"
+        assert (tmp_path / "builds").read_text() == "built\n"
+
+    def test_a_release_that_cannot_be_had_is_said(self, tmp_path: Path) -> None:
+        go = self.make_program(
+            tmp_path / "bin" / "go",
+            """case $1 in
+            env) echo '{"GOVERSION": "go1.26.8", "GOOS": "linux", "GOARCH": "amd64"}' ;;
+            mod) echo '{"Error": "403 Forbidden"}'; exit 1 ;;
+            esac""",
+        )
+        environment = {"PATH": f"{go.parent}:/bin:/usr/bin", "BIFT_CACHE": str(tmp_path / "cache")}
+        with pytest.raises(SetupError, match=r"(?s)403 Forbidden.*Go module proxy"):
+            kubo.ensure_kubo(environment)

@@ -111,6 +111,14 @@ class InvalidVote(InvalidTransaction):
     """A vote for a change of membership that makes no sense now, or was cast before."""
 
 
+class TooManyShares(InvalidTransaction):
+    """The member's list of shared files is full."""
+
+
+class GroupKeysUnused(InvalidTransaction):
+    """A key for model files on a chain that does not encrypt them."""
+
+
 class AlreadyKnown(InvalidTransaction):
     """The pool holds this very transaction."""
 
@@ -196,6 +204,10 @@ class WrongModelInfo(InvalidBlock):
 
 class WrongModel(InvalidBlock):
     """Recomputing PoFL over the block's updates gives another result."""
+
+
+class NoGroupKey(InvalidBlock):
+    """A model block while its members have no key for the model's file."""
 
 
 class CannotAggregate(InvalidBlock):

@@ -82,7 +82,12 @@ class Policy:
     """A task that has finished no iteration for this long may be replaced by another proposal: its
     initial model may be one that nobody can have or read. Milliseconds."""
 
+    encrypt_models: bool = False
+    """Whether model and update files are encrypted for the members (see `group_keys`)."""
+
     def __post_init__(self) -> None:
+        if type(self.encrypt_models) is not bool:
+            raise FieldError(f"encrypt_models: {self.encrypt_models!r:.60} is not true or false")
         check_integer("difficulty", self.difficulty, 0, MAX_DIFFICULTY)
         check_integer("update_wait_ms", self.update_wait_ms, 0)
         check_integer("minimum_updates", self.minimum_updates, 1, MAX_MEMBERS)

@@ -2,7 +2,7 @@
 
 Each member votes in a signed transaction. A change takes effect with the vote that brings it above
 the policy's threshold, from the next transaction on. Who has left keeps its stake and history, and
-may be voted in again; its key counts for nothing meanwhile.
+may be voted in again; its key counts for nothing meanwhile, and its files are listed no more.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from dataclasses import replace
 
 from bift_ros.chain.exceptions import InvalidVote
 from bift_ros.chain.genesis import MAX_MEMBERS, Member
+from bift_ros.chain.group_keys import next_epoch
+from bift_ros.chain.sharing import with_list
 from bift_ros.chain.state import State
 from bift_ros.chain.transactions import MembershipVote
 
@@ -49,11 +51,13 @@ def apply_vote(state: State, voter: str, vote: MembershipVote) -> State:
     if len(voters & state.members.keys()) <= state.policy.membership_threshold * len(state.members):
         return replace(state, ballots=ballots)
     del ballots[vote]
+    state = replace(state, epoch=next_epoch(state.epoch, vote.action, vote.public_key))
     member = Member(vote.name, vote.public_key)
     members = dict(state.members)
     if vote.action == "leave":
         del members[member.address]
-        return replace(state, members=members, ballots=ballots)
+        shares = with_list(state.shares, member.address, {})
+        return replace(state, members=members, ballots=ballots, shares=shares)
     members[member.address] = member
     return replace(
         state,

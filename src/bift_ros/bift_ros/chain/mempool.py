@@ -7,7 +7,7 @@ iteration and base model, with one commit and one update a member.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -125,7 +125,7 @@ class Mempool:
         if reason is not None:
             raise reason
         if not fits:
-            _check_affordable(state, tx)
+            _check_affordable(state, tx, self._queues.get(tx.sender, {}))
         self._insert(tx)
         if fits:
             self._note_ready(tx, state)
@@ -367,14 +367,19 @@ def _judge(state: State, tx: Transaction) -> tuple[bool, InvalidTransaction | No
     return True, None
 
 
-def _check_affordable(state: State, tx: Transaction) -> None:
-    """Refuse what comes next of its sender's account and can't be paid: InsufficientBalance.
+def _check_affordable(state: State, tx: Transaction, queue: Mapping[int, Transaction]) -> None:
+    """Refuse what can't be paid after all that its sender's `queue` holds: InsufficientBalance.
 
     It counts on arrival. What was affordable once waits: a reorganisation may take stake away and
     bring it back, and were the number free again, all that follows it would wait for good.
     """
-    if isinstance(tx.payload, Learning) or tx.sequence != state.sequences[tx.sender]:
+    if isinstance(tx.payload, Learning):
         return
+    while state.sequences[tx.sender] < tx.sequence:
+        earlier = queue.get(state.sequences[tx.sender])
+        if earlier is None or not _fits(state, earlier):
+            return  # what comes before it may bring what is missing
+        state = apply_transaction(state, earlier)
     with suppress(NotYetValid):
         check_payload(state, tx)
 

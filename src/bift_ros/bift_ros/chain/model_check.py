@@ -23,7 +23,10 @@ from bift_ros.pofl.files import ModelFileError, parse_model, parse_update, seria
 from bift_ros.storage.cid import cid_of
 
 Fetch = Callable[[str], bytes]
-"""Gives the file of a CID, already checked against it; its own errors pass through."""
+"""Gives the file of a CID, already checked against it and decrypted where the fleet's files are
+encrypted; its own errors pass through."""
+Encrypt = Callable[[State, bytes], bytes]
+"""Gives the file that the chain after a state wants for a model."""
 
 
 class ComputedModel(NamedTuple):
@@ -32,20 +35,30 @@ class ComputedModel(NamedTuple):
     info: ModelInfo
     """What the block says of it."""
     file: bytes
-    """The new global model's file."""
+    """The new global model's file, which the CID names."""
     notes: tuple[str, ...]
     """Where the iteration fell short of what the rule's paper asks for, in words."""
+    model: bytes
+    """What is in the file: the same, unless the fleet's files are encrypted."""
+
+
+def as_it_is(state: State, model: bytes) -> bytes:
+    """The file of a model where files are not encrypted."""
+    return model
 
 
 def compute_model(
-    state: State, genesis: Genesis, transactions: Sequence[Transaction], fetch: Fetch
+    state: State,
+    genesis: Genesis,
+    transactions: Sequence[Transaction],
+    fetch: Fetch,
+    encrypt: Encrypt = as_it_is,
 ) -> ComputedModel:
     """Aggregate the model updates among `transactions` on top of `state`, the parent's.
 
-    The transactions are taken as valid in
-    `state`. Raises BadUpdateFile where a member's file is malformed, BadModelFile where the
-    base model's is, CannotAggregate where the rule has no result for these updates, and
-    whatever `fetch` raises.
+    The transactions are taken as valid in `state`. Raises BadUpdateFile where a member's file is
+    malformed, BadModelFile where the base model's is, CannotAggregate where the rule has no
+    result for these updates, and whatever `fetch` and `encrypt` raise.
     """
     task = state.task
     if task is None:
@@ -81,10 +94,11 @@ def compute_model(
         raise CannotAggregate(f"{len(updates)} updates can't be aggregated: {error}") from error
     contributors = tuple(sorted(senders[cid] for cid in result.contributors))
     model = serialize_model(spec, result.model, exponent)
+    file = encrypt(state, model)
     info = ModelInfo(
         model_id=task.model_id,
         init_cid=task.proposal.init_cid,
-        global_cid=cid_of(model),
+        global_cid=cid_of(file),
         total_iter=task.proposal.total_iter,
         current_iter=task.current_iter + 1,
         from_addr=task.proposer,
@@ -92,17 +106,19 @@ def compute_model(
         rule=result.rule,
         contributors=contributors,
     )
-    return ComputedModel(info, model, result.notes)
+    return ComputedModel(info, file, result.notes, model)
 
 
-def check_model(state: State, genesis: Genesis, block: Block, fetch: Fetch) -> ComputedModel:
+def check_model(
+    state: State, genesis: Genesis, block: Block, fetch: Fetch, encrypt: Encrypt = as_it_is
+) -> ComputedModel:
     """Recompute a model block's PoFL on its parent's `state`.
 
     Raises WrongModel naming each field that differs, or what `compute_model` raises.
     """
     if block.body.model_info is None:
         raise WrongModel("the block has no model info to check")
-    computed = compute_model(state, genesis, block.body.transactions, fetch)
+    computed = compute_model(state, genesis, block.body.transactions, fetch, encrypt)
     compare_model(block, computed)
     return computed
 

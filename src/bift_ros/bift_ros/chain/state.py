@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from bift_ros.chain.genesis import Genesis, Member, Policy
+from bift_ros.chain.group_key import GroupKey
+from bift_ros.chain.shared_files import ShareFile
 from bift_ros.chain.transactions import MembershipVote, ProposeTask
 
 _T = TypeVar("_T")
@@ -76,6 +78,28 @@ class Task:
 
 
 @dataclass(frozen=True)
+class SharedFile:
+    """A file on a member's list."""
+
+    file: ShareFile
+    """What the member says of it."""
+    since: int
+    """The time of the block that lists it."""
+
+
+@dataclass(frozen=True)
+class KeyOfEpoch:
+    """A key for model files that a member gave to the others."""
+
+    key: GroupKey
+    """Its sealed copies."""
+    maker: str
+    """Who gave it."""
+    recipients: tuple[bytes, ...]
+    """The Ed25519 keys that it is sealed for, in the copies' order."""
+
+
+@dataclass(frozen=True)
 class State:
     """The chain's state after a block."""
 
@@ -95,6 +119,12 @@ class State:
     """Address → member, for all who may speak and mine now."""
     ballots: Mapping[MembershipVote, frozenset[str]] = field(default_factory=dict)
     """Change of membership → who has voted for it, while it has not been decided."""
+    shares: Mapping[str, Mapping[str, SharedFile]] = field(default_factory=dict)
+    """Address → name → file, for the members that share some."""
+    epoch: bytes = b""
+    """Names the membership: the genesis' hash at first, another after every change."""
+    keys: tuple[KeyOfEpoch, ...] = ()
+    """All keys for model files so far, in the chain's order (see `group_keys`)."""
     task: Task | None = None
     """The active task."""
     finished: tuple[Task, ...] = ()
@@ -137,4 +167,5 @@ def initial_state(genesis: Genesis) -> State:
         nothing,
         genesis.policy,
         genesis.by_address,
+        epoch=genesis.hash,
     )

@@ -8,6 +8,7 @@ from bift_ros.chain.exceptions import (
     DuplicateCommit,
     DuplicateUpdate,
     FutureIteration,
+    GroupKeysUnused,
     InsufficientBalance,
     MissingCommitment,
     SequenceGap,
@@ -22,7 +23,11 @@ from bift_ros.chain.exceptions import (
     WrongSequence,
 )
 from bift_ros.chain.genesis import Genesis
+from bift_ros.chain.group_key import GroupKey
+from bift_ros.chain.group_keys import apply_group_key
 from bift_ros.chain.membership import apply_vote, check_vote
+from bift_ros.chain.shared_files import ShareFile, WithdrawFile
+from bift_ros.chain.sharing import apply_share, check_share
 from bift_ros.chain.state import State, Task, changed, changed_task
 from bift_ros.chain.transactions import (
     Learning,
@@ -83,8 +88,12 @@ def check_payload(state: State, tx: Transaction) -> None:
             raise TaskActive(f"the task {state.task.model_id} is active; propose again after it")
         if payload.model_id in {task.model_id for task in (*state.finished, state.task) if task}:
             raise TaskNameUsed(f"an earlier task has the name {payload.model_id}")
-    else:
+    elif isinstance(payload, MembershipVote):
         check_vote(state, tx.sender, payload)
+    elif isinstance(payload, ShareFile):
+        check_share(state, tx.sender, payload)
+    elif isinstance(payload, GroupKey) and not state.policy.encrypt_models:
+        raise GroupKeysUnused("this chain's model files are not encrypted")
 
 
 def _replaceable(state: State, task: Task) -> bool:
@@ -145,6 +154,10 @@ def apply_transaction(state: State, tx: Transaction) -> State:
         return changed(state, balances=balances)
     if isinstance(payload, MembershipVote):
         return apply_vote(state, tx.sender, payload)
+    if isinstance(payload, ShareFile | WithdrawFile):
+        return apply_share(state, tx.sender, payload)
+    if isinstance(payload, GroupKey):
+        return apply_group_key(state, tx.sender, payload)
     finished = state.finished if state.task is None else (*state.finished, state.task)
     task = Task(payload, tx.sender, since=state.timestamp)
     return changed(state, task=task, finished=finished)

@@ -1,4 +1,4 @@
-"""What members say on the chain: five kinds of payload in one signed envelope.
+"""What members say on the chain: eight kinds of payload in one signed envelope.
 
 Canonical bytes of an envelope: the DAG-CBOR list `[sender, sequence, payload, signature]`, where
 payload is a byte string, itself the DAG-CBOR list `[kind, field, …]` in the order of the fields
@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol, get_args
 
 from bift_ros.chain.encoding import decode, encode, sha256
 from bift_ros.chain.exceptions import (
@@ -33,11 +33,16 @@ from bift_ros.chain.fields import (
     check_list,
     check_text,
 )
-from bift_ros.chain.genesis import Genesis, Member
+from bift_ros.chain.genesis import MAX_MEMBERS, Genesis, Member
+from bift_ros.chain.group_key import GroupKey
+from bift_ros.chain.shared_files import ShareFile, WithdrawFile
 from bift_ros.identity.keys import SIGNATURE_BYTES, KeyPair, verify
+from bift_ros.identity.sealing import COPY_BYTES
 from bift_ros.pofl.aggregate import RULES
 
 MAX_TRANSACTION_BYTES = 2048
+"""Of all but a group key, which has a copy for each member."""
+MAX_GROUP_KEY_BYTES = MAX_TRANSACTION_BYTES + COPY_BYTES * MAX_MEMBERS
 MAX_ITERATIONS = 1_000_000
 MAX_SAMPLES = 2**24
 MAX_SALT_BYTES = 32
@@ -200,10 +205,17 @@ class MembershipVote:
         Member(self.name, self.public_key)
 
 
-Payload = Transfer | ProposeTask | ModelCommit | ModelUpdate | MembershipVote
-_KINDS: dict[str, type[Payload]] = {
-    kind.KIND: kind for kind in (Transfer, ProposeTask, ModelCommit, ModelUpdate, MembershipVote)
-}
+Payload = (
+    Transfer
+    | ProposeTask
+    | ModelCommit
+    | ModelUpdate
+    | MembershipVote
+    | ShareFile
+    | WithdrawFile
+    | GroupKey
+)
+_KINDS: dict[str, type[Payload]] = {kind.KIND: kind for kind in get_args(Payload)}
 _FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in _KINDS.values()}
 
 
@@ -242,7 +254,7 @@ class Transaction:
         return _signing_prefix(genesis_hash) + self._bytes[_SIGNED]
 
     def to_bytes(self) -> bytes:
-        """Give the canonical bytes, at most MAX_TRANSACTION_BYTES."""
+        """Give the canonical bytes: at most MAX_TRANSACTION_BYTES, or MAX_GROUP_KEY_BYTES."""
         return self._bytes
 
     @classmethod
@@ -313,11 +325,14 @@ def _assemble(
     sender: str, sequence: int, payload: bytes, signature: bytes, data: bytes
 ) -> Transaction:
     """Make the transaction of an envelope that `_parse_envelope` has read, and checked as well."""
+    said = _parse_payload(payload)
+    if len(data) > MAX_TRANSACTION_BYTES and not isinstance(said, GroupKey):
+        raise MalformedTransaction(f"{len(data)} bytes, more than {MAX_TRANSACTION_BYTES}")
     tx = object.__new__(Transaction)  # `__post_init__` would do the same checks again
     tx.__dict__.update(
         sender=sender,
         sequence=sequence,
-        payload=_parse_payload(payload),
+        payload=said,
         signature=signature,
         # Bytes that were read are canonical: encoding the fields again would give the same.
         _encoded_payload=payload,
@@ -374,13 +389,13 @@ def remember_signature(signed: Signed, public_key: bytes, genesis_hash: bytes) -
 
 
 def _parse_envelope(data: bytes) -> tuple[str, int, bytes, bytes]:
-    if len(data) > MAX_TRANSACTION_BYTES:
-        raise MalformedTransaction(f"{len(data)} bytes, more than {MAX_TRANSACTION_BYTES}")
+    if len(data) > MAX_GROUP_KEY_BYTES:
+        raise MalformedTransaction(f"{len(data)} bytes, more than {MAX_GROUP_KEY_BYTES}")
     try:
         sender, sequence, payload, signature = check_list("transaction", decode(data), 4)
         check_address("sender", sender)
         check_integer("sequence", sequence, 0, MAX_INTEGER)
-        check_bytes("payload", payload, 1, MAX_TRANSACTION_BYTES)
+        check_bytes("payload", payload, 1, MAX_GROUP_KEY_BYTES)
         check_bytes("signature", signature, SIGNATURE_BYTES, SIGNATURE_BYTES)
     except (EncodingError, FieldError) as error:
         raise MalformedTransaction(f"no transaction: {error}") from error

@@ -15,6 +15,7 @@ from bift_ros.chain.exceptions import (
     InvalidBlockTransaction,
     InvalidTransaction,
     MisplacedUpdate,
+    NoGroupKey,
     TooFewCommits,
     TooFewUpdates,
     WrongDifficulty,
@@ -24,6 +25,7 @@ from bift_ros.chain.exceptions import (
     WrongTimestamp,
 )
 from bift_ros.chain.genesis import Genesis
+from bift_ros.chain.group_keys import key_in_force
 from bift_ros.chain.state import Iteration, State, Task, changed, changed_task
 from bift_ros.chain.transaction_rules import apply_transaction, check_transaction
 from bift_ros.chain.transactions import Learning, ModelCommit, ModelUpdate, Transaction
@@ -73,6 +75,8 @@ def apply_body(state: State, genesis: Genesis, block: Block) -> State:
         raise WrongModelInfo("the model flag is 1 exactly where there is a model info")
     if header.model_flag and state.task is None:  # a proposal in this very block comes too late
         raise WrongModelInfo("a model block while no task is active")
+    if header.model_flag and genesis.policy.encrypt_models and key_in_force(state) is None:
+        raise NoGroupKey("a model block while its members have no key to encrypt the model with")
     parent = state
     state = changed(state, timestamp=header.timestamp)
     draft: _Draft | None = None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from bift_ros.chain.exceptions import InvalidBlock
 from bift_ros.chain.genesis import Genesis
-from bift_ros.chain.model_check import Fetch, check_model
+from bift_ros.chain.keyring import Keyring
+from bift_ros.chain.model_check import Encrypt, Fetch, as_it_is, check_model
 from bift_ros.chain.state import State, initial_state
 from bift_ros.chain.store import ChainStore
 from bift_ros.chain.transition import state_transition
@@ -30,23 +32,45 @@ class Verification:
     """What is wrong with the next block or the balances; None where all is well."""
 
 
+def replay(genesis: Genesis, store: ChainStore) -> State:
+    """Give the state after the tip, by every rule but PoFL; raises InvalidBlock."""
+    state = initial_state(genesis)
+    while blocks := store.canonical(state.index + 1, _BATCH):
+        for block in blocks:
+            state = state_transition(state, genesis, block, block.header.timestamp)
+    return state
+
+
+def _decrypting(keyring: Keyring, fetch: Fetch) -> Fetch:
+    return lambda cid: keyring.decrypt(fetch(cid))
+
+
 def verify_chain(
     genesis: Genesis,
     store: ChainStore,
     fetch: Fetch,
     on_block: Callable[[], object] = lambda: None,
+    keyring: Keyring | None = None,
 ) -> Verification:
     """Replay the canonical chain of `store` and recompute every model from its updates.
 
     `fetch` gives the files, such as a storage's `get`; a missing one is a problem, not an error.
+    `keyring` is a member's, where the fleet's files are encrypted.
     """
+    encrypt: Encrypt = as_it_is
     state, models, paid = initial_state(genesis), 0, 0
+    if genesis.policy.encrypt_models:
+        if keyring is None:
+            return Verification(state, 0, 0, "the models are encrypted: it takes a member's key")
+        with suppress(InvalidBlock):  # which one it is will be said below
+            keyring.learn(replay(genesis, store))  # the last key leads to all before it
+        fetch, encrypt = _decrypting(keyring, fetch), keyring.encrypt
     while blocks := store.canonical(state.index + 1, _BATCH):
         for block in blocks:
             try:
                 after = state_transition(state, genesis, block, block.header.timestamp)
                 if block.body.model_info is not None:
-                    check_model(state, genesis, block, fetch)
+                    check_model(state, genesis, block, fetch, encrypt)
                     models += 1
                     paid += genesis.policy.reward * len(block.body.model_info.contributors)
             except (InvalidBlock, StorageError) as error:

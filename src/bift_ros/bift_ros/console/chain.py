@@ -13,12 +13,14 @@ from rich.table import Table
 
 from bift_ros.chain.blocks import Block
 from bift_ros.chain.genesis import Genesis, Member
+from bift_ros.chain.keyring import Keyring
 from bift_ros.chain.store import ChainStore
 from bift_ros.chain.transactions import MembershipVote
 from bift_ros.chain.verification import verify_chain
+from bift_ros.console.own_vehicle import own_vehicle
 from bift_ros.console.stored_chain import add_data_arguments, height_of, open_chain
 from bift_ros.nodes.folders import VehicleFolders
-from bift_ros.storage.reader import StoreReader
+from bift_ros.storage.stored_files import StoredFiles
 
 _KINDS = {
     "transfer": "transfer",
@@ -26,6 +28,9 @@ _KINDS = {
     "model_commit": "commit",
     "model_update": "update",
     "membership_vote": "vote",
+    "share_file": "share",
+    "withdraw_file": "withdrawal",
+    "group_key": "key",
 }
 
 
@@ -106,10 +111,12 @@ def _summary(block: Block, names: dict[str, str]) -> dict[str, Any]:
 
 
 def _verify(genesis: Genesis, store: ChainStore, folders: VehicleFolders, as_json: bool) -> int:
-    files = StoreReader(folders.storage)
+    files, keyring = StoredFiles(folders.storage, folders.kubo), None
+    if genesis.policy.encrypt_models:
+        keyring = Keyring(own_vehicle(folders.root).key, genesis.hash)
     with Progress(transient=True, disable=as_json) as bar:
         task = bar.add_task("Recomputing", total=height_of(store))
-        result = verify_chain(genesis, store, files.get, lambda: bar.advance(task))
+        result = verify_chain(genesis, store, files.get, lambda: bar.advance(task), keyring=keyring)
     names = {m.address: m.name for m in (*genesis.members, *result.state.members.values())}
     outcome = {
         "valid": result.problem is None,

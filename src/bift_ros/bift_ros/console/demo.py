@@ -18,6 +18,9 @@ from bift_ros.fleet.domain import NoDomainError
 from bift_ros.identity.keyfile import KeyFileError
 from bift_ros.perception.bags import BagError
 from bift_ros.pofl.aggregate import RULES
+from bift_ros.storage.interface import StorageError
+
+STORAGES = ("embedded", "kubo")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +46,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=RULES,
         help="aggregation (default: mixed; in the consensus mode paper: mixed_paper)",
     )
+    parser.add_argument(
+        "--encrypt", action="store_true", help="encrypt models and updates for the members"
+    )
+    parser.add_argument(
+        "--storage",
+        choices=STORAGES,
+        default=defaults.storage,
+        help="each vehicle's store; kubo is an IPFS daemon, `make kubo` (default: %(default)s)",
+    )
     parser.add_argument("--device", type=_device, default="auto", help="auto, cpu, cuda, cuda:N")
     parser.add_argument("--seed", type=seed, default=0, help="of bags, models and training")
     parser.add_argument(
@@ -63,6 +75,8 @@ def main(arguments: argparse.Namespace) -> int:
         bags=arguments.bags,
         mode=arguments.mode,
         rule=arguments.rule,
+        encrypt=arguments.encrypt,
+        storage=arguments.storage,
         device=arguments.device,
         seed=arguments.seed,
         frames=arguments.frames,
@@ -72,7 +86,9 @@ def main(arguments: argparse.Namespace) -> int:
     console = Console(stderr=arguments.json)
     try:
         result = Demo(options, console).run()
-    except (DemoError, NoDomainError, BagError, ChainError, KeyFileError, OSError) as error:
+    except (
+        DemoError, NoDomainError, BagError, ChainError, KeyFileError, StorageError, OSError
+    ) as error:  # fmt: skip
         raise CommandError(str(error)) from error
     if arguments.json:
         print(json.dumps(result))

@@ -66,6 +66,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     create.add_argument(
         "--rule", choices=RULES, help="(mixed; in the consensus mode paper: mixed_paper)"
     )
+    create.add_argument(
+        "--encrypt-models",
+        action="store_true",
+        help="encrypt model and update files for the members (docs/privacy.md)",
+    )
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -81,6 +86,7 @@ def main(arguments: argparse.Namespace) -> int:
             reward=arguments.reward,
             mode=arguments.mode,
             rule=arguments.rule or RULE_OF_MODE[arguments.mode],
+            encrypt_models=arguments.encrypt_models,
         )
         members = tuple(_member(text) for text in arguments.member)
         genesis = Genesis(arguments.name, time.time_ns() // 1_000_000, members, policy)

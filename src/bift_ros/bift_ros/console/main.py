@@ -23,8 +23,13 @@ COMMANDS = {
         "bift_ros.console.member",
         "see the members, vote on joining and leaving: vote, list",
     ),
+    "data": ("bift_ros.console.data", "share files with the fleet: share, get, list, withdraw"),
     "system": ("bift_ros.console.system", "see the running vehicles: show"),
     "chain": ("bift_ros.console.chain", "read and check a vehicle's chain: show, verify"),
+    "storage": (
+        "bift_ros.console.storage",
+        "run a vehicle's IPFS daemon by hand: kubo init, start, stop, status",
+    ),
     "bench": ("bift_ros.console.bench", "measure against peers: aggregation"),
     "simulate": ("bift_ros.console.simulate", "run fleets in virtual time, with faults and liars"),
     "experiment": ("bift_ros.console.experiment", "run a documented experiment"),

@@ -11,13 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from bift_ros.chain.exceptions import ChainError
-from bift_ros.chain.genesis import Genesis
-from bift_ros.chain.state import State, initial_state
-from bift_ros.chain.store import ChainStore
+from bift_ros.chain.state import State
 from bift_ros.chain.transactions import MembershipVote, sign_transaction
-from bift_ros.chain.transition import state_transition
 from bift_ros.console.errors import CommandError
-from bift_ros.console.stored_chain import add_data_arguments, height_of, open_chain
+from bift_ros.console.stored_chain import add_data_arguments, open_chain, state_of
 from bift_ros.identity.keyfile import KeyFileError, load_key, read_passphrase
 from bift_ros.nodes.names import is_vehicle_name
 from bift_ros.nodes.vehicle_client import VehicleClient, VehicleUnreachableError, find_vehicle
@@ -93,9 +90,7 @@ def _vote(arguments: argparse.Namespace) -> int:
 def _list(arguments: argparse.Namespace) -> int:
     genesis, store, _ = open_chain(arguments)
     try:
-        state = _state_of(genesis, store)
-    except ChainError as error:
-        raise CommandError(f"{error}; `bift chain verify` tells more") from error
+        state = state_of(genesis, store)
     finally:
         store.close()
     members, ballots = _members(state), _ballots(state)
@@ -123,14 +118,6 @@ def _list(arguments: argparse.Namespace) -> int:
             )
         Console().print(table)
     return 0
-
-
-def _state_of(genesis: Genesis, store: ChainStore) -> State:
-    """The state after the tip, by every rule but PoFL, which says nothing of members."""
-    state = initial_state(genesis)
-    for block in store.canonical(1, height_of(store)):
-        state = state_transition(state, genesis, block, block.header.timestamp)
-    return state
 
 
 def _members(state: State) -> list[dict[str, Any]]:

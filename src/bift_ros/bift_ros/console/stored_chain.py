@@ -7,7 +7,9 @@ from pathlib import Path
 
 from bift_ros.chain.exceptions import ChainError
 from bift_ros.chain.genesis import Genesis, load_genesis
+from bift_ros.chain.state import State
 from bift_ros.chain.store import ChainStore
+from bift_ros.chain.verification import replay
 from bift_ros.console.errors import CommandError
 from bift_ros.nodes.folders import VehicleFolders
 
@@ -37,6 +39,17 @@ def height_of(store: ChainStore) -> int:
     """The index of the chain's tip."""
     header = store.header(store.tip)
     return header.index if header is not None else 0
+
+
+def state_of(genesis: Genesis, store: ChainStore) -> State:
+    """The state after the tip, by every rule but PoFL, which says nothing of members or files.
+
+    Raises CommandError.
+    """
+    try:
+        return replay(genesis, store)
+    except ChainError as error:
+        raise CommandError(f"{error}; `bift chain verify` tells more") from error
 
 
 def _find_genesis(data: Path) -> Path:

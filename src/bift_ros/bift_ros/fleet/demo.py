@@ -19,9 +19,11 @@ from bift_ros.fleet.bags import find_bags, synthetic_bags
 from bift_ros.fleet.evaluation import Evaluator
 from bift_ros.fleet.plan import FleetPlan, FleetSettings, prepare, vehicle_name
 from bift_ros.fleet.processes import ProcessFleet
+from bift_ros.fleet.reading import ModelReader
 from bift_ros.fleet.scenario import Scenario
 from bift_ros.nodes.monitor import FleetMonitor
 from bift_ros.perception.bags import bag_info
+from bift_ros.storage.kubo_daemon import find_ipfs
 
 ARCHITECTURE = "bift_ros.learning.models:traffic_light_cnn"
 _REPLAY_SECONDS = 12.0
@@ -47,6 +49,10 @@ class DemoOptions:
     """The consensus mode."""
     rule: str | None = None
     """The aggregation rule; None: the mode's."""
+    encrypt: bool = False
+    """Whether models and updates are encrypted for the members."""
+    storage: str = "embedded"
+    """Where the vehicles keep their files: embedded, or kubo."""
     device: str = "auto"
     seed: int = 0
     frames: int = 500
@@ -66,9 +72,14 @@ class Demo:
         self._iterations: dict[int, dict[str, dict[str, Any]]] = {}
 
     def run(self) -> dict[str, Any]:
-        """Run to the end and return the report, which is also written. Raises DemoError."""
+        """Run to the end and return the report, which is also written.
+
+        Raises DemoError, and StorageError where the storage cannot be had.
+        """
         started = time.monotonic()
         options = self._options
+        if options.storage == "kubo":
+            find_ipfs()
         bags, test_set = self._bags()
         options.out.mkdir(parents=True, exist_ok=True)
         fleet_folder = options.out / "fleet"
@@ -77,7 +88,11 @@ class Demo:
         with self._scenario.surroundings(names) as environment:
             plan = prepare(fleet_folder, self._settings(bags))
             evaluator = Evaluator(
-                fleet_folder / "evaluator", test_set, ARCHITECTURE, options.device
+                fleet_folder / "evaluator",
+                test_set,
+                ARCHITECTURE,
+                options.device,
+                ModelReader(plan.vehicles[0].folder, plan.genesis),
             )
             try:
                 statuses = self._run_fleet(plan, environment, evaluator)
@@ -117,6 +132,7 @@ class Demo:
                 minimum_updates=max(1, len(bags) // 2 + 1),
                 mode=options.mode,
                 rule=options.rule or RULE_OF_MODE[options.mode],
+                encrypt_models=options.encrypt,
                 **self._scenario.policy,
             ),
             timestamp=time.time_ns() // 1_000_000,
@@ -128,6 +144,7 @@ class Demo:
                 "task.local_epochs": options.local_epochs,
                 "task.seed": options.seed,
             },
+            storage=options.storage,
             device=options.device,
             seed=options.seed,
             vehicles={
@@ -204,7 +221,8 @@ class Demo:
         options = self._options
         headline = (
             f"{len(vehicles)} vehicles, consensus mode {options.mode}, "
-            f"rule {options.rule or RULE_OF_MODE[options.mode]}; Ctrl-C stops them all"
+            f"rule {options.rule or RULE_OF_MODE[options.mode]}, storage {options.storage}; "
+            "Ctrl-C stops them all"
         )
         return display.progress(headline, vehicles, slowest, dict(evaluator.accuracy))
 

@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from concurrent.futures import Future, wait
 from pathlib import Path
 
+from bift_ros.chain.exceptions import ChainError
+from bift_ros.fleet.reading import ModelReader
 from bift_ros.learning.client import TrainingWorker
 from bift_ros.learning.errors import LearningError
 from bift_ros.learning.jobs import EvaluateJob
+from bift_ros.pofl.files import ModelFileError
 from bift_ros.storage.embedded import EmbeddedStorage
 from bift_ros.storage.interface import StorageError
 
@@ -17,7 +20,10 @@ from bift_ros.storage.interface import StorageError
 class Evaluator:
     """Fetches global models from the vehicles and evaluates them in a worker process."""
 
-    def __init__(self, folder: Path, test_set: Path, architecture: str, device: str) -> None:
+    def __init__(
+        self, folder: Path, test_set: Path, architecture: str, device: str, reader: ModelReader
+    ) -> None:
+        self._reader = reader
         self._test_set, self._architecture = test_set, architecture
         self._storage = EmbeddedStorage(folder)
         self._worker = TrainingWorker(
@@ -54,10 +60,10 @@ class Evaluator:
         self, iteration: int, cid: str, providers: tuple[str, ...], done: Future[None]
     ) -> None:
         try:
-            model = self._storage.get(cid, providers)
+            model = self._reader.decrypt(self._storage.get(cid, providers))
             job = EvaluateJob(model, self._test_set, self._architecture)
             self.accuracy[iteration] = self._worker.submit(job).result().accuracy
-        except (StorageError, LearningError) as error:
+        except (StorageError, LearningError, ModelFileError, ChainError) as error:
             self.errors[iteration] = str(error)
         finally:
             done.set_result(None)

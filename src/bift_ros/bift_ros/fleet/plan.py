@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from bift_ros.chain.genesis import Genesis, Member, Policy, load_genesis, save_genesis
+from bift_ros.fleet.swarm import kubo_parameters
 from bift_ros.identity.keyfile import load_key, save_key
 from bift_ros.identity.keys import KeyPair
 
@@ -17,6 +18,11 @@ from bift_ros.identity.keys import KeyPair
 def vehicle_name(number: int) -> str:
     """The name, and ROS namespace, of a fleet's vehicle number 0, 1, 2, …"""
     return f"vehicle_{number:02d}"
+
+
+def key_file(folder: Path) -> Path:
+    """Where the key of the vehicle in `folder` lies."""
+    return folder / "key.pem"
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,8 @@ class FleetSettings:
     replay_rate: float
     task: dict[str, Any]
     """The proposed task's `task.*` parameters; the first vehicle proposes it."""
+    storage: str = "embedded"
+    """Where every vehicle keeps its files: embedded, or kubo."""
     device: str = "auto"
     seed: int = 0
     vehicles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -58,19 +66,22 @@ class FleetSettings:
 def prepare(folder: Path, settings: FleetSettings) -> FleetPlan:
     """Write keys, genesis and parameter files below `folder`; a fleet already there is resumed.
 
-    Raises GenesisError or KeyFileError where what is there cannot be used.
+    Raises GenesisError, KeyFileError or StorageError where what is there cannot be used.
     """
     folder.mkdir(parents=True, exist_ok=True)
     names = [vehicle_name(n) for n in range(len(settings.bags))]
-    keys = {name: _key(folder / name / "key.pem") for name in names}
+    keys = {name: _key(key_file(folder / name)) for name in names}
     genesis_file = folder / "genesis.json"
     if not genesis_file.exists():
         members = tuple(Member(name, keys[name].public_key) for name in names)
         save_genesis(
             genesis_file, Genesis("bift-fleet", settings.timestamp, members, settings.policy)
         )
+    storage = (
+        kubo_parameters(folder, names, settings.vehicles) if settings.storage == "kubo" else {}
+    )
     vehicles = tuple(
-        VehiclePlan(name, folder / name, _write_parameters(folder, n, name, settings))
+        VehiclePlan(name, folder / name, _write_parameters(folder, n, name, settings, storage))
         for n, name in enumerate(names)
     )
     return FleetPlan(load_genesis(genesis_file), genesis_file, vehicles)
@@ -85,13 +96,21 @@ def _key(path: Path) -> KeyPair:
     return key
 
 
-def _write_parameters(folder: Path, number: int, name: str, settings: FleetSettings) -> Path:
+def _write_parameters(
+    folder: Path,
+    number: int,
+    name: str,
+    settings: FleetSettings,
+    storage: Mapping[str, Mapping[str, Any]],
+) -> Path:
     root = folder / name
     vehicle = {
         "data_dir": str(root.resolve()),
         "genesis_file": str((folder / "genesis.json").resolve()),
-        "key_file": str((root / "key.pem").resolve()),
+        "key_file": str(key_file(root).resolve()),
         "propose": number == 0,
+        "storage": settings.storage,
+        **storage.get(name, {}),
         **settings.task,
         **settings.vehicles.get(name, {}),
     }

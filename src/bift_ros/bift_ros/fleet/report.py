@@ -13,8 +13,9 @@ from bift_ros.chain.genesis import Genesis
 from bift_ros.chain.state import State
 from bift_ros.chain.store import ChainStore
 from bift_ros.chain.verification import verify_chain
+from bift_ros.fleet.reading import keyring_of
 from bift_ros.nodes.folders import VehicleFolders
-from bift_ros.storage.reader import StoreReader
+from bift_ros.storage.stored_files import StoredFiles
 
 Status = Mapping[str, Any]
 
@@ -34,7 +35,9 @@ def outcome_of(name: str, folder: Path, genesis: Genesis) -> VehicleOutcome:
     folders = VehicleFolders(folder)
     store = ChainStore(folders.chain, genesis, read_only=True)
     try:
-        result = verify_chain(genesis, store, StoreReader(folders.storage).get)
+        files = StoredFiles(folders.storage, folders.kubo)
+        keyring = keyring_of(folder, genesis)
+        result = verify_chain(genesis, store, files.get, keyring=keyring)
     finally:
         store.close()
     return VehicleOutcome(name, result.state, result.problem)

@@ -9,12 +9,13 @@ from bift_msgs import srv
 from rclpy.node import Node
 
 from bift_ros.chain.blockchain import Blockchain
-from bift_ros.chain.exceptions import MalformedBlock
+from bift_ros.chain.exceptions import FieldError, MalformedBlock
 from bift_ros.chain.fields import MAX_INTEGER
 from bift_ros.nodes import convert
 from bift_ros.peer.catch_up import BLOCKS_PER_ANSWER, HEADERS_PER_ANSWER
-from bift_ros.peer.effects import RequestBlocks, RequestHeaders
-from bift_ros.peer.events import BlocksAnswered, Event, HeadersAnswered
+from bift_ros.peer.effects import RequestBlocks, RequestHeaders, RequestKeys
+from bift_ros.peer.events import BlocksAnswered, Event, HeadersAnswered, KeysAnswered
+from bift_ros.peer.group_keys import keys_before
 
 
 class CatchUpServices:
@@ -24,6 +25,8 @@ class CatchUpServices:
         self._chain, self._provider = chain, provider
         node.create_service(srv.GetHeaders, "get_headers", self._get_headers)
         node.create_service(srv.GetBlocks, "get_blocks", self._get_blocks)
+        if chain.genesis.policy.encrypt_models:
+            node.create_service(srv.GetGroupKeys, "get_group_keys", self._get_group_keys)
 
     def _get_headers(
         self, request: srv.GetHeaders.Request, response: srv.GetHeaders.Response
@@ -44,6 +47,13 @@ class CatchUpServices:
         response.blocks = [
             convert.block_to_message(block, self._provider) for block in found if block is not None
         ]
+        return response
+
+    def _get_group_keys(
+        self, request: srv.GetGroupKeys.Request, response: srv.GetGroupKeys.Response
+    ) -> srv.GetGroupKeys.Response:
+        keys, response.left = keys_before(self._chain.tip_state, request.before)
+        response.keys = [convert.group_key_to_message(key) for key in keys]
         return response
 
 
@@ -86,6 +96,17 @@ class CatchUpClient:
             BlocksAnswered(effect.peer),
         )
 
+    def request_keys(self, effect: RequestKeys) -> None:
+        """Ask one vehicle for the keys of model files."""
+        self._call(
+            effect.peer,
+            srv.GetGroupKeys,
+            "get_group_keys",
+            srv.GetGroupKeys.Request(before=effect.before),
+            lambda response: self._keys_came(effect.peer, response),
+            KeysAnswered(effect.peer, (), 0),
+        )
+
     def _call(
         self,
         peer: str,
@@ -113,6 +134,14 @@ class CatchUpClient:
         except MalformedBlock:
             headers = ()  # which the peer takes as no help
         self._take(HeadersAnswered(peer, headers))
+
+    def _keys_came(self, peer: str, response: srv.GetGroupKeys.Response | None) -> None:
+        messages = response.keys if response is not None else []
+        try:
+            keys = tuple(convert.group_key_from_message(m) for m in messages)
+        except FieldError:
+            keys = ()  # which the peer takes as no help
+        self._take(KeysAnswered(peer, keys, response.left if response is not None else 0))
 
     def _blocks_came(self, peer: str, response: srv.GetBlocks.Response | None) -> None:
         for message in response.blocks if response is not None else []:

@@ -15,6 +15,8 @@ from bift_msgs import msg
 
 from bift_ros.chain import blocks, tips, transactions
 from bift_ros.chain.exceptions import FieldError, MalformedBlock, MalformedTransaction
+from bift_ros.chain.group_key import GroupKey
+from bift_ros.chain.shared_files import ShareFile, WithdrawFile
 
 
 def _octets(data: bytes) -> np.ndarray:
@@ -52,6 +54,12 @@ def transaction_to_message(
         case transactions.MembershipVote(action, name, public_key):
             vote = msg.MembershipVote(action=action, name=name, public_key=_octets(public_key))
             message.membership_vote = [vote]
+        case ShareFile():
+            message.share_file = [_fill(msg.ShareFile(), payload)]
+        case WithdrawFile(name):
+            message.withdraw_file = [msg.WithdrawFile(name=name)]
+        case GroupKey():
+            message.group_key = [group_key_to_message(payload)]
     return message
 
 
@@ -73,12 +81,31 @@ def _transaction(message: msg.Transaction) -> transactions.Transaction:
         *(_read(transactions.ModelCommit, m) for m in message.model_commit),
         *(_read(transactions.ModelUpdate, m) for m in message.model_update),
         *(_read(transactions.MembershipVote, m) for m in message.membership_vote),
+        *(_read(ShareFile, m) for m in message.share_file),
+        *(_read(WithdrawFile, m) for m in message.withdraw_file),
+        *(group_key_from_message(m) for m in message.group_key),
     ]
     if len(found) != 1:
         raise FieldError(f"payload: the message carries {len(found)}, not one")
     return transactions.Transaction(
         message.sender, message.sequence, found[0], bytes(message.signature)
     )
+
+
+def group_key_to_message(key: GroupKey) -> msg.GroupKey:
+    """A key for model files as it travels."""
+    return msg.GroupKey(
+        epoch=_octets(key.epoch),
+        ephemeral=_octets(key.ephemeral),
+        copies=_octets(key.copies),
+        previous=_octets(key.previous),
+        links=_octets(key.links),
+    )
+
+
+def group_key_from_message(message: msg.GroupKey) -> GroupKey:
+    """The key that a message carries; raises FieldError where it is not well-formed."""
+    return GroupKey(**{f.name: bytes(getattr(message, f.name)) for f in fields(GroupKey)})
 
 
 def provider_from_message(message: msg.Transaction | msg.Block) -> str:

@@ -23,6 +23,11 @@ class VehicleFolders:
         return self.root / "storage"
 
     @property
+    def kubo(self) -> Path:
+        """The repository of the vehicle's own Kubo daemon, where it has one."""
+        return self.root / "kubo"
+
+    @property
     def dataset(self) -> Path:
         """The private dataset, in ImageFolder shape."""
         return self.root / "dataset"

@@ -49,6 +49,7 @@ VEHICLE = (
         ["bift_ros.learning.models:traffic_light_cnn"],
         "Model factories (module:factory) that this vehicle agrees to run.",
     ),
+    Setting("storage", "embedded", "Where files are kept: embedded, or kubo (an IPFS daemon)."),
     Setting("gateway_host", "127.0.0.1", "Address on which this vehicle serves its files."),
     Setting(
         "gateway_advertised_host",
@@ -57,6 +58,14 @@ VEHICLE = (
     ),
     Setting("gateway_port", 0, "Port of the gateway; 0: any free one.", 0, 65535),
     Setting("storage_mb", 2048, "Size cap of the block store, in MiB.", 16, 1_048_576),
+    Setting(
+        "kubo_api",
+        "",
+        "Kubo's API, such as /ip4/127.0.0.1/tcp/5001; empty: the vehicle runs its own daemon.",
+    ),
+    Setting("kubo_swarm_key", "", "File with the fleet's swarm key; empty: one of its own."),
+    Setting("kubo_swarm_port", 0, "Port of the daemon in the swarm; 0: any free one.", 0, 65535),
+    Setting("kubo_peers", "", "Swarm addresses of other vehicles' daemons, separated by spaces."),
     Setting("status_period", 0.5, "Seconds between two status messages.", 0.1, 60.0),
     Setting("propose", False, "Propose the task below once this vehicle's dataset is built."),
     Setting("task.model_id", "traffic-lights", "Name of the task."),

@@ -34,6 +34,7 @@ from bift_ros.peer.events import (
     TransactionReceived,
 )
 from bift_ros.peer.machine import Peer
+from bift_ros.storage.interface import Storage
 
 _TICK_SECONDS = 0.25
 
@@ -48,11 +49,11 @@ class PeerNode(Node):
         genesis: Genesis,
         chain: Blockchain,
         config: PeerConfig,
-        storage: Any,
+        storage: Storage,
     ) -> None:
         super().__init__("peer", enable_rosout=False, start_parameter_services=False)
         self._name, self._address, self._genesis, self._chain = name, key.address, genesis, chain
-        self._provider: str = storage.url
+        self._provider = storage.url
         self.peer = Peer(key, genesis, chain, config, self._provider)
         self.clock = IterationClock()
         self.refused, self.last_refusal = 0, ""
@@ -89,6 +90,11 @@ class PeerNode(Node):
         """Let the peer deal with an event, here in the executor's thread."""
         if self.started:
             self._carry_out(self.peer.handle(event, self._now()))
+
+    @property
+    def address(self) -> str:
+        """This vehicle's account."""
+        return self._address
 
     @property
     def equivocations(self) -> list[str]:
@@ -189,6 +195,8 @@ class PeerNode(Node):
                 self._catch_up.request_headers(effect)
             case effects.RequestBlocks():
                 self._catch_up.request_blocks(effect)
+            case effects.RequestKeys():
+                self._catch_up.request_keys(effect)
             case effects.Fetch():
                 self.storage_jobs.fetch(effect)
             case effects.Put():
@@ -230,7 +238,8 @@ class PeerNode(Node):
 
     def _refused(self, refusal: effects.Refused) -> None:
         self.refused += 1
-        self.last_refusal = f"{refusal.what} from {self._who(refusal.sender)}: {refusal.reason}"
+        whose = f" from {self._who(refusal.sender)}" if refusal.sender else ""
+        self.last_refusal = f"{refusal.what}{whose}: {refusal.reason}"
         self.get_logger().warning(f"refused {self.last_refusal}")
 
     def _equivocation_text(self, signed: SignedHeader) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future as JobFuture
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +18,21 @@ from bift_ros.learning.client import TrainingWorker
 from bift_ros.learning.errors import LearningError
 from bift_ros.learning.jobs import EpochProgress, TrainingConfig, TrainJob
 from bift_ros.nodes import parameters, qos
-from bift_ros.storage.interface import Storage, StorageError
+from bift_ros.nodes.model_files import ModelFiles
+from bift_ros.storage.interface import StorageError
 
 
 class TrainerNode(Node):
     """Serves `train`: fetches the global model, trains on the dataset, stores the update."""
 
     def __init__(
-        self, storage: Storage, dataset: Path, allowed_architectures: tuple[str, ...]
+        self, files: ModelFiles, dataset: Path, allowed_architectures: tuple[str, ...]
     ) -> None:
         super().__init__("trainer", enable_rosout=False, start_parameter_services=False)
         settings = parameters.declare(self, parameters.TRAINER)
-        self._storage, self._dataset, self._seed = storage, dataset, settings["seed"]
+        self._files, self._dataset, self._seed = files, dataset, settings["seed"]
+        # Beside the executor's thread, which a daemon's store may keep waiting.
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="trainer-files")
         self.worker = TrainingWorker(
             device=settings["device"],
             threads=settings["threads"],
@@ -53,9 +57,10 @@ class TrainerNode(Node):
     def stop(self) -> None:
         """End the worker process."""
         self.worker.close()
+        self._pool.shutdown(cancel_futures=True)
 
     async def _execute(self, handle: ServerGoalHandle) -> Train.Result:
-        goal = handle.request
+        goal, state = handle.request, self._files.state
         try:
             config = TrainingConfig(
                 local_epochs=goal.epochs,
@@ -64,12 +69,13 @@ class TrainerNode(Node):
                 optimizer=goal.optimizer,
                 seed=self._seed * 100_000 + goal.iteration,
             )
-            model = self._storage.get(goal.global_cid)
+            file = await self.in_executor(self._pool.submit(self._files.read, goal.global_cid))
+            model = self._files.decrypt(file)
             job = TrainJob(model, self._dataset, config, goal.architecture)
             future = self.worker.submit(job, lambda progress: self._on_epoch(handle, progress))
             result = await self.in_executor(future)
-            cid = self._storage.put(result.update)
-            self._storage.pin(cid)
+            update = self._files.encrypt(result.update, state)
+            cid = await self.in_executor(self._pool.submit(self._files.keep, update))
         except (LearningError, StorageError, ValueError) as error:
             if handle.is_cancel_requested:
                 handle.canceled()

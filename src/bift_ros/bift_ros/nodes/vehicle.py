@@ -6,6 +6,7 @@ Run as `python -m bift_ros.nodes.vehicle --ros-args -r __ns:=/vehicle_00 --param
 
 from __future__ import annotations
 
+import functools
 import signal
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
 
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.exceptions import ChainError
@@ -23,18 +25,23 @@ from bift_ros.chain.transactions import ProposeTask
 from bift_ros.identity.keyfile import KeyFileError, load_key, read_passphrase
 from bift_ros.learning.errors import LearningError
 from bift_ros.learning.jobs import InitJob
+from bift_ros.nodes.file_service import FileService
 from bift_ros.nodes.folders import VehicleFolders
+from bift_ros.nodes.model_files import ModelFiles
 from bift_ros.nodes.names import is_vehicle_name
+from bift_ros.nodes.owner import OwnerCheck
 from bift_ros.nodes.peer_node import PeerNode
 from bift_ros.nodes.perception_node import PerceptionNode
 from bift_ros.nodes.replay_node import ReplayNode
 from bift_ros.nodes.status import StatusReporter
 from bift_ros.nodes.trainer_node import TrainerNode
 from bift_ros.nodes.vehicle_node import VehicleNode
+from bift_ros.nodes.vehicle_storage import open_storage
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.events import DatasetChanged
-from bift_ros.storage.embedded import EmbeddedStorage
 from bift_ros.storage.interface import StorageError
+
+_KEY_POLL_SECONDS = 0.5
 
 
 class ConfigurationError(Exception):
@@ -91,31 +98,27 @@ class Vehicle:
                 f"the key {settings['key_file']} ({key.address}) is not that of the member {name}: "
                 f"give {name}'s own key, or another name to a vehicle that is to join"
             )
-        self._storage = EmbeddedStorage(
-            folders.storage,
-            host=settings["gateway_host"],
-            port=settings["gateway_port"],
-            advertised_host=settings["gateway_advertised_host"] or None,
-            max_bytes=settings["storage_mb"] << 20,
-        )
+        self._storage = open_storage(settings, folders)
         architectures = tuple(settings["allowed_architectures"])
         config = PeerConfig(
             mine=settings["mine"], train=settings["train"], allowed_architectures=architectures
         )
         self._peer = PeerNode(name, key, genesis, chain, config, self._storage)
+        self._models = ModelFiles(self._storage, self._peer.peer)
         self._perception = PerceptionNode(
             folders.dataset, lambda samples: self._peer.post(DatasetChanged(samples))
         )
         self._trainer = (
-            TrainerNode(self._storage, folders.dataset, architectures)
-            if settings["train"]
-            else None
+            TrainerNode(self._models, folders.dataset, architectures) if settings["train"] else None
         )
         self._replay = ReplayNode(self._replayed)
         self._reporter = StatusReporter(
             name, key.address, genesis, self._peer, self._perception, self._trainer
         )
         self._vehicle.serve(self._reporter.status, self._reporter.state_of)
+        self._files = FileService(
+            self._vehicle, OwnerCheck(key.public_key, genesis.hash), self._storage, self._peer
+        )
         self.executor = SingleThreadedExecutor()
         for node in self._nodes:
             self.executor.add_node(node)
@@ -146,6 +149,7 @@ class Vehicle:
             self._trainer.stop()
         self._peer.stop()
         self._storage.close()
+        self._files.close()
         self._store.close()
         for node in self._nodes:
             node.destroy_node()
@@ -170,8 +174,8 @@ class Vehicle:
             made = await self._trainer.in_executor(
                 self._trainer.worker.submit(InitJob(settings["task.seed"], architecture))
             )
-            cid = self._storage.put(made.model)
-            self._storage.pin(cid)
+            await self._key_for_models()
+            cid = self._models.keep(self._models.encrypt(made.model, self._models.state))
             self._peer.submit(
                 ProposeTask(
                     model_id=settings["task.model_id"],
@@ -187,6 +191,16 @@ class Vehicle:
             )
         except (LearningError, ChainError, StorageError) as error:
             log.error(f"cannot propose the task {settings['task.model_id']!r}: {error}")
+
+    async def _key_for_models(self) -> None:
+        """Wait until models can be put into files, where that takes a key from the chain."""
+        while not self._peer.peer.can_write_models:
+            passed = Future(executor=self.executor)
+            timer = self._vehicle.create_timer(
+                _KEY_POLL_SECONDS, functools.partial(passed.set_result, None)
+            )
+            await passed
+            self._vehicle.destroy_timer(timer)
 
 
 def main(arguments: list[str] | None = None) -> int:

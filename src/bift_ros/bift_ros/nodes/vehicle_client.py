@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import rclpy
@@ -14,8 +14,10 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from bift_ros.chain.transactions import Transaction
+from bift_ros.identity.keys import KeyPair
 from bift_ros.nodes import convert
 from bift_ros.nodes.monitor import FleetMonitor
+from bift_ros.nodes.owner import FileRequest, sign_request
 
 
 class VehicleUnreachableError(Exception):
@@ -30,6 +32,20 @@ class Account:
     """The number of the account's next transaction."""
     genesis_hash: bytes
     """What its signature must cover."""
+
+
+@dataclass(frozen=True)
+class FileJob:
+    """How far a vehicle is with a file."""
+
+    done: bool
+    """Whether it has ended."""
+    size: int
+    """Bytes in all, 0 where unknown."""
+    cid: str
+    """The file's CID, once it is known."""
+    error: str
+    """Why it failed, or nothing."""
 
 
 def find_vehicle(address: str, seconds: float) -> str:
@@ -55,6 +71,7 @@ class VehicleClient:
     def __init__(self, name: str, seconds: float) -> None:
         """`seconds` is how long to wait for each answer."""
         self._name, self._seconds = name, seconds
+        self._clients: dict[str, Any] = {}
         self._context = rclpy.Context()
         rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
         self._node = Node(
@@ -94,8 +111,22 @@ class VehicleClient:
         answer = self._call(srv.SubmitTransaction, "submit_transaction", request)
         return "" if answer.accepted else answer.reason or "without a reason"
 
+    def file_job(self, key: KeyPair, genesis_hash: bytes, request: FileRequest) -> FileJob:
+        """Begin a job as the vehicle's owner, or ask how far it is.
+
+        Raises VehicleUnreachableError.
+        """
+        stamp = time.time_ns() // 1_000_000
+        signature = sign_request(key, genesis_hash, request, stamp)
+        message = srv.FileJob.Request(**asdict(request), stamp=stamp, signature=list(signature))
+        answer = self._call(srv.FileJob, "file_job", message)
+        return FileJob(answer.done, answer.size, answer.cid, answer.error)
+
     def _call(self, kind: Any, name: str, request: Any) -> Any:
-        client = self._node.create_client(kind, f"/{self._name}/{name}")
+        client = self._clients.get(name)
+        if client is None:
+            client = self._node.create_client(kind, f"/{self._name}/{name}")
+            self._clients[name] = client
         self._until(client.service_is_ready)
         answer = client.call_async(request)
         self._until(answer.done)

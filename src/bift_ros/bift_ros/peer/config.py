@@ -28,6 +28,8 @@ class PeerConfig:
     """A disputed block is given a chance after this long without a majority on either side."""
     rebroadcast_ms: int = 5_000
     """Own transactions that are still not on the chain are sent again this often."""
+    key_turn_ms: int = 5_000
+    """How long each member has to give the fleet a key for its model files, one after the other."""
     announce_ms: int = 5_000
     """The tip is announced anew this often in a fleet of 30, more seldom in a larger one."""
     request_timeout_ms: int = 10_000

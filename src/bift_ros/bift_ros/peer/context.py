@@ -6,14 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.genesis import Genesis, Member
+from bift_ros.chain.keyring import Keyring
 from bift_ros.chain.mempool import Mempool
-from bift_ros.chain.model_check import ComputedModel, compute_model
+from bift_ros.chain.model_check import ComputedModel, as_it_is, compute_model
 from bift_ros.chain.state import State, changed
 from bift_ros.chain.transactions import ModelUpdate, Transaction
 from bift_ros.identity.keys import KeyPair
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import Effect, Refused
 from bift_ros.peer.files import Fetches, FileCache
+from bift_ros.storage.encryption import EncryptionError, KeyUnavailable
 
 _MAXIMUM_REFUSED = 4096
 
@@ -35,6 +37,10 @@ class Context:
         self.config = config
         self.provider = provider
         """Where this vehicle serves its files."""
+        self.keyring = Keyring(key, genesis.hash) if genesis.policy.encrypt_models else None
+        """What opens the fleet's model files, where they are encrypted."""
+        self.locked_out = False
+        """Whether a file has come whose key is not here."""
         self.mempool = Mempool()
         self.files = FileCache(config.file_cache_bytes)
         self.fetches = Fetches(config.fetch_retry_ms)
@@ -93,6 +99,38 @@ class Context:
             self.emit(self.fetches.want(cid, providers, self.providers.values(), self.now))
         return missing
 
+    def can_write(self, state: State) -> bool:
+        """Whether a model's file can be made after `state`: encrypted, its key must be here."""
+        return self.keyring is None or self.keyring.in_force(state) is not None
+
+    def encrypt(self, state: State, data: bytes) -> bytes:
+        """Give the file of a model or update after `state`; raises KeyUnavailable."""
+        keyring = self.keyring
+        return as_it_is(state, data) if keyring is None else keyring.encrypt(state, data)
+
+    def decrypt(self, file: bytes) -> bytes:
+        """Give what is in a model's file; raises EncryptionError or KeyUnavailable."""
+        if self.keyring is None:
+            return file
+        self.keyring.learn(self.chain.tip_state)
+        return self.keyring.decrypt(file)
+
+    def arrived(self, cid: str, file: bytes) -> bool:
+        """Keep what is in a fetched file; False where its key is not here, or not yet.
+
+        What no member's vehicle writes counts as an empty file, which is a malformed one.
+        """
+        try:
+            data = self.decrypt(file)
+        except KeyUnavailable:
+            self.locked_out = True
+            return False
+        except EncryptionError as error:
+            self.refuse("file", cid, "", f"file {cid}: {error}")
+            data = b""
+        self.files.add(cid, data)
+        return True
+
     def provider_of(self, transaction: Transaction) -> tuple[str, ...]:
         """Where the sender of a transaction serves its files."""
         url = self.providers.get(transaction.sender)
@@ -107,6 +145,8 @@ class Context:
         updates = frozenset(t.hash for t in transactions if isinstance(t.payload, ModelUpdate))
         key = (state.tip_hash, updates)
         if self._computed is None or self._computed[0] != key:
-            made = compute_model(state, self.genesis, transactions, self.files.__getitem__)
+            made = compute_model(
+                state, self.genesis, transactions, self.files.__getitem__, self.encrypt
+            )
             self._computed = (key, made)
         return self._computed[1]

@@ -47,6 +47,15 @@ class RequestBlocks:
 
 
 @dataclass(frozen=True)
+class RequestKeys:
+    """Ask one vehicle for the keys of model files that its chain has; answer `KeysAnswered`."""
+
+    peer: str
+    before: int
+    """How many of its keys, the oldest, are of interest; it begins with the newest of them."""
+
+
+@dataclass(frozen=True)
 class Fetch:
     """Get a file from own storage or from a provider; answer `FileFetched` or `FetchFailed`."""
 
@@ -119,9 +128,9 @@ class Refused:
     """Something was refused; said once for each thing."""
 
     what: str
-    """`transaction`, `block`, `tip`, `update`, `task` or `training`."""
+    """`transaction`, `block`, `tip`, `file`, `key`, `update`, `task` or `training`."""
     sender: str
-    """The address that made it; a hash's or CID's first digits are in the reason."""
+    """The address that made it, of a file empty; a hash's or CID's digits are in the reason."""
     reason: str
 
 
@@ -131,6 +140,7 @@ Effect = (
     | AnnounceTip
     | RequestHeaders
     | RequestBlocks
+    | RequestKeys
     | Fetch
     | Put
     | Train

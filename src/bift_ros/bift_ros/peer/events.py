@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bift_ros.chain.blocks import Block, Header, SignedHeader
+from bift_ros.chain.group_key import GroupKey
 from bift_ros.chain.tips import SignedTip
 from bift_ros.chain.transactions import Payload, Transaction
 from bift_ros.peer.effects import TrainingRequest
@@ -49,6 +50,17 @@ class BlocksAnswered:
     """A `RequestBlocks` effect ended; its blocks have come in as `BlockReceived` before."""
 
     peer: str
+
+
+@dataclass(frozen=True)
+class KeysAnswered:
+    """A `RequestKeys` effect ended; nothing in it has been checked."""
+
+    peer: str
+    keys: tuple[GroupKey, ...]
+    """Downwards from the newest; empty where the vehicle gave none."""
+    left: int
+    """How many older ones it has."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +130,7 @@ Event = (
     | TipReceived
     | HeadersAnswered
     | BlocksAnswered
+    | KeysAnswered
     | FileFetched
     | FetchFailed
     | Trained

@@ -233,6 +233,11 @@ class Intake:
         context = self._context
         missing = [cid for cid in _files_of(waiting) if cid not in context.files]
         waiting.missing = missing
+        assert waiting.parent is not None, "it was looked for first"
+        if not missing and not context.can_write(waiting.parent):
+            if context.now - waiting.files_since > context.config.file_wait_ms:
+                self._refuse(waiting.block, "this vehicle has no key to its model (yet)")
+            return False
         if missing and context.now - waiting.files_since > context.config.file_wait_ms:
             self._refuse(waiting.block, f"the file {min(missing)} can't be had from anyone")
         elif missing and waiting.asked_at != context.now:

@@ -29,6 +29,7 @@ from bift_ros.peer.events import (
     FetchFailed,
     FileFetched,
     HeadersAnswered,
+    KeysAnswered,
     NonceFound,
     Submit,
     Tick,
@@ -38,6 +39,7 @@ from bift_ros.peer.events import (
     TransactionReceived,
 )
 from bift_ros.peer.fairness import Fairness
+from bift_ros.peer.group_keys import GroupKeys
 from bift_ros.peer.intake import CheckedBlock, Intake
 from bift_ros.peer.mining import Miner
 from bift_ros.peer.own_transactions import OwnTransactions
@@ -69,6 +71,7 @@ class Peer:
         self._miner = Miner(context, self._updates)
         self._own = OwnTransactions(context)
         self._trainer = Trainer(context, self._own)
+        self._keys = GroupKeys(context, self._own, self._standing)
         self._catch_up = CatchUp(context, self._standing, self._intake)
         self._mined = b""
         """Hash of the last block of our own making, to be sent once it is stored."""
@@ -103,6 +106,24 @@ class Peer:
     def next_sequence(self, address: str) -> int:
         """The first sequence number of a member that neither chain nor mempool has used."""
         return self._context.mempool.next_sequence(address, self.state)
+
+    @property
+    def can_write_models(self) -> bool:
+        """Whether a model or update can be put into a file now: it may need a key for that."""
+        return self._context.can_write(self.state)
+
+    def encrypt(self, state: State, data: bytes) -> bytes:
+        """Give the file of a model or update after `state`; raises KeyUnavailable."""
+        return self._context.encrypt(state, data)
+
+    def decrypt(self, file: bytes) -> bytes:
+        """Give what is in a model's file; raises EncryptionError or KeyUnavailable."""
+        return self._context.decrypt(file)
+
+    @property
+    def providers(self) -> dict[str, str]:
+        """The gateways of the vehicles heard of, by address."""
+        return self._context.providers
 
     @property
     def known_peers(self) -> int:
@@ -148,8 +169,10 @@ class Peer:
                     self._miner.advance()
                 return False
             case FileFetched(cid, data):
+                if not context.arrived(cid, data):
+                    context.fetches.failed(cid, context.now)
+                    return False
                 context.fetches.arrived(cid)
-                context.files.add(cid, data)
                 self._updates.file_arrived(cid)
                 self._intake.look_again()
             case Tick():
@@ -162,6 +185,8 @@ class Peer:
             case BlocksAnswered(peer):
                 self._catch_up.blocks_answered(peer)
                 return False
+            case KeysAnswered():
+                self._keys.answered(event)
             case FetchFailed(cid, _):
                 context.fetches.failed(cid, context.now)
                 return False
@@ -184,6 +209,7 @@ class Peer:
         self._join_the_most()
         self._intake.look_again()
         self._own.send_again()
+        self._keys.advance()
         self._catch_up.advance()
         self._standing.announce()
         files = self._context.files
@@ -243,7 +269,7 @@ class Peer:
         context, block = self._context, checked.block
         made = checked.made
         if made is not None:
-            context.files.add(made.info.global_cid, made.file)
+            context.files.add(made.info.global_cid, made.model)
             context.emit(Put(made.info.global_cid, made.file))
         self._fairness.accepted(block, checked.parent)
         reorg = context.chain.add(block, checked.state)

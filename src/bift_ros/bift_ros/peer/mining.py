@@ -133,6 +133,8 @@ class Miner:
         if task.global_cid not in context.files:
             context.need([task.global_cid])
             return
+        if not context.can_write(state):
+            return
         ready = self._updates.ready
         expected = len(task.commitments) if policy.commit_reveal else len(state.members)
         if self._ready(len(ready), expected):

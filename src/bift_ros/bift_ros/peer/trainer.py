@@ -128,7 +128,9 @@ class Trainer:
 
     def _start(self, request: TrainingRequest) -> None:
         """Train once the global model is here, which checking the next block needs too."""
-        self._open = bool(self._context.need([request.base_cid]))
+        context = self._context
+        missing = context.need([request.base_cid])
+        self._open = bool(missing) or not context.can_write(context.chain.tip_state)
         if not self._open:
             self._running = request
             self._context.emit(Train(request))

@@ -22,6 +22,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 _ROOMS = ("chain", "peer", "pofl", "simulation")
 _LEFT_AS_THEY_ARE = re.compile(
     r"cached_property|__dict__"  # a compiled class has neither
+    r"|\bClassVar\b"  # which a compiled dataclass takes for a field
     r"|\bpickled\b"  # nor a way through a pipe
     r"|^class \w+\(\w*(?:Error|Exception)\)",  # mypyc takes two handlers' `error` for one type
     re.MULTILINE,

@@ -41,7 +41,7 @@ class Conduct:
     def update(self, request: TrainingRequest) -> bytes:
         """Train."""
         vehicle = self.vehicle
-        base = vehicle.files[request.base_cid]
+        base = vehicle.peer.decrypt(vehicle.files[request.base_cid])
         return train(base, vehicle.number, request.iteration, vehicle.fleet.seed)
 
     def headers(self, asker: Vehicle, from_index: int) -> Sequence[SignedHeader]:

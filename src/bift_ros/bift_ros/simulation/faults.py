@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bift_ros.chain.shared_files import ShareFile, WithdrawFile
 from bift_ros.chain.transactions import Transfer
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ _UP_MS = (5_000, 60_000)
 _OFFSET_MS = 3_000
 _DRIFT = 0.002
 _TRANSFER_MS = (4_000, 15_000)
+_SHARE_MS = (10_000, 30_000)
 
 
 class Faults:
@@ -28,6 +30,7 @@ class Faults:
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
         self._rng = fleet.random("faults")
+        self._shares = fleet.random("shares")
         self._end = fleet.started + fleet.scenario.faults_end_ms
         self._down: set[int] = set()
 
@@ -45,6 +48,7 @@ class Faults:
         if "crash" in kinds:
             self._after(_UP_MS, self._crash)
         self._after(_TRANSFER_MS, self._transfer)
+        fleet.agenda.after(self._shares.randint(*_SHARE_MS), self._share)
         fleet.agenda.after(fleet.scenario.faults_end_ms, self._heal)
 
     def _over(self) -> bool:
@@ -114,6 +118,20 @@ class Faults:
             if refusal is not None:
                 self._say(f"vehicle {giver.number} can't transfer: {refusal}")
         self._after(_TRANSFER_MS, self._transfer)
+
+    def _share(self) -> None:
+        """An honest owner shares a file, maybe in place of an earlier one, or withdraws one."""
+        if self._over():
+            return
+        rng = self._shares
+        vehicle = rng.choice(self._fleet.honest)
+        name = f"tile_{rng.randrange(3)}"
+        if vehicle.online and rng.random() < 0.7:
+            data = rng.randbytes(64)
+            vehicle.submit(ShareFile(name, vehicle.keep(data), len(data), "a map tile"))
+        elif vehicle.online:
+            vehicle.submit(WithdrawFile(name))
+        self._fleet.agenda.after(rng.randint(*_SHARE_MS), self._share)
 
     def _heal(self) -> None:
         self._fleet.network.heal()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bift_ros.chain.blocks import Block
 from bift_ros.chain.exceptions import ChainError
+from bift_ros.chain.keyring import Keyring
 from bift_ros.chain.mempool import MAX_TRANSACTIONS
 from bift_ros.chain.model_check import check_model
 from bift_ros.chain.state import State, initial_state
@@ -52,6 +53,10 @@ class Invariants:
         self._fleet = fleet
         genesis = fleet.world.genesis
         self._genesis = genesis
+        self._keyring = (
+            Keyring(fleet.honest[0].key, genesis.hash) if genesis.policy.encrypt_models else None
+        )
+        """Every honest member's opens the same files."""
         self._nodes = {genesis.hash: _Node(0, b"", 0, 0, initial_state(genesis))}
         self._confirmed: dict[int, bytes] = {0: genesis.hash}
         self._top = dict.fromkeys(range(len(fleet.vehicles)), (0, genesis.hash))
@@ -146,7 +151,7 @@ class Invariants:
         try:
             state = state_transition(below.state, self._genesis, block, header.timestamp)
             if info is not None:
-                check_model(below.state, self._genesis, block, self._fleet.archive.__getitem__)
+                self._check_model(below.state, block)
         except (ChainError, KeyError) as error:
             self._broken("validity", vehicle, f"block {header.index} was accepted: {error!r}")
             return
@@ -162,6 +167,16 @@ class Invariants:
         if sum(state.balances.values()) != node.paid:
             self._broken("conservation", vehicle, f"block {header.index}: not what was paid")
 
+    def _check_model(self, state: State, block: Block) -> None:
+        """Recompute a model block on its parent's `state`."""
+        archive, keyring = self._fleet.archive, self._keyring
+        if keyring is None:
+            check_model(state, self._genesis, block, archive.__getitem__)
+            return
+        keyring.learn(state)
+        read = lambda cid: keyring.decrypt(archive[cid])  # noqa: E731
+        check_model(state, self._genesis, block, read, keyring.encrypt)
+
     def _check_tip(self, vehicle: Vehicle) -> None:
         state = vehicle.peer.state
         node = self._nodes.get(state.tip_hash)
@@ -170,6 +185,8 @@ class Invariants:
             return
         if state is not node.state and state.balances != node.state.balances:
             self._broken("conservation", vehicle, f"other balances at block {state.index}")
+        if state is not node.state and state.shares != node.state.shares:
+            self._broken("sharing", vehicle, f"lists other files at block {state.index}")
         self._check_agreement(vehicle, state.tip_hash, node)
 
     def _check_agreement(self, vehicle: Vehicle, name: bytes, node: _Node) -> None:

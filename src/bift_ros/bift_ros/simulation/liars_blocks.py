@@ -111,9 +111,12 @@ class ConvenientSubset(BlockLiar):
         info: ModelInfo | None = None
         if block.header.model_flag:
             parent = vehicle.chain.state_at(block.header.previous_hash)
-            files = vehicle.fleet.archive.__getitem__
+            peer, archive = vehicle.peer, vehicle.fleet.archive
+            genesis = vehicle.fleet.world.genesis
             try:
-                made = compute_model(parent, vehicle.fleet.world.genesis, chosen, files)
+                made = compute_model(
+                    parent, genesis, chosen, lambda cid: peer.decrypt(archive[cid]), peer.encrypt
+                )
             except CannotAggregate:
                 return None
             info = made.info

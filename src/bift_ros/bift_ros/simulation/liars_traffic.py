@@ -21,7 +21,8 @@ from bift_ros.peer.catch_up import HEADERS_PER_ANSWER
 from bift_ros.peer.events import Event, TipReceived, TransactionReceived
 from bift_ros.simulation.conduct import Conduct
 from bift_ros.simulation.forging import forge
-from bift_ros.simulation.world import proposal_of
+from bift_ros.simulation.world import INITIAL_MODEL, proposal_of
+from bift_ros.storage.cid import cid_of
 
 if TYPE_CHECKING:
     from bift_ros.simulation.vehicle import Vehicle
@@ -107,7 +108,7 @@ class Flooder(TransactionLiar):
         vehicle, rng = self.vehicle, self.vehicle.rng
         state = vehicle.peer.state
         first = state.sequences[vehicle.address]
-        proposal = proposal_of(vehicle.fleet.scenario)
+        proposal = proposal_of(vehicle.fleet.scenario, cid_of(INITIAL_MODEL))
         for _ in range(_FLOOD):
             sequence = first + rng.randrange(64)
             kind = rng.randrange(3)

@@ -26,9 +26,7 @@ def simulate(scenario: Scenario, seed: int, history: History | None = None) -> R
     gc.set_threshold(_GARBAGE, 50, 50)
     fleet = Fleet(scenario, seed, history or History())
     fleet.begin()
-    proposer = fleet.honest[0]
-    proposer.keep(INITIAL_MODEL)
-    proposer.take(Submit(proposal_of(scenario)))
+    _propose(fleet)
     Faults(fleet).begin()
     deadline = fleet.started + scenario.deadline_ms
     completed = False
@@ -39,6 +37,16 @@ def simulate(scenario: Scenario, seed: int, history: History | None = None) -> R
     fleet.invariants.finish(completed)
     seconds, cpu_seconds = time.perf_counter() - begun, time.process_time() - cpu
     return _result(fleet, completed, seconds, cpu_seconds)
+
+
+def _propose(fleet: Fleet) -> None:
+    """Have the first honest vehicle propose the task, once it can put a model into a file."""
+    proposer = fleet.honest[0]
+    if not proposer.online or not proposer.peer.can_write_models:
+        fleet.agenda.after(_STEP_MS, _propose, fleet)
+        return
+    cid = proposer.keep_model(INITIAL_MODEL, proposer.peer.state)
+    proposer.take(Submit(proposal_of(fleet.scenario, cid)))
 
 
 def _result(fleet: Fleet, completed: bool, seconds: float, cpu_seconds: float) -> Result:

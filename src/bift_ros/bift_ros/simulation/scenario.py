@@ -41,6 +41,8 @@ class Scenario:
     """Kinds of liar to draw from; none: all there are."""
     mode: str = "bift"
     """The consensus mode."""
+    encrypt: bool = False
+    """Whether model files are encrypted for the members."""
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.faults) - set(FAULTS))
@@ -79,6 +81,7 @@ class Scenario:
             minimum_updates=min(self._quorum, _MAX_MINIMUM),
             byzantine_fraction=math.floor(1000 * self.byzantine / self.vehicles) / 1000,
             mode=self.mode,
+            encrypt_models=self.encrypt,
         )
 
     @property

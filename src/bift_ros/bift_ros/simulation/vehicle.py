@@ -10,6 +10,7 @@ from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.blocks import MIN_NONCE, Block, Header
 from bift_ros.chain.exceptions import InvalidTransaction
 from bift_ros.chain.proof_of_work import search
+from bift_ros.chain.state import State
 from bift_ros.chain.transactions import Payload
 from bift_ros.peer.effects import (
     AnnounceTip,
@@ -22,6 +23,7 @@ from bift_ros.peer.effects import (
     Put,
     RequestBlocks,
     RequestHeaders,
+    RequestKeys,
     StopMining,
     Train,
     TrainingRequest,
@@ -34,6 +36,7 @@ from bift_ros.peer.events import (
     FetchFailed,
     FileFetched,
     HeadersAnswered,
+    KeysAnswered,
     NonceFound,
     Submit,
     Tick,
@@ -41,6 +44,7 @@ from bift_ros.peer.events import (
     Trained,
     TransactionReceived,
 )
+from bift_ros.peer.group_keys import keys_before
 from bift_ros.peer.machine import Peer
 from bift_ros.simulation.conduct import Conduct
 from bift_ros.simulation.memory_store import MemoryStore
@@ -161,6 +165,10 @@ class Vehicle:
         self.fleet.archive.setdefault(cid, data)
         return cid
 
+    def keep_model(self, data: bytes, state: State) -> str:
+        """Put a model or update into storage as the chain after `state` wants it; its CID."""
+        return self.keep(self.peer.encrypt(state, data))
+
     def _do(self, effect: Effect) -> None:
         fleet = self.fleet
         match effect:
@@ -179,9 +187,12 @@ class Vehicle:
                 fleet.ask(self, peer, self._headers, from_index)
             case RequestBlocks(peer, hashes):
                 fleet.ask(self, peer, self._blocks, hashes)
+            case RequestKeys(peer, before):
+                fleet.ask(self, peer, self._keys, before)
             case Train(request):
                 self._training = request
-                fleet.agenda.after(self.rng.randint(*_TRAIN_MS), self._trained, request)
+                wait = self.rng.randint(*_TRAIN_MS)
+                fleet.agenda.after(wait, self._trained, request, self.peer.state)
             case CancelTraining():
                 self._training = None
             case Mine(header):
@@ -197,6 +208,10 @@ class Vehicle:
     def _headers(self, other: Vehicle, from_index: int) -> None:
         headers = tuple(other.conduct.headers(self, from_index))
         other.send(self, HeadersAnswered(other.address, headers))
+
+    def _keys(self, other: Vehicle, before: int) -> None:
+        keys, left = keys_before(other.peer.state, before)
+        other.send(self, KeysAnswered(other.address, keys, left))
 
     def _blocks(self, other: Vehicle, hashes: tuple[bytes, ...]) -> None:
         delay = self.fleet.network.delay(other, self)
@@ -233,10 +248,10 @@ class Vehicle:
             self.files[cid] = data
             self.take(FileFetched(cid, data))
 
-    def _trained(self, request: TrainingRequest) -> None:
+    def _trained(self, request: TrainingRequest, begun: State) -> None:
         if self._training is request:
             self._training = None
-            cid = self.keep(self.conduct.update(request))
+            cid = self.keep_model(self.conduct.update(request), begun)
             accuracy = 0.5 + self.number / 4000
             self.take(Trained(request, cid, accuracy, _SAMPLES))
 

@@ -23,7 +23,6 @@ from bift_ros.pofl.codec import (
 )
 from bift_ros.pofl.files import parse_model, serialize_model, serialize_update
 from bift_ros.simulation.scenario import Scenario
-from bift_ros.storage.cid import cid_of
 
 START_MS = 1_700_000_000_000
 """Virtual time begins here, milliseconds since the Unix epoch."""
@@ -50,11 +49,11 @@ def world_of(scenario: Scenario) -> World:
     return World(keys, Genesis("simulation", START_MS, members, scenario.policy))
 
 
-def proposal_of(scenario: Scenario) -> ProposeTask:
-    """The task that a run works on."""
+def proposal_of(scenario: Scenario, init_cid: str) -> ProposeTask:
+    """The task that a run works on, from the initial model's file."""
     return ProposeTask(
         "lights",
-        cid_of(INITIAL_MODEL),
+        init_cid,
         scenario.iterations,
         "mixed" if scenario.mode == "bift" else "mixed_paper",
         PeerConfig().allowed_architectures[0],

@@ -11,6 +11,7 @@ A node of raw leaves holds no content of its own, so these two functions are the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,10 @@ from bift_ros.storage.interface import StorageError
 
 _VARINT, _BYTES = 0, 2
 _FILE_TYPE = 2
+_HASH, _NO_NAME = b"\x0a\x24", b"\x12\x00\x18"  # the constant bytes of a link; a CID has 36
+_LINK = re.compile(
+    re.escape(_HASH) + b"(.{36})" + re.escape(_NO_NAME) + rb"([\x80-\xff]*[\x00-\x7f])", re.DOTALL
+)
 
 
 class InvalidFile(StorageError):  # noqa: N818 - reads as what it is: "raise InvalidFile"
@@ -40,8 +45,8 @@ def encode_node(links: Sequence[Link]) -> bytes:
     """The canonical bytes of a file node over these children."""
     node = bytearray()
     for link in links:
-        child = _bytes_field(1, link.cid.to_bytes()) + _bytes_field(2, b"")
-        node += _bytes_field(2, child + _int_field(3, link.tsize))
+        child = _HASH + link.cid.to_bytes() + _NO_NAME + encode_varint(link.tsize)
+        node += _bytes_field(2, child)
     data = _int_field(1, _FILE_TYPE) + _int_field(3, sum(link.size for link in links))
     data += b"".join(_int_field(4, link.size) for link in links)
     return bytes(node + _bytes_field(1, data))
@@ -57,12 +62,11 @@ def decode_node(block: bytes) -> tuple[Link, ...]:
     sizes: list[int] = []
     for number, value in _fields(block):
         if number == 2 and isinstance(value, bytes):
-            link = dict(_fields(value))
-            cid, tsize = link.get(1), link.get(3)
-            if not isinstance(cid, bytes) or not isinstance(tsize, int):
-                raise InvalidFile("a dag-pb link lacks its CID or size")
-            hashes.append(cid)
-            tsizes.append(tsize)
+            link = _LINK.fullmatch(value)
+            if link is None:
+                raise InvalidFile("a dag-pb link is not of the form that links in files have")
+            hashes.append(link[1])
+            tsizes.append(_read_varint(link[2], 0)[0])
         elif number == 1 and isinstance(value, bytes):
             sizes = [v for n, v in _fields(value) if n == 4 and isinstance(v, int)]
     if not hashes or len(hashes) != len(sizes):
@@ -83,7 +87,8 @@ def decode_node(block: bytes) -> tuple[Link, ...]:
     return links
 
 
-def _varint(value: int) -> bytes:
+def encode_varint(value: int) -> bytes:
+    """A number the way protocol buffers and multiformats write it."""
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
@@ -93,11 +98,11 @@ def _varint(value: int) -> bytes:
 
 
 def _int_field(number: int, value: int) -> bytes:
-    return bytes((number << 3 | _VARINT,)) + _varint(value)
+    return bytes((number << 3 | _VARINT,)) + encode_varint(value)
 
 
 def _bytes_field(number: int, value: bytes) -> bytes:
-    return bytes((number << 3 | _BYTES,)) + _varint(len(value)) + value
+    return bytes((number << 3 | _BYTES,)) + encode_varint(len(value)) + value
 
 
 def _read_varint(data: bytes, at: int) -> tuple[int, int]:

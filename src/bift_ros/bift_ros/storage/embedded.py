@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import os
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 from bift_ros.storage.blockstore import MAX_BYTES, BlockStore
-from bift_ros.storage.cidv1 import Cid
+from bift_ros.storage.car import CarError, CarReader, car_block, car_header, depth_first
+from bift_ros.storage.cidv1 import DAG_PB, RAW, Cid, CidError
+from bift_ros.storage.copying import Buffer
+from bift_ros.storage.dagpb import InvalidFile
+from bift_ros.storage.disk import replacing, write_error
 from bift_ros.storage.fetcher import Fetcher
 from bift_ros.storage.gateway import Gateway
+from bift_ros.storage.incoming import Incoming, incoming
 from bift_ros.storage.interface import NotFound, StorageError
-from bift_ros.storage.unixfs import CHUNK_SIZE, MAX_FILE_SIZE, blocks_of, read_file
+from bift_ros.storage.sources import Piece
+from bift_ros.storage.unixfs import CHUNK_SIZE, MAX_FILE_SIZE, Chunk, levels, placed
 
 log = logging.getLogger(__name__)
 
 GET_TIMEOUT = 30.0
 """Seconds that a `get` may take by default."""
+
+
+class Origin(Protocol):
+    """Where blocks come from: other vehicles, or an archive."""
+
+    def get(self, pieces: Sequence[Piece], deliver: Callable[[Piece, Buffer], None]) -> None:
+        """Give each of the pieces to `deliver`, checked against its CID."""
 
 
 class EmbeddedStorage:
@@ -45,6 +62,7 @@ class EmbeddedStorage:
         """
         self._chunk_size = chunk_size
         self._max_file_size = max_file_size
+        self._max_bytes = max_bytes
         self._blocks = BlockStore(path, max_bytes)
         try:
             self._gateway = Gateway(self._blocks, host, port, advertised_host)
@@ -52,7 +70,7 @@ class EmbeddedStorage:
         except StorageError:
             self._blocks.close()
             raise
-        self._fetcher = Fetcher(self._blocks)
+        self._fetcher = Fetcher()
 
     @property
     def url(self) -> str:
@@ -65,11 +83,21 @@ class EmbeddedStorage:
             raise StorageError(
                 f"{len(data)} bytes are more than {self._max_file_size}, a file's most"
             )
-        with self._blocks.batch() as batch:
-            for cid, block in blocks_of(data, self._chunk_size):
-                batch.put(cid, block)
-            batch.commit(cid)
-        return str(cid)
+        view = memoryview(data)
+        read = lambda offset, size: view[offset : offset + size]  # noqa: E731
+        return str(self._blocks.put(read, len(data), self._chunk_size))
+
+    def put_file(self, path: Path) -> str:
+        """Store a file of any size durably, in bounded memory, and return its CID."""
+        try:
+            with path.open("rb", buffering=0) as file:
+                status = os.fstat(file.fileno())
+                if not stat.S_ISREG(status.st_mode):
+                    raise StorageError(f"{path} cannot be shared: it is not a regular file")
+                read = lambda offset, size: os.pread(file.fileno(), size, offset)  # noqa: E731
+                return str(self._blocks.put(read, status.st_size, self._chunk_size))
+        except OSError as error:
+            raise StorageError(f"{path} cannot be shared: {error.strerror}") from error
 
     def get(
         self, cid: str, providers: Sequence[str] = (), *, timeout: float = GET_TIMEOUT
@@ -79,22 +107,61 @@ class EmbeddedStorage:
         Providers that had to be skipped are logged. Raises `CidError`, `NotFound`, `InvalidFile`
         or another `StorageError`.
         """
+        with self._complete(cid, providers, timeout, False, self._max_file_size) as coming:
+            return coming.read()
+
+    def get_file(
+        self,
+        cid: str,
+        path: Path,
+        providers: Sequence[str] = (),
+        *,
+        timeout: float = GET_TIMEOUT,
+    ) -> None:
+        """Let `path` be a file of any size, from this store or from the providers.
+
+        It fails when for `timeout` seconds no block has come. `path` is replaced in one step, by
+        a synced file; where it can it shares its disk space with the store (`Incoming.give`).
+        Raises like `get`.
+        """
+        with self._complete(cid, providers, timeout, True, self._max_bytes) as coming:
+            coming.give(path)
+
+    def export_car(self, cid: str, path: Path) -> None:
+        """Write a file of this store as a CAR archive, for `ipfs dag import`; `NotFound` if it
+        isn't here.
+        """
         root = Cid.parse(cid)
+        if not self._blocks.has_file(root):
+            raise NotFound(f"{root} is not, or not wholly, in this store")
+        path = Path(os.path.abspath(path))
         try:
-            data = self._read(root)
-        except NotFound:
-            if not providers:
-                raise
-        else:
-            self._blocks.touch(root)
-            return data
-        with self._blocks.batch() as batch:
-            report = self._fetcher.fetch(root, providers, batch, timeout, self._max_file_size)
-            data = self._read(root)
-            batch.commit(root)
-        for url, reason in report.skipped.items():
-            log.warning("fetching %s: provider %s was skipped: %s", cid, url, reason)
-        return data
+            with (
+                self._blocks.busy(root),
+                replacing(path) as target,
+                open(target, "wb", closefd=False) as archive,
+            ):
+                archive.write(car_header(root))
+                for block in depth_first(root, self._blocks.get):
+                    archive.write(car_block(block, self._blocks.get(block)))
+        except OSError as error:
+            raise write_error(str(path), error) from error
+
+    def import_car(self, path: Path) -> str:
+        """Store the one file of a CAR archive durably, each block checked; returns its CID.
+
+        Raises `StorageError`, which names the archive.
+        """
+        try:
+            with path.open("rb", buffering=0) as file:
+                archive = CarReader(file)
+                with incoming(self._blocks, archive.root, GET_TIMEOUT) as coming:
+                    self._bring(archive.root, coming, archive, self._max_bytes)
+                return str(archive.root)
+        except OSError as error:
+            raise StorageError(f"{path} cannot be read: {error.strerror}") from error
+        except (CidError, CarError) as error:
+            raise StorageError(f"{path}: {error}") from error
 
     def pin(self, cid: str) -> None:
         """Keep a file until it is unpinned, across restarts; `NotFound` if it isn't here."""
@@ -125,5 +192,58 @@ class EmbeddedStorage:
     ) -> None:
         self.close()
 
-    def _read(self, root: Cid) -> bytes:
-        return read_file(root, self._blocks.get, self._max_file_size)
+    @contextmanager
+    def _complete(
+        self, cid: str, providers: Sequence[str], timeout: float, stalled: bool, max_size: int
+    ) -> Iterator[Incoming]:
+        """Bring the blocks of a file that are not here; gives the whole and checked file."""
+        root = Cid.parse(cid)
+        with (
+            incoming(self._blocks, root, timeout) as coming,
+            self._fetcher.fetch(root, providers, timeout, stalled=stalled) as fetch,
+        ):
+            self._bring(root, coming, fetch, max_size)
+            for url, reason in fetch.report().skipped.items():
+                log.warning("fetching %s: provider %s was skipped: %s", root, url, reason)
+            yield coming
+
+    def _bring(self, root: Cid, coming: Incoming, origin: Origin, max_size: int) -> None:
+        if root.codec == RAW:
+            _bring_block(self._blocks, root, coming, origin, max_size)
+        else:
+            _bring_tree(root, coming, origin, max_size)
+        coming.finish()
+
+
+def _bring_tree(root: Cid, coming: Incoming, origin: Origin, max_size: int) -> None:
+    for level in levels(root, coming.node, max_size):
+        if level[0].cid.codec == DAG_PB:
+            nodes = {part.cid for part in level if not coming.has_node(part.cid)}
+            origin.get(
+                [Piece(node) for node in nodes], lambda p, data: coming.add_node(p.cid, data)
+            )
+
+    def deliver(piece: Piece, data: Buffer) -> None:
+        assert piece.offset is not None
+        if len(data) != piece.size:
+            raise InvalidFile(f"chunk {piece.cid} has {len(data)} bytes where {piece.size} fit")
+        coming.write(Chunk(piece.cid, piece.offset, len(data)), data)
+
+    missing = coming.lay_out(placed(level))
+    origin.get([Piece(*chunk) for chunk in missing], deliver)
+
+
+def _bring_block(
+    store: BlockStore, root: Cid, coming: Incoming, origin: Origin, max_size: int
+) -> None:
+    """A file of one chunk: its size is known only once it is here."""
+    came: list[bytes] = []
+    try:
+        came.append(store.get(root))
+    except NotFound:
+        origin.get([Piece(root)], lambda _, data: came.append(bytes(data)))
+    size = len(came[0])
+    if size > max_size:
+        raise InvalidFile(f"{root} is a file of {size} bytes where {max_size} are allowed")
+    for chunk in coming.lay_out([Chunk(root, 0, size)]):
+        coming.write(chunk, came[0])

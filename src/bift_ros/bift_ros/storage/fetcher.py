@@ -1,49 +1,53 @@
-"""Gets files from other vehicles, trusting none of them.
+"""Gets the blocks of files from several vehicles at once.
 
-A file's tree is fetched level by level, up to `MAX_IN_FLIGHT` blocks at a time. Each block is
-asked of one provider and, where that one fails or lets it wait for `HEDGE_DELAY`, of the next as
-well; the first whose bytes match the CID wins. A provider that cannot be reached, lies or breaks
-the protocol is not asked again during that fetch.
-
-Providers' URLs come from announcements, so they are untrusted too: only the origin of an http(s)
-URL counts, redirects are not followed, no proxy, cookie or decompression is in play.
+The calling thread decides what to ask of whom; threads of a pool do the asking. The file's chunks
+are shared out in stretches, longer ones to faster sources. A source that cannot be reached, lies,
+breaks the protocol or lets a block wait too long is asked no more during that fetch; one that lacks
+a block is asked for others, after a while. When nothing is left to share out, what is still under
+way at one source for `HEDGE_DELAY` is asked of another one too, and the first to give it wins: so
+a slow source delays a file by no more than that.
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import re
-from collections.abc import Awaitable, Callable, Sequence
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from itertools import islice
+from queue import Empty, SimpleQueue
 
-import aiohttp
-
-from bift_ros.storage.blockstore import Batch, BlockStore
-from bift_ros.storage.cidv1 import RAW, Cid
-from bift_ros.storage.gateway import RAW_TYPE
+from bift_ros.storage import sources as limits
+from bift_ros.storage.cidv1 import Cid
 from bift_ros.storage.interface import NotFound, StorageError
-from bift_ros.storage.loop import LoopThread
-from bift_ros.storage.unixfs import MAX_BLOCK_SIZE, MAX_FILE_SIZE, Part, levels
+from bift_ros.storage.sources import FaultError, Piece, Request, Source, sources_of
 
-log = logging.getLogger(__name__)
-
-MAX_PROVIDERS = 32
-"""Providers considered for one file; the rest of a longer list is ignored."""
-MAX_URL_LENGTH = 256
-"""Characters."""
 MAX_IN_FLIGHT = 8
-"""Blocks of one file fetched at a time."""
-MAX_CONNECTIONS = 64
-"""Open connections of one fetcher, all fetches together."""
+"""Requests of one file at a time."""
+MAX_PER_SOURCE = 4
+"""Of them at one source, once it has given a block."""
+MAX_CONNECTIONS = 256
+"""Requests of one fetcher at a time, all files together."""
+MAX_STRETCH = 32
+"""Blocks in one request."""
+GROW_BELOW, SHRINK_ABOVE = 0.1, 0.4
+"""Seconds of a request below which the next stretch is longer, and above which it is shorter."""
 HEDGE_DELAY = 0.5
 """Seconds after which a block is asked of one more provider."""
-REQUEST_TIMEOUT = 10.0
-"""Seconds for one block from one provider, from connecting to the last byte."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
+"""Seconds for which a source that lacked a block is left alone; doubled each time in a row."""
 
-_HOST = re.compile(r"[a-z0-9._:-]+")
+TELL_EVERY = 0.02
+"""Seconds between two reports of a request's thread: waking the calling one costs time."""
+
+_LOOK_AHEAD = 64
+"""Blocks tried before a source is thought to have nothing to give now."""
+
+Deliver = Callable[[Piece, memoryview], None]
 
 
 @dataclass(frozen=True)
@@ -56,240 +60,336 @@ class FetchReport:
     """Why each of the other providers, as far as they were tried, gave fewer than asked."""
 
 
-class _FaultError(Exception):
-    """Why a provider did not give a block."""
-
-    def __init__(self, reason: str, lasting: bool = True) -> None:
-        super().__init__(reason)
-        self.lasting = lasting
-        """Whether asking it again during this fetch is pointless."""
-
-
-@dataclass
-class _Provider:
-    url: str
-    served: int = 0
-    failures: int = 0
-    in_flight: int = 0
-    fault: str | None = None
-    gone: bool = False
-
-
 class Fetcher:
-    """Fetches files into a store, for any number of threads at once."""
+    """Fetches blocks of files, for any number of threads at once."""
 
-    def __init__(self, store: BlockStore) -> None:
-        self._store = store
-        self._loop = LoopThread("fetcher")
-        self._disk = ThreadPoolExecutor(MAX_IN_FLIGHT, thread_name_prefix="fetcher-disk")
-        self._session = self._loop.run(_open_session())
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(MAX_CONNECTIONS, thread_name_prefix="fetcher")
+        self._mutex = threading.Lock()
+        self._fetches: set[Fetch] = set()
+        self._closed = False
 
+    @contextmanager
     def fetch(
-        self,
-        root: Cid,
-        providers: Sequence[str],
-        batch: Batch,
-        timeout: float,
-        max_size: int = MAX_FILE_SIZE,
-    ) -> FetchReport:
-        """Bring every block of a file that isn't here yet into `batch`'s store.
-
-        `timeout` in seconds bounds the whole fetch. Raises `NotFound`, which names each provider
-        and what was wrong with it, `InvalidFile` where the blocks make no file of at most
-        `max_size` bytes, and `StorageError` where the store fails.
+        self, root: Cid, providers: Sequence[str], timeout: float, *, stalled: bool = False
+    ) -> Iterator[Fetch]:
+        """Begin to fetch a file: within `timeout` seconds, or (`stalled`) never so long without a
+        block.
         """
-        sources, refused = _sources(providers)
-
-        def skipped() -> dict[str, str]:
-            return refused | {s.url: s.fault for s in sources if s.fault is not None}
-
-        fetch = _Fetch(root, sources, self._session, self._on_disk, self._store, batch, max_size)
+        fetch = Fetch(root, providers, self._pool, timeout, stalled)
+        with self._mutex:
+            if self._closed:
+                raise StorageError("the store is closed")
+            self._fetches.add(fetch)
         try:
-            self._loop.run(_within(timeout, fetch.run))
-        except NotFound as error:
-            reasons = "; ".join(f"{url}: {reason}" for url, reason in skipped().items())
-            raise NotFound(f"{error} ({reasons or 'no provider is known'})") from error
-        return FetchReport({s.url: s.served for s in sources if s.served}, skipped())
+            yield fetch
+        finally:
+            with self._mutex:
+                self._fetches.discard(fetch)
+            fetch.end()
 
     def close(self) -> None:
         """Abandon what is being fetched; harmless when repeated."""
-        if not self._session.closed:
-            self._loop.run(self._session.close())
-        self._loop.close()
-        self._disk.shutdown()
-
-    async def _on_disk(self, work: Callable[[], object]) -> object:
-        return await asyncio.get_running_loop().run_in_executor(self._disk, work)
+        with self._mutex:
+            self._closed = True
+            for fetch in self._fetches:
+                fetch.abandon()
+        self._pool.shutdown(wait=False)
 
 
-@dataclass
-class _Fetch:
-    """One file on its way."""
+@dataclass(eq=False)
+class _Job:
+    """One request under way."""
 
-    root: Cid
-    sources: list[_Provider]
-    session: aiohttp.ClientSession
-    on_disk: Callable[[Callable[[], object]], Awaitable[object]]
-    store: BlockStore
-    batch: Batch
-    max_size: int
-    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_IN_FLIGHT))
+    request: Request
+    left: list[Piece]
+    begun: float
+    heard: float
+    """When it last gave a block."""
+    came: deque[Piece] = field(default_factory=deque)
+    """What its thread has delivered since it last said so."""
 
-    async def run(self) -> None:
-        tree = levels(self.root, self.store.get, self.max_size)
-        level: object = [Part(self.root, None)]
-        while level := await self.on_disk(lambda: next(tree, None)):
-            assert isinstance(level, list)
-            parts = {part.cid: part for part in level}.values()
-            await _all_or_none([self._ensure(part) for part in parts])
 
-    async def _ensure(self, part: Part) -> None:
-        """Bring one block into the store unless it is here."""
-        cid = part.cid
-        async with self.slots:
-            if await self.on_disk(lambda: self.batch.hold(cid) and self._is_sound(cid)):
+@dataclass(frozen=True)
+class _Event:
+    """What a thread tells the calling one: blocks came, or a request ended."""
+
+    job: _Job | None
+    ended: bool = True
+    error: BaseException | None = None
+
+
+class Fetch:
+    """One file on its way; all its blocks are asked for in the thread that calls `get`."""
+
+    def __init__(
+        self,
+        root: Cid,
+        providers: Sequence[str],
+        pool: ThreadPoolExecutor,
+        timeout: float,
+        stalled: bool,
+    ) -> None:
+        self._root = root
+        self._sources, self._refused = sources_of(providers)
+        self._pool = pool
+        self._timeout = timeout
+        self._stalled = stalled
+        self._until = time.monotonic() + timeout
+        self._events: SimpleQueue[_Event] = SimpleQueue()
+        self._jobs: set[_Job] = set()
+        self._pending: deque[Piece] = deque()
+        self._left: set[Piece] = set()
+        self._tried: dict[Piece, set[Source]] = {}
+
+    def report(self) -> FetchReport:
+        """Who gave what so far."""
+        faults = {s.url: s.fault for s in self._sources if s.fault is not None}
+        served = {s.url: s.served for s in self._sources if s.served}
+        return FetchReport(served, self._refused | faults)
+
+    def get(self, pieces: Sequence[Piece], deliver: Deliver) -> None:
+        """Get every one of the pieces; `deliver` takes them, in other threads and any order.
+
+        Raises `NotFound`, which names each provider and what was wrong with it, and whatever
+        `deliver` raises.
+        """
+        if not pieces:
+            return
+        # Vehicles that fetch the same file at once get different parts first, for one another.
+        turn = random.randrange(len(pieces))
+        self._pending = deque([*pieces[turn:], *pieces[:turn]])
+        self._left = set(pieces)
+        self._tried = {piece: set() for piece in pieces}
+        try:
+            while self._left:
+                self._share_out(deliver)
+                self._take_event()
+                self._check_times()
+        except NotFound as error:
+            self._stop()
+            reasons = "; ".join(f"{u}: {why}" for u, why in self.report().skipped.items())
+            raise NotFound(f"{error} ({reasons or 'no provider is known'})") from error
+        finally:
+            self._stop()
+
+    def abandon(self) -> None:
+        """Make `get` raise, from any thread."""
+        self._events.put(_Event(None, error=StorageError("the store was closed while fetching")))
+
+    def end(self) -> None:
+        """Close the connections."""
+        for source in self._sources:
+            source.close()
+
+    # -- what to ask of whom
+
+    def _share_out(self, deliver: Deliver) -> None:
+        while len(self._jobs) < MAX_IN_FLIGHT:
+            chosen = self._choose_pending() or self._choose_hedge()
+            if chosen is None:
+                if not self._jobs:
+                    self._check_hope()
                 return
-            limit = MAX_BLOCK_SIZE
-            if part.size is not None and cid.codec == RAW:
-                limit = min(limit, part.size)
-            data = await self._from_anyone(cid, limit)
-            await self.on_disk(lambda: self.batch.put(cid, data))
+            source, pieces = chosen
+            now = time.monotonic()
+            job = _Job(Request(self._root, source, pieces), list(pieces), now, now)
+            for piece in pieces:
+                self._tried[piece].add(source)
+            source.in_flight += 1
+            self._jobs.add(job)
+            self._pool.submit(self._run, job, deliver)
 
-    def _is_sound(self, cid: Cid) -> bool:
-        try:
-            self.store.get(cid)
-        except NotFound:
-            return False
-        return True
+    def _choose_pending(self) -> tuple[Source, list[Piece]] | None:
+        for at, piece in enumerate(list(islice(self._pending, _LOOK_AHEAD))):
+            source = self._best(piece)
+            if source is None:
+                continue
+            most = source.stretch if source.ranges else 1
+            pieces = [piece]
+            while at + len(pieces) < len(self._pending) and len(pieces) < most:
+                after = self._pending[at + len(pieces)]
+                if not _adjoin(pieces[-1], after) or source in self._tried[after]:
+                    break
+                pieces.append(after)
+            for _ in pieces:
+                del self._pending[at]
+            return source, pieces
+        return None
 
-    async def _from_anyone(self, cid: Cid, limit: int) -> bytes:
-        waiting = sorted(
-            (s for s in self.sources if not s.gone), key=lambda s: (s.failures, s.in_flight)
-        )
-        running: dict[asyncio.Task[bytes], _Provider] = {}
-        try:
-            while waiting or running:
-                if waiting:
-                    source = waiting.pop(0)
-                    running[asyncio.create_task(self._from_one(source, cid, limit))] = source
-                done, _ = await asyncio.wait(
-                    running,
-                    timeout=HEDGE_DELAY if waiting else None,
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-                for task in done:
-                    source = running.pop(task)
-                    try:
-                        data = task.result()
-                    except _FaultError as fault:
-                        source.failures += 1
-                        source.fault = f"{fault} ({cid})"
-                        source.gone = source.gone or fault.lasting
-                    else:
-                        source.served += 1
-                        return data
-            raise NotFound(f"no provider gave block {cid} of {self.root}")
-        finally:
-            for task, source in running.items():
-                task.cancel()
-                source.failures += 1
-                source.fault = source.fault or f"slow: others were faster ({cid})"
-            await asyncio.gather(*running, return_exceptions=True)
+    def _choose_hedge(self) -> tuple[Source, list[Piece]] | None:
+        late = time.monotonic() - HEDGE_DELAY
+        for job in sorted(self._jobs, key=lambda job: job.heard):
+            if job.heard > late:
+                return None
+            for piece in job.left:
+                source = self._best(piece)
+                if source is not None:
+                    return source, [piece]
+        return None
 
-    async def _from_one(self, source: _Provider, cid: Cid, limit: int) -> bytes:
-        source.in_flight += 1
+    def _best(self, piece: Piece) -> Source | None:
+        """The source to ask for a piece now, if there is any."""
+        now = time.monotonic()
+        able = [
+            source
+            for source in self._sources
+            if not source.gone
+            and source.in_flight < (MAX_PER_SOURCE if source.served else 1)
+            and source.ready_at <= now
+            and source not in self._tried[piece]
+        ]
+        return min(able, key=lambda s: (s.in_flight, -s.stretch), default=None)
+
+    def _check_hope(self) -> None:
+        """Raise `NotFound` when a piece was asked of everyone in vain."""
+        for piece in self._pending:
+            if all(source.gone or source in self._tried[piece] for source in self._sources):
+                raise NotFound(f"no provider gave block {piece.cid} of {self._root}")
+
+    # -- what comes of it
+
+    def _run(self, job: _Job, deliver: Deliver) -> None:
+        """In a thread of the pool."""
+
+        told = time.monotonic()
+
+        def take(piece: Piece, data: memoryview) -> None:
+            nonlocal told
+            if piece in self._left:  # else another source was faster
+                deliver(piece, data)
+            job.came.append(piece)
+            if time.monotonic() >= told + TELL_EVERY:
+                told = time.monotonic()
+                self._events.put(_Event(job, ended=False))
+
         try:
-            return await asyncio.wait_for(
-                _request(self.session, source.url, cid, limit), REQUEST_TIMEOUT
-            )
-        except asyncio.TimeoutError:
-            raise _FaultError(f"took over {REQUEST_TIMEOUT:g} s for a block") from None
-        except aiohttp.ClientConnectorError as error:
-            raise _FaultError(f"cannot be reached: {error.strerror or error}") from error
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise _FaultError(f"broke off: {error or type(error).__name__}") from error
-        finally:
+            job.request.run(take)
+        except BaseException as error:
+            self._events.put(_Event(job, error=error))
+        else:
+            self._events.put(_Event(job))
+
+    def _take_event(self) -> None:
+        """Wait for one event, not for long, and take those that are there too."""
+        try:
+            event = self._events.get(timeout=self._patience())
+            while True:
+                self._handle(event)
+                event = self._events.get_nowait()
+        except Empty:
+            pass
+
+    def _patience(self) -> float:
+        """Seconds after which there may be something to do without an event."""
+        now = time.monotonic()
+        moments = [self._until]
+        moments += [job.heard + HEDGE_DELAY for job in self._jobs if job.heard + HEDGE_DELAY > now]
+        moments += [job.heard + limits.REQUEST_TIMEOUT for job in self._jobs if job.left]
+        moments += [source.ready_at for source in self._sources if source.ready_at > now]
+        return max(0.0, min(moments) - now)
+
+    def _handle(self, event: _Event) -> None:
+        job = event.job
+        if job is None:
+            assert event.error is not None
+            raise event.error
+        source = job.request.source
+        while job.came:
+            self._came(job, job.came.popleft())
+        if event.ended and job in self._jobs:
+            self._jobs.remove(job)
             source.in_flight -= 1
+            if isinstance(event.error, FaultError):
+                self._failed(job, event.error)
+            elif event.error is not None:
+                raise event.error
+            else:
+                self._served(source, time.monotonic() - job.begun)
+
+    def _came(self, job: _Job, piece: Piece) -> None:
+        job.heard = time.monotonic()
+        if piece in job.left:
+            job.left.remove(piece)
+        if piece not in self._left:
+            return
+        self._left.remove(piece)
+        job.request.source.served += 1
+        job.request.source.misses = 0
+        if self._stalled:
+            self._until = job.heard + self._timeout
+        for other in list(self._jobs):
+            if other is not job and piece in other.left:
+                other.left.remove(piece)
+                if not other.left:
+                    self._give_up(other, _slow(piece), lasting=False)
+
+    def _served(self, source: Source, seconds: float) -> None:
+        if seconds < GROW_BELOW:
+            source.stretch = min(MAX_STRETCH, source.stretch * 2)
+        elif seconds > SHRINK_ABOVE:
+            source.stretch = max(1, source.stretch // 2)
+
+    def _failed(self, job: _Job, fault: FaultError) -> None:
+        source, pieces = job.request.source, job.left
+        if len(job.request.pieces) > 1 and not fault.lasting:
+            # It may have some of them: they are asked for one by one.
+            source.stretch = 1
+            for piece in pieces:
+                self._tried[piece].discard(source)
+        if source.ranges or fault.lasting or len(job.request.pieces) == 1:
+            source.fault = f"{fault} ({pieces[0].cid if pieces else self._root})"
+        source.gone = source.gone or fault.lasting
+        if not fault.lasting and source.ranges:
+            pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**source.misses)
+            source.misses += 1
+            source.ready_at = time.monotonic() + pause
+        self._again(job)
+
+    def _give_up(self, job: _Job, reason: str, lasting: bool) -> None:
+        """End a request that is under way."""
+        self._jobs.remove(job)
+        source = job.request.source
+        source.in_flight -= 1
+        source.fault = reason if lasting else source.fault or reason
+        source.gone = source.gone or lasting
+        source.stretch = 1
+        job.request.end(reason)
+        self._again(job)
+
+    def _again(self, job: _Job) -> None:
+        """Share out again what a request did not bring."""
+        elsewhere = {piece for other in self._jobs for piece in other.left}
+        self._pending.extendleft(
+            piece for piece in reversed(job.left) if piece in self._left and piece not in elsewhere
+        )
+
+    def _check_times(self) -> None:
+        now = time.monotonic()
+        for job in list(self._jobs):
+            if job.left and now >= job.heard + limits.REQUEST_TIMEOUT:
+                reason = f"took over {limits.REQUEST_TIMEOUT:g} s for a block ({job.left[0].cid})"
+                self._give_up(job, reason, lasting=True)
+        if now >= self._until and self._left:
+            how = "no block came for" if self._stalled else "the file could not be fetched within"
+            raise NotFound(f"{how} {self._timeout:g} s")
+
+    def _stop(self) -> None:
+        """End every request; when this returns nothing more is delivered."""
+        for job in list(self._jobs):
+            if job.left:
+                self._give_up(job, _slow(job.left[0]), lasting=False)
+            else:
+                job.request.end("done")
+        self._jobs.clear()
 
 
-async def _request(session: aiohttp.ClientSession, base: str, cid: Cid, limit: int) -> bytes:
-    """Ask one provider for one block and check it; raises `_FaultError` for a wrong answer."""
-    url = f"{base}/ipfs/{cid}?format=raw"
-    headers = {"Accept": RAW_TYPE, "Accept-Encoding": "identity"}
-    async with session.get(url, headers=headers, allow_redirects=False) as response:
-        if response.status != 200:
-            missing = response.status in (404, 410, 429, 503, 504)
-            raise _FaultError(f"answered HTTP {response.status}", lasting=not missing)
-        if (response.content_length or 0) > limit:
-            raise _FaultError(f"offered {response.content_length} bytes where {limit} fit")
-        data = bytearray()
-        async for piece in response.content.iter_any():
-            data += piece
-            if len(data) > limit:
-                raise _FaultError(f"sent more than the {limit} bytes that fit")
-    if not cid.matches(memoryview(data)):
-        raise _FaultError("sent bytes that are not the block's")
-    return bytes(data)
+def _slow(piece: Piece) -> str:
+    return f"slow: did not give a block in time, or others were faster ({piece.cid})"
 
 
-def _sources(providers: Sequence[str]) -> tuple[list[_Provider], dict[str, str]]:
-    """The providers worth asking, and why the others are not."""
-    good: dict[str, _Provider] = {}
-    refused: dict[str, str] = {}
-    for url in providers[:MAX_PROVIDERS]:
-        try:
-            origin = provider_origin(url)
-            good.setdefault(origin, _Provider(origin))
-        except StorageError as error:
-            refused[str(url)[:MAX_URL_LENGTH]] = str(error)
-    return list(good.values()), refused
-
-
-def provider_origin(url: str) -> str:
-    """Check a provider's URL from an announcement; return it as `scheme://host:port`.
-
-    Raises `StorageError`.
-    """
-    if not isinstance(url, str) or len(url) > MAX_URL_LENGTH:
-        raise StorageError(f"a provider's URL is a text of at most {MAX_URL_LENGTH} characters")
-    if not (url.isascii() and url.isprintable()):
-        raise StorageError("a provider's URL is printable ASCII")
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError as error:
-        raise StorageError(f"not a URL: {error}") from error
-    if parts.scheme not in ("http", "https") or not _HOST.fullmatch(host):
-        raise StorageError("a provider's URL begins with http:// or https:// and names a host")
-    if parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc:
-        raise StorageError("a provider's URL is only scheme, host and port")
-    host = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{host}" + ("" if port is None else f":{port}")
-
-
-async def _open_session() -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, limit_per_host=MAX_IN_FLIGHT),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=None),  # every request runs under wait_for
-        auto_decompress=False,
-        trust_env=False,
-    )
-
-
-async def _within(timeout: float, work: Callable[[], Awaitable[None]]) -> None:
-    try:
-        await asyncio.wait_for(work(), timeout)
-    except asyncio.TimeoutError:
-        raise NotFound(f"the file could not be fetched within {timeout:g} s") from None
-
-
-async def _all_or_none(work: Sequence[Awaitable[None]]) -> None:
-    """Run all at once; when one fails, cancel the others before raising its error."""
-    tasks = [asyncio.ensure_future(one) for one in work]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+def _adjoin(first: Piece, second: Piece) -> bool:
+    """Whether one piece of content directly follows the other."""
+    if first.offset is None or first.size is None:
+        return False
+    return second.offset == first.offset + first.size

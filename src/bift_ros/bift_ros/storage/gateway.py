@@ -1,8 +1,17 @@
-"""Serves this vehicle's blocks to others: the raw part of the IPFS Trustless Gateway.
+"""Serves this vehicle's files to others: the IPFS Trustless Gateway protocol, and plain files.
 
-`GET` and `HEAD /ipfs/{cid}` with `?format=raw` or `Accept: application/vnd.ipld.raw`, as
-https://specs.ipfs.tech/http-gateways/trustless-gateway sets out; whoever asks checks the bytes
-against the CID. Only what is in the store is served: the gateway fetches nothing for others.
+`GET` and `HEAD /ipfs/{cid}` give, as https://specs.ipfs.tech/http-gateways/trustless-gateway and
+`/path-gateway` set out,
+
+- one block with `?format=raw` or `Accept: application/vnd.ipld.raw`,
+- a CAR archive of a file with `?format=car` or `Accept: application/vnd.ipld.car`, with
+  `dag-scope` and `entity-bytes`,
+- else the file itself, or the ranges of it that have come already, for people with `curl` and for
+  vehicles that know the hashes of the chunks.
+
+Whoever asks checks the bytes against the CID: only blocks asked for one by one, or in an archive,
+were checked before they are sent. Only what is in the store is served: the gateway fetches nothing
+for others.
 """
 
 from __future__ import annotations
@@ -15,26 +24,22 @@ from concurrent.futures import ThreadPoolExecutor
 from aiohttp import web
 
 from bift_ros.storage.blockstore import BlockStore
-from bift_ros.storage.cidv1 import Cid, CidError
-from bift_ros.storage.interface import NotFound, StorageError
+from bift_ros.storage.interface import StorageError
 from bift_ros.storage.loop import LoopThread
+from bift_ros.storage.responses import Responder
 
 log = logging.getLogger(__name__)
-
-RAW_TYPE = "application/vnd.ipld.raw"
 
 MAX_CONNECTIONS = 256
 """Open connections; one more is closed at once."""
 MAX_RESPONSES = 16
 """Blocks in memory at a time; other requests wait for their turn."""
-SEND_TIMEOUT = 30.0
-"""Seconds that a client may take to receive one block."""
 IDLE_TIMEOUT = 30.0
 """Seconds that a connection may stay open between two requests."""
 
 
 class Gateway:
-    """An HTTP server for the blocks of one store, in a thread of its own."""
+    """An HTTP server for one store, in a thread of its own."""
 
     def __init__(
         self,
@@ -88,9 +93,9 @@ class Gateway:
             self._disk.shutdown()
 
     async def _listen(self) -> int:
-        self._slots = asyncio.Semaphore(MAX_RESPONSES)
+        responder = Responder(self._store, self._disk, asyncio.Semaphore(MAX_RESPONSES))
         app = web.Application()
-        app.router.add_get("/ipfs/{cid}", self._serve_block)
+        app.router.add_get("/ipfs/{cid}", responder.answer)
         self._runner = web.AppRunner(
             app, access_log=None, keepalive_timeout=IDLE_TIMEOUT, shutdown_timeout=0.5
         )
@@ -114,56 +119,6 @@ class Gateway:
         self._listener.close()
         await self._runner.cleanup()
 
-    async def _serve_block(self, request: web.Request) -> web.StreamResponse:
-        if RAW_TYPE not in request.headers.get("Accept", "") and (
-            request.query.get("format") != "raw"
-        ):
-            raise web.HTTPNotAcceptable(
-                text=f"only raw blocks are served: add ?format=raw or Accept: {RAW_TYPE}\n"
-            )
-        try:
-            cid = Cid.parse(request.match_info["cid"])
-        except CidError as error:
-            raise web.HTTPBadRequest(text=f"{error}\n") from error
-        headers = {
-            "Etag": f'"{cid}.raw"',
-            "Cache-Control": "public, max-age=29030400, immutable",
-            "Vary": "Accept",
-            "X-Ipfs-Path": f"/ipfs/{cid}",
-            "X-Ipfs-Roots": str(cid),
-        }
-        if _has_etag(request, f"{cid}.raw"):
-            return web.Response(status=304, headers=headers)
-        async with self._slots:
-            try:
-                block = await asyncio.get_running_loop().run_in_executor(
-                    self._disk, self._store.get, cid
-                )
-            except NotFound as error:
-                raise web.HTTPNotFound(
-                    text=f"{error}\n", headers={"Cache-Control": "no-store"}
-                ) from error
-            except StorageError as error:
-                log.error("gateway: %s", error)
-                raise web.HTTPInternalServerError(text="the store has failed\n") from error
-            response = web.Response(
-                body=block,
-                content_type=RAW_TYPE,
-                headers=headers
-                | {
-                    "Content-Disposition": f'attachment; filename="{cid}.bin"',
-                    "X-Content-Type-Options": "nosniff",
-                },
-            )
-            try:
-                await asyncio.wait_for(_send(response, request), SEND_TIMEOUT)
-            except ConnectionError:
-                pass
-            except asyncio.TimeoutError:
-                if request.transport is not None:
-                    request.transport.abort()
-            return response
-
 
 class _Refusal(asyncio.Protocol):
     """The end of one connection too many."""
@@ -171,16 +126,6 @@ class _Refusal(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         transport.abort()
-
-
-async def _send(response: web.Response, request: web.Request) -> None:
-    await response.prepare(request)
-    await response.write_eof()
-
-
-def _has_etag(request: web.Request, tag: str) -> bool:
-    """Whether the client says that it holds this very block (RFC 9110, weak comparison)."""
-    return any(held.value in (tag, "*") for held in request.if_none_match or ())
 
 
 def _is_wildcard(host: str) -> bool:

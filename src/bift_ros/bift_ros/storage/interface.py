@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 
@@ -21,6 +22,11 @@ class Storage(Protocol):
     for a malformed CID and `StorageError` for whatever else goes wrong.
     """
 
+    @property
+    def url(self) -> str:
+        """What announcements carry so that other vehicles find this store's files."""
+        ...
+
     def put(self, data: bytes) -> str:
         """Store a file durably and return its CID; storing it again is harmless."""
         ...
@@ -29,7 +35,20 @@ class Storage(Protocol):
         """Return the file's bytes, checked against its CID, from here or from a provider.
 
         Providers are base URLs such as `http://192.168.0.7:40123`. Raises `NotFound` when nobody
-        had the whole file in time.
+        had the whole file in time. `put` and `get` hold the file in memory and are for models, so
+        they refuse one over the store's `max_file_size`.
+        """
+        ...
+
+    def put_file(self, path: Path) -> str:
+        """Store a file of any size durably, in bounded memory, and return its CID."""
+        ...
+
+    def get_file(self, cid: str, path: Path, providers: Sequence[str] = ()) -> None:
+        """Write a file of any size to `path`, checked against its CID, in bounded memory.
+
+        `path` holds the whole file or what it held before. Blocks that came before a transfer broke
+        off, in this process or an earlier one, are not fetched again. Raises like `get`.
         """
         ...
 
@@ -43,4 +62,8 @@ class Storage(Protocol):
 
     def has(self, cid: str) -> bool:
         """Whether the whole file is here, without asking any provider."""
+        ...
+
+    def close(self) -> None:
+        """Stop serving and fetching; what still runs ends with a `StorageError`."""
         ...

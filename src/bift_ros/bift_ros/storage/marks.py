@@ -1,13 +1,15 @@
-"""Sets of files by CID on disk: one empty file for each, so that no entry can be half-written."""
+"""Sets of files by CID on disk: one small file for each."""
 
 from __future__ import annotations
 
 import logging
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from bift_ros.storage.cidv1 import Cid, CidError
+from bift_ros.storage.disk import sync_folder
 
 log = logging.getLogger(__name__)
 
@@ -18,14 +20,27 @@ class Marks:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def add(self, cid: Cid) -> None:
-        """Add a CID, or note that it was added again; durable on return."""
+    def add(self, cid: Cid, note: str = "") -> None:
+        """Add a CID with a note, or note that it was added again; durable on return.
+
+        A kill may leave an empty note, never half of one that is shorter than a disk's sector.
+        """
         path = self._folder / str(cid)
-        if not path.exists():
-            path.touch()
+        if self.note(cid) != note:
+            with path.open("w") as file:
+                file.write(note)
+                file.flush()
+                os.fsync(file.fileno())
             sync_folder(self._folder)
         now = time.time_ns()  # finer than the clock that the kernel stamps files with
         os.utime(path, ns=(now, now))
+
+    def note(self, cid: Cid) -> str | None:
+        """What was noted with a CID; None where it isn't there."""
+        try:
+            return (self._folder / str(cid)).read_text()
+        except FileNotFoundError:
+            return None
 
     def remove(self, cid: Cid) -> None:
         """Remove a CID if it is there; durable on return."""
@@ -34,19 +49,13 @@ class Marks:
 
     def oldest_first(self) -> list[Cid]:
         """Every CID in the order of when it was last added."""
-        found = []
-        for entry in os.scandir(self._folder):
-            try:
-                found.append((entry.stat().st_mtime_ns, Cid.parse(entry.name)))
-            except CidError:
-                log.warning("%s is no CID and is left alone", entry.path)
+        found = [(entry.stat().st_mtime_ns, cid) for cid, entry in self.entries()]
         return [cid for _, cid in sorted(found, key=lambda mark: mark[0])]
 
-
-def sync_folder(path: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    def entries(self) -> Iterator[tuple[Cid, os.DirEntry[str]]]:
+        """Every CID with its file; files of other names are left alone."""
+        for entry in os.scandir(self._folder):
+            try:
+                yield Cid.parse(entry.name), entry
+            except CidError:
+                log.warning("%s is no CID and is left alone", entry.path)

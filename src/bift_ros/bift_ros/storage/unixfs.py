@@ -27,8 +27,8 @@ MAX_BLOCK_SIZE = 2 * 1024 * 1024
 """Bytes; IPFS nodes exchange no larger blocks."""
 MAX_FILE_SIZE = 512 * 1024 * 1024
 """Bytes; far above any model a vehicle trains, well within its memory."""
-MAX_PARTS = 65_536
-"""Most blocks that one level of a file's tree may have."""
+MAX_PARTS = 262_144
+"""Most blocks that one level of a file's tree may have: 64 GiB of the default chunks."""
 MAX_DEPTH = 6
 """Most levels of nodes above the chunks; five already reach 174^5 chunks."""
 
@@ -43,33 +43,85 @@ class Part(NamedTuple):
     """None for a root, whose own block tells."""
 
 
-def blocks_of(data: bytes, chunk_size: int = CHUNK_SIZE) -> Iterator[tuple[Cid, memoryview]]:
-    """Every block of a file, children before parents, the root last.
+class Chunk(NamedTuple):
+    """A block of content and where it lies in its file."""
 
-    The views share the file's memory. Raises `StorageError` for a chunk size that Kubo would not
-    take.
-    """
+    cid: Cid
+    offset: int
+    """Bytes from the file's start."""
+    size: int
+    """Bytes."""
+
+
+def check_chunk_size(chunk_size: int) -> None:
+    """Raise `StorageError` for a chunk size that Kubo would not take."""
     if not 1 <= chunk_size <= MAX_CHUNK_SIZE:
         raise StorageError(
             f"a chunk size of {chunk_size} is not within 1 to {MAX_CHUNK_SIZE} bytes"
         )
-    view = memoryview(data)
-    level = []
-    for start in range(0, max(len(view), 1), chunk_size):
-        chunk = view[start : start + chunk_size]
-        cid = Cid.of(RAW, chunk)
-        level.append(Link(cid, len(chunk), len(chunk)))
-        yield cid, chunk
+
+
+def plant(chunks: Sequence[Cid], size: int, chunk_size: int) -> tuple[Cid, list[tuple[Cid, bytes]]]:
+    """The root of the tree over a file's chunks, and the tree's nodes, children before parents.
+
+    `size` is the file's; every chunk but the last has `chunk_size` bytes. One chunk is its own
+    root and has no nodes.
+    """
+    level = [
+        Link(cid, length, length)
+        for cid, length in zip(chunks, chunk_lengths(size, chunk_size), strict=True)
+    ]
+    nodes = []
     while len(level) > 1:
         parents = []
         for start in range(0, len(level), _LINKS_PER_NODE):
             children = level[start : start + _LINKS_PER_NODE]
             node = encode_node(children)
             cid = Cid.of(DAG_PB, node)
-            size = sum(child.size for child in children)
-            parents.append(Link(cid, size, len(node) + sum(child.tsize for child in children)))
-            yield cid, memoryview(node)
+            below = sum(child.size for child in children)
+            parents.append(Link(cid, below, len(node) + sum(child.tsize for child in children)))
+            nodes.append((cid, node))
         level = parents
+    return level[0].cid, nodes
+
+
+def chunk_lengths(size: int, chunk_size: int) -> Iterator[int]:
+    """The lengths of a file's chunks; an empty file has one empty chunk."""
+    for start in range(0, max(size, 1), chunk_size):
+        yield min(chunk_size, size - start)
+
+
+def blocks_of(data: bytes, chunk_size: int = CHUNK_SIZE) -> Iterator[tuple[Cid, memoryview]]:
+    """Every block of a file, children before parents, the root last.
+
+    The views share the file's memory. Raises `StorageError` for a chunk size that Kubo would not
+    take.
+    """
+    check_chunk_size(chunk_size)
+    view = memoryview(data)
+    chunks = []
+    for start in range(0, max(len(view), 1), chunk_size):
+        chunk = view[start : start + chunk_size]
+        chunks.append(Cid.of(RAW, chunk))
+        yield chunks[-1], chunk
+    for cid, node in plant(chunks, len(view), chunk_size)[1]:
+        yield cid, memoryview(node)
+
+
+def chunks_of(root: Cid, get: Callable[[Cid], bytes], max_size: int) -> list[Chunk]:
+    """Where each chunk of a file with inner nodes lies; raises as `levels` does."""
+    *_, parts = levels(root, get, max_size)
+    return placed(parts)
+
+
+def placed(parts: Sequence[Part]) -> list[Chunk]:
+    """Where each part of a file's last level lies."""
+    chunks, offset = [], 0
+    for cid, size in parts:
+        assert size is not None, "only a root's size is unknown"
+        chunks.append(Chunk(cid, offset, size))
+        offset += size
+    return chunks
 
 
 def levels(

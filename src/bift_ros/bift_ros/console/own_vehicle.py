@@ -1,0 +1,58 @@
+"""The vehicle that a data folder belongs to: whose key it is, and where its files are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bift_ros.chain.exceptions import ChainError
+from bift_ros.chain.genesis import Genesis, load_genesis
+from bift_ros.console.errors import CommandError
+from bift_ros.identity.keyfile import KeyFileError, load_key, read_passphrase
+from bift_ros.identity.keys import KeyPair
+from bift_ros.nodes.folders import VehicleFolders
+from bift_ros.nodes.parameters import VEHICLE
+
+
+@dataclass(frozen=True)
+class OwnVehicle:
+    """A vehicle of this machine, as its last start left its settings."""
+
+    name: str
+    key: KeyPair
+    genesis: Genesis
+    folders: VehicleFolders
+    settings: dict[str, Any]
+    """The parameters of its `vehicle` node."""
+
+
+def own_vehicle(data: Path) -> OwnVehicle:
+    """Read whose data folder it is; raises CommandError."""
+    file = data / "parameters.yaml"
+    try:
+        name, settings = _settings(yaml.safe_load(file.read_text(encoding="utf-8")))
+        passphrase = None
+        if settings["passphrase_file"]:
+            passphrase = read_passphrase(settings["passphrase_file"])
+        key = load_key(settings["key_file"], passphrase)
+        genesis = load_genesis(settings["genesis_file"])
+    except FileNotFoundError as error:
+        raise CommandError(
+            f"{error.filename} is missing: --data takes the data folder of a vehicle that "
+            "`bift node run`, `bift miner start` or `bift demo` has run"
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError, LookupError, TypeError, AttributeError) as error:
+        raise CommandError(f"{file} is not what `bift node run` writes: {error!r:.200}") from error
+    except (ChainError, KeyFileError, OSError) as error:
+        raise CommandError(str(error)) from error
+    return OwnVehicle(name, key, genesis, VehicleFolders(data), settings)
+
+
+def _settings(document: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The vehicle's name and its `vehicle` node's parameters in a ROS parameter file."""
+    node = next(name for name in document if name.endswith("/vehicle"))
+    defaults = {setting.name: setting.default for setting in VEHICLE}
+    return node.strip("/").partition("/")[0], defaults | document[node]["ros__parameters"]

@@ -1,0 +1,178 @@
+"""The service through which a vehicle's owner shares files with the fleet, and fetches them.
+
+The file's bytes never go through DDS: the request names a path on the vehicle's machine. Each
+call of `file_job` begins the job or tells how it stands; work runs on threads of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bift_msgs import srv
+from rclpy.node import Node
+
+from bift_ros.chain.exceptions import ChainError, FieldError
+from bift_ros.chain.shared_files import ShareFile, WithdrawFile
+from bift_ros.chain.sharing import shared_files
+from bift_ros.nodes.owner import FileRequest, OwnerCheck
+from bift_ros.nodes.peer_node import PeerNode
+from bift_ros.storage.cid import cid_of
+from bift_ros.storage.interface import Storage, StorageError
+
+_MAXIMUM_JOBS = 16
+_THREADS = 2
+
+
+@dataclass
+class _Job:
+    request: FileRequest
+    size: int = 0
+    cid: str = ""
+    error: str = ""
+    done: bool = False
+    work: Future[None] | None = field(default=None, repr=False)
+
+
+class FileService:
+    """Carries out the owner's file jobs. All but the copying runs in the executor's thread."""
+
+    def __init__(self, node: Node, owner: OwnerCheck, storage: Storage, peer: PeerNode) -> None:
+        self._node, self._owner, self._storage, self._peer = node, owner, storage, peer
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="files")
+        self._jobs: dict[FileRequest, _Job] = {}
+        node.create_service(srv.FileJob, "file_job", self._answer)
+
+    def close(self) -> None:
+        """Drop what is queued. The storage ends what runs, and is to be closed before."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def _answer(
+        self, message: srv.FileJob.Request, response: srv.FileJob.Response
+    ) -> srv.FileJob.Response:
+        request = FileRequest(
+            message.action, message.path, message.cid, message.name, message.description
+        )
+        now = time.time_ns() // 1_000_000
+        try:
+            self._owner.check(request, message.stamp, bytes(message.signature), now)
+            job = self._job(request)
+            if job.done:
+                del self._jobs[request]
+        except (ChainError, StorageError, OSError) as error:
+            job = _Job(request, error=str(error), done=True)
+        response.done, response.size = job.done, job.size
+        response.cid, response.error = job.cid, job.error
+        return response
+
+    def _job(self, request: FileRequest) -> _Job:
+        """The job of a request, begun if it is new. Raises ChainError, StorageError or OSError."""
+        job = self._jobs.get(request)
+        if job is not None:
+            return job
+        if len(self._jobs) >= _MAXIMUM_JOBS:
+            self._forget_one()
+        begin = {"share": self._share, "fetch": self._fetch, "withdraw": self._withdraw}
+        if request.action not in begin:
+            raise FieldError(f"action: {request.action!r:.60} is none of {', '.join(begin)}")
+        job = _Job(request)
+        begin[request.action](job)
+        self._jobs[request] = job
+        return job
+
+    def _forget_one(self) -> None:
+        """Make room: a job that ended without anybody asking how."""
+        ended = next((request for request, job in self._jobs.items() if job.done), None)
+        if ended is None:
+            raise StorageError(f"{len(self._jobs)} files are under way: try again later")
+        del self._jobs[ended]
+
+    def _share(self, job: _Job) -> None:
+        path = _absolute(job.request.path)
+        job.size = path.stat().st_size
+        if job.request.name:  # what would be refused in the end is refused at once
+            ShareFile(job.request.name, cid_of(b""), job.size, job.request.description)
+
+        def work() -> None:
+            job.cid = self._storage.put_file(path)
+            self._storage.pin(job.cid)
+
+        self._start(job, work, self._announce)
+
+    def _fetch(self, job: _Job) -> None:
+        request = job.request
+        path = _absolute(request.path)
+        if path.exists():
+            raise FileExistsError(f"{path} exists: give another name, or move it away")
+        if not os.access(path.parent, os.W_OK):
+            raise StorageError(f"the vehicle can't write into {path.parent}")
+        providers, job.size = self._holders(request.cid)
+        job.cid = request.cid
+        self._start(job, lambda: self._storage.get_file(request.cid, path, providers))
+
+    def _withdraw(self, job: _Job) -> None:
+        name = job.request.name
+        if name not in self._own_list():
+            raise FieldError(f"this vehicle lists no file {name!r:.110} (yet)")
+        job.cid = self._own_list()[name]
+        self._peer.submit(WithdrawFile(name))
+        self._let_go(job.cid, name)
+        job.done = True
+
+    def _start(
+        self, job: _Job, work: Callable[[], None], then: Callable[[_Job], None] | None = None
+    ) -> None:
+        executor = self._node.executor
+        assert executor is not None, "services are called by an executor"
+        job.work = self._pool.submit(work)
+        job.work.add_done_callback(lambda _: executor.create_task(self._ended, job, then))
+
+    def _ended(self, job: _Job, then: Callable[[_Job], None] | None) -> None:
+        assert job.work is not None
+        try:
+            job.work.result()
+            if then is not None:
+                then(job)
+        except (ChainError, StorageError, OSError) as error:
+            job.error = str(error)
+        job.done = True
+
+    def _announce(self, job: _Job) -> None:
+        """Have the chain list a file that is in storage, where that is wanted."""
+        name = job.request.name
+        if not name:
+            return
+        replaced = self._own_list().get(name)
+        self._peer.submit(ShareFile(name, job.cid, job.size, job.request.description))
+        if replaced is not None and replaced != job.cid:
+            self._let_go(replaced, name)
+
+    def _own_list(self) -> dict[str, str]:
+        """The CIDs of the files that this vehicle lists, by name."""
+        listed = self._peer.peer.state.shares.get(self._peer.address, {})
+        return {name: shared.file.cid for name, shared in listed.items()}
+
+    def _let_go(self, cid: str, name: str) -> None:
+        """Unpin a file that is not listed as `name` any more, unless it has another name."""
+        if all(other != cid for listed, other in self._own_list().items() if listed != name):
+            self._storage.unpin(cid)
+
+    def _holders(self, cid: str) -> tuple[tuple[str, ...], int]:
+        """Gateways that may serve a file, those who list it first; and its size, as they say."""
+        known = self._peer.peer.providers
+        listing = [
+            (a, f.file.size) for a, f in shared_files(self._peer.peer.state) if f.file.cid == cid
+        ]
+        first = [known[address] for address, _ in listing if address in known]
+        return tuple(dict.fromkeys((*first, *known.values()))), listing[0][1] if listing else 0
+
+
+def _absolute(text: str) -> Path:
+    path = Path(text)
+    if not path.is_absolute():
+        raise FieldError(f"path: {text!r:.200} is not absolute")
+    return path

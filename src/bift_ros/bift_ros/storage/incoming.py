@@ -1,0 +1,243 @@
+"""One file being completed: from what is here of it, and from what others send.
+
+Chunks are written where they belong, in any order, by many threads. Nothing but the chunks' own
+hashes says which have come, so a file that a killed process left behind is taken up by hashing it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from bift_ros.storage.blockstore import BlockStore, Held, Place
+from bift_ros.storage.cidv1 import Cid
+from bift_ros.storage.copying import RUN_BYTES, Buffer, map_ahead, write_at
+from bift_ros.storage.disk import copy_file, link_over, replacing, write_error
+from bift_ros.storage.interface import NotFound, StorageError
+from bift_ros.storage.trees import read_tree, record
+from bift_ros.storage.unixfs import Chunk
+
+
+class Incoming:
+    """The blocks of one file that are here and those that still have to come."""
+
+    def __init__(self, store: BlockStore, root: Cid, held: Held) -> None:
+        self._store = store
+        self._root = root
+        self._held = held
+        self._content = store.path("files", root)
+        self._tree = store.path("trees", root)
+        self._appending = threading.Lock()
+        self._descriptor = -1
+        self._chunks: Sequence[Chunk] = ()
+        self._claimed: set[int] = set()  # offsets of the chunks that were given to `write`
+        self._came: set[int] = set()  # offsets of the chunks that are here
+        found = read_tree(self._tree)
+        self._tree_end = max((at + len(node) for at, node in found.values()), default=0)
+        self._nodes = {cid: node for cid, (_, node) in found.items()}
+        for cid, (at, node) in found.items():
+            store.add(cid, Place(root, "trees", at, len(node)), held)
+
+    # -- nodes
+
+    def has_node(self, cid: Cid) -> bool:
+        """Whether a node of the tree is here, be it in another file."""
+        if cid not in self._nodes:
+            with suppress(NotFound):
+                self.add_node(cid, self._store.get(cid))
+        return cid in self._nodes
+
+    def node(self, cid: Cid) -> bytes:
+        """A node of the tree. Raises `NotFound`."""
+        if not self.has_node(cid):
+            raise NotFound(f"block {cid} is not in this store")
+        return self._nodes[cid]
+
+    def add_node(self, cid: Cid, data: Buffer) -> None:
+        """Keep the node that `cid` names. Raises `StorageError`."""
+        node = bytes(data)
+        entry = record(node)
+        self._store.take_room(self._root, self._held, len(entry))
+        with self._appending:
+            self._append(cid, node, entry)
+
+    def _append(self, cid: Cid, node: bytes, entry: bytes) -> None:
+        try:
+            with self._tree.open("r+b" if self._tree.exists() else "w+b") as file:
+                file.truncate(self._tree_end)  # a record that a kill cut off
+                file.seek(self._tree_end)
+                file.write(entry)
+        except OSError as error:
+            raise write_error(f"block {cid}", error) from error
+        self._tree_end += len(entry)
+        self._nodes[cid] = node
+        place = Place(self._root, "trees", self._tree_end - len(node), len(node))
+        self._store.add(cid, place, self._held)
+
+    # -- content
+
+    def lay_out(self, chunks: Sequence[Chunk]) -> list[Chunk]:
+        """Say which chunks make the file; returns those that aren't here, each hashed to know.
+
+        Raises `StorageError`.
+        """
+        self._chunks = chunks
+        step = max(1, RUN_BYTES // max(1, chunks[0].size))
+        try:
+            begun = self._open(chunks[-1].offset + chunks[-1].size)
+
+            def look(start: int) -> list[Chunk]:
+                run = chunks[start : start + step]
+                return [chunk for chunk in run if not self._is_here(chunk, begun)]
+
+            runs = iter(range(0, len(chunks), step))
+            missing = [c for run in map_ahead(self._store.pool, look, runs) for c in run]
+        except OSError as error:
+            raise write_error(str(self._root), error) from error
+        if not self._held.whole:
+            lost = {chunk.offset for chunk in missing}
+            here = [chunk for chunk in chunks if chunk.offset not in lost]
+            self._came.update(chunk.offset for chunk in here)
+            counted = sum(chunk.size for chunk in here) + self._tree_end
+            self._store.take_room(self._root, self._held, counted - self._held.size)
+            for chunk in here:
+                self._list(chunk)
+        return missing
+
+    def _open(self, size: int) -> bool:
+        """Open the content and give it its length; whether some of it may be here."""
+        if not self._held.whole and self._is_shared():
+            # What others hold a link to may have been changed by them, and is theirs to change.
+            self._replace_by_copy()
+        self._descriptor = os.open(self._content, os.O_RDWR | os.O_CREAT, 0o666)
+        length = os.fstat(self._descriptor).st_size
+        if length != size:
+            os.ftruncate(self._descriptor, size)
+        return length > 0
+
+    def _is_shared(self) -> bool:
+        return self._content.exists() and self._content.stat().st_nlink > 1
+
+    def _replace_by_copy(self) -> None:
+        with replacing(self._content) as target:
+            copy_file(self._content, target)
+
+    def write(self, chunk: Chunk, data: Buffer) -> None:
+        """Put a chunk's bytes where they belong, once; raises `StorageError`."""
+        with self._store.mutex:
+            if chunk.offset in self._claimed:  # two providers gave it at once
+                return
+            self._claimed.add(chunk.offset)
+        self._store.take_room(self._root, self._held, chunk.size)
+        try:
+            write_at(self._descriptor, data, chunk.offset)
+        except OSError as error:
+            raise write_error(f"block {chunk.cid}", error) from error
+        self._came.add(chunk.offset)
+        self._list(chunk)
+
+    def covers(self, start: int, stop: int) -> bool:
+        """Whether the file's bytes from `start` up to `stop` have come."""
+        first = bisect_right(self._chunks, start, key=lambda chunk: chunk.offset) - 1
+        for chunk in self._chunks[max(0, first) :]:
+            if chunk.offset >= stop:
+                break
+            if chunk.offset not in self._came:
+                return False
+        return bool(self._chunks)
+
+    def finish(self) -> None:
+        """Make the file durable now that all of it is here."""
+        if self._held.whole:
+            self._store.touch(self._root)
+            return
+        try:
+            os.fsync(self._descriptor)
+            if self._nodes:
+                with self._tree.open("rb") as file:
+                    os.fsync(file.fileno())
+        except OSError as error:
+            raise write_error(str(self._root), error) from error
+        self._store.settle(self._root, self._held)
+
+    def read(self) -> bytes:
+        """The finished file. Raises `StorageError`."""
+        try:
+            return self._content.read_bytes()
+        except OSError as error:
+            raise StorageError(f"{self._root} cannot be read: {error}") from error
+
+    def give(self, path: Path) -> None:
+        """Let `path` be the finished file, in one step; raises `StorageError`.
+
+        On the store's file system it is a link, so that the file takes its space once; one link
+        at most, lest two files of the user's be the same. Who changes the file in place only takes
+        it from the store, which notices by the time of the change.
+        """
+        path = Path(os.path.abspath(path))
+        with self._store.mutex:
+            if not self._is_shared() and link_over(self._content, path):
+                return
+        try:
+            with replacing(path) as target:
+                copy_file(self._content, target)
+        except OSError as error:
+            raise write_error(str(path), error) from error
+
+    def close(self) -> None:
+        """No more is written."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+
+    def _list(self, chunk: Chunk) -> None:
+        place = Place(self._root, "files", chunk.offset, chunk.size)
+        self._store.add(chunk.cid, place, self._held)
+
+    def _is_here(self, chunk: Chunk, begun: bool) -> bool:
+        """Find a chunk in this file, else in another one."""
+        data = b""
+        if begun and not self._is_hole(chunk):
+            data = os.pread(self._descriptor, chunk.size, chunk.offset)
+        if not chunk.cid.matches(data):
+            if not self._store.has_block(chunk.cid):
+                return False
+            try:
+                data = self._store.get(chunk.cid)
+            except NotFound:
+                return False
+            if len(data) != chunk.size:
+                return False
+            write_at(self._descriptor, data, chunk.offset)
+        return True
+
+    def _is_hole(self, chunk: Chunk) -> bool:
+        try:
+            start = os.lseek(self._descriptor, chunk.offset, os.SEEK_DATA)
+        except OSError:  # nothing but a hole from here to the end
+            return True
+        return start >= chunk.offset + chunk.size
+
+
+@contextmanager
+def incoming(store: BlockStore, root: Cid, timeout: float) -> Iterator[Incoming]:
+    """Complete a file; no other thread does meanwhile, and no collection takes it.
+
+    Raises `NotFound` where another thread is at it for more than `timeout` seconds.
+    """
+    with store.busy(root) as held:
+        if not held.turn.acquire(timeout=timeout):
+            raise NotFound(f"{root} is still being fetched for another caller after {timeout:g} s")
+        try:
+            coming = Incoming(store, root, held)
+            held.covers = coming.covers
+            try:
+                yield coming
+            finally:
+                held.covers = None
+                coming.close()
+        finally:
+            held.turn.release()

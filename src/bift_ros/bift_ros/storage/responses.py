@@ -1,0 +1,287 @@
+"""The gateway's answers: a block, an archive, a file or a range of one."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import os
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import BinaryIO, TypeVar
+from weakref import WeakKeyDictionary
+
+from aiohttp import web
+
+from bift_ros.storage.blockstore import BlockStore
+from bift_ros.storage.car import CAR_TYPE, car_block, car_header, depth_first
+from bift_ros.storage.cidv1 import RAW, Cid, CidError
+from bift_ros.storage.interface import NotFound, StorageError
+from bift_ros.storage.sources import RAW_TYPE
+
+log = logging.getLogger(__name__)
+
+SEND_TIMEOUT = 30.0
+"""Seconds that a client may take to receive one block, or one window of a file."""
+MIN_WINDOW, MAX_WINDOW = 1 << 16, 8 << 20
+"""Bytes of a file that are sent at a time: about what the client takes in a second."""
+EMPTY_CID = "bafkqaaa"
+"""The empty block with its content in the CID, which IPFS nodes ask for to try a gateway."""
+
+T = TypeVar("T")
+
+
+class Responder:
+    """Answers requests for what is in one store."""
+
+    def __init__(
+        self, store: BlockStore, disk: ThreadPoolExecutor, slots: asyncio.Semaphore
+    ) -> None:
+        self._store = store
+        self._disk = disk
+        self._slots = slots
+        self._windows: WeakKeyDictionary[asyncio.Transport, int] = WeakKeyDictionary()
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Serve `/ipfs/{cid}`."""
+        wanted = _format(request)
+        text = request.match_info["cid"]
+        if text == EMPTY_CID:
+            return web.Response(body=b"", content_type=RAW_TYPE)
+        try:
+            cid = Cid.parse(text)
+        except CidError as error:
+            raise web.HTTPBadRequest(text=f"{error}\n") from error
+        try:
+            if wanted == "raw":
+                return await self._block(request, cid, RAW_TYPE, f"{cid}.raw", f"{cid}.bin")
+            if wanted == "car":
+                return await self._archive(request, cid)
+            return await self._file(request, cid)
+        except NotFound as error:
+            raise web.HTTPNotFound(
+                text=f"{error}\n", headers={"Cache-Control": "no-store"}
+            ) from error
+        except ConnectionError:  # the client has gone
+            _abort(request)
+            return web.Response()
+        except StorageError as error:
+            log.error("gateway: %s", error)
+            raise web.HTTPInternalServerError(text="the store has failed\n") from error
+
+    # -- one block
+
+    async def _block(
+        self, request: web.Request, cid: Cid, kind: str, tag: str, name: str
+    ) -> web.StreamResponse:
+        headers = _headers(cid, f'"{tag}"', name)
+        if _has_etag(request, tag):
+            return web.Response(status=304, headers=headers)
+        async with self._slots:
+            block = await self._in_thread(lambda: self._store.get(cid))
+            start, stop = _range(request, len(block), tag)
+            response = web.Response(
+                status=200 if stop is None else 206,
+                body=block[start:stop],
+                content_type=kind,
+                headers=headers | _range_headers(start, stop, len(block)),
+            )
+            await _send(request, _whole(response, request))
+            return response
+
+    # -- a file
+
+    async def _file(self, request: web.Request, cid: Cid) -> web.StreamResponse:
+        kind = "application/octet-stream"
+        if cid.codec == RAW:
+            return await self._block(request, cid, kind, str(cid), str(cid))
+        headers = _headers(cid, f'"{cid}"', str(cid))
+        if _has_etag(request, str(cid)):
+            return web.Response(status=304, headers=headers)
+        file = await self._in_thread(lambda: _open(self._store, cid))
+        try:
+            size = os.fstat(file.fileno()).st_size
+            start, stop = _range(request, size, str(cid))
+            end = size if stop is None else stop
+            if not self._store.covers(cid, start, end):
+                raise NotFound(f"{cid} is not, or not wholly, in this store")
+            response = web.StreamResponse(
+                status=200 if stop is None else 206,
+                headers=headers | _range_headers(start, stop, size),
+            )
+            response.content_type = kind
+            response.content_length = end - start
+            await response.prepare(request)
+            if request.method == "GET":
+                await self._send_file(request, response, file, start, end)
+            return response
+        finally:
+            file.close()
+
+    async def _send_file(
+        self,
+        request: web.Request,
+        response: web.StreamResponse,
+        file: BinaryIO,
+        start: int,
+        end: int,
+    ) -> None:
+        """Let the kernel copy a stretch of a file to the client."""
+        loop = asyncio.get_running_loop()
+        transport = request.transport
+        if transport is None:
+            return
+        await response.write(b"")  # the head goes first
+        at = start
+        while at < end:
+            window = min(self._windows.get(transport, MIN_WINDOW), end - at)
+            begun = loop.time()
+            sent = await _send(request, loop.sendfile(transport, file, at, window))
+            if sent != window:
+                _abort(request)  # the file is shorter than it was
+                return
+            pace = window / max(loop.time() - begun, 1e-3)
+            self._windows[transport] = max(MIN_WINDOW, min(MAX_WINDOW, int(pace)))
+            at += window
+
+    # -- an archive
+
+    async def _archive(self, request: web.Request, cid: Cid) -> web.StreamResponse:
+        scope = request.query.get("dag-scope", "all")
+        if scope not in ("all", "entity", "block"):
+            raise web.HTTPBadRequest(text=f"dag-scope={scope[:20]}: all, entity or block\n")
+        start, stop = _entity_bytes(request) if scope == "entity" else (0, None)
+        tag = hashlib.sha256(f"{cid}.{scope}.{start}.{stop}".encode()).hexdigest()[:16]
+        headers = _headers(cid, f'W/"{cid}.car.{tag}"', f"{cid}.car") | {
+            "Content-Type": f"{CAR_TYPE}; version=1; order=dfs; dups=n",
+            "Accept-Ranges": "none",
+        }
+        if _has_etag(request, f"{cid}.car.{tag}"):
+            return web.Response(status=304, headers=headers)
+        blocks = await self._in_thread(lambda: self._listed(cid, scope, start, stop))
+        response = web.StreamResponse(headers=headers)
+        await response.prepare(request)
+        if request.method == "HEAD":
+            return response
+        sent = await _send(request, _written(response, car_header(cid)))
+        for block in blocks:
+            if not sent:
+                break
+            async with self._slots:
+                try:
+                    data = await self._in_thread(partial(self._store.get, block))
+                except StorageError as error:
+                    log.error("gateway: %s", error)
+                    _abort(request)  # the client sees that the archive is cut off
+                    break
+                sent = await _send(request, _written(response, car_block(block, data)))
+        return response
+
+    def _listed(self, root: Cid, scope: str, start: int, stop: int | None) -> list[Cid]:
+        """The blocks that an archive holds; raises `NotFound` where one isn't here."""
+        if scope == "block":
+            blocks = [root]
+        else:
+            blocks = list(depth_first(root, self._store.get, start, stop))
+        for block in blocks:
+            if not self._store.has_block(block):
+                raise NotFound(f"block {block} of {root} is not in this store")
+        return blocks
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._disk, work)
+
+
+def _format(request: web.Request) -> str:
+    """`raw`, `car` or `file`; `format` goes before `Accept` (IPIP-523)."""
+    wanted = request.query.get("format")
+    if wanted is None:
+        accepted = request.headers.get("Accept", "")
+        return "raw" if RAW_TYPE in accepted else "car" if CAR_TYPE in accepted else "file"
+    if wanted not in ("raw", "car"):
+        raise web.HTTPNotAcceptable(text="served are format=raw, format=car and the file itself\n")
+    return wanted
+
+
+def _headers(cid: Cid, tag: str, name: str) -> dict[str, str]:
+    return {
+        "Etag": tag,
+        "Cache-Control": "public, max-age=29030400, immutable",
+        "Vary": "Accept",
+        "X-Ipfs-Path": f"/ipfs/{cid}",
+        "X-Ipfs-Roots": str(cid),
+        "Content-Disposition": f'attachment; filename="{name}"',
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+def _open(store: BlockStore, root: Cid) -> BinaryIO:
+    try:
+        return store.path("files", root).open("rb")
+    except FileNotFoundError:
+        raise NotFound(f"{root} is not a file in this store") from None
+    except OSError as error:
+        raise StorageError(f"{root} cannot be read: {error}") from error
+
+
+def _range(request: web.Request, size: int, tag: str) -> tuple[int, int | None]:
+    """First and end byte asked for; the end is None for the whole (RFC 9110, one range only)."""
+    if request.headers.get("If-Range", f'"{tag}"') != f'"{tag}"':
+        return 0, None
+    try:
+        asked = request.http_range
+    except ValueError:  # malformed, or several: as if it had not been asked
+        return 0, None
+    if asked.start is None and asked.stop is None:
+        return 0, None
+    start, stop, _ = asked.indices(size)
+    if start >= size or start >= stop:
+        raise web.HTTPRequestRangeNotSatisfiable(headers={"Content-Range": f"bytes */{size}"})
+    return start, stop
+
+
+def _range_headers(start: int, stop: int | None, size: int) -> dict[str, str]:
+    headers = {"Accept-Ranges": "bytes"}
+    if stop is not None:
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+    return headers
+
+
+def _entity_bytes(request: web.Request) -> tuple[int, int | None]:
+    """`entity-bytes=from:to`, both included, `to` perhaps `*`; the end is None for the last."""
+    text = request.query.get("entity-bytes", "0:*")
+    first, _, last = text.partition(":")
+    if not first.isdecimal() or not (last.isdecimal() or last == "*"):
+        raise web.HTTPBadRequest(text="entity-bytes wants from:to with to a number or *\n")
+    return int(first), None if last == "*" else int(last) + 1
+
+
+async def _whole(response: web.Response, request: web.Request) -> bool:
+    await response.prepare(request)
+    await response.write_eof()
+    return True
+
+
+async def _written(response: web.StreamResponse, data: bytes) -> bool:
+    await response.write(data)
+    return True
+
+
+async def _send(request: web.Request, sending: Awaitable[int]) -> int:
+    """What `sending` gives, or 0 where the client does not take it: then its connection ends."""
+    try:
+        return await asyncio.wait_for(sending, SEND_TIMEOUT)
+    except (ConnectionError, asyncio.TimeoutError, RuntimeError):
+        _abort(request)
+        return 0
+
+
+def _abort(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()
+
+
+def _has_etag(request: web.Request, tag: str) -> bool:
+    """Whether the client says that it holds this very answer (RFC 9110, weak comparison)."""
+    return any(held.value in (tag, "*") for held in request.if_none_match or ())

@@ -1,0 +1,39 @@
+"""The inner nodes of a stored file: one log a file, each record a length and a node.
+
+A record is `length (4 bytes, big-endian) ‖ node`. Nodes stand in the order in which they came, and
+each is found by its hash, so a log that a killed process left half-written is read as far as it
+makes sense.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bift_ros.storage.cidv1 import DAG_PB, Cid
+from bift_ros.storage.unixfs import MAX_BLOCK_SIZE
+
+_LENGTH_BYTES = 4
+
+
+def record(node: bytes) -> bytes:
+    """What the log holds for one node."""
+    return len(node).to_bytes(_LENGTH_BYTES, "big") + node
+
+
+def read_tree(path: Path) -> dict[Cid, tuple[int, bytes]]:
+    """Each whole node of a log, with its offset in bytes; none where there is no log."""
+    try:
+        log = path.read_bytes()
+    except FileNotFoundError:
+        return {}
+    nodes = {}
+    at = 0
+    while at + _LENGTH_BYTES <= len(log):
+        size = int.from_bytes(log[at : at + _LENGTH_BYTES], "big")
+        at += _LENGTH_BYTES
+        if size > MAX_BLOCK_SIZE or at + size > len(log):
+            break
+        node = log[at : at + size]
+        nodes[Cid.of(DAG_PB, node)] = at, node
+        at += size
+    return nodes

@@ -1,0 +1,48 @@
+"""`bift demo --encrypt`: three real vehicles whose files tell nothing to whoever captures them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
+pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
+
+from bift_ros.storage.encryption import MAGIC
+
+pytestmark = [pytest.mark.ros, pytest.mark.slow]
+
+
+def test_a_fleet_learns_from_files_that_only_members_read(
+    surroundings: Any, bags: Path, tmp_path: Path
+) -> None:
+    done = surroundings.bift(
+        "demo", "--bags", bags, "--iterations", 1, "--local-epochs", 1, "--device", "cpu",
+        "--encrypt", "--out", tmp_path,
+    )  # fmt: skip
+    logs = "".join(p.read_text() for p in tmp_path.glob("fleet/*/vehicle.log"))
+    assert done.returncode == 0, done.stderr + done.stdout + logs
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["agreed"] is True
+    assert all(verified is True for verified in report["verified"].values())
+    assert len(report["accuracy"]) == 1  # the evaluator reads it with a member's key
+    names = list(report["verified"])
+    found = 0
+    for name in names:
+        for path in (tmp_path / "fleet" / name / "storage").rglob("*"):
+            data = path.read_bytes() if path.is_file() else b""
+            found += MAGIC in data
+            for plain in (b"__metadata__", b"bift-update", b"bift-model", b".weight"):
+                assert plain not in data, path
+    assert found >= 3 * len(names)
+
+    data = tmp_path / "fleet" / names[1]
+    verified = surroundings.bift("chain", "verify", "--data", data, "--json")
+    assert json.loads(verified.stdout)["valid"] is True, verified.stdout + verified.stderr
+    (data / "key.pem").rename(data / "key.away")
+    locked = surroundings.bift("chain", "verify", "--data", data)
+    assert locked.returncode == 2
+    assert "key.pem" in locked.stderr
