@@ -90,6 +90,23 @@ def test_a_preferred_branch_is_kept_on_reopening(fleet: Any, chain: Blockchain) 
     assert reopened.tip.parent.hash == lower.hash
 
 
+def test_a_preferred_branch_is_followed_to_its_end(fleet: Any, chain: Blockchain) -> None:
+    """A miner that came back to the parent of its own block would sign a second one there."""
+    extend(chain, fleet.block(chain.tip_state, [fleet.sign(0, fleet.proposal())]))
+    pair = [fleet.model_block(chain.tip_state, [0, 1, 2], miner=miner) for miner in (0, 1)]
+    ends = []
+    for block in pair:
+        extend(chain, block)
+        ends.append(fleet.block(chain.state_at(block.hash), miner=2))
+        extend(chain, ends[-1])
+    higher, end = max(zip(pair, ends, strict=True), key=lambda both: both[0].hash)
+    reorg = chain.prefer(higher.hash)
+    assert reorg is not None
+    assert reorg.added == (higher, end)
+    assert chain.tip.hash == end.hash
+    assert chain.prefer(higher.hash) is None  # the chain stands above it
+
+
 def test_unknown_parents_and_wrong_states(fleet: Any, chain: Blockchain) -> None:
     block = fleet.block(chain.tip_state)
     orphan = fleet.block(fleet.apply(chain.tip_state, block))

@@ -140,13 +140,18 @@ class Blockchain:
         return self._reorg(old, node)
 
     def prefer(self, block_hash: bytes) -> Reorg | None:
-        """Move the tip to a block whose branch ties with the chain's; None where it does not.
+        """Move the tip to the end of a block's branch where it ties with the chain's; else None.
 
-        A tie is one of learning weight and of work: see `fork_choice`.
+        A tie is one of learning weight and of work: see `fork_choice`. Only blocks without learning
+        can stand above the block then, maybe this vehicle's own: it must not make another there.
         """
-        node, old = self._nodes[block_hash], self._tip
-        if node is old or not _tie(node, old):
+        block, old = self._nodes[block_hash], self._tip
+        if not _tie(block, old) or fork_point(block, old) is block:
             return None
+        node = block
+        for other in self._nodes.values():
+            if other.index > block.index and fork_point(other, block) is block:
+                node = other if outranks(other, node) else node
         self.store.set_tip(node.hash)
         self._tip = node
         return self._reorg(old, node)
