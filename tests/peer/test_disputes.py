@@ -76,13 +76,21 @@ def test_a_majority_on_a_descendant_counts_too(case: Case) -> None:
 def test_a_majority_elsewhere_keeps_it_out(case: Case) -> None:
     for member in (1, 2):
         case.stands(member, None)  # with this vehicle itself: three of five
-    case.peer.wait(10 * CHECKER.dispute_ms)
+    case.peer.wait(2 * CHECKER.dispute_ms)
     assert case.peer.state == case.start
     # Newer words count: two of the three went over to it.
     for member in (1, 2, 3):
         case.stands(member, case.omitting, stamp=2)
     case.stands(1, None, stamp=1)
     case.peer.wait(3_250)
+    assert case.peer.state.tip_hash == case.omitting.hash
+
+
+def test_a_majority_elsewhere_that_does_not_get_on_lets_fork_choice_decide(case: Case) -> None:
+    """Else those on the block and those beside it may wait for each other for good."""
+    for member in (1, 2):
+        case.stands(member, None)
+    case.peer.wait(4 * CHECKER.dispute_ms)
     assert case.peer.state.tip_hash == case.omitting.hash
 
 

@@ -19,15 +19,18 @@ class Disputes:
     """Counts the members on either side, by their signed tips.
 
     With more than half of all members on the block, this vehicle's own view was the odd one. With
-    more than half on other blocks above the same parent, the block stays out. Where neither can be
-    seen for a while the fleet may be split over it, and fork choice decides: it gives everybody the
-    same answer.
+    more than half on other blocks above the same parent, the block stays out, as long as they get
+    on without those who follow it. Where neither can be seen for a while, or the fleet stands
+    still, it may be split over the block, and fork choice decides: it gives everybody the same
+    answer.
     """
 
     def __init__(self, context: Context, standing: Standing) -> None:
         self._context, self._standing = context, standing
         self._since: dict[bytes, int] = {}
         self._looked_at: dict[bytes, int] = {}
+        self._learnt = (0, 0)
+        """The learning weight of the chain at the last look, and since when it has not grown."""
         self._most = (b"", 0)
         """The fork on whose other side most members are seen, and since when."""
 
@@ -54,8 +57,17 @@ class Disputes:
                 elsewhere += members
         if on_it >= majority:
             return True
-        waited = context.now - self._since.get(header.hash, context.now)
-        return elsewhere < majority and waited >= context.config.dispute_ms
+        if context.now - self._since.get(header.hash, context.now) < context.config.dispute_ms:
+            return False
+        return elsewhere < majority or self._stands_still()
+
+    def _stands_still(self) -> bool:
+        """Whether the chain has brought no learning for longer than a dispute takes."""
+        context = self._context
+        weight = context.chain.tip.learning_weight
+        if weight != self._learnt[0]:
+            self._learnt = (weight, context.now)
+        return context.now - self._learnt[1] >= 2 * context.config.dispute_ms
 
     def followed_by_most(self) -> bytes | None:
         """A tip beside this vehicle's own, of the same weight, on whose side most members stand."""
