@@ -29,7 +29,7 @@ class Disputes:
         self._context, self._standing = context, standing
         self._since: dict[bytes, int] = {}
         self._looked_at: dict[bytes, int] = {}
-        self._learnt = (0, 0)
+        self._learnt = (-1, 0)
         """The learning weight of the chain at the last look, and since when it has not grown."""
         self._most = (b"", 0)
         """The fork on whose other side most members are seen, and since when."""
