@@ -96,13 +96,18 @@ class Scenario:
 
     @property
     def config(self) -> PeerConfig:
-        """The settings of every vehicle."""
-        return PeerConfig(announce_ms=20_000, rebroadcast_ms=20_000, file_wait_ms=15_000)
+        """The settings of every vehicle: shorter waits here too."""
+        return PeerConfig(
+            announce_ms=20_000,
+            rebroadcast_ms=20_000,
+            file_wait_ms=15_000,
+            dispute_ms=30_000,  # longer than any partition, as the minute is of those on the road
+        )
 
     @property
     def faults_end_ms(self) -> int:
         """When the last fault ends and the network is whole again, after the start."""
-        return 15_000 * self.iterations
+        return 10_000 * self.iterations
 
     @property
     def deadline_ms(self) -> int:
