@@ -65,7 +65,9 @@ def test_the_guide_to_kubo_works(tmp_path: Path, ipfs: str) -> None:
 @pytest.mark.timeout(900)
 def test_the_guide_works_from_top_to_bottom(tmp_path: Path) -> None:
     (tmp_path / "bift").symlink_to(REPOSITORY / "bift")
-    script = "set -euo pipefail\n" + "".join(BLOCKS[1:])
+    # What a failed command leaves running would hold the pipes open.
+    script = "set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n"
+    script += "".join(BLOCKS[1:])
     bash = shutil.which("bash")
     assert bash is not None
     done = subprocess.run(
