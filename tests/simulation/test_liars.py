@@ -34,7 +34,7 @@ REFUSED = {
 @pytest.mark.parametrize("kind", LIARS)
 def test_a_liar_is_refused_and_the_fleet_finishes(kind):
     lines: list[str] = []
-    scenario = Scenario(8, 2, 2, faults=("liars",), liars=(kind,))
+    scenario = Scenario(8, 2, 4, faults=("liars",), liars=(kind,))
     result = simulate(scenario, 1, History(lines.append))
     assert result.completed
     assert not result.violations
