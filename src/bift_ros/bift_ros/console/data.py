@@ -21,7 +21,7 @@ from bift_ros.chain.sharing import shared_files
 from bift_ros.chain.state import State
 from bift_ros.console.errors import CommandError
 from bift_ros.console.own_vehicle import OwnVehicle, own_vehicle
-from bift_ros.console.stored_chain import add_data_arguments, open_chain, state_of
+from bift_ros.console.stored_chain import add_data_arguments, stored_state
 from bift_ros.nodes.owner import FileRequest
 from bift_ros.nodes.vehicle_client import VehicleClient, VehicleUnreachableError
 from bift_ros.storage.cid import CidError, check_cid_text
@@ -131,11 +131,7 @@ def _withdraw(arguments: argparse.Namespace) -> int:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    genesis, store, _ = open_chain(arguments)
-    try:
-        state = state_of(genesis, store)
-    finally:
-        store.close()
+    genesis, state = stored_state(arguments)
     files = _files(state)
     if arguments.json:
         print(json.dumps({"height": state.index, "files": files}))

@@ -14,7 +14,7 @@ from bift_ros.chain.exceptions import ChainError
 from bift_ros.chain.state import State
 from bift_ros.chain.transactions import MembershipVote, sign_transaction
 from bift_ros.console.errors import CommandError
-from bift_ros.console.stored_chain import add_data_arguments, open_chain, state_of
+from bift_ros.console.stored_chain import add_data_arguments, stored_state
 from bift_ros.identity.keyfile import KeyFileError, load_key, read_passphrase
 from bift_ros.nodes.names import is_vehicle_name
 from bift_ros.nodes.vehicle_client import VehicleClient, VehicleUnreachableError, find_vehicle
@@ -88,11 +88,7 @@ def _vote(arguments: argparse.Namespace) -> int:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    genesis, store, _ = open_chain(arguments)
-    try:
-        state = state_of(genesis, store)
-    finally:
-        store.close()
+    genesis, state = stored_state(arguments)
     members, ballots = _members(state), _ballots(state)
     if arguments.json:
         print(json.dumps({"height": state.index, "members": members, "ballots": ballots}))

@@ -41,6 +41,15 @@ def height_of(store: ChainStore) -> int:
     return header.index if header is not None else 0
 
 
+def stored_state(arguments: argparse.Namespace) -> tuple[Genesis, State]:
+    """Open the chain that the options name for its genesis and the state after its tip."""
+    genesis, store, _ = open_chain(arguments)
+    try:
+        return genesis, state_of(genesis, store)
+    finally:
+        store.close()
+
+
 def state_of(genesis: Genesis, store: ChainStore) -> State:
     """The state after the tip, by every rule but PoFL, which says nothing of members or files.
 
