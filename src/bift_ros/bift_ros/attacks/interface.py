@@ -34,13 +34,13 @@ class View:
     knowledge: Knowledge
     """`full`: the updates of all honest vehicles; `own`: only what the attackers trained."""
     honest: Updates
-    """float32[h, d], h ≥ 1: the honest updates that they know. With `own` knowledge these are what
-    clean trainings on the attackers' own crops gave, in place of the others' updates."""
+    """float32[h, d], h ≥ 1: the honest updates that they know. With `own` knowledge, what trainings
+    on the attackers' own crops gave stands for them."""
     own: Updates
     """float32[m, d], m ≥ 1: what each attacker's own training gave (on poisoned crops, where the
     attack poisons)."""
     members: int
-    """n: how many vehicles submit an update, the attackers among them."""
+    """n: how many vehicles submit an update, the attackers among them, as far as these know."""
     global_model: Updates
     """float32[d]: the global model that all train from."""
     previous: Updates
@@ -83,8 +83,8 @@ class Attack:
     """
 
     trainings: ClassVar[int] = 1
-    """How many clean trainings a vehicle that attacks alone needs: none for a free rider, several
-    where the attack measures how updates spread."""
+    """How many trainings a vehicle that attacks alone needs: none for a free rider, several where
+    the attack measures how updates spread."""
 
     def poison(
         self, images: Images, labels: Labels, rng: np.random.Generator

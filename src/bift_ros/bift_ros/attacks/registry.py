@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from bift_ros.attacks.backdoor import Backdoor
+from bift_ros.attacks.free_riders import CopyingFreeRider, DisguisedFreeRider
 from bift_ros.attacks.interface import Attack
 from bift_ros.attacks.krum_attack import BulyanAttack, KrumAttack
 from bift_ros.attacks.label_flip import LabelFlip
+from bift_ros.attacks.perturbations import (
+    ALittleIsEnough,
+    Gaussian,
+    InnerProduct,
+    MinMax,
+    SignFlip,
+)
 from bift_ros.attacks.trimmed_mean_attack import TrimmedMeanAttack
 
 ATTACKS: Mapping[str, Callable[[], Attack]] = {
@@ -14,6 +23,14 @@ ATTACKS: Mapping[str, Callable[[], Attack]] = {
     "krum_attack": KrumAttack,
     "trimmed_mean_attack": TrimmedMeanAttack,
     "bulyan_attack": BulyanAttack,
+    "alie": ALittleIsEnough,
+    "inner_product": InnerProduct,
+    "min_max": MinMax,
+    "sign_flip": SignFlip,
+    "gaussian": Gaussian,
+    "backdoor": Backdoor,
+    "free_rider_copy": CopyingFreeRider,
+    "free_rider_noise": DisguisedFreeRider,
 }
 
 
