@@ -12,14 +12,11 @@ from typing import ClassVar, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from bift_ros.learning.lesson import Images, Labels
 from bift_ros.pofl.codec import UPDATE_EXPONENT
 
 Updates = npt.NDArray[np.float32]
 """Updates float32[k, d], or one vector float32[d]."""
-Images = npt.NDArray[np.uint8]
-"""Crops uint8[n, 3, 32, 32], RGB."""
-Labels = npt.NDArray[np.int64]
-"""Class indices int64[n] (`perception.classes.CLASSES`)."""
 Knowledge = Literal["full", "own"]
 KNOWLEDGE: tuple[Knowledge, ...] = get_args(Knowledge)
 

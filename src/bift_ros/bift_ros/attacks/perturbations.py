@@ -99,7 +99,7 @@ class MinMax(Attack):
         offsets = mean - honest
         along = offsets @ perturbation
         room = np.maximum(largest - np.square(offsets).sum(axis=1), 0.0)
-        gamma = ((np.sqrt(along**2 + length * room) - along) / length).min()
+        gamma = float(((np.sqrt(along**2 + length * room) - along) / length).min())
         return mean + gamma * perturbation
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 
 from bift_ros.attacks.backdoor import Backdoor
@@ -43,3 +44,8 @@ def make_attack(name: str) -> Attack:
     if name not in ATTACKS:
         raise UnknownAttack(f"unknown attack {name!r}: choose one of {', '.join(ATTACKS)}")
     return ATTACKS[name]()
+
+
+def summary(attack: Attack) -> str:
+    """What an attack does, in a line: its docstring's first."""
+    return (inspect.getdoc(type(attack)) or "").splitlines()[0]
