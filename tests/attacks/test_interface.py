@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from bift_ros.attacks.registry import ATTACKS, UnknownAttack, make_attack
 from bift_ros.perception.classes import CLASSES
 from bift_ros.pofl.codec import encode_update
 
+GUIDE = (Path(__file__).parents[2] / "docs" / "attacks.md").read_text()
 each_attack = pytest.mark.parametrize("name", ATTACKS)
 
 
@@ -93,6 +95,22 @@ def test_poisoned_crops_are_crops(name: str, labels: np.ndarray, seed: int) -> N
         assert new.shape == labels.shape
         assert np.isin(new, np.arange(len(CLASSES))).all()
     assert all(np.array_equal(a, b) for a, b in zip(*results, strict=True))
+
+
+def test_the_guide_lists_every_attack() -> None:
+    rows = [line.split("`")[1] for line in GUIDE.splitlines() if line.startswith("| `")]
+    assert sorted(rows) == sorted(ATTACKS)
+
+
+def test_the_guides_program_crafts_updates() -> None:
+    known = make_view()
+    names = {
+        "images": np.zeros((4, 3, 32, 32), np.uint8), "labels": np.arange(4), "rng": known.rng,
+        "honest": known.honest, "own": known.own, "model": known.global_model,
+        "movement": known.previous,
+    }  # fmt: skip
+    exec(GUIDE.split("```python\n")[1].split("```")[0], names)
+    assert names["updates"].shape == known.own.shape
 
 
 def test_an_unknown_attack_names_those_there_are() -> None:

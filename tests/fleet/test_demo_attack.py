@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +12,17 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
-from bift_ros.perception.synth import synthesize
-
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
 
 ATTACKER = "vehicle_03"
+GUIDE = Path(__file__).parents[2] / "docs" / "attacks.md"
 
 
-def test_a_fleet_bears_an_attacker(surroundings: Any, tmp_path: Path) -> None:
-    synthesize(4, 40, tmp_path / "bags", seed=1, test_crops=60)
-    done = surroundings.bift(
-        "demo", "--bags", tmp_path / "bags", "--iterations", 2, "--local-epochs", 1,
-        "--device", "cpu", "--malicious", "sign_flip", "--out", tmp_path,
-    )  # fmt: skip
+def test_the_guides_fleet_bears_its_attacker(surroundings: Any, tmp_path: Path) -> None:
+    block = GUIDE.read_text().split("```sh\n")[1].split("```")[0]
+    bift, *words = shlex.split(block.replace("\\\n", " "))
+    assert bift == "./bift"
+    done = surroundings.bift(*words, "--device", "cpu", "--out", tmp_path)
     logs = {p.parent.name: p.read_text() for p in tmp_path.glob("fleet/*/vehicle.log")}
     assert done.returncode == 0, done.stderr + done.stdout + "".join(logs.values())
     report = json.loads((tmp_path / "report.json").read_text())
