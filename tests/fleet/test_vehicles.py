@@ -185,7 +185,7 @@ def attacks_without_training(plan: FleetPlan) -> None:
         "no such attack",
         "nothing to attack",
         "no such address",
-    ],  # fmt: skip
+    ],
 )
 def test_a_vehicle_that_cannot_start_exits_with_2_and_says_why(
     surroundings: Any, alone: FleetPlan, fault: Callable[[FleetPlan], None], said: str
