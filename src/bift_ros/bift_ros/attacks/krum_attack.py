@@ -6,7 +6,8 @@ global model most against that change. The other attackers send models at most �
 it has near neighbours. As an update, ``w′ − w_Re``, it is ``−λ·s``.
 
 λ starts at the upper bound of theorem 1 (equation 6 of He et al. 2022) and is halved until Krum
-selects a crafted update. Under 1e-5 there is no solution.
+selects a crafted update. Under 1e-5 there is no solution. Krum is taken to assume as many attackers
+as there are.
 
 With own knowledge the attackers' clean updates stand for the honest ones, as in the paper: first
 beside one crafted copy, then with one more at a time until λ is found.
