@@ -97,7 +97,7 @@ def test_a_fleet_bears_the_death_of_a_vehicles_daemon(
         pid = KuboDaemon(log.parent / "kubo").pid
         assert pid is not None
         os.kill(pid, 9)
-        assert demo.wait(180) == 0, (tmp_path / "printed").read_text()
+        assert demo.wait(300) == 0, (tmp_path / "printed").read_text()
     finally:
         demo.kill()
         demo.wait()
