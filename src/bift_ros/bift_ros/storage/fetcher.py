@@ -102,7 +102,8 @@ class _Job:
     """One request under way."""
 
     request: Request
-    left: list[Piece]
+    left: dict[Piece, None]
+    """What it has yet to bring, in the order of asking: a set that keeps one."""
     begun: float
     heard: float
     """When it last gave a block."""
@@ -193,7 +194,7 @@ class Fetch:
                 return
             source, pieces = chosen
             now = time.monotonic()
-            job = _Job(Request(self._root, source, pieces), list(pieces), now, now)
+            job = _Job(Request(self._root, source, pieces), dict.fromkeys(pieces), now, now)
             for piece in pieces:
                 self._tried[piece].add(source)
             source.in_flight += 1
@@ -309,8 +310,7 @@ class Fetch:
 
     def _came(self, job: _Job, piece: Piece) -> None:
         job.heard = time.monotonic()
-        if piece in job.left:
-            job.left.remove(piece)
+        job.left.pop(piece, None)
         if piece not in self._left:
             return
         self._left.remove(piece)
@@ -320,7 +320,7 @@ class Fetch:
             self._until = job.heard + self._timeout
         for other in list(self._jobs):
             if other is not job and piece in other.left:
-                other.left.remove(piece)
+                del other.left[piece]
                 if not other.left:
                     self._give_up(other, _slow(piece), lasting=False)
 
@@ -331,7 +331,7 @@ class Fetch:
             source.stretch = max(1, source.stretch // 2)
 
     def _failed(self, job: _Job, fault: FaultError) -> None:
-        source, pieces = job.request.source, job.left
+        source, pieces = job.request.source, list(job.left)
         if len(job.request.pieces) > 1 and not fault.lasting:
             # It may have some of them: they are asked for one by one.
             source.stretch = 1
@@ -368,7 +368,8 @@ class Fetch:
         now = time.monotonic()
         for job in list(self._jobs):
             if job.left and now >= job.heard + limits.REQUEST_TIMEOUT:
-                reason = f"took over {limits.REQUEST_TIMEOUT:g} s for a block ({job.left[0].cid})"
+                piece = next(iter(job.left))
+                reason = f"took over {limits.REQUEST_TIMEOUT:g} s for a block ({piece.cid})"
                 self._give_up(job, reason, lasting=True)
         if now >= self._until and self._left:
             how = "no block came for" if self._stalled else "the file could not be fetched within"
@@ -378,7 +379,7 @@ class Fetch:
         """End every request; when this returns nothing more is delivered."""
         for job in list(self._jobs):
             if job.left:
-                self._give_up(job, _slow(job.left[0]), lasting=False)
+                self._give_up(job, _slow(next(iter(job.left))), lasting=False)
             else:
                 job.request.end("done")
         self._jobs.clear()
