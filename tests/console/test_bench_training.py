@@ -17,6 +17,7 @@ from bift_ros.experiments import training_speed
 @pytest.fixture(autouse=True)
 def _one_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training_speed, "TURNS", 1)
+    monkeypatch.setattr(training_speed, "_TRIAL_TURNS", 1)
 
 
 def call(*arguments: str) -> int:

@@ -139,6 +139,21 @@ def test_a_start_that_does_not_fit_is_named(shape: tuple[int, ...]) -> None:
         train_batched(traffic_light_cnn(), noise([5, 5]), start, TrainingConfig(), (1, 2), CPU)
 
 
+def test_a_networks_own_failure_comes_through_and_leaves_the_threads(threads: int) -> None:
+    class Broken(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(3))
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            raise ZeroDivisionError("in forward")
+
+    start = np.zeros(3, np.float32)
+    with pytest.raises(ZeroDivisionError, match="in forward"):
+        train_batched(Broken(), noise(), start, TrainingConfig(), SEEDS, CPU)
+    assert torch.get_num_threads() == threads
+
+
 def test_chunks_shrink_until_memory_holds_them() -> None:
     trained: list[list[int]] = []
 

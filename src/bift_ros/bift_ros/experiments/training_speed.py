@@ -1,8 +1,7 @@
 """How fast a federation trains in one batch, beside a loop over its vehicles.
 
-The loop calls `train_local` for one vehicle after another, as experiments did. On the CPU it runs
-with one thread of torch and with one for each core, and the faster counts. Contenders take turns
-and the best turn of each counts.
+The loop calls `train_local` for one vehicle after another. On the CPU it has one thread of torch or
+one for each core, whichever a trial finds faster. Both take turns and the best turn of each counts.
 
 Peak memory is what a turn needs on top of what was there before it: torch's own count on a GPU, the
 process's resident set on the CPU, where memory that torch kept from an earlier turn isn't seen.
@@ -28,14 +27,17 @@ from bift_ros.learning.training import choose_device, train_local
 from bift_ros.perception.classes import CLASSES
 
 TURNS = 5
+_TRIAL_VEHICLES = 2
+_TRIAL_TURNS = 3
 _PROCESS = Path("/proc/self")
 _CONFIG = TrainingConfig(local_epochs=1)
 
 
 @dataclass
 class _Contender:
-    batched: bool
+    name: str
     threads: int
+    training: Callable[[], None]
     seconds: float = float("inf")
     peak_mib: float = 0.0
 
@@ -75,42 +77,52 @@ def _run_device(
     start = read_parameters(model)
     data = [_noise(crops, seed) for seed in range(vehicles)]
 
-    def loop() -> None:
-        for seed, own in enumerate(data):
+    def loop(vehicles: int) -> None:
+        for seed, own in enumerate(data[:vehicles]):
             write_parameters(model, start)
             train_local(model, own, replace(_CONFIG, seed=seed), device)
             read_parameters(model)
 
     def batch() -> None:
-        train_batched(model.cpu(), data, start, _CONFIG, range(vehicles), device)
+        train_batched(model, data, start, _CONFIG, range(vehicles), device)
 
     cores = len(os.sched_getaffinity(0))
-    contenders = [_Contender(False, 1), _Contender(True, cores)]
-    if device.type == "cpu" and cores > 1:
-        contenders.insert(1, _Contender(False, cores))
-    for turn in range(TURNS):
-        for contender in contenders:
-            name = "batch" if contender.batched else "loop"
-            say(f"{device}, turn {turn + 1} of {TURNS}: {name}, threads: {contender.threads}")
-            torch.set_num_threads(contender.threads)
-            seconds, peak = _measure(batch if contender.batched else loop, device)
-            contender.seconds = min(contender.seconds, seconds)
-            contender.peak_mib = max(contender.peak_mib, peak)
-    *loops, batched = contenders
-    best = min(loops, key=lambda contender: contender.seconds)
+    trials = [
+        _Contender("loop", threads, lambda: loop(_TRIAL_VEHICLES))
+        for threads in ((1, cores) if device.type == "cpu" and cores > 1 else (1,))
+    ]
+    _take_turns(trials, _TRIAL_TURNS, device, say)
+    threads = min(trials, key=lambda trial: trial.seconds).threads
+    looped = _Contender("loop", threads, lambda: loop(vehicles))
+    batched = _Contender("batch", cores, batch)
+    _take_turns([looped, batched], TURNS, device, say)
     return {
         "device": str(device),
         "name": torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name(),
         "vehicles": vehicles,
         "crops": crops,
         "parameters": start.size,
-        **_figures("loop", best, vehicles * crops),
-        **_figures("batch", batched, vehicles * crops),
-        "ratio": round(best.seconds / batched.seconds, 2),
+        **_figures(looped, vehicles * crops),
+        **_figures(batched, vehicles * crops),
+        "ratio": round(looped.seconds / batched.seconds, 2),
     }
 
 
-def _figures(name: str, contender: _Contender, crops: int) -> dict[str, Any]:
+def _take_turns(
+    contenders: Sequence[_Contender], turns: int, device: torch.device, say: Callable[[str], None]
+) -> None:
+    for turn in range(turns):
+        for contender in contenders:
+            threads = contender.threads
+            say(f"{device}, turn {turn + 1} of {turns}: {contender.name}, threads: {threads}")
+            torch.set_num_threads(threads)
+            seconds, peak = _measure(contender.training, device)
+            contender.seconds = min(contender.seconds, seconds)
+            contender.peak_mib = max(contender.peak_mib, peak)
+
+
+def _figures(contender: _Contender, crops: int) -> dict[str, Any]:
+    name = contender.name
     return {
         f"{name}_threads": contender.threads,
         f"{name}_s": round(contender.seconds, 4),

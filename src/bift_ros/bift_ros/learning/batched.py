@@ -71,7 +71,8 @@ def train_batched(
 
     A vehicle that diverges is named in the result and stops no other. Raises NoTrainingData where
     a vehicle has no crop, ModelError where `start` doesn't fit the model, ValueError where
-    `seeds` doesn't fit `crops`.
+    `seeds` doesn't fit `crops`, and torch's RuntimeError for a network that `vmap` can't run, such
+    as one that branches on a tensor's value.
     """
     started = time.monotonic()
     vehicles = [_Vehicle(index, *pair) for index, pair in enumerate(zip(crops, seeds, strict=True))]
