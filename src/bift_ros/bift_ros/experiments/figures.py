@@ -83,7 +83,8 @@ def _over_iterations(axes: Any, rows: Sequence[Row]) -> None:
             axes.fill_between(steps, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
         if (paper := runs[0]["paper_accuracy"]) is not None:
             axes.plot(steps[-1], _error(paper), "x", color=line.get_color())
-    axes.plot([], [], "x", color="0.4", label="the paper's text, at its end")
+    _explain_crosses(axes, rows)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("iteration")
 
 
@@ -105,8 +106,13 @@ def _over_shares(axes: Any, rows: Sequence[Row]) -> None:
         for share, runs in points:
             if (paper := runs[0]["paper_accuracy"]) is not None:
                 axes.plot(share, _error(paper), "x", color=bars.lines[0].get_color())
-    axes.plot([], [], "x", color="0.4", label="the paper's text")
+    _explain_crosses(axes, rows)
     axes.set_xlabel("malicious vehicles (%)")
+
+
+def _explain_crosses(axes: Any, rows: Sequence[Row]) -> None:
+    if any(row["paper_accuracy"] is not None for row in rows):
+        axes.plot([], [], "x", color="0.4", label="the paper's text, at the end")
 
 
 def _class_counts(axes: Any, classes: Mapping[str, Mapping[str, int]]) -> None:
