@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bift_ros.experiments.plan import BIFT
+from bift_ros.console.main import build_parser
+from bift_ros.experiments.plan import BIFT, FIGURES
+
+GUIDE = (Path(__file__).parents[2] / "docs" / "experiments.md").read_text()
 
 TINY = ("--vehicles", 4, "--crops", 10, "--test-crops", 20, "--iterations", 1, "--local-epochs", 1)
 
@@ -80,3 +85,11 @@ def test_bad_input_is_named(bift: Any, words: tuple[str, ...], complaint: str) -
     done = bift("experiment", "table7", *words)
     assert done.code == 2
     assert complaint in done.err
+
+
+def test_the_guide_shows_commands_that_there_are() -> None:
+    commands = re.findall(r"^\./bift (experiment .*)$", GUIDE, re.MULTILINE)
+    assert len(commands) == 4
+    for command in commands:
+        build_parser("experiment").parse_args(shlex.split(command))
+    assert all(f"`{name}`" in GUIDE for name in ("table7", *FIGURES, "defences"))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import shlex
 import sys
 import time
@@ -15,8 +14,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -25,20 +22,16 @@ from bift_ros.attacks.registry import ATTACKS
 from bift_ros.console.arguments import positive
 from bift_ros.console.errors import CommandError
 from bift_ros.experiments.attacked import NO_ATTACK, Settings, State
-from bift_ros.experiments.campaign import run_all
-from bift_ros.experiments.datasets import DataError, Dataset, load_images, load_synthetic
+from bift_ros.experiments.datasets import Dataset, load_images, load_synthetic
 from bift_ros.experiments.figures import draw
-from bift_ros.experiments.plan import FIGURES, PRESETS, Case, Choice, Scale, cases
-from bift_ros.experiments.results import label, row_of, split_label, tables_of, write_files
-from bift_ros.experiments.runs import RunError
-from bift_ros.experiments.splits import SplitError
-from bift_ros.learning.training import choose_device
+from bift_ros.experiments.plan import FIGURES, PRESETS, Case, Choice, Scale, cases, runs_of
+from bift_ros.experiments.reproduction import reproduce, surroundings
+from bift_ros.experiments.results import label, split_label, tables_of, write_files
 from bift_ros.perception.from_images import parse_classes
 from bift_ros.pofl.aggregate import RULES
 
 _SCALE_OPTIONS = ("vehicles", "crops", "test_crops", "local_epochs", "iterations", "seeds")
 _ROOT = Path("out/experiments")
-_ALL_OF_A_GPU = 2**20  # MiB
 
 
 def add_arguments(parser: argparse.ArgumentParser, experiment: str) -> None:
@@ -112,21 +105,17 @@ def main(args: argparse.Namespace) -> int:
     console = Console(stderr=True)
     started = time.monotonic()
     try:
-        device = choose_device(args.device, _ALL_OF_A_GPU)
+        around = surroundings(args.device)
         data = _load(args, scale, console)
-        runs = [
-            (case, case.settings(seed, scale, data.digest))
-            for case in asked
-            for seed in range(1, scale.seeds + 1)
-        ]
-        states = _run(runs, scale.iterations, data, args.runs, device, console)
-    except (DataError, RunError, SplitError, RuntimeError, ValueError) as error:
+        runs = runs_of(asked, scale, data.digest)
+        with _Progress(runs, scale.iterations, console) as progress:
+            rows = reproduce(
+                experiment, runs, scale.iterations, data, args.runs, args.device, progress.report
+            )
+    except (ValueError, RuntimeError) as error:
         raise CommandError(f"experiment {experiment}: {error}") from error
-    rows = [
-        row_of(experiment, case, settings, states[settings], scale.iterations)
-        for case, settings in runs
-    ]
-    header = _header(args, scale, data, device) | {"seconds": round(time.monotonic() - started, 1)}
+    header = _header(args, scale, data) | around
+    header["seconds"] = round(time.monotonic() - started, 1)
     write_files(args.out, experiment, header, rows)
     if experiment in FIGURES:
         draw(experiment, rows, data.class_counts(), args.out / f"{experiment}.png")
@@ -163,36 +152,43 @@ def _load(args: argparse.Namespace, scale: Scale, console: Console) -> Dataset:
     return data
 
 
-def _run(
-    runs: list[tuple[Case, Settings]],
-    iterations: int,
-    data: Dataset,
-    folder: Path,
-    device: torch.device,
-    console: Console,
-) -> dict[Settings, State]:
-    """Bring all to their iterations; show how far they are, and a line for each that is done."""
-    wanted = list(dict.fromkeys(settings for _, settings in runs))
-    done = dict.fromkeys(wanted, 0)
-    trained, started = 0, time.monotonic()
-    with console.status("") as status:
+class _Progress:
+    """Shows how far the runs are, and a line for each that is done."""
 
-        def report(settings: Settings, state: State, new: bool) -> None:
-            nonlocal trained
-            trained += new
-            done[settings] = min(state.iterations, iterations)
-            left = len(wanted) * iterations - sum(done.values())
-            finished = sum(count == iterations for count in done.values())
-            text = f"{finished} of {len(wanted)} runs done"
-            if trained:
-                minutes = left * (time.monotonic() - started) / trained / 60
-                text += f", about {minutes:.0f} min to go"
-            status.update(text)
-            if done[settings] == iterations:
-                accuracy = state.accuracy[iterations - 1]
-                console.print(f"{_title(settings)}: {accuracy:.1f} %; {text}", soft_wrap=True)
+    def __init__(
+        self, runs: list[tuple[Case, Settings]], iterations: int, console: Console
+    ) -> None:
+        self._done = {settings: 0 for _, settings in runs}
+        self._iterations = iterations
+        self._console = console
+        self._status = console.status("")
+        self._trained, self._started = 0, time.monotonic()
 
-        return run_all(wanted, iterations, data, folder, device, report)
+    def __enter__(self) -> _Progress:
+        self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._status.stop()
+
+    def report(self, settings: Settings, state: State, new: bool) -> None:
+        """A run is kept so far; ``new`` where its last iteration was just made."""
+        self._trained += new
+        self._done[settings] = min(state.iterations, self._iterations)
+        text = self._text()
+        self._status.update(text)
+        if self._done[settings] == self._iterations:
+            accuracy = state.accuracy[self._iterations - 1]
+            self._console.print(f"{_title(settings)}: {accuracy:.1f} %; {text}", soft_wrap=True)
+
+    def _text(self) -> str:
+        finished = sum(count == self._iterations for count in self._done.values())
+        text = f"{finished} of {len(self._done)} runs done"
+        if not self._trained:
+            return text
+        left = len(self._done) * self._iterations - sum(self._done.values())
+        minutes = left * (time.monotonic() - self._started) / self._trained / 60
+        return f"{text}, about {minutes:.0f} min to go"
 
 
 def _title(settings: Settings) -> str:
@@ -204,10 +200,7 @@ def _title(settings: Settings) -> str:
     return f"{attack}, {label(settings.rule)}, {split_label(settings.alpha)}, seed {settings.seed}"
 
 
-def _header(
-    args: argparse.Namespace, scale: Scale, data: Dataset, device: torch.device
-) -> dict[str, Any]:
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+def _header(args: argparse.Namespace, scale: Scale, data: Dataset) -> dict[str, Any]:
     return {
         "experiment": args.action,
         "command": shlex.join(["./bift", *sys.argv[1:]]),
@@ -219,12 +212,6 @@ def _header(
         "data_digest": data.digest,
         "classes": data.class_counts(),
         "unreadable": list(data.unreadable),
-        "device": name,
-        "versions": {
-            "Python": platform.python_version(),
-            "torch": torch.__version__,
-            "NumPy": np.__version__,
-        },
     }
 
 

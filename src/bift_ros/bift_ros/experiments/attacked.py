@@ -200,7 +200,7 @@ class AttackedFederation:
         """The updates that are in time, by vehicle."""
         settings = self.settings
         start, honest = decode_model(state.model), settings.vehicles - settings.attackers
-        finite: npt.NDArray[np.bool_] = np.isfinite(trained).all(axis=1)
+        finite = np.asarray(np.isfinite(trained).all(axis=1))
         local = {vehicle: trained[vehicle] for vehicle in range(honest) if finite[vehicle]}
         if settings.attackers and not settings.late and local:
             view = View.of(

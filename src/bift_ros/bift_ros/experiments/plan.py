@@ -139,6 +139,12 @@ def cases(experiment: str, choice: Choice) -> list[Case]:
     return list(dict.fromkeys(found))
 
 
+def runs_of(asked: Sequence[Case], scale: Scale, data: str) -> list[tuple[Case, Settings]]:
+    """Each case with the run of each of its seeds, from 1."""
+    seeds = range(1, scale.seeds + 1)
+    return [(case, case.settings(seed, scale, data)) for case in asked for seed in seeds]
+
+
 def _baseline(alpha: float | None) -> Case:
     """Plain FedAvg that nobody attacks."""
     return Case(NO_ATTACK, NO_DEFENCE, 0.0, alpha)
