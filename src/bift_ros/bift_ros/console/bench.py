@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from bift_ros.console import bench_aggregation, bench_chain, bench_storage_loopback
+from bift_ros.console import (
+    bench_aggregation,
+    bench_chain,
+    bench_storage_loopback,
+    bench_training,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     bench_storage_loopback.add_arguments(
         actions.add_parser("storage", help=summary, description=summary)
     )
+    summary = "Time training a federation in one batch beside a loop over its vehicles."
+    bench_training.add_arguments(actions.add_parser("training", help=summary, description=summary))
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -28,4 +35,6 @@ def main(arguments: argparse.Namespace) -> int:
         return bench_chain.main(arguments)
     if arguments.action == "storage":
         return bench_storage_loopback.main(arguments)
+    if arguments.action == "training":
+        return bench_training.main(arguments)
     return bench_aggregation.main(arguments)
