@@ -103,7 +103,8 @@ def _centred(distances: Int64Array) -> Int64Array:
     """
     means = distances.sum(axis=1) // len(distances)
     mean = int(means.sum()) // len(distances)
-    return means[:, None] + means[None, :] - mean - distances
+    centred: Int64Array = means[:, None] + means[None, :] - mean - distances
+    return centred
 
 
 def _scaled(matrix: Int64Array) -> Int64Array:

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from bift_ros.chain.genesis import RULE_OF_MODE, Genesis, Member
+from bift_ros.chain.genesis import Genesis, Member
 from bift_ros.chain.transactions import ProposeTask
 from bift_ros.identity.keys import KeyPair
 from bift_ros.peer.config import PeerConfig
@@ -55,7 +55,7 @@ def proposal_of(scenario: Scenario, init_cid: str) -> ProposeTask:
         "lights",
         init_cid,
         scenario.iterations,
-        RULE_OF_MODE[scenario.mode],
+        "mixed" if scenario.mode == "bift" else "mixed_paper",
         PeerConfig().allowed_architectures[0],
         local_epochs=1,
         batch_size=10,
