@@ -218,9 +218,10 @@ def _header(args: argparse.Namespace, scale: Scale, data: Dataset) -> dict[str, 
 def _show(experiment: str, rows: list[dict[str, Any]], folder: Path) -> None:
     console = Console()
     for table in tables_of(experiment, rows):
-        shown = Table(title=table.title, title_justify="left", box=box.SIMPLE_HEAD)
-        for column in table.columns:
-            shown.add_column(column, justify="right" if column else "left")
+        shown = Table(title=table.title, title_justify="left", box=box.SIMPLE_HEAD, padding=0)
+        shown.add_column("")
+        for column in table.columns[1:]:
+            shown.add_column(column, justify="right", min_width=len("paper 92.3"))
         for cells in table.rows:
             shown.add_row(*cells)
         console.print(shown)

@@ -54,7 +54,10 @@ def run_all(
     results = {s: state for s, state in states.items() if state and state.iterations >= iterations}
     queue = [settings for settings in states if settings not in results]
     active: list[_Run] = []
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    # Each thread aggregates and tests one run: torch must not start more threads within it.
+    with ThreadPoolExecutor(
+        len(os.sched_getaffinity(0)), initializer=torch.set_num_threads, initargs=(1,)
+    ) as pool:
         while queue or active:
             while queue and len(active) < TOGETHER[device.type]:
                 settings = queue.pop(0)
