@@ -161,7 +161,7 @@ class _Progress:
         self._done = {settings: 0 for _, settings in runs}
         self._iterations = iterations
         self._console = console
-        self._status = console.status("")
+        self._status = console.status("", refresh_per_second=2)
         self._trained, self._started = 0, time.monotonic()
 
     def __enter__(self) -> _Progress:
