@@ -263,15 +263,13 @@ class BlockStore:
         with self.mutex:
             if self._held.get(root) is held:
                 if size > 0:
-                    self._make_room(size, str(root))
+                    self._make_room(size, root)
                 held.size += size
                 self._size += size
 
     def settle(self, root: Cid, held: Held) -> None:
-        """Note that a file is whole and synced."""
+        """Note that a file is whole and synced, its names in their folders too."""
         with self.mutex:
-            sync_folder(self.home / "trees")
-            sync_folder(self.home / "files")
             self._mark(root, held)
 
     # -- space
@@ -306,7 +304,7 @@ class BlockStore:
             with self.mutex:
                 self._pending -= needed
 
-    def _make_room(self, needed: int, what: str) -> None:
+    def _make_room(self, needed: int, what: object) -> None:
         limit = self._max_bytes - self._pending - needed
         if self._size > limit:
             self.collect(max(0, int(limit * _LOW_WATER)))

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from bift_ros.storage.cidv1 import Cid
+from bift_ros.storage.copying import RUN_BYTES
 from bift_ros.storage.interface import StorageError
 from bift_ros.storage.unixfs import MAX_BLOCK_SIZE
 
@@ -27,6 +28,8 @@ MAX_URL_LENGTH = 256
 """Characters."""
 REQUEST_TIMEOUT = 10.0
 """Seconds for one block from one provider, from the last one or from connecting."""
+BUFFER_BYTES = 4 << 20
+"""Bytes that one provider may send ahead of what was read; the kernel may allow less."""
 RAW_TYPE = "application/vnd.ipld.raw"
 
 _HOST = re.compile(r"[a-z0-9._:-]+")
@@ -132,22 +135,26 @@ class Request:
     def _receive(self, deliver: Callable[[Piece, memoryview], None]) -> None:
         connection, answer = self._ask()
         self._check(answer)
-        buffer = memoryview(bytearray(max(_limit(piece) for piece in self.pieces) + 1))
-        for piece in self.pieces:
-            wanted = piece.size if len(self.pieces) > 1 and piece.size else _limit(piece) + 1
-            got = _read(answer, buffer[:wanted])
-            data = buffer[:got]
-            if got > _limit(piece):
-                raise FaultError(f"sent more than the {_limit(piece)} bytes that fit")
-            if not piece.cid.matches(data):
-                cut = got < wanted if len(self.pieces) > 1 else answer.length
-                raise FaultError(
-                    "broke off in a block" if cut else "sent bytes that are not the block's"
-                )
-            with self._mutex:
-                if self._ended:
-                    raise FaultError(self._ended)
-                deliver(piece, data)
+        runs = _runs(self.pieces)
+        buffer = memoryview(bytearray(max(sum(map(_limit, run)) for run in runs) + 1))
+        for run in runs:
+            asked = sum(piece.size or 0 for piece in run) if len(self.pieces) > 1 else 0
+            got = _read(answer, buffer[: asked or len(buffer)])
+            at = 0
+            for piece in run:
+                end = min(got, at + piece.size) if len(run) > 1 and piece.size else got
+                data, at = buffer[at:end], end
+                if len(data) > _limit(piece):
+                    raise FaultError(f"sent more than the {_limit(piece)} bytes that fit")
+                if not piece.cid.matches(data):
+                    cut = got < asked if asked else answer.length
+                    raise FaultError(
+                        "broke off in a block" if cut else "sent bytes that are not the block's"
+                    )
+                with self._mutex:
+                    if self._ended:
+                        raise FaultError(self._ended)
+                    deliver(piece, data)
         with self._mutex:
             if answer.isclosed() and connection.sock is not None:  # to its end, and kept alive
                 self._connection = None
@@ -171,7 +178,7 @@ class Request:
                 self._connection = connection
             try:
                 if connection.sock is None:
-                    connection.connect()
+                    _connect(connection)
             except OSError as error:
                 reason = self._ended or f"cannot be reached: {error.strerror or error}"
                 raise FaultError(reason) from error
@@ -203,6 +210,34 @@ class Request:
         limit = _limit(self.pieces[0])
         if (answer.length or 0) > limit:
             raise FaultError(f"offered {answer.length} bytes where {limit} fit")
+
+
+def _connect(connection: http.client.HTTPConnection) -> None:
+    """Connect, with room for `BUFFER_BYTES` from the start; raises `OSError`.
+
+    The kernel would make room bit by bit, and meanwhile wake both ends for every bit. It makes
+    as much at once as a read is said to wait for; SO_RCVBUF would keep it from ever making more.
+    """
+    connection.connect()
+    for lowest in (BUFFER_BYTES, 1):
+        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, lowest)
+
+
+def _runs(pieces: Sequence[Piece]) -> list[list[Piece]]:
+    """The pieces as they are read, several at a time where a long stretch was asked for.
+
+    Every read lets other threads run, which costs as much as reading a block on a fast network.
+    Long stretches are asked only of sources that give an eighth of one in no time.
+    """
+    runs: list[list[Piece]] = []
+    size = RUN_BYTES
+    for piece in pieces:
+        size += _limit(piece)
+        if size > RUN_BYTES or len(runs[-1]) >= len(pieces) // 8:
+            runs.append([])
+            size = _limit(piece)
+        runs[-1].append(piece)
+    return runs
 
 
 def _limit(piece: Piece) -> int:
