@@ -202,7 +202,7 @@ class BlockStore:
                     self._publish(root, content, tree if nodes else None)
                     held = self._held[root] = Held(size + len(records))
                     self._size += held.size
-                    self._index_file(root, held)
+                    self._index_file(root, held, size)
                     self._mark(root, held)
         return root
 
@@ -346,21 +346,25 @@ class BlockStore:
     def _load(self) -> None:
         for leftover in (self.home / "tmp").iterdir():
             leftover.unlink()
-        whole = {root for root, _ in self._roots.entries()}
-        for folder in ("files", "trees"):
-            for root, entry in Marks(self.home / folder).entries():
-                status = entry.stat()
-                size = status.st_size
-                if root not in whole:  # it has holes where chunks are missing
-                    size = min(size, status.st_blocks * 512)
-                self._held.setdefault(root, Held()).size += size
+        whole = self._roots.notes()
+        files, trees = (
+            {root: entry.stat() for root, entry in Marks(self.home / folder).entries()}
+            for folder in ("files", "trees")
+        )
+        for root, status in (*files.items(), *trees.items()):
+            size = status.st_size
+            if root not in whole:  # it has holes where chunks are missing
+                size = min(size, status.st_blocks * 512)
+            self._held.setdefault(root, Held()).size += size
         self._size = sum(held.size for held in self._held.values())
-        for root in whole:
+        for root, changed in whole.items():
             held = self._held.setdefault(root, Held())
             try:
-                chunks = self._index_file(root, held)
-                held.changed = self._change_time(root)
-                if held.changed != self._roots.note(root):
+                if root not in files:
+                    raise NotFound("its content is gone")
+                chunks = self._index_file(root, held, files[root].st_size)
+                held.changed = str(files[root].st_mtime_ns)
+                if held.changed != changed:
                     # Changed from outside, or a put over it was killed: its hashes tell.
                     self._verify(root, chunks)
                     self._roots.add(root, held.changed)
@@ -406,12 +410,11 @@ class BlockStore:
             if data is None or not chunk.cid.matches(data):
                 raise InvalidFile(f"chunk {chunk.cid} was changed from outside")
 
-    def _index_file(self, root: Cid, held: Held) -> list[Chunk]:
-        """Let every block of a whole file be found; returns its chunks.
+    def _index_file(self, root: Cid, held: Held, length: int) -> list[Chunk]:
+        """Let every block of a whole file of `length` bytes be found; returns its chunks.
 
         Raises `StorageError` or `OSError`.
         """
-        length = self.path("files", root).stat().st_size
         chunks, nodes = [Chunk(root, 0, length)], {}
         if root.codec != RAW:
             nodes = read_tree(self.path("trees", root))
