@@ -32,6 +32,8 @@ class Incoming:
         self._held = held
         self._content = store.path("files", root)
         self._tree = store.path("trees", root)
+        self.size = self.here = 0
+        """Bytes of the file's content, once it is laid out, and how many of them are here."""
         self._appending = threading.Lock()
         self._descriptor = -1
         self._named: Future[None] | None = None
@@ -91,6 +93,8 @@ class Incoming:
         try:
             begun = self._open(chunks[-1].offset + chunks[-1].size)
             missing = self._missing(chunks, begun)
+            self.size = chunks[-1].offset + chunks[-1].size
+            self.here = self.size - sum(chunk.size for chunk in missing)
         except OSError as error:
             raise write_error(str(self._root), error) from error
         if not self._held.whole:
@@ -147,7 +151,9 @@ class Incoming:
         except OSError as error:
             raise write_error(f"block {chunk.cid}", error) from error
         self._came.add(chunk.offset)
-        self._list(chunk)
+        with self._store.mutex:
+            self.here += chunk.size
+            self._list(chunk)
 
     def covers(self, start: int, stop: int) -> bool:
         """Whether the file's bytes from `start` up to `stop` have come."""
