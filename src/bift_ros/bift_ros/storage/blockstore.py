@@ -26,8 +26,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
+from bift_ros.storage.block_index import BlockIndex, Place
 from bift_ros.storage.cidv1 import RAW, Cid
 from bift_ros.storage.copying import WORKERS, Read, copy_chunks
 from bift_ros.storage.dagpb import InvalidFile
@@ -44,16 +44,6 @@ MAX_BYTES = 8 * 1024**3
 
 _LOW_WATER = 0.9
 """How full a collection leaves the store, so that the next put need not collect again."""
-
-
-class Place(NamedTuple):
-    """Where a block lies on disk."""
-
-    root: Cid
-    folder: str
-    """`files` or `trees`."""
-    offset: int
-    size: int
 
 
 @dataclass
@@ -89,7 +79,7 @@ class BlockStore:
         self._roots = Marks(self.home / "roots")
         self._pins = Marks(self.home / "pins")
         self._max_bytes = max_bytes
-        self._index: dict[bytes, tuple[Place, ...]] = {}
+        self._index = BlockIndex()
         self._held: dict[Cid, Held] = {}
         self._busy: Counter[Cid] = Counter()
         self._size = 0
@@ -139,7 +129,7 @@ class BlockStore:
         its file is no longer whole until the block was put or fetched again.
         """
         damaged = False
-        for place in self._index.get(cid.digest, ()):
+        for place in self._index.places(cid.digest):
             data = self._read(place)
             if data is not None and cid.matches(data):
                 return data
@@ -334,12 +324,7 @@ class BlockStore:
     def _unlist(self, root: Cid) -> None:
         held = self._held.pop(root, Held())
         self._size -= held.size
-        for digest in held.digests:
-            others = tuple(p for p in self._index.get(digest, ()) if p.root != root)
-            if others:
-                self._index[digest] = others
-            else:
-                self._index.pop(digest, None)
+        self._index.remove(held.digests, root)
 
     # -- disk
 
@@ -428,9 +413,7 @@ class BlockStore:
         return chunks
 
     def _list(self, cid: Cid, place: Place, held: Held) -> None:
-        places = self._index.get(cid.digest, ())
-        if not any(other.root == place.root for other in places):  # equal chunks: one will do
-            self._index[cid.digest] = (*places, place)
+        if self._index.add(cid.digest, place):
             held.digests.append(cid.digest)
 
     def _read(self, place: Place) -> bytes | None:
@@ -445,13 +428,11 @@ class BlockStore:
     def _forget_damaged(self, cid: Cid, place: Place) -> None:
         with self.mutex:
             # Another thread may have mended the block, or dropped the file, in the meantime.
-            places = self._index.get(cid.digest, ())
+            places = self._index.places(cid.digest)
             data = self._read(place)
             if place not in places or (data is not None and cid.matches(data)):
                 return
-            self._index[cid.digest] = tuple(other for other in places if other != place)
-            if not self._index[cid.digest]:
-                del self._index[cid.digest]
+            self._index.remove([cid.digest], place.root)
             self._lose(place.root)
             log.warning("block %s of %s was damaged on disk; forgotten", cid, place.root)
 

@@ -14,7 +14,8 @@ from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from bift_ros.storage.blockstore import BlockStore, Held, Place
+from bift_ros.storage.block_index import Place
+from bift_ros.storage.blockstore import BlockStore, Held
 from bift_ros.storage.cidv1 import Cid
 from bift_ros.storage.copying import RUN_BYTES, Buffer, map_ahead, write_at
 from bift_ros.storage.disk import copy_file, link_over, replacing, sync_folder, write_error

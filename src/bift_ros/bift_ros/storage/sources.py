@@ -18,7 +18,6 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from bift_ros.storage.cidv1 import Cid
-from bift_ros.storage.copying import RUN_BYTES
 from bift_ros.storage.interface import StorageError
 from bift_ros.storage.unixfs import MAX_BLOCK_SIZE
 
@@ -135,26 +134,22 @@ class Request:
     def _receive(self, deliver: Callable[[Piece, memoryview], None]) -> None:
         connection, answer = self._ask()
         self._check(answer)
-        runs = _runs(self.pieces)
-        buffer = memoryview(bytearray(max(sum(map(_limit, run)) for run in runs) + 1))
-        for run in runs:
-            asked = sum(piece.size or 0 for piece in run) if len(self.pieces) > 1 else 0
-            got = _read(answer, buffer[: asked or len(buffer)])
-            at = 0
-            for piece in run:
-                end = min(got, at + piece.size) if len(run) > 1 and piece.size else got
-                data, at = buffer[at:end], end
-                if len(data) > _limit(piece):
-                    raise FaultError(f"sent more than the {_limit(piece)} bytes that fit")
-                if not piece.cid.matches(data):
-                    cut = got < asked if asked else answer.length
-                    raise FaultError(
-                        "broke off in a block" if cut else "sent bytes that are not the block's"
-                    )
-                with self._mutex:
-                    if self._ended:
-                        raise FaultError(self._ended)
-                    deliver(piece, data)
+        buffer = memoryview(bytearray(max(_limit(piece) for piece in self.pieces) + 1))
+        for piece in self.pieces:
+            wanted = piece.size if len(self.pieces) > 1 and piece.size else _limit(piece) + 1
+            got = _read(answer, buffer[:wanted])
+            data = buffer[:got]
+            if got > _limit(piece):
+                raise FaultError(f"sent more than the {_limit(piece)} bytes that fit")
+            if not piece.cid.matches(data):
+                cut = got < wanted if len(self.pieces) > 1 else answer.length
+                raise FaultError(
+                    "broke off in a block" if cut else "sent bytes that are not the block's"
+                )
+            with self._mutex:
+                if self._ended:
+                    raise FaultError(self._ended)
+                deliver(piece, data)
         with self._mutex:
             if answer.isclosed() and connection.sock is not None:  # to its end, and kept alive
                 self._connection = None
@@ -221,23 +216,6 @@ def _connect(connection: http.client.HTTPConnection) -> None:
     connection.connect()
     for lowest in (BUFFER_BYTES, 1):
         connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, lowest)
-
-
-def _runs(pieces: Sequence[Piece]) -> list[list[Piece]]:
-    """The pieces as they are read, several at a time where a long stretch was asked for.
-
-    Every read lets other threads run, which costs as much as reading a block on a fast network.
-    Long stretches are asked only of sources that give an eighth of one in no time.
-    """
-    runs: list[list[Piece]] = []
-    size = RUN_BYTES
-    for piece in pieces:
-        size += _limit(piece)
-        if size > RUN_BYTES or len(runs[-1]) >= len(pieces) // 8:
-            runs.append([])
-            size = _limit(piece)
-        runs[-1].append(piece)
-    return runs
 
 
 def _limit(piece: Piece) -> int:
