@@ -28,13 +28,13 @@ from bift_ros.storage.sources import FaultError, Piece, Request, Source, sources
 
 MAX_IN_FLIGHT = 8
 """Requests of one file at a time."""
-MAX_PER_SOURCE = 4
+MAX_PER_SOURCE = 3
 """Of them at one source, once it has given a block."""
 MAX_CONNECTIONS = 256
 """Requests of one fetcher at a time, all files together."""
 MAX_STRETCH = 32
 """Blocks in one request."""
-SHORT_STRETCH = 4
+SHORT_STRETCH = 16
 """Blocks that are not worth two requests."""
 GROW_BELOW, SHRINK_ABOVE = 0.1, 0.4
 """Seconds of a request below which the next stretch is longer, and above which it is shorter."""

@@ -27,8 +27,11 @@ MAX_URL_LENGTH = 256
 """Characters."""
 REQUEST_TIMEOUT = 10.0
 """Seconds for one block from one provider, from the last one or from connecting."""
-BUFFER_BYTES = 4 << 20
-"""Bytes that one provider may send ahead of what was read; the kernel may allow less."""
+BUFFER_BYTES = 16 << 20
+"""What the kernel may set aside for one connection, its own overhead included; it may allow less.
+
+A whole answer fits, so that neither side waits for the other to have its turn on the processor.
+"""
 RAW_TYPE = "application/vnd.ipld.raw"
 
 _HOST = re.compile(r"[a-z0-9._:-]+")
@@ -210,8 +213,8 @@ class Request:
 def _connect(connection: http.client.HTTPConnection) -> None:
     """Connect, with room for `BUFFER_BYTES` from the start; raises `OSError`.
 
-    The kernel would make room bit by bit, and meanwhile wake both ends for every bit. It makes
-    as much at once as a read is said to wait for; SO_RCVBUF would keep it from ever making more.
+    The kernel would make room bit by bit. It makes as much at once as a read is said to wait for;
+    SO_RCVBUF would keep it from ever making more.
     """
     connection.connect()
     for lowest in (BUFFER_BYTES, 1):
