@@ -28,12 +28,14 @@ from bift_ros.storage.sources import FaultError, Piece, Request, Source, sources
 
 MAX_IN_FLIGHT = 8
 """Requests of one file at a time."""
-MAX_PER_SOURCE = 4
+MAX_PER_SOURCE = 3
 """Of them at one source, once it has given a block."""
 MAX_CONNECTIONS = 256
 """Requests of one fetcher at a time, all files together."""
 MAX_STRETCH = 32
 """Blocks in one request."""
+SHORT_STRETCH = 16
+"""Blocks that are not worth two requests."""
 GROW_BELOW, SHRINK_ABOVE = 0.1, 0.4
 """Seconds of a request below which the next stretch is longer, and above which it is shorter."""
 HEDGE_DELAY = 0.5
@@ -206,7 +208,7 @@ class Fetch:
             source = self._best(piece)
             if source is None:
                 continue
-            most = source.stretch if source.ranges else 1
+            most = self._longest(source)
             pieces = [piece]
             while at + len(pieces) < len(self._pending) and len(pieces) < most:
                 after = self._pending[at + len(pieces)]
@@ -217,6 +219,12 @@ class Fetch:
                 del self._pending[at]
             return source, pieces
         return None
+
+    def _longest(self, source: Source) -> int:
+        """Blocks to ask of a source at once; fewer towards the end, lest all wait for one."""
+        if not source.ranges:
+            return 1
+        return min(source.stretch, max(SHORT_STRETCH, len(self._pending) // 2))
 
     def _choose_hedge(self) -> tuple[Source, list[Piece]] | None:
         late = time.monotonic() - HEDGE_DELAY

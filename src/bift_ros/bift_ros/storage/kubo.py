@@ -13,6 +13,7 @@ import logging
 import os
 import stat
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +27,7 @@ from bift_ros.storage.copying import Buffer, map_ahead
 from bift_ros.storage.dagpb import InvalidFile
 from bift_ros.storage.disk import sync_folder
 from bift_ros.storage.fetcher import HEDGE_DELAY, Fetch, Fetcher
-from bift_ros.storage.interface import NotFound, StorageError
+from bift_ros.storage.interface import NotFound, Progress, StorageError, untold
 from bift_ros.storage.kubo_api import KuboApi
 from bift_ros.storage.race import Race
 from bift_ros.storage.sources import Piece
@@ -105,7 +106,13 @@ class KuboStorage:
         return self._read(root)
 
     def get_file(
-        self, cid: str, path: Path, providers: Sequence[str] = (), *, timeout: float = GET_TIMEOUT
+        self,
+        cid: str,
+        path: Path,
+        providers: Sequence[str] = (),
+        *,
+        timeout: float = GET_TIMEOUT,
+        on_progress: Progress = untold,
     ) -> None:
         """Write a file of any size to `path`, whole or not at all, in bounded memory.
 
@@ -113,7 +120,7 @@ class KuboStorage:
         """
         root = Cid.parse(cid)
         if not self._api.has_file(root):
-            self._bring(root, providers, timeout, True, _ANY_SIZE)
+            self._bring(root, providers, timeout, True, _ANY_SIZE, on_progress)
         try:
             _write_whole(path, self._chunks(root, _ANY_SIZE))
         except OSError as error:
@@ -172,7 +179,13 @@ class KuboStorage:
         return data
 
     def _bring(
-        self, root: Cid, providers: Sequence[str], timeout: float, stalled: bool, max_size: int
+        self,
+        root: Cid,
+        providers: Sequence[str],
+        timeout: float,
+        stalled: bool,
+        max_size: int,
+        on_progress: Progress = untold,
     ) -> None:
         """Get a file into the daemon: from its swarm, and where that stalls over HTTP as well.
 
@@ -182,12 +195,13 @@ class KuboStorage:
         race = Race()
         in_swarm = bool(self._api.peers())
         if in_swarm:
-            race.start(partial(self._api.seek, root, timeout, stalled, max_size))
+            race.start(partial(self._seek, root, timeout, stalled, max_size, on_progress))
             if race.goes_well(HEDGE_DELAY, STALL):
                 return
         if providers:
             left = timeout if stalled else max(0.1, deadline - time.monotonic())
-            race.start(partial(self._over_http, root, providers, left, stalled, max_size))
+            over_http = partial(self._over_http, root, providers, left, stalled, max_size)
+            race.start(partial(over_http, on_progress))
         elif not in_swarm:
             raise NotFound(
                 f"{root} is not in this store, its swarm has no peers and no provider is known"
@@ -199,6 +213,21 @@ class KuboStorage:
                 raise error
         raise NotFound("; ".join(str(error) for error in race.errors))
 
+    def _seek(
+        self,
+        root: Cid,
+        timeout: float,
+        stalled: bool,
+        max_size: int,
+        on_progress: Progress,
+        on_headway: Callable[[], None],
+    ) -> None:
+        def count(here: int) -> None:
+            on_headway()
+            on_progress(here, 0)
+
+        self._api.seek(root, timeout, stalled, max_size, count)
+
     def _over_http(
         self,
         root: Cid,
@@ -206,6 +235,7 @@ class KuboStorage:
         timeout: float,
         stalled: bool,
         max_size: int,
+        on_progress: Progress,
         _: Callable[[], None],
     ) -> None:
         with self._fetcher.fetch(root, providers, timeout, stalled=stalled) as fetch:
@@ -216,18 +246,29 @@ class KuboStorage:
                 self._fetch_missing(fetch, [Piece(root)])
             else:
                 chunks = chunks_of(root, self._block, max_size)
-                self._fetch_missing(fetch, [Piece(*chunk) for chunk in chunks])
+                self._fetch_missing(fetch, [Piece(*chunk) for chunk in chunks], on_progress)
         for url, reason in fetch.report().skipped.items():
             log.warning("fetching %s: provider %s was skipped: %s", root, url, reason)
 
-    def _fetch_missing(self, fetch: Fetch, pieces: Sequence[Piece]) -> None:
-        here = map_ahead(self._pool, lambda piece: self._api.has_block(piece.cid), iter(pieces))
-        missing = [piece for piece, present in zip(pieces, here, strict=True) if not present]
+    def _fetch_missing(
+        self, fetch: Fetch, pieces: Sequence[Piece], on_progress: Progress = untold
+    ) -> None:
+        found = map_ahead(self._pool, lambda piece: self._api.has_block(piece.cid), iter(pieces))
+        missing = [piece for piece, present in zip(pieces, found, strict=True) if not present]
+        size = sum(piece.size or 0 for piece in pieces)
+        here = size - sum(piece.size or 0 for piece in missing)
+        left, counting = set(missing), threading.Lock()
 
         def keep(piece: Piece, data: memoryview) -> None:
+            nonlocal here
             if piece.size is not None:
                 _check_length(piece.cid, data, piece.size)
             self._api.put_block(piece.cid, data)
+            with counting:
+                if piece in left:  # else two providers gave it at once
+                    left.remove(piece)
+                    here += len(data)
+            on_progress(here, size)
 
         if missing:
             fetch.get(missing, keep)

@@ -137,9 +137,9 @@ class KuboApi:
         seconds: float,
         stalled: bool,
         max_size: int,
-        on_piece: Callable[[], None],
+        on_piece: Callable[[int], object],
     ) -> None:
-        """Have the daemon get a whole file from its swarm; calls `on_piece` as it comes.
+        """Have the daemon get a whole file from its swarm; `on_piece` hears how many bytes came.
 
         Within `seconds`, or (`stalled`) never so long without anything new. Raises `NotFound` where
         the swarm does not give it in time, `InvalidFile` for one over `max_size` bytes.
@@ -152,8 +152,8 @@ class KuboApi:
             pieces = self._client.cat(str(root), stream=True, timeout=patience, opts=options)
             with pieces:
                 for piece in pieces:
-                    on_piece()
                     size += len(piece)
+                    on_piece(size)
                     if size > max_size:
                         raise InvalidFile(f"{root} is a file of over {max_size} bytes")
 
