@@ -10,7 +10,6 @@ a slow source delays a file by no more than that.
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections import deque
@@ -19,17 +18,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
+from math import inf
 from queue import Empty, SimpleQueue
 
 from bift_ros.storage import sources as limits
 from bift_ros.storage.cidv1 import Cid
 from bift_ros.storage.interface import NotFound, StorageError
 from bift_ros.storage.sources import FaultError, Piece, Request, Source, sources_of
+from bift_ros.storage.swarm import Swarm
 
 MAX_IN_FLIGHT = 8
 """Requests of one file at a time."""
-MAX_PER_SOURCE = 4
-"""Of them at one source, once it has given a block."""
 MAX_CONNECTIONS = 256
 """Requests of one fetcher at a time, all files together."""
 MAX_STRETCH = 32
@@ -132,6 +131,7 @@ class Fetch:
     ) -> None:
         self._root = root
         self._sources, self._refused = sources_of(providers)
+        self._swarm = Swarm(self._sources)
         self._pool = pool
         self._timeout = timeout
         self._stalled = stalled
@@ -140,7 +140,7 @@ class Fetch:
         self._jobs: set[_Job] = set()
         self._pending: deque[Piece] = deque()
         self._left: set[Piece] = set()
-        self._tried: dict[Piece, set[Source]] = {}
+        self._refusals: dict[Piece, dict[Source, float]] = {}
 
     def report(self) -> FetchReport:
         """Who gave what so far."""
@@ -156,11 +156,9 @@ class Fetch:
         """
         if not pieces:
             return
-        # Vehicles that fetch the same file at once get different parts first, for one another.
-        turn = random.randrange(len(pieces))
-        self._pending = deque([*pieces[turn:], *pieces[:turn]])
+        self._pending = self._swarm.order(pieces)
         self._left = set(pieces)
-        self._tried = {piece: set() for piece in pieces}
+        self._refusals = {piece: {} for piece in pieces}
         try:
             while self._left:
                 self._share_out(deliver)
@@ -195,56 +193,44 @@ class Fetch:
             now = time.monotonic()
             job = _Job(Request(self._root, source, pieces), list(pieces), now, now)
             for piece in pieces:
-                self._tried[piece].add(source)
+                self._refusals[piece][source] = inf
             source.in_flight += 1
             self._jobs.add(job)
             self._pool.submit(self._run, job, deliver)
 
     def _choose_pending(self) -> tuple[Source, list[Piece]] | None:
-        for at, piece in enumerate(list(islice(self._pending, _LOOK_AHEAD))):
-            source = self._best(piece)
-            if source is None:
-                continue
-            most = source.stretch if source.ranges else 1
-            pieces = [piece]
-            while at + len(pieces) < len(self._pending) and len(pieces) < most:
-                after = self._pending[at + len(pieces)]
-                if not _adjoin(pieces[-1], after) or source in self._tried[after]:
-                    break
-                pieces.append(after)
-            for _ in pieces:
-                del self._pending[at]
-            return source, pieces
-        return None
+        ahead = islice(self._pending, _LOOK_AHEAD)
+        chosen = self._swarm.choose(ahead, self._refusals, time.monotonic())
+        if chosen is None:
+            return None
+        piece, source = chosen
+        at = self._pending.index(piece)
+        most = source.stretch if source.ranges else 1
+        pieces = [piece]
+        while at + len(pieces) < len(self._pending) and len(pieces) < most:
+            after = self._pending[at + len(pieces)]
+            if not _adjoin(pieces[-1], after) or source in self._refusals[after]:
+                break
+            pieces.append(after)
+        for _ in pieces:
+            del self._pending[at]
+        return source, pieces
 
     def _choose_hedge(self) -> tuple[Source, list[Piece]] | None:
-        late = time.monotonic() - HEDGE_DELAY
-        for job in sorted(self._jobs, key=lambda job: job.heard):
-            if job.heard > late:
-                return None
-            for piece in job.left:
-                source = self._best(piece)
-                if source is not None:
-                    return source, [piece]
-        return None
-
-    def _best(self, piece: Piece) -> Source | None:
-        """The source to ask for a piece now, if there is any."""
         now = time.monotonic()
-        able = [
-            source
-            for source in self._sources
-            if not source.gone
-            and source.in_flight < (MAX_PER_SOURCE if source.served else 1)
-            and source.ready_at <= now
-            and source not in self._tried[piece]
-        ]
-        return min(able, key=lambda s: (s.in_flight, -s.stretch), default=None)
+        late = [job for job in self._jobs if job.heard <= now - HEDGE_DELAY]
+        late.sort(key=lambda job: job.heard)
+        ahead = islice((piece for job in late for piece in job.left), _LOOK_AHEAD)
+        chosen = self._swarm.choose(ahead, self._refusals, now)
+        return None if chosen is None else (chosen[1], [chosen[0]])
 
     def _check_hope(self) -> None:
-        """Raise `NotFound` when a piece was asked of everyone in vain."""
+        """Raise `NotFound` when a piece was asked in vain of everyone, and nobody expects it."""
+        if any(source.has is not None and not source.gone for source in self._sources):
+            return
         for piece in self._pending:
-            if all(source.gone or source in self._tried[piece] for source in self._sources):
+            refused = self._refusals[piece]
+            if all(source.gone or source in refused for source in self._sources):
                 raise NotFound(f"no provider gave block {piece.cid} of {self._root}")
 
     # -- what comes of it
@@ -287,6 +273,7 @@ class Fetch:
         moments += [job.heard + HEDGE_DELAY for job in self._jobs if job.heard + HEDGE_DELAY > now]
         moments += [job.heard + limits.REQUEST_TIMEOUT for job in self._jobs if job.left]
         moments += [source.ready_at for source in self._sources if source.ready_at > now]
+        moments += [self._swarm.next_try] if self._swarm.next_try > now else []
         return max(0.0, min(moments) - now)
 
     def _handle(self, event: _Event) -> None:
@@ -331,20 +318,43 @@ class Fetch:
             source.stretch = max(1, source.stretch // 2)
 
     def _failed(self, job: _Job, fault: FaultError) -> None:
-        source, pieces = job.request.source, job.left
-        if len(job.request.pieces) > 1 and not fault.lasting:
-            # It may have some of them: they are asked for one by one.
-            source.stretch = 1
-            for piece in pieces:
-                self._tried[piece].discard(source)
-        if source.ranges or fault.lasting or len(job.request.pieces) == 1:
+        source = job.request.source
+        if not fault.lasting and source.has is not None:
+            self._has_not_yet(job)
+        else:
+            self._refused_by(source, job, fault)
+        self._again(job)
+
+    def _has_not_yet(self, job: _Job) -> None:
+        """A vehicle that is fetching the file has said what it has; more will come."""
+        source = job.request.source
+        for piece in job.left:
+            self._refusals[piece].pop(source, None)
+        if any(source.holds(piece) for piece in islice(self._pending, _LOOK_AHEAD)):
+            source.misses = 0
+        else:
+            _pause(source)
+        if not source.served:
+            source.fault = "is still fetching the file itself"
+
+    def _refused_by(self, source: Source, job: _Job, fault: FaultError) -> None:
+        by_range, pieces = job.request.by_range, job.left
+        if source.ranges or fault.lasting or not by_range:
             source.fault = f"{fault} ({pieces[0].cid if pieces else self._root})"
         source.gone = source.gone or fault.lasting
-        if not fault.lasting and source.ranges:
-            pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**source.misses)
-            source.misses += 1
-            source.ready_at = time.monotonic() + pause
-        self._again(job)
+        if fault.lasting:
+            return
+        if by_range:
+            # It may have some of them, of another file: they are asked for one by one.
+            source.by_cid, source.stretch = True, 1
+            for piece in pieces:
+                self._refusals[piece].pop(source, None)
+        else:
+            # It may be about to fetch the file itself.
+            source.by_cid = not source.ranges or len(self._sources) == 1
+            _pause(source)
+            for piece in pieces:
+                self._refusals[piece][source] = source.ready_at
 
     def _give_up(self, job: _Job, reason: str, lasting: bool) -> None:
         """End a request that is under way."""
@@ -382,6 +392,12 @@ class Fetch:
             else:
                 job.request.end("done")
         self._jobs.clear()
+
+
+def _pause(source: Source) -> None:
+    """Leave it alone for a while, longer each time in a row."""
+    source.ready_at = time.monotonic() + min(LONGEST_PAUSE, FIRST_PAUSE * 2**source.misses)
+    source.misses += 1
 
 
 def _slow(piece: Piece) -> str:
