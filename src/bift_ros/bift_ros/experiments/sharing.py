@@ -14,7 +14,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
@@ -135,29 +135,28 @@ def run(clients: Sequence[int], size: int, note: Note = lambda _: None) -> Itera
     """
     backends = available(note)
     names = [SERVER, *(vehicle_name(number) for number in range(1, max(clients) + 1))]
+    sftp: dict[tuple[str, int], float] = {}
     try:
         with (
             tempfile.TemporaryDirectory(prefix="bift-sharing-") as home,
             fleet_network(names) as network,
-            ExitStack() as stack,
         ):
             shaped = _shape(network, note)
-            fleets = {}
             for backend in backends:
-                fleet = fleets[backend] = Fleet(backend, Path(home, backend), network, note)
-                stack.callback(fleet.close)
-            for number in sorted(set(clients)):
-                for fleet in fleets.values():
-                    fleet.grow(number)
-                for direction in DIRECTIONS:
-                    sftp = None
-                    for backend, fleet in fleets.items():
-                        note(f"{backend}: {direction} by {number}")
-                        seconds = _measure(fleet, direction, Path(home), number, size)
-                        speed = mean(size / 1e6 / taken for taken in seconds)
-                        sftp = speed if backend == "sftp" else sftp
-                        over = None if sftp is None else round(speed / sftp, 2)
-                        yield Row(backend, direction, number, round(speed, 3), over, shaped)
+                fleet = Fleet(backend, Path(home, backend), network, note)
+                with closing(fleet):
+                    for number in sorted(set(clients)):
+                        fleet.grow(number)
+                        for direction in DIRECTIONS:
+                            note(f"{backend}: {direction} by {number}")
+                            seconds = _measure(fleet, direction, Path(home), number, size)
+                            speed = mean(size / 1e6 / taken for taken in seconds)
+                            if backend == "sftp":
+                                sftp[direction, number] = speed
+                            beside = sftp.get((direction, number))
+                            over = None if beside is None else round(speed / beside, 2)
+                            speed = round(speed, 3)
+                            yield Row(backend, direction, number, speed, over, shaped)
     except (NetworkError, HostError) as error:
         raise SharingError(str(error)) from error
 

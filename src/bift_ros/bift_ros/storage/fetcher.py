@@ -116,6 +116,7 @@ class _Event:
     job: _Job | None
     ended: bool = True
     error: BaseException | None = None
+    piece: Piece | None = None
 
 
 class Fetch:
@@ -136,6 +137,7 @@ class Fetch:
         self._timeout = timeout
         self._stalled = stalled
         self._until = time.monotonic() + timeout
+        self._looked_at = 0.0  # when it was last seen what can be asked of whom
         self._events: SimpleQueue[_Event] = SimpleQueue()
         self._jobs: set[_Job] = set()
         self._pending: deque[Piece] = deque()
@@ -175,6 +177,10 @@ class Fetch:
         """Make `get` raise, from any thread."""
         self._events.put(_Event(None, error=StorageError("the store was closed while fetching")))
 
+    def came_otherwise(self, piece: Piece) -> None:
+        """Want a piece no more, from any thread."""
+        self._events.put(_Event(None, piece=piece))
+
     def end(self) -> None:
         """Close the connections."""
         for source in self._sources:
@@ -183,6 +189,7 @@ class Fetch:
     # -- what to ask of whom
 
     def _share_out(self, deliver: Deliver) -> None:
+        self._looked_at = time.monotonic()
         while len(self._jobs) < MAX_IN_FLIGHT:
             chosen = self._choose_pending() or self._choose_hedge()
             if chosen is None:
@@ -190,7 +197,7 @@ class Fetch:
                     self._check_hope()
                 return
             source, pieces = chosen
-            now = time.monotonic()
+            now = self._looked_at
             job = _Job(Request(self._root, source, pieces), list(pieces), now, now)
             for piece in pieces:
                 self._refusals[piece][source] = inf
@@ -199,8 +206,10 @@ class Fetch:
             self._pool.submit(self._run, job, deliver)
 
     def _choose_pending(self) -> tuple[Source, list[Piece]] | None:
-        ahead = islice(self._pending, _LOOK_AHEAD)
-        chosen = self._swarm.choose(ahead, self._refusals, time.monotonic())
+        while self._pending and self._pending[0] not in self._left:  # came otherwise
+            self._pending.popleft()
+        ahead = (piece for piece in islice(self._pending, _LOOK_AHEAD) if piece in self._left)
+        chosen = self._swarm.choose(ahead, self._refusals, self._looked_at)
         if chosen is None:
             return None
         piece, source = chosen
@@ -209,7 +218,9 @@ class Fetch:
         pieces = [piece]
         while at + len(pieces) < len(self._pending) and len(pieces) < most:
             after = self._pending[at + len(pieces)]
-            if not _adjoin(pieces[-1], after) or source in self._refusals[after]:
+            if after not in self._left or source in self._refusals[after]:
+                break
+            if not _adjoin(pieces[-1], after):
                 break
             pieces.append(after)
         for _ in pieces:
@@ -217,18 +228,17 @@ class Fetch:
         return source, pieces
 
     def _choose_hedge(self) -> tuple[Source, list[Piece]] | None:
-        now = time.monotonic()
-        late = [job for job in self._jobs if job.heard <= now - HEDGE_DELAY]
+        late = [job for job in self._jobs if job.heard <= self._looked_at - HEDGE_DELAY]
         late.sort(key=lambda job: job.heard)
         ahead = islice((piece for job in late for piece in job.left), _LOOK_AHEAD)
-        chosen = self._swarm.choose(ahead, self._refusals, now)
+        chosen = self._swarm.choose(ahead, self._refusals, self._looked_at)
         return None if chosen is None else (chosen[1], [chosen[0]])
 
     def _check_hope(self) -> None:
         """Raise `NotFound` when a piece was asked in vain of everyone, and nobody expects it."""
         if any(source.has is not None and not source.gone for source in self._sources):
             return
-        for piece in self._pending:
+        for piece in self._left.intersection(self._pending):
             refused = self._refusals[piece]
             if all(source.gone or source in refused for source in self._sources):
                 raise NotFound(f"no provider gave block {piece.cid} of {self._root}")
@@ -268,16 +278,21 @@ class Fetch:
 
     def _patience(self) -> float:
         """Seconds after which there may be something to do without an event."""
-        now = time.monotonic()
+        # What came due since it was last looked at is to be done at once.
+        looked = self._looked_at
         moments = [self._until]
-        moments += [job.heard + HEDGE_DELAY for job in self._jobs if job.heard + HEDGE_DELAY > now]
+        moments += [job.heard + HEDGE_DELAY for job in self._jobs]
+        moments += [source.ready_at for source in self._sources]
+        moments += [self._swarm.next_try]
+        moments = [moment for moment in moments if moment > looked]
         moments += [job.heard + limits.REQUEST_TIMEOUT for job in self._jobs if job.left]
-        moments += [source.ready_at for source in self._sources if source.ready_at > now]
-        moments += [self._swarm.next_try] if self._swarm.next_try > now else []
-        return max(0.0, min(moments) - now)
+        return max(0.0, min(moments, default=0.0) - time.monotonic())
 
     def _handle(self, event: _Event) -> None:
         job = event.job
+        if event.piece is not None:
+            self._done_with(event.piece)
+            return
         if job is None:
             assert event.error is not None
             raise event.error
@@ -300,16 +315,20 @@ class Fetch:
             job.left.remove(piece)
         if piece not in self._left:
             return
-        self._left.remove(piece)
         job.request.source.served += 1
         job.request.source.misses = 0
         if self._stalled:
             self._until = job.heard + self._timeout
-        for other in list(self._jobs):
-            if other is not job and piece in other.left:
-                other.left.remove(piece)
-                if not other.left:
-                    self._give_up(other, _slow(piece), lasting=False)
+        self._done_with(piece)
+
+    def _done_with(self, piece: Piece) -> None:
+        """Ask nobody for a piece any longer."""
+        self._left.discard(piece)
+        for job in list(self._jobs):
+            if piece in job.left:
+                job.left.remove(piece)
+                if not job.left:
+                    self._give_up(job, _slow(piece), lasting=False)
 
     def _served(self, source: Source, seconds: float) -> None:
         if seconds < GROW_BELOW:
@@ -381,6 +400,34 @@ class Fetch:
                 reason = f"took over {limits.REQUEST_TIMEOUT:g} s for a block ({job.left[0].cid})"
                 self._give_up(job, reason, lasting=True)
         if now >= self._until and self._left:
+            import sys  # DEBUG
+
+            print(
+                "DEBUG",
+                len(self._left),
+                len(self._pending),
+                [
+                    (j.request.source.url, len(j.left), now - j.begun, now - j.heard)
+                    for j in self._jobs
+                ],
+                [
+                    (
+                        x.url,
+                        x.in_flight,
+                        x.ready_at - now,
+                        x.misses,
+                        x.has and str(x.has)[:60],
+                        x.served,
+                        x.gone,
+                        x.by_cid,
+                        [round(self._refusals[p].get(x, 0) - now, 1) for p in self._left][:3],
+                    )
+                    for x in self._sources
+                ],
+                self._swarm.next_try - now,
+                file=sys.stderr,
+                flush=True,
+            )  # DEBUG
             how = "no block came for" if self._stalled else "the file could not be fetched within"
             raise NotFound(f"{how} {self._timeout:g} s")
 
@@ -391,6 +438,7 @@ class Fetch:
                 self._give_up(job, _slow(job.left[0]), lasting=False)
             else:
                 job.request.end("done")
+                job.request.source.in_flight -= 1
         self._jobs.clear()
 
 

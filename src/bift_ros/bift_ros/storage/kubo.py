@@ -21,25 +21,35 @@ from functools import partial
 from io import BytesIO
 from pathlib import Path
 
-from bift_ros.storage.cidv1 import DAG_PB, RAW, Cid
+from bift_ros.storage.cidv1 import RAW, Cid
 from bift_ros.storage.copying import Buffer, map_ahead
 from bift_ros.storage.dagpb import InvalidFile
 from bift_ros.storage.disk import sync_folder
-from bift_ros.storage.fetcher import HEDGE_DELAY, Fetch, Fetcher
+from bift_ros.storage.fetcher import Fetch, Fetcher
 from bift_ros.storage.interface import NotFound, StorageError
 from bift_ros.storage.kubo_api import KuboApi
 from bift_ros.storage.race import Race
 from bift_ros.storage.sources import Piece
-from bift_ros.storage.unixfs import CHUNK_SIZE, MAX_FILE_SIZE, Chunk, chunks_of, levels
+from bift_ros.storage.swarm import shares
+from bift_ros.storage.unixfs import (
+    CHUNK_SIZE,
+    MAX_FILE_SIZE,
+    Chunk,
+    Part,
+    chunks_of,
+    levels,
+    placed,
+)
 
 log = logging.getLogger(__name__)
 
 GET_TIMEOUT = 30.0
 """Seconds that a `get` may take by default."""
-STALL = 2.0
-"""Seconds without a byte from the swarm after which the providers are asked as well.
-
-The first byte is waited for only as long as one provider is before the next is asked.
+SOUGHT_AT_ONCE = 8
+"""Blocks of a file that the daemon seeks at a time; more would all be asked of one vehicle."""
+FIRST_PATIENCE, PATIENCE = 1.0, 5.0
+"""Seconds without a block from the swarm after which the providers are asked as well: for the
+first block, which is small, and for the others, of which a crowded network brings few a second.
 """
 
 
@@ -180,14 +190,19 @@ class KuboStorage:
         """
         deadline = time.monotonic() + timeout
         race = Race()
+        listeners: list[Callable[[Piece], None]] = []
         in_swarm = bool(self._api.peers())
         if in_swarm:
-            race.start(partial(self._api.seek, root, timeout, stalled, max_size))
-            if race.goes_well(HEDGE_DELAY, STALL):
+            race.start(
+                partial(self._in_swarm, root, providers, timeout, stalled, max_size, listeners)
+            )
+            if race.goes_well(min(FIRST_PATIENCE, timeout / 2), PATIENCE):
                 return
         if providers:
             left = timeout if stalled else max(0.1, deadline - time.monotonic())
-            race.start(partial(self._over_http, root, providers, left, stalled, max_size))
+            race.start(
+                partial(self._over_http, root, providers, left, stalled, max_size, listeners)
+            )
         elif not in_swarm:
             raise NotFound(
                 f"{root} is not in this store, its swarm has no peers and no provider is known"
@@ -199,6 +214,36 @@ class KuboStorage:
                 raise error
         raise NotFound("; ".join(str(error) for error in race.errors))
 
+    def _in_swarm(
+        self,
+        root: Cid,
+        providers: Sequence[str],
+        timeout: float,
+        stalled: bool,
+        max_size: int,
+        listeners: Sequence[Callable[[Piece], None]],
+        on_piece: Callable[[], None],
+    ) -> None:
+        """Have the daemon get a file's blocks from its swarm; tells the listeners what came."""
+        deadline = time.monotonic() + timeout
+
+        def seek(piece: Piece) -> None:
+            left = timeout if stalled else max(0.1, deadline - time.monotonic())
+            size = self._api.seek_block(piece.cid, left)
+            if size != (piece.size or size):
+                raise InvalidFile(f"chunk {piece.cid} has {size} bytes where {piece.size} fit")
+            if size > max_size:
+                raise InvalidFile(f"{piece.cid} is a file of {size} bytes, over {max_size}")
+            on_piece()
+            for listener in listeners:
+                listener(piece)
+
+        with ThreadPoolExecutor(SOUGHT_AT_ONCE, thread_name_prefix="kubo-seek") as pool:
+            for level in levels(root, self._block, max_size):
+                for pieces in shares(_pieces(level), self.url, providers):
+                    for _ in pool.map(seek, pieces):
+                        pass
+
     def _over_http(
         self,
         root: Cid,
@@ -206,17 +251,13 @@ class KuboStorage:
         timeout: float,
         stalled: bool,
         max_size: int,
+        listeners: list[Callable[[Piece], None]],
         _: Callable[[], None],
     ) -> None:
         with self._fetcher.fetch(root, providers, timeout, stalled=stalled) as fetch:
+            listeners.append(fetch.came_otherwise)
             for level in levels(root, self._block, max_size):
-                nodes = {part.cid for part in level if part.cid.codec == DAG_PB}
-                self._fetch_missing(fetch, [Piece(cid) for cid in nodes])
-            if root.codec == RAW:
-                self._fetch_missing(fetch, [Piece(root)])
-            else:
-                chunks = chunks_of(root, self._block, max_size)
-                self._fetch_missing(fetch, [Piece(*chunk) for chunk in chunks])
+                self._fetch_missing(fetch, _pieces(level))
         for url, reason in fetch.report().skipped.items():
             log.warning("fetching %s: provider %s was skipped: %s", root, url, reason)
 
@@ -237,6 +278,13 @@ _CALLS = 4
 """Calls at a time that read one file's blocks."""
 _ANY_SIZE = 1 << 62
 """Bytes; the number of a file's blocks bounds it."""
+
+
+def _pieces(level: Sequence[Part]) -> list[Piece]:
+    """The blocks of one level of a file's tree, each once."""
+    if level[0].cid.codec == RAW and level[0].size is not None:
+        return [Piece(*chunk) for chunk in {chunk.cid: chunk for chunk in placed(level)}.values()]
+    return [Piece(cid) for cid in dict.fromkeys(part.cid for part in level)]
 
 
 def _check_length(cid: Cid, data: Buffer, size: int) -> None:

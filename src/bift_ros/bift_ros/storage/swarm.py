@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bift_ros.storage.sources import Piece, Source
 
@@ -103,3 +103,17 @@ def _has_all(source: Source) -> bool:
 
 def _best(sources: Sequence[Source]) -> Source | None:
     return min(sources, key=lambda s: (s.in_flight, -s.stretch), default=None)
+
+
+def shares(pieces: Sequence[Piece], url: str, others: Sequence[str]) -> Iterator[list[Piece]]:
+    """First this vehicle's own share of the pieces, then the others in any order.
+
+    So vehicles that fetch a file at once first get different pieces of it from whoever has it, and
+    the rest from one another. Every vehicle of `url` and `others` has a share.
+    """
+    names = sorted({url, *others})
+    mine = names.index(url)
+    yield [piece for at, piece in enumerate(pieces) if at % len(names) == mine]
+    rest = [piece for at, piece in enumerate(pieces) if at % len(names) != mine]
+    random.shuffle(rest)
+    yield rest
