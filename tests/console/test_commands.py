@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from bift_ros.attacks.registry import ATTACKS
 from bift_ros.console.main import COMMANDS, main
 
 ACTIONS = [
@@ -144,7 +145,8 @@ def test_a_vehicle_becomes_its_process_with_every_path_as_it_is(
     with pytest.raises(TypeError):  # execv does not come back; ours gives None
         main(
             ["miner", "start", "--genesis", str(fleet["genesis"]), "--key", str(fleet["member"]),
-             "--data", str(data), "--no-train", "--propose", "--params-file", str(settings)]
+             "--data", str(data), "--no-train", "--propose",
+             "--malicious", "label_flip", "--params-file", str(settings)]
         )  # fmt: skip
     (command,) = commands
     assert command[:3] == [sys.executable, "-m", "bift_ros.nodes.vehicle"]
@@ -156,7 +158,7 @@ def test_a_vehicle_becomes_its_process_with_every_path_as_it_is(
             name: node.declare_parameter(name, default).value
             for name, default in (
                 ("data_dir", ""), ("key_file", ""), ("mine", False), ("train", True),
-                ("propose", False), ("task.total_iter", 10),
+                ("propose", False), ("malicious", ""), ("task.total_iter", 10),
             )
         }  # fmt: skip
         assert node.get_namespace() == "/car"
@@ -165,8 +167,20 @@ def test_a_vehicle_becomes_its_process_with_every_path_as_it_is(
         rclpy.shutdown(context=context)
     assert values == {
         "data_dir": str(data), "key_file": str(fleet["member"]), "mine": True, "train": False,
-        "propose": True, "task.total_iter": 3,
+        "propose": True, "malicious": "label_flip", "task.total_iter": 3,
     }  # fmt: skip
+
+
+def test_an_unknown_attack_is_refused_with_those_there_are(
+    fleet: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    skip_without_ros("node")
+    options = ("--genesis", fleet["genesis"], "--key", fleet["member"], "--data", tmp_path)
+    with pytest.raises(SystemExit):
+        main(["node", "run", *map(str, options), "--malicious", "flip"])
+    said = capsys.readouterr().err
+    assert "'flip'" in said
+    assert all(name in said for name in ATTACKS)
 
 
 @pytest.mark.ros

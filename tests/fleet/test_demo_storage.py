@@ -1,4 +1,4 @@
-"""The demo on each storage: the same updates give the same global models."""
+"""The demo on Kubo: its models are those of the embedded store, and it bears a daemon's death."""
 
 from __future__ import annotations
 
@@ -6,12 +6,21 @@ import json
 import os
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bift_ros.chain.genesis import load_genesis
+from bift_ros.chain.store import ChainStore
+from bift_ros.chain.verification import verify_chain
+from bift_ros.nodes.folders import VehicleFolders
+from bift_ros.pofl.files import parse_model
+from bift_ros.storage.embedded import EmbeddedStorage
 from bift_ros.storage.kubo_daemon import KuboDaemon
+from bift_ros.storage.stored_files import StoredFiles
 
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
@@ -19,31 +28,48 @@ pytest.importorskip("bift_msgs", reason="needs the built messages: run `make set
 pytestmark = [pytest.mark.ros, pytest.mark.slow, pytest.mark.kubo]
 
 
-def run(surroundings: Any, bags: Path, out: Path, storage: str) -> dict[str, Any]:
-    done = surroundings.bift(
-        # The rule mixed would draw one from a block's hash, which no two runs share.
-        "demo", "--bags", bags, "--iterations", 2, "--local-epochs", 1, "--device", "cpu",
-        "--rule", "trimmed_mean", "--seed", 3, "--storage", storage, "--out", out,
-    )  # fmt: skip
-    logs = "".join(p.read_text() for p in out.glob("fleet/*/vehicle.log"))
-    assert done.returncode == 0, done.stderr + done.stdout + logs
-    report: dict[str, Any] = json.loads((out / "report.json").read_text())
-    assert report["agreed"] is True
-    assert set(report["verified"].values()) == {True}
-    return report
+@pytest.fixture
+def embedded(tmp_path: Path) -> Iterator[EmbeddedStorage]:
+    with closing(EmbeddedStorage(tmp_path / "embedded")) as storage:
+        yield storage
 
 
 def test_the_same_updates_give_the_same_models_on_either_storage(
-    surroundings: Any, bags: Path, tmp_path: Path, ipfs: str
+    surroundings: Any, bags: Path, tmp_path: Path, ipfs: str, embedded: EmbeddedStorage
 ) -> None:
-    kubo = run(surroundings, bags, tmp_path / "kubo", "kubo")
+    fleet = tmp_path / "out" / "fleet"
+    done = surroundings.bift(
+        "demo", "--bags", bags, "--iterations", 2, "--local-epochs", 1, "--device", "cpu",
+        "--storage", "kubo", "--out", fleet.parent,
+    )  # fmt: skip
+    logs = "".join(p.read_text() for p in fleet.glob("*/vehicle.log"))
+    assert done.returncode == 0, done.stderr + done.stdout + logs
     assert surroundings.left_over() == []
-    for folder in (tmp_path / "kubo" / "fleet").glob("vehicle_*"):
-        assert any((folder / "kubo" / "blocks").glob("*/*.data"))
-        assert not any(p.is_file() for p in (folder / "storage").rglob("*"))
-    embedded = run(surroundings, bags, tmp_path / "embedded", "embedded")
-    assert kubo["global_cids"] == embedded["global_cids"]
-    assert len(set(kubo["global_cids"])) == 2
+    report = json.loads((fleet.parent / "report.json").read_text())
+    assert report["agreed"] is True
+    assert set(report["verified"].values()) == {True}
+    for folders in map(VehicleFolders, fleet.glob("vehicle_*")):
+        assert any((folders.kubo / "blocks").glob("*/*.data"))
+        assert not any(p.is_file() for p in folders.storage.rglob("*"))
+
+    # A second demo would not do: two of its three updates make a model, and whose they are, and
+    # how many frames they were trained on, hangs on the machine's load. So the chain that was
+    # made on Kubo is aggregated again from the same updates, kept in the embedded store.
+    folders = VehicleFolders(fleet / "vehicle_00")
+    on_kubo = StoredFiles(folders.storage, folders.kubo)
+
+    def keep(cid: str) -> bytes:
+        assert embedded.put(on_kubo.get(cid)) == cid
+        return embedded.get(cid)
+
+    genesis = load_genesis(fleet / "genesis.json")
+    with closing(ChainStore(folders.chain, genesis, read_only=True)) as chain:
+        verified = verify_chain(genesis, chain, keep)
+    assert verified.problem is None
+    assert verified.model_blocks == 2
+    assert len(set(report["global_cids"])) == 2
+    for cid in report["global_cids"]:
+        assert parse_model(keep(cid))
 
 
 def test_a_fleet_bears_the_death_of_a_vehicles_daemon(
@@ -71,7 +97,7 @@ def test_a_fleet_bears_the_death_of_a_vehicles_daemon(
         pid = KuboDaemon(log.parent / "kubo").pid
         assert pid is not None
         os.kill(pid, 9)
-        assert demo.wait(180) == 0, (tmp_path / "printed").read_text()
+        assert demo.wait(300) == 0, (tmp_path / "printed").read_text()
     finally:
         demo.kill()
         demo.wait()

@@ -67,10 +67,14 @@ def statuses() -> dict[str, dict[str, Any]]:
     }  # fmt: skip
 
 
-def build(outcomes: list[VehicleOutcome], accuracy: dict[int, float] | None = None) -> Any:
+def build(
+    outcomes: list[VehicleOutcome],
+    accuracy: dict[int, float] | None = None,
+    malicious: dict[str, str] | None = None,
+) -> Any:
     iterations = {1: statuses(), 2: statuses()}
     measured = {1: 0.6, 2: 0.8} if accuracy is None else accuracy
-    return report.build(outcomes, GENESIS, statuses(), iterations, measured, 12.34)
+    return report.build(outcomes, GENESIS, statuses(), iterations, measured, malicious or {}, 12.34)
 
 
 def outcomes(state: State) -> list[VehicleOutcome]:
@@ -151,8 +155,14 @@ def test_an_iteration_that_was_not_measured_is_null(tmp_path: Path) -> None:
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_attackers_are_named() -> None:
+    result = build(outcomes(finished_state()), malicious={"vehicle_02": "label_flip"})
+    assert result["malicious"] == {"vehicle_02": "label_flip"}
+    assert "vehicle_02 (label_flip)" in text_of(report.final_table(result))
+
+
 def test_a_run_without_a_task_has_a_report(tmp_path: Path) -> None:
-    result = report.build(outcomes(initial_state(GENESIS)), GENESIS, {}, {}, {}, 1.0)
+    result = report.build(outcomes(initial_state(GENESIS)), GENESIS, {}, {}, {}, {}, 1.0)
     assert result["iterations"] == 0
     assert result["balances_add_up"] is True
     assert result["final_accuracy"] is None

@@ -158,6 +158,11 @@ def setting(node: str, name: str, value: Any) -> Callable[[FleetPlan], None]:
     return change
 
 
+def attacks_without_training(plan: FleetPlan) -> None:
+    setting("vehicle", "malicious", "alie")(plan)
+    setting("vehicle", "train", False)(plan)
+
+
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
@@ -165,9 +170,22 @@ def setting(node: str, name: str, value: Any) -> Callable[[FleetPlan], None]:
         (no_key, "can't read the key file"),
         (setting("vehicle", "data_dir", ""), "data_dir is not set"),
         (setting("trainer", "threads", 0), "threads"),
+        (
+            setting("vehicle", "malicious", "flip"),
+            "unknown attack 'flip': choose one of label_flip",
+        ),
+        (attacks_without_training, "the attack alie is on the training: set train to true"),
         (setting("vehicle", "gateway_host", "192.0.2.1"), "192.0.2.1"),
     ],
-    ids=["another key", "no key", "no folder", "no threads", "no such address"],
+    ids=[
+        "another key",
+        "no key",
+        "no folder",
+        "no threads",
+        "no such attack",
+        "nothing to attack",
+        "no such address",
+    ],
 )
 def test_a_vehicle_that_cannot_start_exits_with_2_and_says_why(
     surroundings: Any, alone: FleetPlan, fault: Callable[[FleetPlan], None], said: str

@@ -159,7 +159,7 @@ def test_a_kubo_vehicle_killed_in_the_middle_of_a_file_is_skipped(
 
     def get_alone() -> None:
         # Without the swarm: which block comes first there cannot be seen.
-        c._over_http(Cid.parse(cid), [a.url], 5.0, False, len(DATA), lambda: None)
+        c._over_http(Cid.parse(cid), [a.url], 5.0, False, len(DATA), [], lambda: None)
 
     api.put_block = put_and_kill  # type: ignore[method-assign]
     with pytest.raises(NotFound, match=a.url):

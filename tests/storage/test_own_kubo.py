@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -39,6 +40,14 @@ def kill(store: OwnKuboStorage) -> int:
     assert pid is not None
     os.kill(pid, 9)
     return pid
+
+
+def answers(store: OwnKuboStorage) -> bool:
+    try:
+        store._daemon.api.version()
+    except StorageError:
+        return False
+    return True
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -87,26 +96,36 @@ def test_a_dead_daemon_comes_again_without_being_asked(own: Own) -> None:
     store = own()
     pid = kill(store)
     wait_until(lambda: store._daemon.pid not in (None, pid))
-    store._up.wait(60)
+    wait_until(lambda: answers(store))
     assert store.peers() == []
 
 
-def test_many_threads_survive_a_kill(own: Own) -> None:
+def test_many_threads_survive_one_kill_after_another(own: Own) -> None:
     store = own()
-    cids: list[str] = []
+    came, done = threading.Semaphore(0), threading.Event()
 
-    def work(number: int) -> None:
-        cids.extend(store.put(b"%d %d" % (number, n)) for n in range(20))
+    def work(number: int) -> list[str]:
+        cids = []
+        while not done.is_set():
+            cids.append(store.put(b"%d %d" % (number, len(cids))))
+            came.release()
+        return cids
 
-    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
-    for thread in threads:
-        thread.start()
-    wait_until(lambda: len(cids) > 0 or not any(t.is_alive() for t in threads))
-    kill(store)
-    for thread in threads:
-        thread.join()
-    assert len(set(cids)) == 80
-    assert all(store.has(cid) for cid in cids)
+    with ThreadPoolExecutor(4) as pool:
+        putting = [pool.submit(work, number) for number in range(4)]
+        try:
+            killed = None
+            for _ in range(4):
+                wait_until(lambda: store._daemon.pid not in (None, killed))  # noqa: B023
+                while came.acquire(blocking=False):
+                    pass
+                # Once one has come, the others' calls are being made again.
+                assert came.acquire(timeout=60)
+                killed = kill(store)
+        finally:
+            done.set()
+        for cids in [future.result(60) for future in putting]:
+            assert all(store.has(cid) for cid in cids)
 
 
 def test_a_daemon_that_an_earlier_process_left_is_replaced(own: Own, tmp_path: Path) -> None:

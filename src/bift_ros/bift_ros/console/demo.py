@@ -9,12 +9,15 @@ from pathlib import Path
 
 from rich.console import Console
 
+from bift_ros.attacks.registry import ATTACKS
 from bift_ros.chain.exceptions import ChainError
 from bift_ros.chain.genesis import MODES
 from bift_ros.console.arguments import positive, seed
 from bift_ros.console.errors import CommandError
+from bift_ros.fleet.attackers import Attackers, AttackersError
 from bift_ros.fleet.demo import Demo, DemoError, DemoOptions
 from bift_ros.fleet.domain import NoDomainError
+from bift_ros.fleet.scenario import Scenario
 from bift_ros.identity.keyfile import KeyFileError
 from bift_ros.perception.bags import BagError
 from bift_ros.pofl.aggregate import RULES
@@ -55,6 +58,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=defaults.storage,
         help="each vehicle's store; kubo is an IPFS daemon, `make kubo` (default: %(default)s)",
     )
+    parser.add_argument(
+        "--malicious", metavar="NAME", choices=ATTACKS, help=f"attack it: {', '.join(ATTACKS)}"
+    )
+    parser.add_argument(
+        "--attackers", type=positive, default=1, help="with --malicious: how many (%(default)s)"
+    )
     parser.add_argument("--device", type=_device, default="auto", help="auto, cpu, cuda, cuda:N")
     parser.add_argument("--seed", type=seed, default=0, help="of bags, models and training")
     parser.add_argument(
@@ -84,10 +93,14 @@ def main(arguments: argparse.Namespace) -> int:
         out=arguments.out,
     )
     console = Console(stderr=arguments.json)
+    scenario = Scenario()
+    if arguments.malicious is not None:
+        scenario = Attackers(arguments.malicious, arguments.attackers)
     try:
-        result = Demo(options, console).run()
+        result = Demo(options, console, scenario).run()
     except (
-        DemoError, NoDomainError, BagError, ChainError, KeyFileError, StorageError, OSError
+        DemoError, AttackersError, NoDomainError, BagError, ChainError, KeyFileError, StorageError,
+        OSError,
     ) as error:  # fmt: skip
         raise CommandError(str(error)) from error
     if arguments.json:

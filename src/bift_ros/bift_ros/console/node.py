@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from bift_ros.attacks.registry import ATTACKS
 from bift_ros.chain.exceptions import ChainError
 from bift_ros.chain.genesis import load_genesis
 from bift_ros.console.errors import CommandError
@@ -39,6 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     action.add_argument("--data", type=Path, required=True, help="folder for chain and dataset")
     action.add_argument("--bag", type=Path, help="replay this rosbag2 as the vehicle's camera")
     action.add_argument("--device", help="auto, cpu, cuda or cuda:N")
+    action.add_argument(
+        "--malicious", metavar="NAME", choices=ATTACKS, help=f"attack: {', '.join(ATTACKS)}"
+    )
     action.add_argument("--no-train", action="store_true", help="only check (needs no torch)")
     action.add_argument("--propose", action="store_true", help="propose the task of the settings")
     action.add_argument("--name", help="of a vehicle that is to join by the members' vote")
@@ -92,6 +96,8 @@ def _parameters(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
         "train": not arguments.no_train,
         "propose": arguments.propose,
     }
+    if arguments.malicious is not None:
+        vehicle["malicious"] = arguments.malicious
     if arguments.passphrase_file is not None:
         vehicle["passphrase_file"] = str(arguments.passphrase_file.resolve())
     nodes: dict[str, dict[str, Any]] = {"vehicle": vehicle}

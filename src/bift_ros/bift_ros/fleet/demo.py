@@ -234,8 +234,16 @@ class Demo:
         seconds: float,
     ) -> dict[str, Any]:
         outcomes = [report.outcome_of(v.name, v.folder, plan.genesis) for v in plan.vehicles]
+        settings = {v.name: self._scenario.vehicle_settings(v.name) for v in plan.vehicles}
+        malicious = {n: s["malicious"] for n, s in settings.items() if "malicious" in s}
         result = report.build(
-            outcomes, plan.genesis, statuses, self._iterations, evaluator.accuracy, seconds
+            outcomes,
+            plan.genesis,
+            statuses,
+            self._iterations,
+            evaluator.accuracy,
+            malicious,
+            seconds,
         )
         out = self._options.out
         (out / "report.json").write_text(json.dumps(result, indent=2) + "\n")

@@ -49,12 +49,14 @@ def build(
     statuses: Mapping[str, Status],
     iterations: Mapping[int, Mapping[str, Status]],
     accuracy: Mapping[int, float],
+    malicious: Mapping[str, str],
     wall_seconds: float,
 ) -> dict[str, Any]:
     """The content of `report.json`.
 
     `statuses` is each vehicle's last status; `iterations` holds, by iteration and vehicle, the
-    status in which the vehicle first stood on that iteration's model.
+    status in which the vehicle first stood on that iteration's model; `malicious` is the attack of
+    each vehicle that was set to carry one out.
     """
     state = outcomes[0].state
     task = state.latest_task
@@ -78,6 +80,7 @@ def build(
         "contributors": [[names.get(a, a) for a in i.contributors] for i in history],
         "balances": {names.get(a, a): balance for a, balance in state.balances.items()},
         "balances_add_up": sum(state.balances.values()) == paid,
+        "malicious": dict(malicious),
         "dataset_sizes": {n: s.get("samples") for n, s in statuses.items()},
         "update_bytes": max((s.get("update_bytes", 0) for s in statuses.values()), default=0),
         "global_cids": [i.global_cid for i in history],
@@ -103,8 +106,9 @@ def final_table(report: Mapping[str, Any]) -> Table:
         table.add_column(heading, justify="right")
     table.add_column("chain verify")
     for name, verified in report["verified"].items():
+        attack = report["malicious"].get(name)
         table.add_row(
-            name,
+            f"{name} ({attack})" if attack else name,
             str(report["dataset_sizes"].get(name)),
             str(report["balances"].get(name)),
             str(report["peak_rss_mb"].get(name)),

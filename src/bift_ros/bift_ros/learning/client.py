@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict
 from pathlib import Path
@@ -58,9 +58,13 @@ class TrainingWorker:
         threads: int = 1,
         memory_mb: int = 900,
         allowed_architectures: Iterable[str] = (DEFAULT_ARCHITECTURE,),
+        program: Sequence[str] = ("bift_ros.learning.worker",),
     ) -> None:
-        """`memory_mb` caps GPU memory; no architecture outside the allow list is ever imported."""
-        self._command = [python, "-m", "bift_ros.learning.worker", "--device", device]
+        """`memory_mb` caps GPU memory; no architecture outside the allow list is ever imported.
+
+        `program` is the worker's module, and options of its own where it takes other ones.
+        """
+        self._command = [python, "-m", *program, "--device", device]
         self._command += ["--threads", str(threads), "--memory-mb", str(memory_mb)]
         for architecture in allowed_architectures:
             self._command += ["--allow", architecture]

@@ -23,19 +23,20 @@ import queue
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from bift_ros.learning.data import load_crops, load_training_crops
+from bift_ros.learning.data import Crops, load_crops, load_training_crops
 from bift_ros.learning.errors import ArchitectureNotAllowed, JobCancelled, ModelError
 from bift_ros.learning.evaluation import evaluate
 from bift_ros.learning.jobs import EpochProgress, TrainingConfig
+from bift_ros.learning.lesson import Images, Labels, Learner, Lesson, Parameters, learn
 from bift_ros.learning.models import build_model, read_parameters, spec_of, write_parameters
-from bift_ros.learning.training import choose_device, train_local
+from bift_ros.learning.training import LocalTraining, choose_device, train_local
 from bift_ros.perception.classes import CLASSES
 from bift_ros.pofl.codec import MODEL_EXPONENT, decode_model, encode_model, encode_update
 from bift_ros.pofl.files import parse_model, serialize_model, serialize_update
@@ -46,10 +47,13 @@ Send = Callable[[dict[str, Any]], None]
 class Worker:
     """Runs jobs one after another on one device."""
 
-    def __init__(self, device: torch.device, allowed: frozenset[str], send: Send) -> None:
+    def __init__(
+        self, device: torch.device, allowed: frozenset[str], send: Send, learner: Learner = learn
+    ) -> None:
         self._device = device
         self._allowed = allowed
         self._send = send
+        self._learner = learner
         self._cancelled: set[int] = set()
 
     def cancel(self, job: int) -> None:
@@ -90,16 +94,25 @@ class Worker:
         job, dataset = message["job"], Path(message["dataset"])
         model, values, exponent = self._load(message)
         crops = load_training_crops(dataset / "train")
-        training = train_local(
-            model,
-            crops,
-            TrainingConfig(**message["config"]),
-            self._device,
-            on_epoch=lambda progress: self._progress(job, progress),
-            should_stop=lambda: job in self._cancelled,
-        )
+        config, start = TrainingConfig(**message["config"]), decode_model(values, exponent)
+        trainings: list[LocalTraining] = []
+
+        def train(images: Images, labels: Labels, seed: int) -> Parameters:
+            write_parameters(model, start)
+            training = train_local(
+                model,
+                Crops(torch.from_numpy(images), torch.from_numpy(labels)),
+                replace(config, seed=seed),
+                self._device,
+                on_epoch=lambda progress: self._progress(job, progress),
+                should_stop=lambda: job in self._cancelled,
+            )
+            trainings.append(training)
+            return read_parameters(model)
+
+        lesson = Lesson(crops.images.numpy(), crops.labels.numpy(), start, config.seed, train)
         # The base is the fixed-point global model itself, so every vehicle subtracts the same.
-        update = encode_update(read_parameters(model), values, message["update_exponent"], exponent)
+        update = encode_update(self._learner(lesson), values, message["update_exponent"], exponent)
         validation = load_crops(dataset / "val")
         measured = evaluate(model, validation if len(validation) else crops, self._device)
         Path(message["output"]).write_bytes(
@@ -110,8 +123,8 @@ class Worker:
             "sample_count": len(crops),
             "validation_count": len(validation),
             "skipped": crops.skipped + validation.skipped,
-            "losses": training.losses,
-            "seconds": training.seconds,
+            "losses": trainings[-1].losses if trainings else (),
+            "seconds": sum(training.seconds for training in trainings),
         }
 
     def _evaluate(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -168,7 +181,7 @@ def watch_stdin(worker: Worker, jobs: queue.Queue[dict[str, Any]]) -> None:
     os._exit(0)  # from any thread, in the middle of a training: nothing here needs saving
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(arguments: list[str] | None = None, learner: Learner = learn) -> None:
     """Serve jobs until stdin ends."""
     parser = argparse.ArgumentParser(prog="bift_ros.learning.worker", description=__doc__)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
@@ -180,7 +193,7 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     torch.set_flush_denormal(True)  # Adam's averages of a silent unit fade into slow denormals
     device = choose_device(options.device, options.memory_mb)
-    worker = Worker(device, frozenset(options.allow), send)
+    worker = Worker(device, frozenset(options.allow), send, learner)
     jobs: queue.Queue[dict[str, Any]] = queue.Queue()
     threading.Thread(target=watch_stdin, args=(worker, jobs), daemon=True).start()
     send({"event": "ready", "device": str(device)})

@@ -45,6 +45,11 @@ VEHICLE = (
     Setting("mine", True, "Aggregate updates and search for blocks."),
     Setting("train", True, "Train on this vehicle's own dataset."),
     Setting(
+        "malicious",
+        "",
+        "Attack the fleet's learning in this way (bift_ros.attacks), to test it; empty: honest.",
+    ),
+    Setting(
         "allowed_architectures",
         ["bift_ros.learning.models:traffic_light_cnn"],
         "Model factories (module:factory) that this vehicle agrees to run.",

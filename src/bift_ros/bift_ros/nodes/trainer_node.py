@@ -26,18 +26,25 @@ class TrainerNode(Node):
     """Serves `train`: fetches the global model, trains on the dataset, stores the update."""
 
     def __init__(
-        self, files: ModelFiles, dataset: Path, allowed_architectures: tuple[str, ...]
+        self,
+        files: ModelFiles,
+        dataset: Path,
+        allowed_architectures: tuple[str, ...],
+        malicious: str = "",
     ) -> None:
         super().__init__("trainer", enable_rosout=False, start_parameter_services=False)
         settings = parameters.declare(self, parameters.TRAINER)
         self._files, self._dataset, self._seed = files, dataset, settings["seed"]
         # Beside the executor's thread, which a daemon's store may keep waiting.
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="trainer-files")
+        honest = ("bift_ros.learning.worker",)
+        attacking = ("bift_ros.attacks.worker", "--attack", malicious)
         self.worker = TrainingWorker(
             device=settings["device"],
             threads=settings["threads"],
             memory_mb=settings["gpu_memory_mb"],
             allowed_architectures=allowed_architectures,
+            program=attacking if malicious else honest,
         )
         self._progress = self.create_publisher(TrainingProgress, "training/progress", qos.PROGRESS)
         self._server = ActionServer(

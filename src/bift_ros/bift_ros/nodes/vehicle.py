@@ -17,6 +17,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
+from bift_ros.attacks.registry import UnknownAttack, make_attack, summary
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.exceptions import ChainError
 from bift_ros.chain.genesis import load_genesis
@@ -51,7 +52,8 @@ class ConfigurationError(Exception):
 class Vehicle:
     """All the nodes of one vehicle, built from its parameters and started together.
 
-    Raises ConfigurationError, ChainError, KeyFileError, StorageError or ParameterException.
+    Raises ConfigurationError, UnknownAttack, ChainError, KeyFileError, StorageError or
+    ParameterException.
     """
 
     def __init__(self) -> None:
@@ -85,6 +87,7 @@ class Vehicle:
                 f"the genesis calls this key's owner {member.name!r}, but the namespace is "
                 f"/{name}: run it as /{member.name}"
             )
+        self._announce_attack()
         self._rule = genesis.policy.rule
         folders = VehicleFolders(Path(settings["data_dir"]))
         folders.create()
@@ -109,7 +112,9 @@ class Vehicle:
             folders.dataset, lambda samples: self._peer.post(DatasetChanged(samples))
         )
         self._trainer = (
-            TrainerNode(self._models, folders.dataset, architectures) if settings["train"] else None
+            TrainerNode(self._models, folders.dataset, architectures, settings["malicious"])
+            if settings["train"]
+            else None
         )
         self._replay = ReplayNode(self._replayed)
         self._reporter = StatusReporter(
@@ -123,6 +128,21 @@ class Vehicle:
         for node in self._nodes:
             self.executor.add_node(node)
         log.info(f"{name} {key.address} serves its files at {self._storage.url}")
+
+    def _announce_attack(self) -> None:
+        """Say in the log, where this vehicle is malicious, what it does.
+
+        Raises UnknownAttack and ConfigurationError.
+        """
+        name = self._settings["malicious"]
+        if not name:
+            return
+        attack = make_attack(name)
+        if not self._settings["train"]:
+            raise ConfigurationError(f"the attack {name} is on the training: set train to true")
+        self._vehicle.get_logger().warning(
+            f"THIS VEHICLE IS MALICIOUS, as it is set to be: {name}: {summary(attack)}"
+        )
 
     @property
     def _nodes(self) -> tuple[rclpy.node.Node, ...]:
@@ -221,7 +241,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         vehicle = Vehicle()
     except (
-        ConfigurationError, ChainError, KeyFileError, StorageError, ParameterException, OSError
+        ConfigurationError, UnknownAttack, ChainError, KeyFileError, StorageError,
+        ParameterException, OSError,
     ) as error:  # fmt: skip
         print(f"bift: {error}", file=sys.stderr)
         rclpy.try_shutdown()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bift_ros.storage.interface import StorageError
 
@@ -29,8 +29,7 @@ class CidError(StorageError, ValueError):
     """A text or byte string is not a CID of a kind that Bift uses."""
 
 
-@dataclass(frozen=True)
-class Cid:
+class Cid(NamedTuple):
     """The name of one block: how to read it, and the SHA-256 of its bytes."""
 
     codec: int

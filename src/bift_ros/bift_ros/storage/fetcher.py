@@ -101,7 +101,8 @@ class _Job:
     """One request under way."""
 
     request: Request
-    left: list[Piece]
+    left: dict[Piece, None]
+    """What it has yet to bring, in the order of asking: a set that keeps one."""
     begun: float
     heard: float
     """When it last gave a block."""
@@ -198,7 +199,7 @@ class Fetch:
                 return
             source, pieces = chosen
             now = self._looked_at
-            job = _Job(Request(self._root, source, pieces), list(pieces), now, now)
+            job = _Job(Request(self._root, source, pieces), dict.fromkeys(pieces), now, now)
             for piece in pieces:
                 self._refusals[piece][source] = inf
             source.in_flight += 1
@@ -311,8 +312,7 @@ class Fetch:
 
     def _came(self, job: _Job, piece: Piece) -> None:
         job.heard = time.monotonic()
-        if piece in job.left:
-            job.left.remove(piece)
+        job.left.pop(piece, None)
         if piece not in self._left:
             return
         job.request.source.served += 1
@@ -326,7 +326,7 @@ class Fetch:
         self._left.discard(piece)
         for job in list(self._jobs):
             if piece in job.left:
-                job.left.remove(piece)
+                del job.left[piece]
                 if not job.left:
                     self._give_up(job, _slow(piece), lasting=False)
 
@@ -357,7 +357,7 @@ class Fetch:
             source.fault = "is still fetching the file itself"
 
     def _refused_by(self, source: Source, job: _Job, fault: FaultError) -> None:
-        by_range, pieces = job.request.by_range, job.left
+        by_range, pieces = job.request.by_range, list(job.left)
         if source.ranges or fault.lasting or not by_range:
             source.fault = f"{fault} ({pieces[0].cid if pieces else self._root})"
         source.gone = source.gone or fault.lasting
@@ -397,37 +397,10 @@ class Fetch:
         now = time.monotonic()
         for job in list(self._jobs):
             if job.left and now >= job.heard + limits.REQUEST_TIMEOUT:
-                reason = f"took over {limits.REQUEST_TIMEOUT:g} s for a block ({job.left[0].cid})"
+                piece = next(iter(job.left))
+                reason = f"took over {limits.REQUEST_TIMEOUT:g} s for a block ({piece.cid})"
                 self._give_up(job, reason, lasting=True)
         if now >= self._until and self._left:
-            import sys  # DEBUG
-
-            print(
-                "DEBUG",
-                len(self._left),
-                len(self._pending),
-                [
-                    (j.request.source.url, len(j.left), now - j.begun, now - j.heard)
-                    for j in self._jobs
-                ],
-                [
-                    (
-                        x.url,
-                        x.in_flight,
-                        x.ready_at - now,
-                        x.misses,
-                        x.has and str(x.has)[:60],
-                        x.served,
-                        x.gone,
-                        x.by_cid,
-                        [round(self._refusals[p].get(x, 0) - now, 1) for p in self._left][:3],
-                    )
-                    for x in self._sources
-                ],
-                self._swarm.next_try - now,
-                file=sys.stderr,
-                flush=True,
-            )  # DEBUG
             how = "no block came for" if self._stalled else "the file could not be fetched within"
             raise NotFound(f"{how} {self._timeout:g} s")
 
@@ -435,7 +408,7 @@ class Fetch:
         """End every request; when this returns nothing more is delivered."""
         for job in list(self._jobs):
             if job.left:
-                self._give_up(job, _slow(job.left[0]), lasting=False)
+                self._give_up(job, _slow(next(iter(job.left))), lasting=False)
             else:
                 job.request.end("done")
                 job.request.source.in_flight -= 1

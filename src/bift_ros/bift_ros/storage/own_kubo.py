@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -18,8 +19,10 @@ log = logging.getLogger(__name__)
 
 RESTART_DELAY = 5.0
 """Seconds between two attempts to start a daemon that does not start."""
-REVIVAL_TIMEOUT = 15.0
-"""Seconds that a call waits for a daemon that died to come again."""
+REVIVAL_TIMEOUT = 30.0
+"""Seconds that a call waits for a daemon that died to come again; a busy machine needs many."""
+RETRY_DELAY = 0.1
+"""Seconds between two attempts to reach it; one that is refused costs nothing."""
 
 T = TypeVar("T")
 
@@ -27,7 +30,7 @@ T = TypeVar("T")
 class OwnKuboStorage(KuboStorage):
     """A `Storage` in a daemon that lives as long as it does.
 
-    A call that meets a daemon that has just died waits for the next one and is made once more.
+    A call that meets a daemon that has just died waits for the next one and is made again.
     """
 
     def __init__(self, repository: Path, settings: KuboSettings, advertised_host: str) -> None:
@@ -36,8 +39,6 @@ class OwnKuboStorage(KuboStorage):
         self._daemon.stop()  # what an earlier process of this vehicle may have left
         self._daemon.init(settings)
         self._daemon.start(attached=True)
-        self._up = threading.Event()
-        self._up.set()
         self._closing = threading.Event()
         self._starting = threading.Lock()
         try:
@@ -50,33 +51,33 @@ class OwnKuboStorage(KuboStorage):
 
     def put(self, data: bytes) -> str:
         """Store a file durably and return its CID."""
-        return self._twice(lambda: super(OwnKuboStorage, self).put(data))
+        return self._again(lambda: super(OwnKuboStorage, self).put(data))
 
     def put_file(self, path: Path) -> str:
         """Store a file of any size durably, in bounded memory, and return its CID."""
-        return self._twice(lambda: super(OwnKuboStorage, self).put_file(path))
+        return self._again(lambda: super(OwnKuboStorage, self).put_file(path))
 
     def get(self, cid: str, providers: Sequence[str] = (), **options: float) -> bytes:
         """Return a file from this daemon or from others, as `KuboStorage.get` does."""
-        return self._twice(lambda: super(OwnKuboStorage, self).get(cid, providers, **options))
+        return self._again(lambda: super(OwnKuboStorage, self).get(cid, providers, **options))
 
     def get_file(
         self, cid: str, path: Path, providers: Sequence[str] = (), **options: float
     ) -> None:
         """Write a file to `path`, as `KuboStorage.get_file` does."""
-        self._twice(lambda: super(OwnKuboStorage, self).get_file(cid, path, providers, **options))
+        self._again(lambda: super(OwnKuboStorage, self).get_file(cid, path, providers, **options))
 
     def pin(self, cid: str) -> None:
         """Keep a file until it is unpinned, across restarts; `NotFound` if it isn't here."""
-        self._twice(lambda: super(OwnKuboStorage, self).pin(cid))
+        self._again(lambda: super(OwnKuboStorage, self).pin(cid))
 
     def unpin(self, cid: str) -> None:
         """Let a file go when space is needed."""
-        self._twice(lambda: super(OwnKuboStorage, self).unpin(cid))
+        self._again(lambda: super(OwnKuboStorage, self).unpin(cid))
 
     def has(self, cid: str) -> bool:
         """Whether the whole file is here."""
-        return self._twice(lambda: super(OwnKuboStorage, self).has(cid))
+        return self._again(lambda: super(OwnKuboStorage, self).has(cid))
 
     def close(self) -> None:
         """Stop fetching, and the daemon."""
@@ -86,16 +87,20 @@ class OwnKuboStorage(KuboStorage):
             self._daemon.stop()
         self._keeper.join()
 
-    def _twice(self, call: Callable[[], T]) -> T:
-        try:
-            return call()
-        except Unreachable:
-            # The keeper may not have noticed yet.
-            if self._daemon.pid is None:
-                self._up.clear()
-            if self._closing.is_set() or not self._up.wait(REVIVAL_TIMEOUT):
-                raise
-        return call()
+    def _again(self, call: Callable[[], T]) -> T:
+        """Make a call, and where a daemon dies under it once more, as soon as the next one answers.
+
+        That one may die too, so it is not told apart from one that has not come yet.
+        """
+        give_up: float | None = None
+        while True:
+            try:
+                return call()
+            except Unreachable:
+                now = time.monotonic()
+                give_up = give_up or now + REVIVAL_TIMEOUT
+                if now >= give_up or self._closing.wait(RETRY_DELAY):
+                    raise
 
     def _keep(self) -> None:
         while True:
@@ -104,7 +109,6 @@ class OwnKuboStorage(KuboStorage):
             status = self._daemon.wait()
             if self._closing.is_set():
                 return
-            self._up.clear()
             log.error(
                 "the Kubo daemon of %s ended (%s); starting it again",
                 self._daemon.repository,
@@ -123,5 +127,4 @@ class OwnKuboStorage(KuboStorage):
             except StorageError as error:
                 log.error("%s", error)
                 return False
-            self._up.set()
             return True
