@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bift_ros.console import bench_aggregation, bench_chain, bench_storage_loopback
+from bift_ros.console import bench_aggregation, bench_chain, bench_storage
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,10 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     summary = "Time checking blocks beside bare signatures, and loading a long chain."
     bench_chain.add_arguments(actions.add_parser("chain", help=summary, description=summary))
-    summary = "Time storing and fetching files beside plain Python and plain HTTP."
-    bench_storage_loopback.add_arguments(
-        actions.add_parser("storage", help=summary, description=summary)
-    )
+    summary = "Time sharing files beside SFTP, among many vehicles; or with one on loopback."
+    bench_storage.add_arguments(actions.add_parser("storage", help=summary, description=summary))
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -27,5 +25,5 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.action == "chain":
         return bench_chain.main(arguments)
     if arguments.action == "storage":
-        return bench_storage_loopback.main(arguments)
+        return bench_storage.main(arguments)
     return bench_aggregation.main(arguments)

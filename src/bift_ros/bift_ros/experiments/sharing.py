@@ -13,11 +13,12 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
+from typing import Protocol
 
 from bift_ros.experiments.sharing_backends import BACKENDS, SERVER
 from bift_ros.experiments.sharing_host import Host, HostError
@@ -35,7 +36,12 @@ _AT_ONCE = 4
 _LEAD = 0.3
 """Seconds from giving jobs out to their common beginning."""
 
-Note = Callable[[str], None]
+
+class Note(Protocol):
+    """Is told what goes on, and (`lasting`) what can't be done here."""
+
+    def __call__(self, text: str, lasting: bool = False) -> None:
+        """Say it."""
 
 
 class SharingError(Exception):
@@ -128,10 +134,10 @@ class Fleet:
         self._hosts += opening
 
 
-def run(clients: Sequence[int], size: int, note: Note = lambda _: None) -> Iterator[Row]:
+def run(clients: Sequence[int], size: int, note: Note) -> Iterator[Row]:
     """Measure each backend and direction with each number of clients, files of `size` bytes.
 
-    `note` is told what goes on, and what can't be done here. Raises SharingError.
+    One backend after another, SFTP first. Raises SharingError.
     """
     backends = available(note)
     names = [SERVER, *(vehicle_name(number) for number in range(1, max(clients) + 1))]
@@ -166,12 +172,12 @@ def available(note: Note) -> list[str]:
     here = list(BACKENDS)
     if missing := missing_programs():
         here.remove("sftp")
-        note(f"without SFTP, there is no {', '.join(missing)}: {REMEDY}")
+        note(f"without SFTP, there is no {', '.join(missing)}: {REMEDY}", lasting=True)
     try:
         find_ipfs()
     except StorageError as error:
         here.remove("kubo")
-        note(f"without Kubo: {error}")
+        note(f"without Kubo: {error}", lasting=True)
     return here
 
 
@@ -184,7 +190,7 @@ def _shape(network: FleetNetwork, note: Note) -> float | None:
     try:
         network.shape(MBIT_PER_S)
     except NetworkError as error:
-        note(f"{error}; going on with links of any speed")
+        note(f"{error}; going on with links of any speed", lasting=True)
         return None
     return MBIT_PER_S
 
