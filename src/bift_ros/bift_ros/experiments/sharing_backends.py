@@ -7,6 +7,7 @@ open anyway stand before the clock runs: Kubo's to its swarm, and SFTP's login.
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -28,6 +29,10 @@ STALL = 120.0
 """Seconds without a block after which a transfer has failed."""
 SERVER = "server"
 """Name of the host that has the file at first."""
+NEIGHBOURS = 5
+"""Vehicles besides the server to which a Kubo daemon connects: it asks every peer for every block,
+so with all as peers the asking would cost more than the sending.
+"""
 _CONNECT_TIMEOUT = 120.0
 _POLL = 0.1
 
@@ -81,8 +86,9 @@ def _kubo(home: Path, host: str, others: Sequence[str]) -> Backend:
     key = home.parent / SWARM_KEY_FILE
     if home.name == SERVER:
         key.write_text(new_swarm_key())
-    peers = tuple(other.split()[1] for other in others)
-    settings = KuboSettings(host=host, swarm_key=read_swarm_key(key), peers=peers)
+    known = [other.split()[1] for other in others]
+    peers = (*known[:1], *random.sample(known[1:], min(len(known[1:]), NEIGHBOURS)))
+    settings = KuboSettings(host=host, swarm_key=read_swarm_key(key), peers=peers, find_peers=False)
     store = OwnKuboStorage(home, settings, host)
     try:
         deadline = time.monotonic() + _CONNECT_TIMEOUT

@@ -47,7 +47,7 @@ GET_TIMEOUT = 30.0
 """Seconds that a `get` may take by default."""
 SOUGHT_AT_ONCE = 8
 """Blocks of a file that the daemon seeks at a time; more would all be asked of one vehicle."""
-FIRST_PATIENCE, PATIENCE = 1.0, 5.0
+FIRST_PATIENCE, PATIENCE = 1.0, 12.0
 """Seconds without a block from the swarm after which the providers are asked as well: for the
 first block, which is small, and for the others, of which a crowded network brings few a second.
 """
