@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bift_ros.console import bench_storage_loopback
+from bift_ros.console import bench_storage, bench_storage_loopback
 
 
 def test_each_direction_is_a_line(
@@ -18,9 +18,9 @@ def test_each_direction_is_a_line(
     monkeypatch.setattr(bench_storage_loopback, "TURNS", 1)
     monkeypatch.setattr(bench_storage_loopback, "BLOCKS", 12)
     parser = argparse.ArgumentParser()
-    bench_storage_loopback.add_arguments(parser)
+    bench_storage.add_arguments(parser)
     arguments = parser.parse_args(["--loopback", "--size", "3", "--json"])
-    assert bench_storage_loopback.main(arguments) == 0
+    assert bench_storage.main(arguments) == 0
     put, get, opened = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert (put["direction"], get["direction"]) == ("put", "get")
     assert get["beside"] in ("http.server", "nginx")
@@ -32,7 +32,3 @@ def test_each_direction_is_a_line(
         assert line["peak_mb_above_idle"] >= 0
     assert opened["blocks"] == 12
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_size_that_makes_no_sense_is_refused() -> None:
-    assert bench_storage_loopback.main(argparse.Namespace(size=0, json=True)) == 2

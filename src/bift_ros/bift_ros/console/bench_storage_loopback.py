@@ -11,7 +11,6 @@ more takes to open.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import hashlib
 import http.client
@@ -52,24 +51,10 @@ http {{
 """
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of ``bench storage``."""
-    parser.add_argument(
-        "--loopback", action="store_true", required=True, help="one client on this machine"
-    )
-    parser.add_argument(
-        "--size", type=int, default=SIZE_MB, metavar="MB", help=f"the file (default {SIZE_MB})"
-    )
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
-
-
-def main(args: argparse.Namespace) -> int:
-    """Run the bench and print it; 2 for arguments that make no sense."""
-    if args.size < 1:
-        Console(stderr=True).print("bench storage: --size wants 1 MB or more")
-        return 2
-    for result in run(args.size):
-        if args.json:
+def main(size: int | None, as_json: bool) -> int:
+    """Run the bench with a file of about so many bytes, and print it."""
+    for result in run(max(1, round((size or SIZE_MB * 1_000_000) / 1e6))):
+        if as_json:
             print(json.dumps(result), flush=True)
         else:
             Console().print("  ".join(f"{key} {value}" for key, value in result.items()))

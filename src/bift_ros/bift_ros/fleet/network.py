@@ -19,6 +19,8 @@ from bift_ros.fleet.namespaces import enter_namespace, inside, new_namespace
 
 _PREFIX = "10.77.0"
 _OBSERVER = "observer"
+_BURST, _QUEUE = "32kb", "100ms"
+"""Of a shaped link: what it passes at once, and the longest that a packet waits in its queue."""
 MAXIMUM = 200
 """Vehicles of one network: the last byte of an address tells them apart."""
 
@@ -32,6 +34,7 @@ class FleetNetwork:
 
     def __init__(self, addresses: dict[str, str], namespaces: dict[str, int], switches: int):
         self._addresses, self._namespaces, self._switches = addresses, namespaces, switches
+        self._ports = {name: f"port-{number}" for number, name in enumerate(addresses, 1)}
 
     @property
     def namespaces(self) -> dict[str, int]:
@@ -46,6 +49,16 @@ class FleetNetwork:
         """This thread, while the context lasts, as a host on side A."""
         return inside(self._namespaces[_OBSERVER])
 
+    def shape(self, mbit_per_s: float) -> None:
+        """Let no vehicle send or receive faster. Raises NetworkError where the kernel can't."""
+        limit = f"root tbf rate {mbit_per_s:g}mbit burst {_BURST} latency {_QUEUE}"
+        try:
+            for name, namespace in self.namespaces.items():
+                _iproute2("tc", namespace, [f"qdisc add dev eth0 {limit}"])
+                _iproute2("tc", self._switches, [f"qdisc add dev {self._ports[name]} {limit}"])
+        except NetworkError as error:
+            raise NetworkError(f"the network can't be shaped: {error}") from error
+
     def cut(self) -> None:
         """Take the cable between the sides away."""
         _ip(self._switches, ["link set cable-a down"])
@@ -56,7 +69,7 @@ class FleetNetwork:
 
 
 @contextmanager
-def fleet_network(side_a: Sequence[str], side_b: Sequence[str]) -> Iterator[FleetNetwork]:
+def fleet_network(side_a: Sequence[str], side_b: Sequence[str] = ()) -> Iterator[FleetNetwork]:
     """Make a network for these vehicles; it is gone after the context. Raises NetworkError."""
     with ExitStack() as stack:
         switches = _namespace(stack)
@@ -105,17 +118,24 @@ def _namespace(stack: ExitStack) -> int:
     except OSError as error:
         raise NetworkError(
             f"this process may not make network namespaces ({error.strerror}): run it as root, "
-            "or run `unshare --map-root-user --net ./bift chaos --scenario partition`"
+            "or through `unshare --map-root-user --net`"
         ) from error
     stack.callback(os.close, namespace)
     return namespace
 
 
 def _ip(namespace: int, commands: Sequence[str]) -> None:
+    try:
+        _iproute2("ip", namespace, commands)
+    except NetworkError as error:
+        raise NetworkError(f"{error}; the kernel needs the modules bridge and veth") from error
+
+
+def _iproute2(name: str, namespace: int, commands: Sequence[str]) -> None:
     """Run commands of iproute2 in a namespace."""
-    program = shutil.which("ip", path=os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin")
+    program = shutil.which(name, path=os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin")
     if program is None:
-        raise NetworkError("there is no `ip` command here: install the package iproute2")
+        raise NetworkError(f"there is no `{name}` command here: install the package iproute2")
     done = subprocess.run(
         [program, "-batch", "-"],
         input="\n".join(commands) + "\n",
@@ -125,7 +145,4 @@ def _ip(namespace: int, commands: Sequence[str]) -> None:
         preexec_fn=partial(enter_namespace, namespace),
     )
     if done.returncode != 0:
-        raise NetworkError(
-            f"`ip` could not set up the fleet's network: {done.stderr.strip()}; the kernel needs "
-            "the modules bridge and veth"
-        )
+        raise NetworkError(f"`{name}` could not set up the fleet's network: {done.stderr.strip()}")

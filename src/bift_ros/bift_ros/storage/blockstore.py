@@ -21,7 +21,7 @@ import logging
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -34,6 +34,7 @@ from bift_ros.storage.dagpb import InvalidFile
 from bift_ros.storage.disk import sync_folder, write_error
 from bift_ros.storage.interface import NotFound, StorageError
 from bift_ros.storage.marks import Marks
+from bift_ros.storage.ranges import Ranges
 from bift_ros.storage.trees import read_tree, record
 from bift_ros.storage.unixfs import Chunk, check_chunk_size, chunks_of, plant
 
@@ -60,8 +61,8 @@ class Held:
     """When the whole content was last written: `st_mtime_ns`."""
     turn: threading.Lock = field(default_factory=threading.Lock)
     """Held by the one thread that completes the file."""
-    covers: Callable[[int, int], bool] | None = None
-    """While the file is being completed: whether bytes from one offset up to another are here."""
+    came: Ranges | None = None
+    """While the file is being completed: which of its bytes are here."""
 
 
 class BlockStore:
@@ -160,7 +161,12 @@ class BlockStore:
         if self.has_file(root):
             return True
         held = self._held.get(root)
-        return held is not None and held.covers is not None and held.covers(start, stop)
+        return held is not None and held.came is not None and held.came.cover(start, stop)
+
+    def coming(self, root: Cid) -> Ranges | None:
+        """What is here of a file that is being completed; None for any other."""
+        held = self._held.get(root)
+        return None if held is None or held.whole else held.came
 
     def path(self, folder: str, root: Cid) -> Path:
         """Where the `files` or the `trees` part of a file is."""

@@ -10,7 +10,6 @@ a slow source delays a file by no more than that.
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections import deque
@@ -19,17 +18,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
+from math import inf
 from queue import Empty, SimpleQueue
 
 from bift_ros.storage import sources as limits
 from bift_ros.storage.cidv1 import Cid
 from bift_ros.storage.interface import NotFound, StorageError
 from bift_ros.storage.sources import FaultError, Piece, Request, Source, sources_of
+from bift_ros.storage.swarm import Swarm
 
 MAX_IN_FLIGHT = 8
 """Requests of one file at a time."""
-MAX_PER_SOURCE = 3
-"""Of them at one source, once it has given a block."""
 MAX_CONNECTIONS = 256
 """Requests of one fetcher at a time, all files together."""
 MAX_STRETCH = 32
@@ -120,6 +119,7 @@ class _Event:
     job: _Job | None
     ended: bool = True
     error: BaseException | None = None
+    piece: Piece | None = None
 
 
 class Fetch:
@@ -135,15 +135,17 @@ class Fetch:
     ) -> None:
         self._root = root
         self._sources, self._refused = sources_of(providers)
+        self._swarm = Swarm(self._sources)
         self._pool = pool
         self._timeout = timeout
         self._stalled = stalled
         self._until = time.monotonic() + timeout
+        self._looked_at = 0.0  # when it was last seen what can be asked of whom
         self._events: SimpleQueue[_Event] = SimpleQueue()
         self._jobs: set[_Job] = set()
         self._pending: deque[Piece] = deque()
         self._left: set[Piece] = set()
-        self._tried: dict[Piece, set[Source]] = {}
+        self._refusals: dict[Piece, dict[Source, float]] = {}
 
     def report(self) -> FetchReport:
         """Who gave what so far."""
@@ -159,11 +161,9 @@ class Fetch:
         """
         if not pieces:
             return
-        # Vehicles that fetch the same file at once get different parts first, for one another.
-        turn = random.randrange(len(pieces))
-        self._pending = deque([*pieces[turn:], *pieces[:turn]])
+        self._pending = self._swarm.order(pieces)
         self._left = set(pieces)
-        self._tried = {piece: set() for piece in pieces}
+        self._refusals = {piece: {} for piece in pieces}
         try:
             while self._left:
                 self._share_out(deliver)
@@ -180,6 +180,10 @@ class Fetch:
         """Make `get` raise, from any thread."""
         self._events.put(_Event(None, error=StorageError("the store was closed while fetching")))
 
+    def came_otherwise(self, piece: Piece) -> None:
+        """Want a piece no more, from any thread."""
+        self._events.put(_Event(None, piece=piece))
+
     def end(self) -> None:
         """Close the connections."""
         for source in self._sources:
@@ -188,6 +192,7 @@ class Fetch:
     # -- what to ask of whom
 
     def _share_out(self, deliver: Deliver) -> None:
+        self._looked_at = time.monotonic()
         while len(self._jobs) < MAX_IN_FLIGHT:
             chosen = self._choose_pending() or self._choose_hedge()
             if chosen is None:
@@ -195,30 +200,35 @@ class Fetch:
                     self._check_hope()
                 return
             source, pieces = chosen
-            now = time.monotonic()
+            now = self._looked_at
             job = _Job(Request(self._root, source, pieces), dict.fromkeys(pieces), now, now)
             for piece in pieces:
-                self._tried[piece].add(source)
+                self._refusals[piece][source] = inf
             source.in_flight += 1
             self._jobs.add(job)
             self._pool.submit(self._run, job, deliver)
 
     def _choose_pending(self) -> tuple[Source, list[Piece]] | None:
-        for at, piece in enumerate(list(islice(self._pending, _LOOK_AHEAD))):
-            source = self._best(piece)
-            if source is None:
-                continue
-            most = self._longest(source)
-            pieces = [piece]
-            while at + len(pieces) < len(self._pending) and len(pieces) < most:
-                after = self._pending[at + len(pieces)]
-                if not _adjoin(pieces[-1], after) or source in self._tried[after]:
-                    break
-                pieces.append(after)
-            for _ in pieces:
-                del self._pending[at]
-            return source, pieces
-        return None
+        while self._pending and self._pending[0] not in self._left:  # came otherwise
+            self._pending.popleft()
+        ahead = (piece for piece in islice(self._pending, _LOOK_AHEAD) if piece in self._left)
+        chosen = self._swarm.choose(ahead, self._refusals, self._looked_at)
+        if chosen is None:
+            return None
+        piece, source = chosen
+        at = self._pending.index(piece)
+        most = self._longest(source)
+        pieces = [piece]
+        while at + len(pieces) < len(self._pending) and len(pieces) < most:
+            after = self._pending[at + len(pieces)]
+            if after not in self._left or source in self._refusals[after]:
+                break
+            if not _adjoin(pieces[-1], after):
+                break
+            pieces.append(after)
+        for _ in pieces:
+            del self._pending[at]
+        return source, pieces
 
     def _longest(self, source: Source) -> int:
         """Blocks to ask of a source at once; fewer towards the end, lest all wait for one."""
@@ -227,33 +237,19 @@ class Fetch:
         return min(source.stretch, max(SHORT_STRETCH, len(self._pending) // 2))
 
     def _choose_hedge(self) -> tuple[Source, list[Piece]] | None:
-        late = time.monotonic() - HEDGE_DELAY
-        for job in sorted(self._jobs, key=lambda job: job.heard):
-            if job.heard > late:
-                return None
-            for piece in job.left:
-                source = self._best(piece)
-                if source is not None:
-                    return source, [piece]
-        return None
-
-    def _best(self, piece: Piece) -> Source | None:
-        """The source to ask for a piece now, if there is any."""
-        now = time.monotonic()
-        able = [
-            source
-            for source in self._sources
-            if not source.gone
-            and source.in_flight < (MAX_PER_SOURCE if source.served else 1)
-            and source.ready_at <= now
-            and source not in self._tried[piece]
-        ]
-        return min(able, key=lambda s: (s.in_flight, -s.stretch), default=None)
+        late = [job for job in self._jobs if job.heard <= self._looked_at - HEDGE_DELAY]
+        late.sort(key=lambda job: job.heard)
+        ahead = islice((piece for job in late for piece in job.left), _LOOK_AHEAD)
+        chosen = self._swarm.choose(ahead, self._refusals, self._looked_at)
+        return None if chosen is None else (chosen[1], [chosen[0]])
 
     def _check_hope(self) -> None:
-        """Raise `NotFound` when a piece was asked of everyone in vain."""
-        for piece in self._pending:
-            if all(source.gone or source in self._tried[piece] for source in self._sources):
+        """Raise `NotFound` when a piece was asked in vain of everyone, and nobody expects it."""
+        if any(source.has is not None and not source.gone for source in self._sources):
+            return
+        for piece in self._left.intersection(self._pending):
+            refused = self._refusals[piece]
+            if all(source.gone or source in refused for source in self._sources):
                 raise NotFound(f"no provider gave block {piece.cid} of {self._root}")
 
     # -- what comes of it
@@ -291,15 +287,21 @@ class Fetch:
 
     def _patience(self) -> float:
         """Seconds after which there may be something to do without an event."""
-        now = time.monotonic()
+        # What came due since it was last looked at is to be done at once.
+        looked = self._looked_at
         moments = [self._until]
-        moments += [job.heard + HEDGE_DELAY for job in self._jobs if job.heard + HEDGE_DELAY > now]
+        moments += [job.heard + HEDGE_DELAY for job in self._jobs]
+        moments += [source.ready_at for source in self._sources]
+        moments += [self._swarm.next_try]
+        moments = [moment for moment in moments if moment > looked]
         moments += [job.heard + limits.REQUEST_TIMEOUT for job in self._jobs if job.left]
-        moments += [source.ready_at for source in self._sources if source.ready_at > now]
-        return max(0.0, min(moments) - now)
+        return max(0.0, min(moments, default=0.0) - time.monotonic())
 
     def _handle(self, event: _Event) -> None:
         job = event.job
+        if event.piece is not None:
+            self._done_with(event.piece)
+            return
         if job is None:
             assert event.error is not None
             raise event.error
@@ -321,16 +323,20 @@ class Fetch:
         job.left.pop(piece, None)
         if piece not in self._left:
             return
-        self._left.remove(piece)
         job.request.source.served += 1
         job.request.source.misses = 0
         if self._stalled:
             self._until = job.heard + self._timeout
-        for other in list(self._jobs):
-            if other is not job and piece in other.left:
-                del other.left[piece]
-                if not other.left:
-                    self._give_up(other, _slow(piece), lasting=False)
+        self._done_with(piece)
+
+    def _done_with(self, piece: Piece) -> None:
+        """Ask nobody for a piece any longer."""
+        self._left.discard(piece)
+        for job in list(self._jobs):
+            if piece in job.left:
+                del job.left[piece]
+                if not job.left:
+                    self._give_up(job, _slow(piece), lasting=False)
 
     def _served(self, source: Source, seconds: float) -> None:
         if seconds < GROW_BELOW:
@@ -339,20 +345,43 @@ class Fetch:
             source.stretch = max(1, source.stretch // 2)
 
     def _failed(self, job: _Job, fault: FaultError) -> None:
-        source, pieces = job.request.source, list(job.left)
-        if len(job.request.pieces) > 1 and not fault.lasting:
-            # It may have some of them: they are asked for one by one.
-            source.stretch = 1
-            for piece in pieces:
-                self._tried[piece].discard(source)
-        if source.ranges or fault.lasting or len(job.request.pieces) == 1:
+        source = job.request.source
+        if not fault.lasting and source.has is not None:
+            self._has_not_yet(job)
+        else:
+            self._refused_by(source, job, fault)
+        self._again(job)
+
+    def _has_not_yet(self, job: _Job) -> None:
+        """A vehicle that is fetching the file has said what it has; more will come."""
+        source = job.request.source
+        for piece in job.left:
+            self._refusals[piece].pop(source, None)
+        if any(source.holds(piece) for piece in islice(self._pending, _LOOK_AHEAD)):
+            source.misses = 0
+        else:
+            _pause(source)
+        if not source.served:
+            source.fault = "is still fetching the file itself"
+
+    def _refused_by(self, source: Source, job: _Job, fault: FaultError) -> None:
+        by_range, pieces = job.request.by_range, list(job.left)
+        if source.ranges or fault.lasting or not by_range:
             source.fault = f"{fault} ({pieces[0].cid if pieces else self._root})"
         source.gone = source.gone or fault.lasting
-        if not fault.lasting and source.ranges:
-            pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**source.misses)
-            source.misses += 1
-            source.ready_at = time.monotonic() + pause
-        self._again(job)
+        if fault.lasting:
+            return
+        if by_range:
+            # It may have some of them, of another file: they are asked for one by one.
+            source.by_cid, source.stretch = True, 1
+            for piece in pieces:
+                self._refusals[piece].pop(source, None)
+        else:
+            # It may be about to fetch the file itself.
+            source.by_cid = not source.ranges or len(self._sources) == 1
+            _pause(source)
+            for piece in pieces:
+                self._refusals[piece][source] = source.ready_at
 
     def _give_up(self, job: _Job, reason: str, lasting: bool) -> None:
         """End a request that is under way."""
@@ -390,7 +419,14 @@ class Fetch:
                 self._give_up(job, _slow(next(iter(job.left))), lasting=False)
             else:
                 job.request.end("done")
+                job.request.source.in_flight -= 1
         self._jobs.clear()
+
+
+def _pause(source: Source) -> None:
+    """Leave it alone for a while, longer each time in a row."""
+    source.ready_at = time.monotonic() + min(LONGEST_PAUSE, FIRST_PAUSE * 2**source.misses)
+    source.misses += 1
 
 
 def _slow(piece: Piece) -> str:

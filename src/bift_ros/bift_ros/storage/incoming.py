@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import threading
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
@@ -20,6 +19,7 @@ from bift_ros.storage.cidv1 import Cid
 from bift_ros.storage.copying import RUN_BYTES, Buffer, map_ahead, write_at
 from bift_ros.storage.disk import copy_file, link_over, replacing, sync_folder, write_error
 from bift_ros.storage.interface import NotFound, StorageError
+from bift_ros.storage.ranges import Ranges
 from bift_ros.storage.trees import read_tree, record
 from bift_ros.storage.unixfs import Chunk
 
@@ -30,6 +30,8 @@ class Incoming:
     def __init__(self, store: BlockStore, root: Cid, held: Held) -> None:
         self._store = store
         self._root = root
+        self.came = Ranges()
+        """Which of the file's bytes are here."""
         self._held = held
         self._content = store.path("files", root)
         self._tree = store.path("trees", root)
@@ -38,9 +40,7 @@ class Incoming:
         self._appending = threading.Lock()
         self._descriptor = -1
         self._named: Future[None] | None = None
-        self._chunks: Sequence[Chunk] = ()
         self._claimed: set[int] = set()  # offsets of the chunks that were given to `write`
-        self._came: set[int] = set()  # offsets of the chunks that are here
         found = read_tree(self._tree)
         self._tree_end = max((at + len(node) for at, node in found.values()), default=0)
         self._nodes = {cid: node for cid, (_, node) in found.items()}
@@ -90,7 +90,6 @@ class Incoming:
 
         Raises `StorageError`.
         """
-        self._chunks = chunks
         try:
             begun = self._open(chunks[-1].offset + chunks[-1].size)
             missing = self._missing(chunks, begun)
@@ -101,7 +100,6 @@ class Incoming:
         if not self._held.whole:
             lost = {chunk.offset for chunk in missing}
             here = [chunk for chunk in chunks if chunk.offset not in lost]
-            self._came.update(chunk.offset for chunk in here)
             counted = sum(chunk.size for chunk in here) + self._tree_end
             self._store.take_room(self._root, self._held, counted - self._held.size)
             for chunk in here:
@@ -151,20 +149,9 @@ class Incoming:
             write_at(self._descriptor, data, chunk.offset)
         except OSError as error:
             raise write_error(f"block {chunk.cid}", error) from error
-        self._came.add(chunk.offset)
         with self._store.mutex:
             self.here += chunk.size
             self._list(chunk)
-
-    def covers(self, start: int, stop: int) -> bool:
-        """Whether the file's bytes from `start` up to `stop` have come."""
-        first = bisect_right(self._chunks, start, key=lambda chunk: chunk.offset) - 1
-        for chunk in self._chunks[max(0, first) :]:
-            if chunk.offset >= stop:
-                break
-            if chunk.offset not in self._came:
-                return False
-        return bool(self._chunks)
 
     def finish(self) -> None:
         """Make the file durable now that all of it is here."""
@@ -217,6 +204,7 @@ class Incoming:
             os.close(self._descriptor)
 
     def _list(self, chunk: Chunk) -> None:
+        self.came.add(chunk.offset, chunk.offset + chunk.size)
         place = Place(self._root, "files", chunk.offset, chunk.size)
         self._store.add(chunk.cid, place, self._held)
 
@@ -256,11 +244,11 @@ def incoming(store: BlockStore, root: Cid, timeout: float) -> Iterator[Incoming]
             raise NotFound(f"{root} is still being fetched for another caller after {timeout:g} s")
         try:
             coming = Incoming(store, root, held)
-            held.covers = coming.covers
+            held.came = coming.came
             try:
                 yield coming
             finally:
-                held.covers = None
+                held.came = None
                 coming.close()
         finally:
             held.turn.release()

@@ -22,25 +22,35 @@ from functools import partial
 from io import BytesIO
 from pathlib import Path
 
-from bift_ros.storage.cidv1 import DAG_PB, RAW, Cid
+from bift_ros.storage.cidv1 import RAW, Cid
 from bift_ros.storage.copying import Buffer, map_ahead
 from bift_ros.storage.dagpb import InvalidFile
 from bift_ros.storage.disk import sync_folder
-from bift_ros.storage.fetcher import HEDGE_DELAY, Fetch, Fetcher
+from bift_ros.storage.fetcher import Fetch, Fetcher
 from bift_ros.storage.interface import NotFound, Progress, StorageError, untold
 from bift_ros.storage.kubo_api import KuboApi
 from bift_ros.storage.race import Race
 from bift_ros.storage.sources import Piece
-from bift_ros.storage.unixfs import CHUNK_SIZE, MAX_FILE_SIZE, Chunk, chunks_of, levels
+from bift_ros.storage.swarm import shares
+from bift_ros.storage.unixfs import (
+    CHUNK_SIZE,
+    MAX_FILE_SIZE,
+    Chunk,
+    Part,
+    chunks_of,
+    levels,
+    placed,
+)
 
 log = logging.getLogger(__name__)
 
 GET_TIMEOUT = 30.0
 """Seconds that a `get` may take by default."""
-STALL = 2.0
-"""Seconds without a byte from the swarm after which the providers are asked as well.
-
-The first byte is waited for only as long as one provider is before the next is asked.
+SOUGHT_AT_ONCE = 8
+"""Blocks of a file that the daemon seeks at a time; more would all be asked of one vehicle."""
+FIRST_PATIENCE, PATIENCE = 1.0, 12.0
+"""Seconds without a block from the swarm after which the providers are asked as well: for the
+first block, which is small, and for the others, of which a crowded network brings few a second.
 """
 
 
@@ -193,15 +203,15 @@ class KuboStorage:
         """
         deadline = time.monotonic() + timeout
         race = Race()
+        tally = Tally(on_progress)
         in_swarm = bool(self._api.peers())
         if in_swarm:
-            race.start(partial(self._seek, root, timeout, stalled, max_size, on_progress))
-            if race.goes_well(HEDGE_DELAY, STALL):
+            race.start(partial(self._in_swarm, root, providers, timeout, stalled, max_size, tally))
+            if race.goes_well(min(FIRST_PATIENCE, timeout / 2), PATIENCE):
                 return
         if providers:
             left = timeout if stalled else max(0.1, deadline - time.monotonic())
-            over_http = partial(self._over_http, root, providers, left, stalled, max_size)
-            race.start(partial(over_http, on_progress))
+            race.start(partial(self._over_http, root, providers, left, stalled, max_size, tally))
         elif not in_swarm:
             raise NotFound(
                 f"{root} is not in this store, its swarm has no peers and no provider is known"
@@ -213,20 +223,37 @@ class KuboStorage:
                 raise error
         raise NotFound("; ".join(str(error) for error in race.errors))
 
-    def _seek(
+    def _in_swarm(
         self,
         root: Cid,
+        providers: Sequence[str],
         timeout: float,
         stalled: bool,
         max_size: int,
-        on_progress: Progress,
-        on_headway: Callable[[], None],
+        tally: Tally,
+        on_piece: Callable[[], None],
     ) -> None:
-        def count(here: int) -> None:
-            on_headway()
-            on_progress(here, 0)
+        """Have the daemon get a file's blocks from its swarm; tells the tally what came."""
+        deadline = time.monotonic() + timeout
 
-        self._api.seek(root, timeout, stalled, max_size, count)
+        def seek(piece: Piece) -> None:
+            left = timeout if stalled else max(0.1, deadline - time.monotonic())
+            size = self._api.seek_block(piece.cid, left)
+            if size != (piece.size or size):
+                raise InvalidFile(f"chunk {piece.cid} has {size} bytes where {piece.size} fit")
+            if size > max_size:
+                raise InvalidFile(f"{piece.cid} is a file of {size} bytes, over {max_size}")
+            on_piece()
+            tally.came(piece)
+            for listener in tally.listeners:
+                listener(piece)
+
+        with ThreadPoolExecutor(SOUGHT_AT_ONCE, thread_name_prefix="kubo-seek") as pool:
+            for level in levels(root, self._block, max_size):
+                tally.expect(level)
+                for pieces in shares(_pieces(level), self.url, providers):
+                    for _ in pool.map(seek, pieces):
+                        pass
 
     def _over_http(
         self,
@@ -235,49 +262,74 @@ class KuboStorage:
         timeout: float,
         stalled: bool,
         max_size: int,
-        on_progress: Progress,
+        tally: Tally,
         _: Callable[[], None],
     ) -> None:
         with self._fetcher.fetch(root, providers, timeout, stalled=stalled) as fetch:
+            tally.listeners.append(fetch.came_otherwise)
             for level in levels(root, self._block, max_size):
-                nodes = {part.cid for part in level if part.cid.codec == DAG_PB}
-                self._fetch_missing(fetch, [Piece(cid) for cid in nodes])
-            if root.codec == RAW:
-                self._fetch_missing(fetch, [Piece(root)])
-            else:
-                chunks = chunks_of(root, self._block, max_size)
-                self._fetch_missing(fetch, [Piece(*chunk) for chunk in chunks], on_progress)
+                tally.expect(level)
+                self._fetch_missing(fetch, _pieces(level), tally)
         for url, reason in fetch.report().skipped.items():
             log.warning("fetching %s: provider %s was skipped: %s", root, url, reason)
 
-    def _fetch_missing(
-        self, fetch: Fetch, pieces: Sequence[Piece], on_progress: Progress = untold
-    ) -> None:
+    def _fetch_missing(self, fetch: Fetch, pieces: Sequence[Piece], tally: Tally) -> None:
         found = map_ahead(self._pool, lambda piece: self._api.has_block(piece.cid), iter(pieces))
-        missing = [piece for piece, present in zip(pieces, found, strict=True) if not present]
-        size = sum(piece.size or 0 for piece in pieces)
-        here = size - sum(piece.size or 0 for piece in missing)
-        left, counting = set(missing), threading.Lock()
+        missing = []
+        for piece, present in zip(pieces, found, strict=True):
+            if present:
+                tally.came(piece)
+            else:
+                missing.append(piece)
 
         def keep(piece: Piece, data: memoryview) -> None:
-            nonlocal here
             if piece.size is not None:
                 _check_length(piece.cid, data, piece.size)
             self._api.put_block(piece.cid, data)
-            with counting:
-                if piece in left:  # else two providers gave it at once
-                    left.remove(piece)
-                    here += len(data)
-            on_progress(here, size)
+            tally.came(piece)
 
         if missing:
             fetch.get(missing, keep)
+
+
+class Tally:
+    """What has come of one file, whichever way: `on_progress` is told, and who listens."""
+
+    def __init__(self, on_progress: Progress) -> None:
+        self._on_progress = on_progress
+        self._mutex = threading.Lock()
+        self._came: set[Piece] = set()
+        self._here = self._size = 0
+        self.listeners: list[Callable[[Piece], None]] = []
+        """Told of the blocks that came from the swarm."""
+
+    def expect(self, level: Sequence[Part]) -> None:
+        """Take the file's size from the level of its chunks."""
+        if level[0].cid.codec == RAW:
+            self._size = sum(part.size or 0 for part in level)
+
+    def came(self, piece: Piece) -> None:
+        """Count a chunk, once."""
+        with self._mutex:
+            if piece.size is None or piece in self._came:
+                return
+            self._came.add(piece)
+            self._here += piece.size
+            here = self._here
+        self._on_progress(here, self._size)
 
 
 _CALLS = 4
 """Calls at a time that read one file's blocks."""
 _ANY_SIZE = 1 << 62
 """Bytes; the number of a file's blocks bounds it."""
+
+
+def _pieces(level: Sequence[Part]) -> list[Piece]:
+    """The blocks of one level of a file's tree, each once."""
+    if level[0].cid.codec == RAW and level[0].size is not None:
+        return [Piece(*chunk) for chunk in {chunk.cid: chunk for chunk in placed(level)}.values()]
+    return [Piece(cid) for cid in dict.fromkeys(part.cid for part in level)]
 
 
 def _check_length(cid: Cid, data: Buffer, size: int) -> None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
 from typing import IO, Any
@@ -28,7 +28,6 @@ import requests
 from ipfshttpclient import exceptions as client_errors
 
 from bift_ros.storage.cidv1 import DAG_PB, Cid
-from bift_ros.storage.dagpb import InvalidFile
 from bift_ros.storage.interface import NotFound, StorageError
 
 log = logging.getLogger(__name__)
@@ -131,31 +130,17 @@ class KuboApi:
             return False
         return bool(stat.get("Local"))  # left out where it is false
 
-    def seek(
-        self,
-        root: Cid,
-        seconds: float,
-        stalled: bool,
-        max_size: int,
-        on_piece: Callable[[int], object],
-    ) -> None:
-        """Have the daemon get a whole file from its swarm; `on_piece` hears how many bytes came.
+    def seek_block(self, cid: Cid, seconds: float) -> int:
+        """Have the daemon get a block, from its swarm where it isn't here; its size in bytes.
 
-        Within `seconds`, or (`stalled`) never so long without anything new. Raises `NotFound` where
-        the swarm does not give it in time, `InvalidFile` for one over `max_size` bytes.
+        Raises `NotFound` where the swarm does not give it within `seconds`.
         """
-        size = 0
-        # Told to the daemon, so that it stops searching too; a closed connection tells it as well.
-        options = {} if stalled else {"timeout": f"{seconds:.1f}s"}
-        patience = seconds if stalled else seconds + self._timeout
-        with self._clear_errors(f"seeking {root} in its swarm", patience):
-            pieces = self._client.cat(str(root), stream=True, timeout=patience, opts=options)
-            with pieces:
-                for piece in pieces:
-                    size += len(piece)
-                    on_piece(size)
-                    if size > max_size:
-                        raise InvalidFile(f"{root} is a file of over {max_size} bytes")
+        with self._clear_errors(f"seeking block {cid} in its swarm", seconds + self._timeout):
+            # Told to the daemon, so that it stops searching too.
+            stat = self._client.block.stat(
+                str(cid), timeout=seconds + self._timeout, opts={"timeout": f"{seconds:.1f}s"}
+            )
+        return int(stat["Size"])
 
     # -- pins
 

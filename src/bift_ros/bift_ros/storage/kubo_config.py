@@ -46,6 +46,8 @@ class KuboSettings:
     """Text of the fleet's swarm key; None: the one it has, else a new one of its own."""
     peers: tuple[str, ...] = ()
     """Multiaddresses of other daemons to stay connected to, each ending in /p2p/ID."""
+    find_peers: bool = True
+    """Whether to seek others on the local network (mDNS) as well."""
     max_bytes: int = STORAGE_MAX
     """Bytes of blocks from which on files that nobody pinned are collected."""
 
@@ -158,7 +160,7 @@ def _overlay(settings: KuboSettings, present: dict[str, Any]) -> dict[str, Any]:
             "Swarm": [listen(str(host), settings.swarm_port, swarm[0])],
         },
         "Bootstrap": [],
-        "Discovery": {"MDNS": {"Enabled": not host.is_loopback}},
+        "Discovery": {"MDNS": {"Enabled": settings.find_peers and not host.is_loopback}},
         "Peering": {"Peers": [_peer(address) for address in settings.peers]},
         "Routing": {"Type": "none", "DelegatedRouters": []},
         "Provide": off,

@@ -18,7 +18,7 @@ from bift_ros.storage.blockstore import BlockStore
 from bift_ros.storage.car import CAR_TYPE, car_block, car_header, depth_first
 from bift_ros.storage.cidv1 import RAW, Cid, CidError
 from bift_ros.storage.interface import NotFound, StorageError
-from bift_ros.storage.sources import RAW_TYPE
+from bift_ros.storage.sources import AVAILABLE, RAW_TYPE
 
 log = logging.getLogger(__name__)
 
@@ -60,9 +60,8 @@ class Responder:
                 return await self._archive(request, cid)
             return await self._file(request, cid)
         except NotFound as error:
-            raise web.HTTPNotFound(
-                text=f"{error}\n", headers={"Cache-Control": "no-store"}
-            ) from error
+            headers = {"Cache-Control": "no-store"} | self._coming(cid)
+            raise web.HTTPNotFound(text=f"{error}\n", headers=headers) from error
         except ConnectionError:  # the client has gone
             _abort(request)
             return web.Response()
@@ -108,7 +107,7 @@ class Responder:
                 raise NotFound(f"{cid} is not, or not wholly, in this store")
             response = web.StreamResponse(
                 status=200 if stop is None else 206,
-                headers=headers | _range_headers(start, stop, size),
+                headers=headers | _range_headers(start, stop, size) | self._coming(cid),
             )
             response.content_type = kind
             response.content_length = end - start
@@ -188,6 +187,11 @@ class Responder:
             if not self._store.has_block(block):
                 raise NotFound(f"block {block} of {root} is not in this store")
         return blocks
+
+    def _coming(self, root: Cid) -> dict[str, str]:
+        """Tells those who fetch the same file what is here of it."""
+        ranges = self._store.coming(root)
+        return {} if ranges is None else {AVAILABLE: str(ranges)}
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._disk, work)

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from bift_ros.storage.cidv1 import Cid
 from bift_ros.storage.interface import StorageError
+from bift_ros.storage.ranges import Ranges
 from bift_ros.storage.unixfs import MAX_BLOCK_SIZE
 
 MAX_PROVIDERS = 32
@@ -34,6 +35,11 @@ A whole answer fits, so that neither side waits for the other to have its turn o
 """
 RAW_TYPE = "application/vnd.ipld.raw"
 
+AVAILABLE = "Available-Ranges"
+"""Header by which a vehicle that is still fetching a file says what it has of it (`Ranges`)."""
+
+_SHORT = 4096
+"""Bytes of a refusal that are read so that its connection can be used again."""
 _HOST = re.compile(r"[a-z0-9._:-]+")
 _MISSING = (404, 410, 429, 503, 504)
 """HTTP statuses that say nothing against asking for another block, or later."""
@@ -78,8 +84,18 @@ class Source:
     """Blocks in a row that it did not have."""
     ready_at: float = 0.0
     """`time.monotonic()` from which on it is asked again."""
+    has: Ranges | None = None
+    """What it has of the file, where it is fetching that itself."""
+    by_cid: bool = True
+    """Whether a single chunk is asked for by its CID, not as a stretch of the file."""
     idle: list[http.client.HTTPConnection] = field(default_factory=list)
     """Open connections to use again."""
+
+    def holds(self, piece: Piece) -> bool:
+        """Whether it is fetching the file and has said that it has this piece."""
+        if self.has is None or piece.offset is None or piece.size is None:
+            return False
+        return self.has.cover(piece.offset, piece.offset + piece.size)
 
     def connection(self) -> tuple[http.client.HTTPConnection, bool]:
         """A connection, and whether it was used before."""
@@ -104,6 +120,7 @@ class Request:
         self.root = root
         self.source = source
         self.pieces = pieces
+        self.by_range = len(pieces) > 1 or (pieces[0].size is not None and not source.by_cid)
         self._mutex = threading.Lock()
         self._ended: str | None = None
         self._connection: http.client.HTTPConnection | None = None
@@ -136,16 +153,24 @@ class Request:
 
     def _receive(self, deliver: Callable[[Piece, memoryview], None]) -> None:
         connection, answer = self._ask()
-        self._check(answer)
+        if self.by_range:
+            self.source.has = Ranges.parse(answer.headers[AVAILABLE])
+        try:
+            self._check(answer)
+        except FaultError:
+            if answer.status in _MISSING and (answer.length or 0) <= _SHORT:
+                answer.read()
+                self._keep(connection, answer)
+            raise
         buffer = memoryview(bytearray(max(_limit(piece) for piece in self.pieces) + 1))
         for piece in self.pieces:
-            wanted = piece.size if len(self.pieces) > 1 and piece.size else _limit(piece) + 1
+            wanted = piece.size if self.by_range and piece.size else _limit(piece) + 1
             got = _read(answer, buffer[:wanted])
             data = buffer[:got]
             if got > _limit(piece):
                 raise FaultError(f"sent more than the {_limit(piece)} bytes that fit")
             if not piece.cid.matches(data):
-                cut = got < wanted if len(self.pieces) > 1 else answer.length
+                cut = got < wanted if self.by_range else answer.length
                 raise FaultError(
                     "broke off in a block" if cut else "sent bytes that are not the block's"
                 )
@@ -153,6 +178,11 @@ class Request:
                 if self._ended:
                     raise FaultError(self._ended)
                 deliver(piece, data)
+        self._keep(connection, answer)
+
+    def _keep(
+        self, connection: http.client.HTTPConnection, answer: http.client.HTTPResponse
+    ) -> None:
         with self._mutex:
             if answer.isclosed() and connection.sock is not None:  # to its end, and kept alive
                 self._connection = None
@@ -161,7 +191,7 @@ class Request:
     def _ask(self) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         first, last = self.pieces[0], self.pieces[-1]
         headers = {"Accept-Encoding": "identity"}
-        if len(self.pieces) > 1:
+        if self.by_range:
             assert first.offset is not None
             assert last.offset is not None
             assert last.size is not None
@@ -193,7 +223,7 @@ class Request:
 
     def _check(self, answer: http.client.HTTPResponse) -> None:
         """Refuse an answer by its head alone."""
-        if len(self.pieces) > 1:
+        if self.by_range:
             first, last = self.pieces[0], self.pieces[-1]
             span = f"bytes {first.offset}-{(last.offset or 0) + (last.size or 0) - 1}/"
             if answer.status in _MISSING:
