@@ -29,7 +29,7 @@ STALL = 120.0
 """Seconds without a block after which a transfer has failed."""
 SERVER = "server"
 """Name of the host that has the file at first."""
-NEIGHBOURS = 5
+NEIGHBOURS = 8
 """Vehicles besides the server to which a Kubo daemon connects: it asks every peer for every block,
 so with all as peers the asking would cost more than the sending.
 """

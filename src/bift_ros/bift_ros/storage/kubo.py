@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -165,7 +165,7 @@ class KuboStorage:
         return b"".join(self._chunks(root, self._max_file_size))
 
     def _chunks(self, root: Cid, max_size: int) -> Iterator[bytes]:
-        """A file's content in its order, every block checked; some are read ahead."""
+        """A file's content in its order, every block checked."""
         if root.codec == RAW:
             block = self._block(root)
             if len(block) > max_size:
@@ -173,12 +173,14 @@ class KuboStorage:
             yield block
             return
 
-        def read(chunk: Chunk) -> bytes:
-            block = self._block(chunk.cid)
-            _check_length(chunk.cid, block, chunk.size)
-            return block
-
-        yield from map_ahead(self._pool, read, iter(chunks_of(root, self._block, max_size)))
+        # As one stream, which costs far less than a call a block; what does not come whole that
+        # way is asked for by itself, which tells why.
+        chunks = chunks_of(root, self._block, max_size)
+        with closing(self._api.content(root)) as pieces:
+            for chunk, data in zip(chunks, _cut(pieces, chunks), strict=True):
+                block = data if chunk.cid.matches(data) else self._block(chunk.cid)
+                _check_length(chunk.cid, block, chunk.size)
+                yield block
 
     def _block(self, cid: Cid) -> bytes:
         data = self._api.block(cid)
@@ -320,7 +322,7 @@ class Tally:
 
 
 _CALLS = 4
-"""Calls at a time that read one file's blocks."""
+"""Calls at a time that look for one file's blocks."""
 _ANY_SIZE = 1 << 62
 """Bytes; the number of a file's blocks bounds it."""
 
@@ -330,6 +332,16 @@ def _pieces(level: Sequence[Part]) -> list[Piece]:
     if level[0].cid.codec == RAW and level[0].size is not None:
         return [Piece(*chunk) for chunk in {chunk.cid: chunk for chunk in placed(level)}.values()]
     return [Piece(cid) for cid in dict.fromkeys(part.cid for part in level)]
+
+
+def _cut(pieces: Iterator[bytes], chunks: Sequence[Chunk]) -> Iterator[bytes]:
+    """Cut a stream into chunks; those beyond its end are short."""
+    held = bytearray()
+    for chunk in chunks:
+        while len(held) < chunk.size and (piece := next(pieces, b"")):
+            held += piece
+        yield bytes(held[: chunk.size])
+        del held[: chunk.size]
 
 
 def _check_length(cid: Cid, data: Buffer, size: int) -> None:

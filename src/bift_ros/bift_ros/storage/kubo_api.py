@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from typing import IO, Any
 
@@ -91,6 +91,16 @@ class KuboApi:
         """Return a block of the daemon's own repository, unchecked. Raises `NotFound`."""
         with self._clear_errors(f"reading block {cid}"):
             return bytes(self._client.block.get(str(cid), offline=True))
+
+    def content(self, root: Cid) -> Generator[bytes, None, None]:
+        """A file of the daemon's own repository, unchecked, in pieces of any length.
+
+        It ends early where something is missing, and where the daemon fails.
+        """
+        with suppress(StorageError), self._clear_errors(f"reading {root}"):
+            options = {"offline": "true"}
+            with self._client.cat(str(root), stream=True, opts=options) as pieces:
+                yield from pieces
 
     def has_block(self, cid: Cid) -> bool:
         """Whether a block is in the daemon's own repository."""
