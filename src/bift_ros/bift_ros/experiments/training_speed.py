@@ -68,6 +68,7 @@ def run(
             yield _run_device(vehicles, crops, torch.device(device), say)
     finally:
         torch.set_num_threads(before)
+        torch.set_flush_denormal(False)  # else all that comes later in this process lacks them
 
 
 def _run_device(
