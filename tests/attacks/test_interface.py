@@ -129,3 +129,19 @@ def test_an_unknown_knowledge_is_refused() -> None:
                 if field.name not in ("knowledge", "members")
             },
         )
+
+
+@each_attack
+def test_an_attack_waits_where_it_uses_what_others_send(name: str) -> None:
+    attack = make_attack(name)
+    view = make_view("full")
+    others = dataclasses.replace(view, honest=view.honest[::-1] * 2, rng=np.random.default_rng(1))
+    same = np.array_equal(attack.craft(view), attack.craft(others))
+    assert attack.waits is not same
+
+
+def test_the_guide_says_which_attacks_wait() -> None:
+    for name in ATTACKS:
+        (line,) = (line for line in GUIDE.splitlines() if line.startswith(f"| `{name}` |"))
+        gain = line.split("|")[-2].strip()
+        assert make_attack(name).waits is (gain != "nothing"), name

@@ -23,6 +23,7 @@ from bift_ros.chain.transition import state_transition
 from bift_ros.pofl.aggregate import RULES, Update, aggregate
 from bift_ros.pofl.codec import UPDATE_EXPONENT, ModelSpec, TensorSpec
 from bift_ros.pofl.files import parse_model, serialize_model, serialize_update
+from bift_ros.pofl.rules import MODEL_RULES
 from bift_ros.storage.cid import cid_of
 
 SPEC = ModelSpec((TensorSpec("bias", (3,)), TensorSpec("weight", (4, 3))))
@@ -87,7 +88,7 @@ def test_what_a_miner_makes_passes_the_check(fleet: Any, rule: str) -> None:
     after = state_transition(round_.state, fleet.genesis, block, block.header.timestamp)
     assert after.task is not None
     assert after.task.global_cid == info.global_cid
-    assert info.rule in RULES[:5]
+    assert info.rule in MODEL_RULES
     # One of five updates is taken as malicious (⌊0.3 × 5⌋), and it is the outlier.
     assert info.contributors == tuple(sorted(fleet.address(i) for i in range(4)))
     assert [after.balances[fleet.address(i)] for i in range(5)] == [20, 20, 20, 20, 0]

@@ -151,8 +151,8 @@ def test_a_genesis_is_written(bift: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "mode", "rule"),
     [
-        ((), "bift", "mixed"),
-        (("--mode", "bift"), "bift", "mixed"),
+        ((), "bift", "robust"),
+        (("--mode", "bift"), "bift", "robust"),
         (("--mode", "paper"), "paper", "mixed_paper"),
         (("--mode", "paper", "--rule", "krum"), "paper", "krum"),
         (("--rule", "mixed_paper"), "bift", "mixed_paper"),

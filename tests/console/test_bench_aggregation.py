@@ -29,7 +29,7 @@ def test_one_json_object_a_line_for_each_rule_and_peer(capsys: pytest.CaptureFix
     expected = {
         ("fedavg", "flower"), ("krum", "byzfl"), ("krum", "flower"), ("multi_krum", "byzfl"),
         ("multi_krum", "flower"), ("trimmed_mean", "byzfl"), ("trimmed_mean", "flower"),
-        ("bulyan", "flower"), ("mixed", None),
+        ("bulyan", "flower"), ("robust", None), ("mixed", None),
     }  # fmt: skip
     for size in (500, 900):
         assert {(r["rule"], r["peer"]) for r in results if r["parameters"] == size} == expected

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -21,6 +22,11 @@ pytestmark = [pytest.mark.ros, pytest.mark.slow]
 
 DEADLINE = 120.0
 NAMES = ("car", "bus")
+
+
+def plain(text: str) -> str:
+    """What a terminal shows of a text with colours."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
 
 
 def test_a_file_is_shared_listed_and_fetched(surroundings: Any, tmp_path: Path) -> None:
@@ -70,13 +76,22 @@ def test_a_file_is_shared_listed_and_fetched(surroundings: Any, tmp_path: Path) 
         (file,) = json.loads(listed.stdout)["files"]
         assert (file["name"], file["vehicle"], file["cid"]) == ("tile.pbf", "car", cid)
         assert file["size"] == 20_000_000
-        assert data("get", cid, "-o", copy, by="bus") == str(copy)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("FORCE_COLOR", "1")  # as on a terminal
+            patch.setenv("COLUMNS", "160")
+            shown = surroundings.bift("data", "get", cid, "--data", tmp_path / "bus", "-o", copy)
+        assert shown.stdout.strip() == str(copy), shown.stderr
+        assert "20.0/20.0 MB" in plain(shown.stderr)
         assert copy.read_bytes() == tile.read_bytes()
 
         # Who has fetched a file serves it on, and the list ends with a withdrawal.
         running[0].send_signal(signal.SIGINT)
         assert running[0].wait(60) == 0
-        assert data("get", cid, "-o", tmp_path / "again.pbf", by="car") != ""
+        again = surroundings.bift(
+            "data", "get", cid, "-o", tmp_path / "again.pbf", "--data", tmp_path / "car", "--json"
+        )
+        assert json.loads(again.stdout)["bytes"] == 20_000_000
+        assert again.stderr == ""
         gone = surroundings.bift("data", "withdraw", "tile.pbf", "--data", tmp_path / "bus")
         assert gone.returncode == 2
         assert "lists no file" in gone.stderr

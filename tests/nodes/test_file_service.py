@@ -111,6 +111,8 @@ def tile(tmp_path: Path) -> Path:
 def test_a_file_is_kept_listed_and_withdrawn(owner: Owner, tile: Path, tmp_path: Path) -> None:
     quiet = owner.job(action="share", path=str(tile))
     assert (quiet.error, quiet.cid, quiet.size) == ("", cid_of(TILE), len(TILE))
+    unlisted = owner.job(action="fetch", path=str(tmp_path / "unlisted"), cid=quiet.cid)
+    assert (unlisted.size, unlisted.here) == (len(TILE), len(TILE))
     shared = owner.job(action="share", path=str(tile), name="tile.pbf", description="old town")
     assert (shared.error, shared.cid) == ("", cid_of(TILE))
     owner.ros.spin_until(lambda: owner.listed() == {"tile.pbf": cid_of(TILE)})

@@ -152,8 +152,8 @@ class Vehicle:
             case Fetch(cid, providers):
                 self.fleet.after(DELAY_MS, lambda: self._fetch(cid, providers))
             case Train(request):
-                self._training = request
-                self.fleet.after(TRAINING_MS, lambda: self._trained(request))
+                self._training, begun = request, self.state
+                self.fleet.after(TRAINING_MS, lambda: self._trained(request, begun))
             case CancelTraining():
                 self._training = None
             case Mine(header):
@@ -189,12 +189,12 @@ class Vehicle:
                 return
         self.take(FetchFailed(cid, "nobody has it"))
 
-    def _trained(self, request: TrainingRequest) -> None:
+    def _trained(self, request: TrainingRequest, begun: State) -> None:
         if self._training is not request:
             return
         self._training = None
         update = self.fleet.make_update(self, request)
-        data = self.peer.encrypt(self.state, update)
+        data = self.peer.encrypt(begun, update)
         cid = cid_of(data)
         self.files[cid] = data
         self.take(Trained(request, cid, 0.5 + self.number / 100, self.samples))

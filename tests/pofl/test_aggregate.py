@@ -110,16 +110,23 @@ def test_blas_kernels_blas_threads_and_simd_width_change_nothing() -> None:
 
 def test_the_result_is_pinned() -> None:
     """These bytes are consensus: a change here splits a running chain."""
+    older = tuple(rule for rule in RULES if rule != "robust")
+    pins = {
+        older: "e2881acecb6fbd5a9978981ea5f20ea4a9ede8c2bb875e81ea1920b5b4cadb8c",
+        ("robust",): "19327f87155389385a1049c769ded7d94bc82a11089ed4d8cc5a0b2ba937260f",
+    }
     updates = make_updates(9, 1000, seed=1)
-    digest = hashlib.sha256()
-    for rule in RULES:
-        made = run(updates, rule, 2)
-        digest.update(made.rule.encode() + made.model.tobytes() + repr(made.contributors).encode())
-    assert digest.hexdigest() == "e2881acecb6fbd5a9978981ea5f20ea4a9ede8c2bb875e81ea1920b5b4cadb8c"
+    for rules, pin in pins.items():
+        digest = hashlib.sha256()
+        for rule in rules:
+            made = run(updates, rule, 2)
+            contributors = repr(made.contributors).encode()
+            digest.update(made.rule.encode() + made.model.tobytes() + contributors)
+        assert digest.hexdigest() == pin
 
 
-@pytest.mark.parametrize("rule", RULES)
-def test_contributors_are_the_same_whatever_the_rule(rule: str) -> None:
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule != "robust"])
+def test_contributors_are_the_same_whatever_the_rule_but_robust(rule: str) -> None:
     updates = make_updates(7, 40, seed=3)
     made = run(updates, rule, 2)
     assert made.contributors == run(updates, "multi_krum", 2).contributors

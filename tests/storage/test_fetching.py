@@ -482,9 +482,15 @@ def test_a_resumed_transfer_fetches_only_what_is_missing(
         return web.Response(body=blocks[name])
 
     asked: list[str] = []
-    b.get_file(cid, tmp_path / "file", [provider(rest)])
+    told: list[tuple[int, int]] = []
+    b.get_file(
+        cid, tmp_path / "file", [provider(rest)], on_progress=lambda *bytes_: told.append(bytes_)
+    )
     assert (tmp_path / "file").read_bytes() == DATA
     assert sorted(asked) == sorted(set(leaves) - set(given))
+    assert min(told) == (sum(len(blocks[name]) for name in {*leaves} & {*given}), len(DATA))
+    assert max(told) == (len(DATA), len(DATA))
+    assert len(set(told)) > 10
 
 
 def test_who_lies_on_every_tenth_block_is_named(

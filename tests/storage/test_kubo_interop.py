@@ -20,8 +20,8 @@ from aiohttp import web
 
 from bift_ros.storage.cidv1 import RAW, Cid
 from bift_ros.storage.embedded import EmbeddedStorage
-from bift_ros.storage.interface import NotFound, StorageError
-from bift_ros.storage.kubo import KuboStorage
+from bift_ros.storage.interface import NotFound, StorageError, untold
+from bift_ros.storage.kubo import KuboStorage, Tally
 from bift_ros.storage.kubo_api import KuboApi, Unreachable, untested
 from bift_ros.storage.kubo_daemon import KuboDaemon
 from bift_ros.storage.stored_files import StoredFiles
@@ -73,8 +73,11 @@ def test_a_file_of_100_mb_travels_both_ways(kubo: Kubo, vehicle: Vehicle, tmp_pa
     a, b, c = kubo(), vehicle(), kubo(connect=False)
     cid = a.put_file(path)
     assert b.put_file(path) == cid
-    c.get_file(cid, got, [b.url])
+    told: list[tuple[int, int]] = []
+    c.get_file(cid, got, [b.url], on_progress=lambda *bytes_: told.append(bytes_))
     assert got.read_bytes() == data
+    assert max(told)[0] == len(data)
+    assert len(set(told)) > 100
     vehicle().get_file(cid, got, [a.url])
     assert got.read_bytes() == data
 
@@ -159,7 +162,7 @@ def test_a_kubo_vehicle_killed_in_the_middle_of_a_file_is_skipped(
 
     def get_alone() -> None:
         # Without the swarm: which block comes first there cannot be seen.
-        c._over_http(Cid.parse(cid), [a.url], 5.0, False, len(DATA), [], lambda: None)
+        c._over_http(Cid.parse(cid), [a.url], 5.0, False, len(DATA), Tally(untold), lambda: None)
 
     api.put_block = put_and_kill  # type: ignore[method-assign]
     with pytest.raises(NotFound, match=a.url):

@@ -25,6 +25,7 @@ class CopyingFreeRider(Attack):
     """
 
     trainings: ClassVar[int] = 0
+    waits: ClassVar[bool] = True
 
     def vectors(self, view: View) -> npt.NDArray[np.floating]:
         """float32[m, d] copies, or the last movement float32[d]."""
@@ -42,6 +43,7 @@ class DisguisedFreeRider(Attack):
     """
 
     trainings: ClassVar[int] = 0
+    waits: ClassVar[bool] = True
 
     def vectors(self, view: View) -> npt.NDArray[np.floating]:
         """N(0, σ²) for each value of each attacker, float64[m, d]."""

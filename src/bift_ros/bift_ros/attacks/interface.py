@@ -82,6 +82,9 @@ class Attack:
     trainings: ClassVar[int] = 1
     """How many trainings a vehicle that attacks alone needs: none for a free rider, several where
     the attack measures how updates spread."""
+    waits: ClassVar[bool] = False
+    """Whether full knowledge helps: the attackers then craft only once they have seen this
+    iteration's honest updates, so they are the last to send."""
 
     def poison(
         self, images: Images, labels: Labels, rng: np.random.Generator

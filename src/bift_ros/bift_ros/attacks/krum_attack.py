@@ -37,6 +37,7 @@ class KrumAttack(Attack):
     """
 
     trainings: ClassVar[int] = 3
+    waits: ClassVar[bool] = True
 
     epsilon: float = 0.01
     """ε: how far the other attackers' updates lie from the crafted one, at most (Euclidean)."""

@@ -27,6 +27,8 @@ def _mean(view: View) -> npt.NDArray[np.float64]:
 class SignFlip(Attack):
     """The mean of the known updates, reversed (Allen-Zhu et al., ICLR 2021; ByzFL)."""
 
+    waits: ClassVar[bool] = True
+
     def vectors(self, view: View) -> Vector:
         """−mean, float64[d]."""
         return -_mean(view)
@@ -35,6 +37,8 @@ class SignFlip(Attack):
 @dataclass(frozen=True)
 class InnerProduct(Attack):
     """Inner-product manipulation: −ε times the mean (Xie et al., UAI 2020, "Fall of Empires")."""
+
+    waits: ClassVar[bool] = True
 
     epsilon: float = 0.1
     """Small, it stays near the honest updates, so that Krum selects it; above (n − m)/m it turns a
@@ -55,6 +59,7 @@ class ALittleIsEnough(Attack):
     """
 
     trainings: ClassVar[int] = 3
+    waits: ClassVar[bool] = True
 
     z: float | None = None
 
@@ -85,6 +90,7 @@ class MinMax(Attack):
     """
 
     trainings: ClassVar[int] = 3
+    waits: ClassVar[bool] = True
 
     def vectors(self, view: View) -> Vector:
         """mean + γ·p, float64[d]; the mean, where the known updates don't differ."""

@@ -29,6 +29,7 @@ class TrimmedMeanAttack(Attack):
     """
 
     trainings: ClassVar[int] = 3
+    waits: ClassVar[bool] = True
 
     b: float = 2.0
     """How far beyond the extremes the interval reaches, as a factor; above 1."""

@@ -26,7 +26,7 @@ MAX_MEMBERS = 1000
 MAX_DIFFICULTY = 64
 MODES = ("bift", "paper")
 """`bift`: commit–reveal (DESIGN section 5). `paper`: updates are announced without commitment."""
-RULE_OF_MODE = {"bift": "mixed", "paper": "mixed_paper"}
+RULE_OF_MODE = {"bift": "robust", "paper": "mixed_paper"}
 """The aggregation rule of a fleet in each mode, where nobody says another."""
 _LABEL = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _FORMAT = "bift genesis 1"
@@ -67,7 +67,7 @@ class Policy:
     """The stake paid to each contributor of an iteration (paper, section III)."""
     mode: str = "bift"
     """The consensus mode, one of `MODES`."""
-    rule: str = "mixed"
+    rule: str = "robust"
     """The aggregation rule of tasks whose proposer names no other."""
     max_clock_skew_ms: int = 30_000
     """How far ahead of the checker's clock a block may be stamped, milliseconds."""

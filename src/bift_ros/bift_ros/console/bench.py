@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bift_ros.console import bench_aggregation, bench_chain, bench_storage
+from bift_ros.console import bench_aggregation, bench_chain, bench_storage, bench_training
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,6 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     bench_chain.add_arguments(actions.add_parser("chain", help=summary, description=summary))
     summary = "Time sharing files beside SFTP, among many vehicles; or with one on loopback."
     bench_storage.add_arguments(actions.add_parser("storage", help=summary, description=summary))
+    summary = "Time training a federation in one batch beside a loop over its vehicles."
+    bench_training.add_arguments(actions.add_parser("training", help=summary, description=summary))
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -26,4 +28,6 @@ def main(arguments: argparse.Namespace) -> int:
         return bench_chain.main(arguments)
     if arguments.action == "storage":
         return bench_storage.main(arguments)
+    if arguments.action == "training":
+        return bench_training.main(arguments)
     return bench_aggregation.main(arguments)

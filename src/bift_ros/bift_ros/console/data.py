@@ -13,7 +13,16 @@ from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.filesize import decimal
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TransferSpeedColumn,
+)
 from rich.table import Table
 
 from bift_ros.chain.shared_files import FILE_NAME
@@ -45,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     get = _action(actions, "get", summary)
     get.add_argument("cid", metavar="CID", help="as `bift data list` or `share` prints it")
     get.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: named by the CID")
+    get.add_argument("--json", action="store_true", help="print one JSON object, no progress")
     summary = "Take a file off the list of those that this vehicle shares, and keep it no longer."
     withdraw = _action(actions, "withdraw", summary)
     withdraw.add_argument("name", metavar="NAME", help="as in the list")
@@ -109,7 +119,8 @@ def _get(arguments: argparse.Namespace) -> int:
     vehicle = own_vehicle(arguments.data)
     storage = _closed_storage(vehicle)
     if storage is None:
-        _ask(vehicle, FileRequest("fetch", str(output), cid), arguments.wait, f"Fetching {cid}")
+        request = FileRequest("fetch", str(output), cid)
+        _ask(vehicle, request, arguments.wait, f"Fetching {cid[:16]}…", arguments.json)
     else:
         with storage:
             if not storage.has(cid):
@@ -118,7 +129,10 @@ def _get(arguments: argparse.Namespace) -> int:
                     "from others"
                 )
             _offline(lambda: storage.get_file(cid, output))
-    print(output)
+    if arguments.json:
+        print(json.dumps({"cid": cid, "file": str(output), "bytes": output.stat().st_size}))
+    else:
+        print(output)
     return 0
 
 
@@ -189,18 +203,30 @@ def _offline(work: Callable[[], _T]) -> _T:
         raise CommandError(str(error)) from error
 
 
-def _ask(vehicle: OwnVehicle, request: FileRequest, seconds: float, title: str) -> str:
-    """Have the running vehicle do it, and wait until it has; the file's CID."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+def _ask(
+    vehicle: OwnVehicle, request: FileRequest, seconds: float, title: str, quiet: bool = False
+) -> str:
+    """Have the running vehicle do it, and wait until it has; the file's CID.
+
+    A terminal shows how many bytes are here, unless it is to be `quiet`.
+    """
+    columns: list[ProgressColumn] = [SpinnerColumn(), TextColumn("{task.description}")]
+    if request.action == "fetch":
+        columns += [BarColumn(), DownloadColumn(), TransferSpeedColumn()]
+    columns.append(TimeElapsedColumn())
+    console = Console(stderr=True)
+    quiet = quiet or not console.is_terminal
     try:
         with (
             VehicleClient(vehicle.name, seconds) as client,
-            Progress(*columns, console=Console(stderr=True), transient=True) as bar,
+            Progress(*columns, console=console, transient=True, disable=quiet) as bar,
         ):
             task = bar.add_task(title, total=None)
-            while not (job := client.file_job(vehicle.key, vehicle.genesis.hash, request)).done:
-                if job.size:
-                    bar.update(task, description=f"{title} ({decimal(job.size)})")
+            while True:
+                job = client.file_job(vehicle.key, vehicle.genesis.hash, request)
+                bar.update(task, completed=job.here, total=job.size or None)
+                if job.done:
+                    break
                 time.sleep(_POLL_SECONDS)
     except VehicleUnreachableError as error:
         raise CommandError(str(error)) from error

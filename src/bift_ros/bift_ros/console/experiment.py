@@ -1,26 +1,38 @@
-"""`./bift experiment fixed-point|dataset-difficulty`: documented, repeatable experiments."""
+"""`./bift experiment …`: the paper's tables and figures, and other documented experiments."""
 
 from __future__ import annotations
 
 import argparse
 
+from bift_ros.console import paper_experiments
 from bift_ros.experiments import dataset_difficulty, fixed_point
+from bift_ros.experiments.plan import FIGURES
 
-_EXPERIMENTS = {"fixed-point": fixed_point, "dataset-difficulty": dataset_difficulty}
+_PAPER = {
+    "table7": "Compare the rules under the paper's attacks (Table VII).",
+    **{name: f"Draw the paper's Figure {name[3:]}." for name in FIGURES},
+    "defences": "Show each part's share in Bift's defence.",
+}
+_OTHERS = {"fixed-point": fixed_point, "dataset-difficulty": dataset_difficulty}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Sub-commands and their options."""
     actions = parser.add_subparsers(dest="action", metavar="WHAT", required=True)
+    for name, summary in _PAPER.items():
+        action = actions.add_parser(name, help=summary, description=summary)
+        paper_experiments.add_arguments(action, name)
     summaries = {
         "fixed-point": "Compare FedAvg in fixed point with FedAvg in float32 on the same seeds.",
         "dataset-difficulty": "Train plain FedAvg on synthetic crops until it has ended.",
     }
     for name, summary in summaries.items():
-        _EXPERIMENTS[name].add_arguments(actions.add_parser(name, help=summary))
+        _OTHERS[name].add_arguments(actions.add_parser(name, help=summary))
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Run the chosen experiment."""
-    code: int = _EXPERIMENTS[arguments.action].main(arguments)
+    if arguments.action in _PAPER:
+        return paper_experiments.main(arguments)
+    code: int = _OTHERS[arguments.action].main(arguments)
     return code

@@ -30,7 +30,7 @@ COMMANDS = {
         "bift_ros.console.storage",
         "run a vehicle's IPFS daemon by hand: kubo init, start, stop, status",
     ),
-    "bench": ("bift_ros.console.bench", "measure against peers: aggregation, chain, storage"),
+    "bench": ("bift_ros.console.bench", "measure: aggregation, chain, storage, training"),
     "simulate": ("bift_ros.console.simulate", "run fleets in virtual time, with faults and liars"),
     "experiment": ("bift_ros.console.experiment", "run a documented experiment"),
 }

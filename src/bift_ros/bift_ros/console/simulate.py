@@ -103,7 +103,8 @@ def _run(
     package = _compiled(scenario.vehicles * len(seeds), console)
     begun = time.perf_counter()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+    left = TimeRemainingColumn()
+    with Progress(*columns, left, console=console, refresh_per_second=2) as progress:
         task = progress.add_task("runs", total=len(seeds))
         for result in run_seeds(scenario, seeds, processes, package):
             results.append(result)

@@ -66,7 +66,7 @@ class Federation:
     def __init__(self, train: Crops, test: Crops, settings: Settings, device: str = "cpu") -> None:
         self.settings = settings
         self._test = test
-        self.data_digest = _digest(train, test)
+        self.data_digest = crops_digest(train, test)
         """Tells the crops apart from any others."""
         self._device = choose_device(device, memory_mb=4096)
         order = torch.randperm(len(train), generator=torch.Generator().manual_seed(settings.seed))
@@ -159,7 +159,7 @@ def load_data(options: argparse.Namespace, say: Callable[[str], None]) -> tuple[
     Raises ValueError where the folder holds too few for the vehicles.
     """
     needed = options.vehicles * options.crops
-    _make_data(options.data, needed, options.test_crops, say)
+    make_data(options.data, needed, options.test_crops, say)
     train, test = (load_training_crops(options.data / name) for name in ("train", "test"))
     if len(train) < needed:
         raise ValueError(
@@ -169,7 +169,7 @@ def load_data(options: argparse.Namespace, say: Callable[[str], None]) -> tuple[
     return train, test
 
 
-def _make_data(folder: Path, train_crops: int, test_crops: int, say: Callable[[str], None]) -> None:
+def make_data(folder: Path, train_crops: int, test_crops: int, say: Callable[[str], None]) -> None:
     """Synthesize train/ and test/ below a folder where they are missing."""
     for name, count in (("train", train_crops), ("test", test_crops)):
         if (folder / name).is_dir():
@@ -182,7 +182,8 @@ def _make_data(folder: Path, train_crops: int, test_crops: int, say: Callable[[s
         shutil.rmtree(scratch)
 
 
-def _digest(*parts: Crops) -> str:
+def crops_digest(*parts: Crops) -> str:
+    """16 hex digits of SHA-256 over images and labels: tells crops apart from any others."""
     digest = hashlib.sha256()
     for crops in parts:
         digest.update(crops.images.permute(0, 2, 3, 1).numpy().tobytes())

@@ -59,13 +59,18 @@ def train_local(
             total += loss.detach() * len(batch)
         mean = float(total) / len(crops)
         if not (torch.isfinite(total) and torch.isfinite(parameters.values).all()):
-            raise TrainingDiverged(
-                f"training diverged in epoch {epoch} (mean loss {mean}); nothing is published; "
-                f"a learning rate below {config.learning_rate} may help"
-            )
+            raise TrainingDiverged(diverged(epoch, mean, config))
         losses.append(mean)
         on_epoch(EpochProgress(epoch, config.local_epochs, mean))
     return LocalTraining(tuple(losses), time.monotonic() - started)
+
+
+def diverged(epoch: int, mean_loss: float, config: TrainingConfig) -> str:
+    """What to say of a training whose loss or parameters are no longer finite."""
+    return (
+        f"training diverged in epoch {epoch} (mean loss {mean_loss}); nothing is published; "
+        f"a learning rate below {config.learning_rate} may help"
+    )
 
 
 def choose_device(name: str, memory_mb: int) -> torch.device:

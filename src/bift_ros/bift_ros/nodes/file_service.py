@@ -32,6 +32,7 @@ _THREADS = 2
 class _Job:
     request: FileRequest
     size: int = 0
+    here: int = 0
     cid: str = ""
     error: str = ""
     done: bool = False
@@ -65,7 +66,7 @@ class FileService:
                 del self._jobs[request]
         except (ChainError, StorageError, OSError) as error:
             job = _Job(request, error=str(error), done=True)
-        response.done, response.size = job.done, job.size
+        response.done, response.size, response.here = job.done, job.size, job.here
         response.cid, response.error = job.cid, job.error
         return response
 
@@ -112,7 +113,14 @@ class FileService:
             raise StorageError(f"the vehicle can't write into {path.parent}")
         providers, job.size = self._holders(request.cid)
         job.cid = request.cid
-        self._start(job, lambda: self._storage.get_file(request.cid, path, providers))
+
+        def tell(here: int, size: int) -> None:
+            job.here, job.size = max(job.here, here), size or job.size
+
+        self._start(
+            job,
+            lambda: self._storage.get_file(request.cid, path, providers, on_progress=tell),
+        )
 
     def _withdraw(self, job: _Job) -> None:
         name = job.request.name
@@ -135,6 +143,7 @@ class FileService:
         assert job.work is not None
         try:
             job.work.result()
+            job.here = max(job.here, job.size)
             if then is not None:
                 then(job)
         except (ChainError, StorageError, OSError) as error:

@@ -42,6 +42,8 @@ class FileJob:
     """Whether it has ended."""
     size: int
     """Bytes in all, 0 where unknown."""
+    here: int
+    """How many of them have come already."""
     cid: str
     """The file's CID, once it is known."""
     error: str
@@ -120,7 +122,7 @@ class VehicleClient:
         signature = sign_request(key, genesis_hash, request, stamp)
         message = srv.FileJob.Request(**asdict(request), stamp=stamp, signature=list(signature))
         answer = self._call(srv.FileJob, "file_job", message)
-        return FileJob(answer.done, answer.size, answer.cid, answer.error)
+        return FileJob(answer.done, answer.size, answer.here, answer.cid, answer.error)
 
     def _call(self, kind: Any, name: str, request: Any) -> Any:
         client = self._clients.get(name)

@@ -54,9 +54,10 @@ class Aggregation:
     rule: str
     """The rule that made it; under a mixed rule, the one drawn."""
     contributors: tuple[str, ...]
-    """The CIDs of the multi-Krum selection of size n − f (at least one), whichever rule made the
-    model; sorted. Where members submitted one and the same CID, it stands here once for each copy
-    selected, and copies are taken in the order of their senders' addresses."""
+    """The CIDs of the updates that are rewarded: under `robust` those in the model, under any other
+    rule the multi-Krum selection of size n − f (at least one); sorted. Where members submitted one
+    and the same CID, it stands here once for each copy selected, and copies are taken in the order
+    of their senders' addresses."""
     notes: tuple[str, ...]
     """Where the round fell short of what the rule's paper asks for, in words."""
 
@@ -103,7 +104,7 @@ def aggregate(
     return Aggregation(
         model=round_.model(made_by),
         rule=made_by,
-        contributors=tuple(ordered[i].cid for i in round_.contributors),
+        contributors=tuple(ordered[i].cid for i in round_.contributors(made_by)),
         notes=round_.notes(made_by),
     )
 

@@ -1,4 +1,4 @@
-"""The five rules that make a model, by name, on plain arrays."""
+"""The six rules that make a model, by name, on plain arrays."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from bift_ros.pofl.columns import Blocking
 from bift_ros.pofl.distances import squared_distances
 from bift_ros.pofl.fedavg import fedavg, fedavg_notes
 from bift_ros.pofl.krum import krum_choice, krum_notes, mean, multi_krum_selection
+from bift_ros.pofl.robust import robust_notes, robust_selection
 from bift_ros.pofl.trimmed_mean import trimmed_mean, trimmed_mean_notes
 
-MODEL_RULES = ("fedavg", "krum", "multi_krum", "trimmed_mean", "bulyan")
+MODEL_RULES = ("fedavg", "krum", "multi_krum", "trimmed_mean", "bulyan", "robust")
 """The rules that make a model; the mixed ones draw from these."""
 
 
@@ -43,9 +44,17 @@ class Round:
         return squared_distances(self.rows, self.blocking)
 
     @cached_property
-    def contributors(self) -> list[int]:
-        """The indices of the n − f updates that are rewarded: multi-Krum's, whatever the rule."""
+    def _multi_krum(self) -> list[int]:
         return multi_krum_selection(self.distances, self.byzantine)
+
+    @cached_property
+    def _robust(self) -> list[int]:
+        return robust_selection(self.distances, self.byzantine)
+
+    def contributors(self, rule: str) -> list[int]:
+        """The indices of the updates that are rewarded under a rule: robust's own, else
+        multi-Krum's n − f."""
+        return self._robust if rule == "robust" else self._multi_krum
 
     def model(self, rule: str) -> Int32Array:
         """The new global model int32[d] under one of MODEL_RULES."""
@@ -56,8 +65,8 @@ class Round:
             return fedavg(start, rows, self.sample_counts, shift, blocking)
         if rule == "krum":
             return mean(start, [rows[krum_choice(self.distances, f)]], shift, blocking)
-        if rule == "multi_krum":
-            return mean(start, [rows[i] for i in self.contributors], shift, blocking)
+        if rule in ("multi_krum", "robust"):
+            return mean(start, [rows[i] for i in self.contributors(rule)], shift, blocking)
         if rule == "trimmed_mean":
             return trimmed_mean(start, rows, f, shift, blocking)
         selected = [rows[i] for i in bulyan_selection(self.distances, f)]
@@ -70,4 +79,6 @@ class Round:
             return fedavg_notes(self.sample_counts)
         if rule in ("krum", "multi_krum"):
             return krum_notes(n, f)
+        if rule == "robust":
+            return robust_notes(n, f)
         return trimmed_mean_notes(n, f) if rule == "trimmed_mean" else bulyan_notes(n, f)

@@ -26,8 +26,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
+from bift_ros.storage.block_index import BlockIndex, Place
 from bift_ros.storage.cidv1 import RAW, Cid
 from bift_ros.storage.copying import WORKERS, Read, copy_chunks
 from bift_ros.storage.dagpb import InvalidFile
@@ -45,16 +45,6 @@ MAX_BYTES = 8 * 1024**3
 
 _LOW_WATER = 0.9
 """How full a collection leaves the store, so that the next put need not collect again."""
-
-
-class Place(NamedTuple):
-    """Where a block lies on disk."""
-
-    root: Cid
-    folder: str
-    """`files` or `trees`."""
-    offset: int
-    size: int
 
 
 @dataclass
@@ -90,7 +80,7 @@ class BlockStore:
         self._roots = Marks(self.home / "roots")
         self._pins = Marks(self.home / "pins")
         self._max_bytes = max_bytes
-        self._index: dict[bytes, tuple[Place, ...]] = {}
+        self._index = BlockIndex()
         self._held: dict[Cid, Held] = {}
         self._busy: Counter[Cid] = Counter()
         self._size = 0
@@ -140,7 +130,7 @@ class BlockStore:
         its file is no longer whole until the block was put or fetched again.
         """
         damaged = False
-        for place in self._index.get(cid.digest, ()):
+        for place in self._index.places(cid.digest):
             data = self._read(place)
             if data is not None and cid.matches(data):
                 return data
@@ -208,7 +198,7 @@ class BlockStore:
                     self._publish(root, content, tree if nodes else None)
                     held = self._held[root] = Held(size + len(records))
                     self._size += held.size
-                    self._index_file(root, held)
+                    self._index_file(root, held, size)
                     self._mark(root, held)
         return root
 
@@ -269,15 +259,13 @@ class BlockStore:
         with self.mutex:
             if self._held.get(root) is held:
                 if size > 0:
-                    self._make_room(size, str(root))
+                    self._make_room(size, root)
                 held.size += size
                 self._size += size
 
     def settle(self, root: Cid, held: Held) -> None:
-        """Note that a file is whole and synced."""
+        """Note that a file is whole and synced, its names in their folders too."""
         with self.mutex:
-            sync_folder(self.home / "trees")
-            sync_folder(self.home / "files")
             self._mark(root, held)
 
     # -- space
@@ -312,7 +300,7 @@ class BlockStore:
             with self.mutex:
                 self._pending -= needed
 
-    def _make_room(self, needed: int, what: str) -> None:
+    def _make_room(self, needed: int, what: object) -> None:
         limit = self._max_bytes - self._pending - needed
         if self._size > limit:
             self.collect(max(0, int(limit * _LOW_WATER)))
@@ -342,33 +330,32 @@ class BlockStore:
     def _unlist(self, root: Cid) -> None:
         held = self._held.pop(root, Held())
         self._size -= held.size
-        for digest in held.digests:
-            others = tuple(p for p in self._index.get(digest, ()) if p.root != root)
-            if others:
-                self._index[digest] = others
-            else:
-                self._index.pop(digest, None)
+        self._index.remove(held.digests, root)
 
     # -- disk
 
     def _load(self) -> None:
         for leftover in (self.home / "tmp").iterdir():
             leftover.unlink()
-        whole = {root for root, _ in self._roots.entries()}
-        for folder in ("files", "trees"):
-            for root, entry in Marks(self.home / folder).entries():
-                status = entry.stat()
-                size = status.st_size
-                if root not in whole:  # it has holes where chunks are missing
-                    size = min(size, status.st_blocks * 512)
-                self._held.setdefault(root, Held()).size += size
+        whole = self._roots.notes()
+        files, trees = (
+            {root: entry.stat() for root, entry in Marks(self.home / folder).entries()}
+            for folder in ("files", "trees")
+        )
+        for root, status in (*files.items(), *trees.items()):
+            size = status.st_size
+            if root not in whole:  # it has holes where chunks are missing
+                size = min(size, status.st_blocks * 512)
+            self._held.setdefault(root, Held()).size += size
         self._size = sum(held.size for held in self._held.values())
-        for root in whole:
+        for root, changed in whole.items():
             held = self._held.setdefault(root, Held())
             try:
-                chunks = self._index_file(root, held)
-                held.changed = self._change_time(root)
-                if held.changed != self._roots.note(root):
+                if root not in files:
+                    raise NotFound("its content is gone")
+                chunks = self._index_file(root, held, files[root].st_size)
+                held.changed = str(files[root].st_mtime_ns)
+                if held.changed != changed:
                     # Changed from outside, or a put over it was killed: its hashes tell.
                     self._verify(root, chunks)
                     self._roots.add(root, held.changed)
@@ -414,12 +401,11 @@ class BlockStore:
             if data is None or not chunk.cid.matches(data):
                 raise InvalidFile(f"chunk {chunk.cid} was changed from outside")
 
-    def _index_file(self, root: Cid, held: Held) -> list[Chunk]:
-        """Let every block of a whole file be found; returns its chunks.
+    def _index_file(self, root: Cid, held: Held, length: int) -> list[Chunk]:
+        """Let every block of a whole file of `length` bytes be found; returns its chunks.
 
         Raises `StorageError` or `OSError`.
         """
-        length = self.path("files", root).stat().st_size
         chunks, nodes = [Chunk(root, 0, length)], {}
         if root.codec != RAW:
             nodes = read_tree(self.path("trees", root))
@@ -433,9 +419,7 @@ class BlockStore:
         return chunks
 
     def _list(self, cid: Cid, place: Place, held: Held) -> None:
-        places = self._index.get(cid.digest, ())
-        if not any(other.root == place.root for other in places):  # equal chunks: one will do
-            self._index[cid.digest] = (*places, place)
+        if self._index.add(cid.digest, place):
             held.digests.append(cid.digest)
 
     def _read(self, place: Place) -> bytes | None:
@@ -450,13 +434,11 @@ class BlockStore:
     def _forget_damaged(self, cid: Cid, place: Place) -> None:
         with self.mutex:
             # Another thread may have mended the block, or dropped the file, in the meantime.
-            places = self._index.get(cid.digest, ())
+            places = self._index.places(cid.digest)
             data = self._read(place)
             if place not in places or (data is not None and cid.matches(data)):
                 return
-            self._index[cid.digest] = tuple(other for other in places if other != place)
-            if not self._index[cid.digest]:
-                del self._index[cid.digest]
+            self._index.remove([cid.digest], place.root)
             self._lose(place.root)
             log.warning("block %s of %s was damaged on disk; forgotten", cid, place.root)
 

@@ -8,8 +8,8 @@ codecs used here are one byte, so every CID is 36 bytes or 59 characters.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
+import re
 from typing import NamedTuple
 
 from bift_ros.storage.interface import StorageError
@@ -23,6 +23,11 @@ BINARY_LENGTH = 36
 TEXT_LENGTH = 59
 
 _MULTIHASH_PREFIX = b"\x12\x20"
+_BASE32 = re.compile("[a-z2-7]+")
+_DIGITS = str.maketrans("abcdefghijklmnopqrstuvwxyz234567", "0123456789abcdefghijklmnopqrstuv")
+"""Base32's digits as `int` reads them, several times as fast as `base64.b32decode`."""
+_UNUSED_BITS = 2
+"""Of the 58 digits of 5 bits that write 36 bytes."""
 
 
 class CidError(StorageError, ValueError):
@@ -66,13 +71,11 @@ class Cid(NamedTuple):
                 f"{text[:70]!r} is not a CID: expected {TEXT_LENGTH} characters that begin with b "
                 "(CIDv1, base32, sha2-256)"
             )
-        try:
-            # casefold stays off and the result is compared below: one CID, one spelling.
-            data = base64.b32decode(text[1:].upper() + "======")
-        except (binascii.Error, ValueError) as error:
-            raise CidError(f"{text!r} is not a CID: not base32") from error
-        cid = cls.from_bytes(data)
-        if str(cid) != text:
+        if not _BASE32.fullmatch(text, 1):
+            raise CidError(f"{text!r} is not a CID: not lower-case base32")
+        number = int(text[1:].translate(_DIGITS), 32)
+        cid = cls.from_bytes((number >> _UNUSED_BITS).to_bytes(BINARY_LENGTH, "big"))
+        if number % (1 << _UNUSED_BITS):  # one CID, one spelling
             raise CidError(f"{text!r} is not a canonical CID; it should read {cid}")
         return cid
 

@@ -20,7 +20,7 @@ WORKERS = min(4, os.cpu_count() or 1)
 RUN_BYTES = 1 << 20
 """Bytes that one thread takes at a time, at least one chunk."""
 
-WRITEBACK_BYTES = 8 << 20
+WRITEBACK_BYTES = 4 << 20
 """Bytes of a file that are sent to the disk at a time."""
 
 _sync_file_range = ctypes.CDLL(None).sync_file_range  # starts the writing, and waits for nothing

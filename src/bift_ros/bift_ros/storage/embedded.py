@@ -20,7 +20,7 @@ from bift_ros.storage.disk import replacing, write_error
 from bift_ros.storage.fetcher import Fetcher
 from bift_ros.storage.gateway import Gateway
 from bift_ros.storage.incoming import Incoming, incoming
-from bift_ros.storage.interface import NotFound, StorageError
+from bift_ros.storage.interface import NotFound, Progress, StorageError, untold
 from bift_ros.storage.sources import Piece
 from bift_ros.storage.unixfs import CHUNK_SIZE, MAX_FILE_SIZE, Chunk, levels, placed
 
@@ -117,6 +117,7 @@ class EmbeddedStorage:
         providers: Sequence[str] = (),
         *,
         timeout: float = GET_TIMEOUT,
+        on_progress: Progress = untold,
     ) -> None:
         """Let `path` be a file of any size, from this store or from the providers.
 
@@ -124,7 +125,8 @@ class EmbeddedStorage:
         a synced file; where it can it shares its disk space with the store (`Incoming.give`).
         Raises like `get`.
         """
-        with self._complete(cid, providers, timeout, True, self._max_bytes) as coming:
+        complete = self._complete(cid, providers, timeout, True, self._max_bytes, on_progress)
+        with complete as coming:
             coming.give(path)
 
     def export_car(self, cid: str, path: Path) -> None:
@@ -194,7 +196,13 @@ class EmbeddedStorage:
 
     @contextmanager
     def _complete(
-        self, cid: str, providers: Sequence[str], timeout: float, stalled: bool, max_size: int
+        self,
+        cid: str,
+        providers: Sequence[str],
+        timeout: float,
+        stalled: bool,
+        max_size: int,
+        on_progress: Progress = untold,
     ) -> Iterator[Incoming]:
         """Bring the blocks of a file that are not here; gives the whole and checked file."""
         root = Cid.parse(cid)
@@ -202,20 +210,30 @@ class EmbeddedStorage:
             incoming(self._blocks, root, timeout) as coming,
             self._fetcher.fetch(root, providers, timeout, stalled=stalled) as fetch,
         ):
-            self._bring(root, coming, fetch, max_size)
+            self._bring(root, coming, fetch, max_size, on_progress)
             for url, reason in fetch.report().skipped.items():
                 log.warning("fetching %s: provider %s was skipped: %s", root, url, reason)
             yield coming
 
-    def _bring(self, root: Cid, coming: Incoming, origin: Origin, max_size: int) -> None:
+    def _bring(
+        self,
+        root: Cid,
+        coming: Incoming,
+        origin: Origin,
+        max_size: int,
+        on_progress: Progress = untold,
+    ) -> None:
         if root.codec == RAW:
             _bring_block(self._blocks, root, coming, origin, max_size)
         else:
-            _bring_tree(root, coming, origin, max_size)
+            _bring_tree(root, coming, origin, max_size, on_progress)
         coming.finish()
+        on_progress(coming.size, coming.size)
 
 
-def _bring_tree(root: Cid, coming: Incoming, origin: Origin, max_size: int) -> None:
+def _bring_tree(
+    root: Cid, coming: Incoming, origin: Origin, max_size: int, on_progress: Progress
+) -> None:
     for level in levels(root, coming.node, max_size):
         if level[0].cid.codec == DAG_PB:
             nodes = {part.cid for part in level if not coming.has_node(part.cid)}
@@ -228,8 +246,10 @@ def _bring_tree(root: Cid, coming: Incoming, origin: Origin, max_size: int) -> N
         if len(data) != piece.size:
             raise InvalidFile(f"chunk {piece.cid} has {len(data)} bytes where {piece.size} fit")
         coming.write(Chunk(piece.cid, piece.offset, len(data)), data)
+        on_progress(coming.here, coming.size)
 
     missing = coming.lay_out(placed(level))
+    on_progress(coming.here, coming.size)
     origin.get([Piece(*chunk) for chunk in missing], deliver)
 
 

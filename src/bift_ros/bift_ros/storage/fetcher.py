@@ -33,6 +33,8 @@ MAX_CONNECTIONS = 256
 """Requests of one fetcher at a time, all files together."""
 MAX_STRETCH = 32
 """Blocks in one request."""
+SHORT_STRETCH = 16
+"""Blocks that are not worth two requests."""
 GROW_BELOW, SHRINK_ABOVE = 0.1, 0.4
 """Seconds of a request below which the next stretch is longer, and above which it is shorter."""
 HEDGE_DELAY = 0.5
@@ -215,7 +217,7 @@ class Fetch:
             return None
         piece, source = chosen
         at = self._pending.index(piece)
-        most = source.stretch if source.ranges else 1
+        most = self._longest(source)
         pieces = [piece]
         while at + len(pieces) < len(self._pending) and len(pieces) < most:
             after = self._pending[at + len(pieces)]
@@ -227,6 +229,12 @@ class Fetch:
         for _ in pieces:
             del self._pending[at]
         return source, pieces
+
+    def _longest(self, source: Source) -> int:
+        """Blocks to ask of a source at once; fewer towards the end, lest all wait for one."""
+        if not source.ranges:
+            return 1
+        return min(source.stretch, max(SHORT_STRETCH, len(self._pending) // 2))
 
     def _choose_hedge(self) -> tuple[Source, list[Piece]] | None:
         late = [job for job in self._jobs if job.heard <= self._looked_at - HEDGE_DELAY]

@@ -9,13 +9,15 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from bift_ros.storage.blockstore import BlockStore, Held, Place
+from bift_ros.storage.block_index import Place
+from bift_ros.storage.blockstore import BlockStore, Held
 from bift_ros.storage.cidv1 import Cid
 from bift_ros.storage.copying import RUN_BYTES, Buffer, map_ahead, write_at
-from bift_ros.storage.disk import copy_file, link_over, replacing, write_error
+from bift_ros.storage.disk import copy_file, link_over, replacing, sync_folder, write_error
 from bift_ros.storage.interface import NotFound, StorageError
 from bift_ros.storage.ranges import Ranges
 from bift_ros.storage.trees import read_tree, record
@@ -33,8 +35,11 @@ class Incoming:
         self._held = held
         self._content = store.path("files", root)
         self._tree = store.path("trees", root)
+        self.size = self.here = 0
+        """Bytes of the file's content, once it is laid out, and how many of them are here."""
         self._appending = threading.Lock()
         self._descriptor = -1
+        self._named: Future[None] | None = None
         self._claimed: set[int] = set()  # offsets of the chunks that were given to `write`
         found = read_tree(self._tree)
         self._tree_end = max((at + len(node) for at, node in found.values()), default=0)
@@ -85,16 +90,11 @@ class Incoming:
 
         Raises `StorageError`.
         """
-        step = max(1, RUN_BYTES // max(1, chunks[0].size))
         try:
             begun = self._open(chunks[-1].offset + chunks[-1].size)
-
-            def look(start: int) -> list[Chunk]:
-                run = chunks[start : start + step]
-                return [chunk for chunk in run if not self._is_here(chunk, begun)]
-
-            runs = iter(range(0, len(chunks), step))
-            missing = [c for run in map_ahead(self._store.pool, look, runs) for c in run]
+            missing = self._missing(chunks, begun)
+            self.size = chunks[-1].offset + chunks[-1].size
+            self.here = self.size - sum(chunk.size for chunk in missing)
         except OSError as error:
             raise write_error(str(self._root), error) from error
         if not self._held.whole:
@@ -104,7 +104,21 @@ class Incoming:
             self._store.take_room(self._root, self._held, counted - self._held.size)
             for chunk in here:
                 self._list(chunk)
+            self._named = self._store.pool.submit(self._sync_names)
         return missing
+
+    def _missing(self, chunks: Sequence[Chunk], begun: bool) -> list[Chunk]:
+        """The chunks that are neither in this file, if some of it may be, nor in another one."""
+        maybe = chunks if begun else [c for c in chunks if self._store.has_block(c.cid)]
+        step = max(1, RUN_BYTES // max(1, chunks[0].size))
+
+        def look(start: int) -> list[int]:
+            run = maybe[start : start + step]
+            return [chunk.offset for chunk in run if self._is_here(chunk, begun)]
+
+        runs = iter(range(0, len(maybe), step))
+        here = {at for run in map_ahead(self._store.pool, look, runs) for at in run}
+        return [chunk for chunk in chunks if chunk.offset not in here]
 
     def _open(self, size: int) -> bool:
         """Open the content and give it its length; whether some of it may be here."""
@@ -130,26 +144,35 @@ class Incoming:
             if chunk.offset in self._claimed:  # two providers gave it at once
                 return
             self._claimed.add(chunk.offset)
-        self._store.take_room(self._root, self._held, chunk.size)
+            self._store.take_room(self._root, self._held, chunk.size)
         try:
             write_at(self._descriptor, data, chunk.offset)
         except OSError as error:
             raise write_error(f"block {chunk.cid}", error) from error
-        self._list(chunk)
+        with self._store.mutex:
+            self.here += chunk.size
+            self._list(chunk)
 
     def finish(self) -> None:
         """Make the file durable now that all of it is here."""
         if self._held.whole:
             self._store.touch(self._root)
             return
+        assert self._named is not None, "it was laid out"
         try:
             os.fsync(self._descriptor)
-            if self._nodes:
-                with self._tree.open("rb") as file:
-                    os.fsync(file.fileno())
+            self._named.result()
         except OSError as error:
             raise write_error(str(self._root), error) from error
         self._store.settle(self._root, self._held)
+
+    def _sync_names(self) -> None:
+        """Make all but the content durable, while that still comes."""
+        if self._nodes:
+            with self._tree.open("rb") as file:
+                os.fsync(file.fileno())
+            sync_folder(self._tree.parent)
+        sync_folder(self._content.parent)
 
     def read(self) -> bytes:
         """The finished file. Raises `StorageError`."""

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
+
+Progress = Callable[[int, int], object]
+"""Told while a file comes, from any thread: bytes that are here, and in all (0: unknown yet)."""
+
+
+def untold(here: int, size: int) -> None:
+    """Progress that nobody wants to know of."""
 
 
 class StorageError(Exception):
@@ -44,7 +51,14 @@ class Storage(Protocol):
         """Store a file of any size durably, in bounded memory, and return its CID."""
         ...
 
-    def get_file(self, cid: str, path: Path, providers: Sequence[str] = ()) -> None:
+    def get_file(
+        self,
+        cid: str,
+        path: Path,
+        providers: Sequence[str] = (),
+        *,
+        on_progress: Progress = untold,
+    ) -> None:
         """Write a file of any size to `path`, checked against its CID, in bounded memory.
 
         `path` holds the whole file or what it held before. Blocks that came before a transfer broke

@@ -13,6 +13,7 @@ import logging
 import os
 import stat
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +27,7 @@ from bift_ros.storage.copying import Buffer, map_ahead
 from bift_ros.storage.dagpb import InvalidFile
 from bift_ros.storage.disk import sync_folder
 from bift_ros.storage.fetcher import Fetch, Fetcher
-from bift_ros.storage.interface import NotFound, StorageError
+from bift_ros.storage.interface import NotFound, Progress, StorageError, untold
 from bift_ros.storage.kubo_api import KuboApi
 from bift_ros.storage.race import Race
 from bift_ros.storage.sources import Piece
@@ -115,7 +116,13 @@ class KuboStorage:
         return self._read(root)
 
     def get_file(
-        self, cid: str, path: Path, providers: Sequence[str] = (), *, timeout: float = GET_TIMEOUT
+        self,
+        cid: str,
+        path: Path,
+        providers: Sequence[str] = (),
+        *,
+        timeout: float = GET_TIMEOUT,
+        on_progress: Progress = untold,
     ) -> None:
         """Write a file of any size to `path`, whole or not at all, in bounded memory.
 
@@ -123,7 +130,7 @@ class KuboStorage:
         """
         root = Cid.parse(cid)
         if not self._api.has_file(root):
-            self._bring(root, providers, timeout, True, _ANY_SIZE)
+            self._bring(root, providers, timeout, True, _ANY_SIZE, on_progress)
         try:
             _write_whole(path, self._chunks(root, _ANY_SIZE))
         except OSError as error:
@@ -184,7 +191,13 @@ class KuboStorage:
         return data
 
     def _bring(
-        self, root: Cid, providers: Sequence[str], timeout: float, stalled: bool, max_size: int
+        self,
+        root: Cid,
+        providers: Sequence[str],
+        timeout: float,
+        stalled: bool,
+        max_size: int,
+        on_progress: Progress = untold,
     ) -> None:
         """Get a file into the daemon: from its swarm, and where that stalls over HTTP as well.
 
@@ -192,19 +205,15 @@ class KuboStorage:
         """
         deadline = time.monotonic() + timeout
         race = Race()
-        listeners: list[Callable[[Piece], None]] = []
+        tally = Tally(on_progress)
         in_swarm = bool(self._api.peers())
         if in_swarm:
-            race.start(
-                partial(self._in_swarm, root, providers, timeout, stalled, max_size, listeners)
-            )
+            race.start(partial(self._in_swarm, root, providers, timeout, stalled, max_size, tally))
             if race.goes_well(min(FIRST_PATIENCE, timeout / 2), PATIENCE):
                 return
         if providers:
             left = timeout if stalled else max(0.1, deadline - time.monotonic())
-            race.start(
-                partial(self._over_http, root, providers, left, stalled, max_size, listeners)
-            )
+            race.start(partial(self._over_http, root, providers, left, stalled, max_size, tally))
         elif not in_swarm:
             raise NotFound(
                 f"{root} is not in this store, its swarm has no peers and no provider is known"
@@ -223,10 +232,10 @@ class KuboStorage:
         timeout: float,
         stalled: bool,
         max_size: int,
-        listeners: Sequence[Callable[[Piece], None]],
+        tally: Tally,
         on_piece: Callable[[], None],
     ) -> None:
-        """Have the daemon get a file's blocks from its swarm; tells the listeners what came."""
+        """Have the daemon get a file's blocks from its swarm; tells the tally what came."""
         deadline = time.monotonic() + timeout
 
         def seek(piece: Piece) -> None:
@@ -237,11 +246,13 @@ class KuboStorage:
             if size > max_size:
                 raise InvalidFile(f"{piece.cid} is a file of {size} bytes, over {max_size}")
             on_piece()
-            for listener in listeners:
+            tally.came(piece)
+            for listener in tally.listeners:
                 listener(piece)
 
         with ThreadPoolExecutor(SOUGHT_AT_ONCE, thread_name_prefix="kubo-seek") as pool:
             for level in levels(root, self._block, max_size):
+                tally.expect(level)
                 for pieces in shares(_pieces(level), self.url, providers):
                     for _ in pool.map(seek, pieces):
                         pass
@@ -253,27 +264,61 @@ class KuboStorage:
         timeout: float,
         stalled: bool,
         max_size: int,
-        listeners: list[Callable[[Piece], None]],
+        tally: Tally,
         _: Callable[[], None],
     ) -> None:
         with self._fetcher.fetch(root, providers, timeout, stalled=stalled) as fetch:
-            listeners.append(fetch.came_otherwise)
+            tally.listeners.append(fetch.came_otherwise)
             for level in levels(root, self._block, max_size):
-                self._fetch_missing(fetch, _pieces(level))
+                tally.expect(level)
+                self._fetch_missing(fetch, _pieces(level), tally)
         for url, reason in fetch.report().skipped.items():
             log.warning("fetching %s: provider %s was skipped: %s", root, url, reason)
 
-    def _fetch_missing(self, fetch: Fetch, pieces: Sequence[Piece]) -> None:
-        here = map_ahead(self._pool, lambda piece: self._api.has_block(piece.cid), iter(pieces))
-        missing = [piece for piece, present in zip(pieces, here, strict=True) if not present]
+    def _fetch_missing(self, fetch: Fetch, pieces: Sequence[Piece], tally: Tally) -> None:
+        found = map_ahead(self._pool, lambda piece: self._api.has_block(piece.cid), iter(pieces))
+        missing = []
+        for piece, present in zip(pieces, found, strict=True):
+            if present:
+                tally.came(piece)
+            else:
+                missing.append(piece)
 
         def keep(piece: Piece, data: memoryview) -> None:
             if piece.size is not None:
                 _check_length(piece.cid, data, piece.size)
             self._api.put_block(piece.cid, data)
+            tally.came(piece)
 
         if missing:
             fetch.get(missing, keep)
+
+
+class Tally:
+    """What has come of one file, whichever way: `on_progress` is told, and who listens."""
+
+    def __init__(self, on_progress: Progress) -> None:
+        self._on_progress = on_progress
+        self._mutex = threading.Lock()
+        self._came: set[Piece] = set()
+        self._here = self._size = 0
+        self.listeners: list[Callable[[Piece], None]] = []
+        """Told of the blocks that came from the swarm."""
+
+    def expect(self, level: Sequence[Part]) -> None:
+        """Take the file's size from the level of its chunks."""
+        if level[0].cid.codec == RAW:
+            self._size = sum(part.size or 0 for part in level)
+
+    def came(self, piece: Piece) -> None:
+        """Count a chunk, once."""
+        with self._mutex:
+            if piece.size is None or piece in self._came:
+                return
+            self._came.add(piece)
+            self._here += piece.size
+            here = self._here
+        self._on_progress(here, self._size)
 
 
 _CALLS = 4

@@ -42,6 +42,14 @@ class Marks:
         except FileNotFoundError:
             return None
 
+    def notes(self) -> dict[Cid, str]:
+        """Every CID with its note."""
+        found = {}
+        for cid, entry in self.entries():
+            with open(entry.path, "rb", buffering=0) as file:
+                found[cid] = file.read().decode(errors="replace")
+        return found
+
     def remove(self, cid: Cid) -> None:
         """Remove a CID if it is there; durable on return."""
         (self._folder / str(cid)).unlink(missing_ok=True)

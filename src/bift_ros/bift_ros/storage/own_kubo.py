@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from bift_ros.storage.interface import StorageError
 from bift_ros.storage.kubo import KuboStorage
@@ -61,9 +61,7 @@ class OwnKuboStorage(KuboStorage):
         """Return a file from this daemon or from others, as `KuboStorage.get` does."""
         return self._again(lambda: super(OwnKuboStorage, self).get(cid, providers, **options))
 
-    def get_file(
-        self, cid: str, path: Path, providers: Sequence[str] = (), **options: float
-    ) -> None:
+    def get_file(self, cid: str, path: Path, providers: Sequence[str] = (), **options: Any) -> None:
         """Write a file to `path`, as `KuboStorage.get_file` does."""
         self._again(lambda: super(OwnKuboStorage, self).get_file(cid, path, providers, **options))
 

@@ -28,6 +28,11 @@ MAX_URL_LENGTH = 256
 """Characters."""
 REQUEST_TIMEOUT = 10.0
 """Seconds for one block from one provider, from the last one or from connecting."""
+BUFFER_BYTES = 16 << 20
+"""What the kernel may set aside for one connection, its own overhead included; it may allow less.
+
+A whole answer fits, so that neither side waits for the other to have its turn on the processor.
+"""
 RAW_TYPE = "application/vnd.ipld.raw"
 
 AVAILABLE = "Available-Ranges"
@@ -201,7 +206,7 @@ class Request:
                 self._connection = connection
             try:
                 if connection.sock is None:
-                    connection.connect()
+                    _connect(connection)
             except OSError as error:
                 reason = self._ended or f"cannot be reached: {error.strerror or error}"
                 raise FaultError(reason) from error
@@ -233,6 +238,17 @@ class Request:
         limit = _limit(self.pieces[0])
         if (answer.length or 0) > limit:
             raise FaultError(f"offered {answer.length} bytes where {limit} fit")
+
+
+def _connect(connection: http.client.HTTPConnection) -> None:
+    """Connect, with room for `BUFFER_BYTES` from the start; raises `OSError`.
+
+    The kernel would make room bit by bit. It makes as much at once as a read is said to wait for;
+    SO_RCVBUF would keep it from ever making more.
+    """
+    connection.connect()
+    for lowest in (BUFFER_BYTES, 1):
+        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, lowest)
 
 
 def _limit(piece: Piece) -> int:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bift_ros.storage.sources import Piece, Source
 
-MAX_PER_SOURCE = 4
+MAX_PER_SOURCE = 3
 """Requests at a time at one source, once it has proved fast."""
 TRY_EVERY = 0.1
 """Seconds between two requests of which nobody knows whether they can be met."""

@@ -1,0 +1,56 @@
+"""./bift bench training: what it prints, not how fast anything is."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+
+import pytest
+import torch
+
+from bift_ros.console import bench_training
+from bift_ros.console.errors import CommandError
+from bift_ros.experiments import training_speed
+
+
+@pytest.fixture(autouse=True)
+def _one_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training_speed, "TURNS", 1)
+    monkeypatch.setattr(training_speed, "_TRIAL_TURNS", 1)
+
+
+def call(*arguments: str) -> int:
+    parser = argparse.ArgumentParser()
+    bench_training.add_arguments(parser)
+    return bench_training.main(parser.parse_args(arguments))
+
+
+def test_one_json_object_a_line_for_each_device(capsys: pytest.CaptureFixture[str]) -> None:
+    threads = torch.get_num_threads()
+    assert call("--vehicles", "3", "--crops", "20", "--json") == 0
+    assert torch.get_num_threads() == threads
+    results = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+    assert [result["device"] for result in results] == devices
+    for result in results:
+        assert (result["vehicles"], result["crops"], result["parameters"]) == (3, 20, 56170)
+        assert result["ratio"] == pytest.approx(result["loop_s"] / result["batch_s"], rel=0.1)
+        for name in ("loop", "batch"):
+            speed = 60 / result[f"{name}_s"]
+            assert result[f"{name}_crops_per_s"] == pytest.approx(speed, rel=0.1)
+            assert result[f"{name}_peak_mib"] >= 0
+    assert results[0]["batch_threads"] == len(os.sched_getaffinity(0))
+
+
+def test_a_person_gets_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("--vehicles", "2", "--crops", "10", "--device", "cpu") == 0
+    shown = capsys.readouterr().out
+    assert "loop" in shown
+    assert "×" in shown
+
+
+@pytest.mark.parametrize("bad", ["tpu9", "cuda:99"])
+def test_a_missing_device_is_named(bad: str) -> None:
+    with pytest.raises(CommandError, match="--device"):
+        call("--device", bad)
