@@ -14,7 +14,7 @@ from bift_ros.experiments import kept_runs
 from bift_ros.experiments.attacked import AttackedFederation, Settings, State
 from bift_ros.experiments.campaign import run_all
 from bift_ros.experiments.datasets import Dataset, load_synthetic
-from bift_ros.experiments.runs import RunError
+from bift_ros.experiments.run_files import RunError
 from bift_ros.learning.jobs import DEFAULT_ARCHITECTURE
 from bift_ros.learning.models import build_model
 from bift_ros.perception.classes import CLASSES

@@ -13,7 +13,8 @@ from bift_ros.experiments.federation import (
     average_fixed_point,
     average_float32,
 )
-from bift_ros.experiments.runs import ARMS, RunError, run
+from bift_ros.experiments.run_files import RunError
+from bift_ros.experiments.runs import ARMS, run
 from bift_ros.learning.data import Crops, load_training_crops
 from bift_ros.pofl.codec import UPDATE_EXPONENT, decode_model
 

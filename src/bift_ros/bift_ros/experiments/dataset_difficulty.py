@@ -22,7 +22,8 @@ import torch
 
 from bift_ros.experiments import federation
 from bift_ros.experiments.federation import Federation, Settings
-from bift_ros.experiments.runs import RunError, run
+from bift_ros.experiments.run_files import RunError
+from bift_ros.experiments.runs import run
 
 BOUNDS = (90.0, 97.0)  # percent
 WINDOW = 5  # iterations

@@ -28,7 +28,8 @@ import torch
 
 from bift_ros.experiments import federation
 from bift_ros.experiments.federation import Federation, Settings
-from bift_ros.experiments.runs import ARMS, RunError, run
+from bift_ros.experiments.run_files import RunError
+from bift_ros.experiments.runs import ARMS, run
 
 TOLERANCE = 0.2  # points of accuracy
 

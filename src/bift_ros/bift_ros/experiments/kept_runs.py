@@ -7,14 +7,15 @@ more iterations go on from those there are.
 from __future__ import annotations
 
 import hashlib
-import os
-import zipfile
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from bift_ros.experiments.attacked import Settings, State
-from bift_ros.experiments.runs import RunError
+from bift_ros.experiments.run_files import read_run, write_run
 
 
 def path_of(folder: Path, settings: Settings) -> Path:
@@ -27,19 +28,15 @@ def save(folder: Path, settings: Settings, state: State) -> None:
     """Write the run's file, or replace it whole."""
     path = path_of(folder, settings)
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".part")
-    with temporary.open("wb") as file:
-        np.savez(
-            file,
-            settings=np.array(settings.as_json()),
-            model=state.model,
-            previous=state.previous,
-            accuracy=np.array(state.accuracy, np.float64),
-            backdoor=np.array(state.backdoor, np.float64),
-            sent=np.array(state.sent, bool),
-            contributed=np.array(state.contributed, bool),
-        )
-    os.replace(temporary, path)
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "model": state.model,
+        "previous": state.previous,
+        "accuracy": np.array(state.accuracy, np.float64),
+        "backdoor": np.array(state.backdoor, np.float64),
+        "sent": np.array(state.sent, bool),
+        "contributed": np.array(state.contributed, bool),
+    }
+    write_run(path, settings.as_json(), arrays)
 
 
 def load(folder: Path, settings: Settings) -> State | None:
@@ -47,22 +44,12 @@ def load(folder: Path, settings: Settings) -> State | None:
     path = path_of(folder, settings)
     if not path.exists():
         return None
-    try:
-        with np.load(path, allow_pickle=False) as kept:
-            found = str(kept["settings"])
-            state = State(
-                model=kept["model"],
-                previous=kept["previous"],
-                accuracy=tuple(kept["accuracy"].tolist()),
-                backdoor=tuple(kept["backdoor"].tolist()),
-                sent=tuple(map(tuple, kept["sent"].tolist())),
-                contributed=tuple(map(tuple, kept["contributed"].tolist())),
-            )
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise RunError(f"{path} is damaged ({error}): remove it to run it again") from error
-    if found != settings.as_json():
-        raise RunError(
-            f"{path} is a run with {found}, asked for is {settings.as_json()}: name another "
-            "--runs, or remove it"
-        )
-    return state
+    kept = read_run(path, settings.as_json(), [field.name for field in fields(State)])
+    return State(
+        model=kept["model"],
+        previous=kept["previous"],
+        accuracy=tuple(kept["accuracy"].tolist()),
+        backdoor=tuple(kept["backdoor"].tolist()),
+        sent=tuple(map(tuple, kept["sent"].tolist())),
+        contributed=tuple(map(tuple, kept["contributed"].tolist())),
+    )

@@ -12,8 +12,6 @@ Three arms, from the same start, on the same split, with the same order of sampl
 from __future__ import annotations
 
 import json
-import os
-import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -27,13 +25,10 @@ from bift_ros.experiments.federation import (
     average_fixed_point,
     average_float32,
 )
+from bift_ros.experiments.run_files import read_run, write_run
 from bift_ros.pofl.codec import Int32Array, decode_model
 
 ARMS: tuple[str, ...] = ("fixed_point", "float32", "control")
-
-
-class RunError(ValueError):
-    """A kept run can't be gone on with, with the remedy."""
 
 
 @dataclass(frozen=True)
@@ -100,30 +95,10 @@ def _step(federation: Federation, state: Run, iteration: int) -> Run:
 
 
 def _save(path: Path, settings: str, state: Run) -> None:
-    temporary = path.with_suffix(".part")
-    with temporary.open("wb") as file:
-        np.savez(
-            file,
-            model=state.model,
-            accuracy=np.array(state.accuracy),
-            paired=np.array(state.paired),
-            settings=np.array(settings),
-        )
-    os.replace(temporary, path)
+    accuracy, paired = np.array(state.accuracy), np.array(state.paired)
+    write_run(path, settings, {"model": state.model, "accuracy": accuracy, "paired": paired})
 
 
 def _load(path: Path, settings: str) -> Run:
-    try:
-        with np.load(path, allow_pickle=False) as kept:
-            found = str(kept["settings"])
-            state = Run(
-                kept["model"], tuple(kept["accuracy"].tolist()), tuple(kept["paired"].tolist())
-            )
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise RunError(f"{path} is damaged ({error}): remove it to run it again") from error
-    if found != settings:
-        raise RunError(
-            f"{path} is a run with {found}, asked for is {settings}: name another --runs, or "
-            "remove it"
-        )
-    return state
+    kept = read_run(path, settings, ("model", "accuracy", "paired"))
+    return Run(kept["model"], tuple(kept["accuracy"].tolist()), tuple(kept["paired"].tolist()))
