@@ -31,6 +31,19 @@ def make_updates(n: int, d: int, seed: int = 0, spread: float = 200.0) -> list[U
     ]
 
 
+def make_attacked(d: int) -> list[Update]:
+    """Twenty honest updates that agree on something; two copies, two idlers, five that pull."""
+    rng = np.random.default_rng(2)
+    rows = rng.normal(0, 100, (29, d)) + rng.normal(0, 80, d)
+    rows[20] = rows[21]
+    rows[22:24] = rng.normal(0, 100, (2, d))
+    rows[24:] += rng.normal(0, 200, d)
+    return [
+        Update(f"bafk{i:02d}", f"{i:040x}", 100, np.rint(row).astype(np.int16))
+        for i, row in enumerate(rows)
+    ]
+
+
 def run(updates: list[Update], rule: str = "krum", f: int = 1, **changes: Any) -> Aggregation:
     start = np.arange(updates[0].values.size, dtype=np.int32) * 1000
     arguments: dict[str, Any] = {
@@ -68,7 +81,8 @@ import hashlib
 import numpy as np
 from bift_ros.pofl.aggregate import RULES, Update, aggregate
 rng = np.random.default_rng(7)
-rows = rng.integers(-2**15, 2**15, (15, 70_011)).astype(np.int16)
+rows = rng.integers(-2**14, 2**14, (15, 70_011)).astype(np.int16)
+rows[12:] += rng.choice([-2**14, 2**14], 70_011).astype(np.int16)  # a way to outvote
 updates = [Update(f"c{i:02d}", f"{i:040x}", i + 1, row) for i, row in enumerate(rows)]
 start = rng.integers(-2**31, 2**31, 70_011).astype(np.int32)
 digest = hashlib.sha256()
@@ -111,15 +125,16 @@ def test_blas_kernels_blas_threads_and_simd_width_change_nothing() -> None:
 def test_the_result_is_pinned() -> None:
     """These bytes are consensus: a change here splits a running chain."""
     older = tuple(rule for rule in RULES if rule != "robust")
-    pins = {
-        older: "e2881acecb6fbd5a9978981ea5f20ea4a9ede8c2bb875e81ea1920b5b4cadb8c",
-        ("robust",): "19327f87155389385a1049c769ded7d94bc82a11089ed4d8cc5a0b2ba937260f",
-    }
-    updates = make_updates(9, 1000, seed=1)
-    for rules, pin in pins.items():
+    pins = [
+        (older, make_updates(9, 1000, seed=1), 2,
+         "e2881acecb6fbd5a9978981ea5f20ea4a9ede8c2bb875e81ea1920b5b4cadb8c"),
+        (("robust",), make_attacked(2000), 9,
+         "975a94ef35a6032085bf1e5211bf6816726ceeced229b7f9384431de5ba21ef4"),
+    ]  # fmt: skip
+    for rules, updates, f, pin in pins:
         digest = hashlib.sha256()
         for rule in rules:
-            made = run(updates, rule, 2)
+            made = run(updates, rule, f)
             contributors = repr(made.contributors).encode()
             digest.update(made.rule.encode() + made.model.tobytes() + contributors)
         assert digest.hexdigest() == pin

@@ -17,7 +17,7 @@ from bift_ros.pofl.columns import Blocking
 from bift_ros.pofl.distances import squared_distances
 from bift_ros.pofl.fedavg import MAX_SAMPLE_COUNT, fedavg_notes
 from bift_ros.pofl.krum import krum_choice, krum_scores
-from bift_ros.pofl.robust import robust_selection
+from bift_ros.pofl.robust import robust_weighting
 from bift_ros.pofl.rules import MODEL_RULES, Round
 
 Row = Sequence[int]
@@ -100,8 +100,10 @@ def reference(round_: Round, rule: str) -> list[int]:
         means = [Fraction(value) for value in ref_krum(rows, f)]
     elif rule == "multi_krum":
         means = ref_mean([rows[i] for i in ref_multi_krum_selection(rows, f)])
-    elif rule == "robust":  # its selection has its own oracle: test_robust.py
-        means = ref_mean([rows[i] for i in robust_selection(round_.distances, f)])
+    elif rule == "robust":  # its weights have their own oracle: test_robust.py
+        chosen = robust_weighting(round_.gram, f)
+        means = ref_fedavg([rows[i] for i in chosen.indices], chosen.weights)
+        means = [min(max(value, Fraction(-(2**15))), Fraction(2**15)) for value in means]
     else:
         means = {"trimmed_mean": ref_trimmed_mean, "bulyan": ref_bulyan}[rule](rows, f)
     return ref_move(round_.global_model.tolist(), means, round_.shift)

@@ -31,7 +31,11 @@ def squared_distances(
     rows: Sequence[Int16Array], blocking: Blocking | None = None
 ) -> npt.NDArray[np.int64]:
     """Squared distances, int64[n, n], between n updates int16[d], in squared update steps."""
-    gram = gram_matrix(rows, blocking or Blocking())
+    return distances_of(gram_matrix(rows, blocking or Blocking()))
+
+
+def distances_of(gram: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Squared distances int64[n, n] from inner products int64[n, n]."""
     norms = np.diagonal(gram)
     return norms[:, None] + norms[None, :] - 2 * gram
 

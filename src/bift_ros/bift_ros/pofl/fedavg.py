@@ -3,19 +3,16 @@
 Sample counts are claims that nobody can check, so a claim weighs at most MAX_SAMPLE_COUNT, and at
 least 1: no transaction can make aggregation fail.
 
-Sums are int64: at most 2**12 updates (checked by `aggregate`), weights of 2**20 and values of 2**15
-keep them within 2**47, as `fixed_point` needs.
+At most 2**12 updates (checked by `aggregate`) with weights of 2**20 are what `weighted_mean` takes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
-import numpy as np
+from collections.abc import Sequence
 
 from bift_ros.pofl.codec import Int16Array, Int32Array
 from bift_ros.pofl.columns import Blocking
-from bift_ros.pofl.fixed_point import add_mean
+from bift_ros.pofl.means import weighted_mean
 
 MAX_SAMPLE_COUNT = 2**20
 
@@ -42,20 +39,4 @@ def fedavg(
     blocking: Blocking,
 ) -> Int32Array:
     """The global model int32[d] moved by the sample-weighted mean of n updates int16[d]."""
-    weights = weights_of(sample_counts)
-    model = np.empty_like(global_model)
-    columns = blocking.columns(model.size, 2 * len(rows) + 24)
-
-    def work(blocks: Iterator[slice]) -> None:
-        scratch = np.empty((2, columns), np.int64)
-        for block in blocks:
-            total, weighted = scratch[:, : block.stop - block.start]
-            total[...] = 0
-            for row, weight in zip(rows, weights, strict=True):
-                weighted[...] = row[block]
-                weighted *= weight
-                total += weighted
-            add_mean(global_model[block], total, sum(weights), shift, model[block])
-
-    blocking.map(model.size, columns, work)
-    return model
+    return weighted_mean(global_model, rows, weights_of(sample_counts), shift, blocking)

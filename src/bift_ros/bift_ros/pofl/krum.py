@@ -1,4 +1,4 @@
-"""Krum and multi-Krum (Blanchard et al., NeurIPS 2017), and the mean of chosen updates.
+"""Krum and multi-Krum (Blanchard et al., NeurIPS 2017).
 
 An update's score is the sum of its squared distances to its n − f − 2 nearest others. Krum takes
 the update with the lowest score, multi-Krum averages the n − f lowest. Equal scores: the earlier
@@ -10,14 +10,8 @@ the nearest, counts. A lone update has no neighbour and scores 0.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
 import numpy as np
 import numpy.typing as npt
-
-from bift_ros.pofl.codec import Int16Array, Int32Array
-from bift_ros.pofl.columns import Blocking
-from bift_ros.pofl.fixed_point import add_mean, exact_sum
 
 
 def neighbour_count(n: int, byzantine: int) -> int:
@@ -55,19 +49,3 @@ def krum_notes(n: int, byzantine: int) -> tuple[str, ...]:
         f"krum: n={n} < 2f+3={2 * byzantine + 3}, no guarantee; "
         f"scores use the {neighbours} nearest",
     )
-
-
-def mean(
-    global_model: Int32Array, rows: Sequence[Int16Array], shift: int, blocking: Blocking
-) -> Int32Array:
-    """The global model int32[d] moved by the unweighted mean of updates int16[d]."""
-    model = np.empty_like(global_model)
-    columns = blocking.columns(model.size, 2 * len(rows) + 16)
-
-    def work(blocks: Iterator[slice]) -> None:
-        for block in blocks:
-            total = exact_sum([row[block] for row in rows], shift)
-            add_mean(global_model[block], total, len(rows), shift, model[block])
-
-    blocking.map(model.size, columns, work)
-    return model

@@ -12,10 +12,11 @@ import numpy.typing as npt
 from bift_ros.pofl.bulyan import bulyan_notes, bulyan_selection, mean_around_median
 from bift_ros.pofl.codec import Int16Array, Int32Array
 from bift_ros.pofl.columns import Blocking
-from bift_ros.pofl.distances import squared_distances
+from bift_ros.pofl.distances import distances_of, gram_matrix
 from bift_ros.pofl.fedavg import fedavg, fedavg_notes
-from bift_ros.pofl.krum import krum_choice, krum_notes, mean, multi_krum_selection
-from bift_ros.pofl.robust import robust_notes, robust_selection
+from bift_ros.pofl.krum import krum_choice, krum_notes, multi_krum_selection
+from bift_ros.pofl.means import mean, weighted_mean
+from bift_ros.pofl.robust import Weighting, robust_notes, robust_weighting
 from bift_ros.pofl.trimmed_mean import trimmed_mean, trimmed_mean_notes
 
 MODEL_RULES = ("fedavg", "krum", "multi_krum", "trimmed_mean", "bulyan", "robust")
@@ -39,22 +40,27 @@ class Round:
     blocking: Blocking = field(default_factory=Blocking)
 
     @cached_property
+    def gram(self) -> npt.NDArray[np.int64]:
+        """Inner products int64[n, n], computed once where a rule or the rewards ask."""
+        return gram_matrix(self.rows, self.blocking)
+
+    @cached_property
     def distances(self) -> npt.NDArray[np.int64]:
-        """Squared distances int64[n, n], computed once where a rule or the rewards ask."""
-        return squared_distances(self.rows, self.blocking)
+        """Squared distances int64[n, n]."""
+        return distances_of(self.gram)
 
     @cached_property
     def _multi_krum(self) -> list[int]:
         return multi_krum_selection(self.distances, self.byzantine)
 
     @cached_property
-    def _robust(self) -> list[int]:
-        return robust_selection(self.distances, self.byzantine)
+    def _robust(self) -> Weighting:
+        return robust_weighting(self.gram, self.byzantine)
 
     def contributors(self, rule: str) -> list[int]:
         """The indices of the updates that are rewarded under a rule: robust's own, else
         multi-Krum's n − f."""
-        return self._robust if rule == "robust" else self._multi_krum
+        return self._robust.contributors if rule == "robust" else self._multi_krum
 
     def model(self, rule: str) -> Int32Array:
         """The new global model int32[d] under one of MODEL_RULES."""
@@ -65,8 +71,11 @@ class Round:
             return fedavg(start, rows, self.sample_counts, shift, blocking)
         if rule == "krum":
             return mean(start, [rows[krum_choice(self.distances, f)]], shift, blocking)
-        if rule in ("multi_krum", "robust"):
-            return mean(start, [rows[i] for i in self.contributors(rule)], shift, blocking)
+        if rule == "multi_krum":
+            return mean(start, [rows[i] for i in self._multi_krum], shift, blocking)
+        if rule == "robust":
+            chosen = [rows[i] for i in self._robust.indices]
+            return weighted_mean(start, chosen, self._robust.weights, shift, blocking)
         if rule == "trimmed_mean":
             return trimmed_mean(start, rows, f, shift, blocking)
         selected = [rows[i] for i in bulyan_selection(self.distances, f)]

@@ -1,0 +1,60 @@
+"""Means of updates: plain, and weighted by integers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from bift_ros.pofl.codec import Int16Array, Int32Array
+from bift_ros.pofl.columns import Blocking
+from bift_ros.pofl.fixed_point import add_mean, exact_sum
+
+
+def mean(
+    global_model: Int32Array, rows: Sequence[Int16Array], shift: int, blocking: Blocking
+) -> Int32Array:
+    """The global model int32[d] moved by the unweighted mean of updates int16[d]."""
+    model = np.empty_like(global_model)
+    columns = blocking.columns(model.size, 2 * len(rows) + 16)
+
+    def work(blocks: Iterator[slice]) -> None:
+        for block in blocks:
+            total = exact_sum([row[block] for row in rows], shift)
+            add_mean(global_model[block], total, len(rows), shift, model[block])
+
+    blocking.map(model.size, columns, work)
+    return model
+
+
+def weighted_mean(
+    global_model: Int32Array,
+    rows: Sequence[Int16Array],
+    weights: Sequence[int],
+    shift: int,
+    blocking: Blocking,
+) -> Int32Array:
+    """The global model int32[d] moved by the mean of n updates int16[d] with these weights.
+
+    Weights may be negative, their sum is above 0, and their sizes add up to at most 2**32: then
+    sums stay within `fixed_point.MAX_TOTAL`. No parameter moves further than an update can say.
+    """
+    model = np.empty_like(global_model)
+    columns = blocking.columns(model.size, 2 * len(rows) + 24)
+    count = sum(weights)
+    reach = count << 15
+
+    def work(blocks: Iterator[slice]) -> None:
+        scratch = np.empty((2, columns), np.int64)
+        for block in blocks:
+            total, weighted = scratch[:, : block.stop - block.start]
+            total[...] = 0
+            for row, weight in zip(rows, weights, strict=True):
+                weighted[...] = row[block]
+                weighted *= weight
+                total += weighted
+            np.clip(total, -reach, reach, out=total)
+            add_mean(global_model[block], total, count, shift, model[block])
+
+    blocking.map(model.size, columns, work)
+    return model
