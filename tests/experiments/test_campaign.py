@@ -57,7 +57,21 @@ def one_step(settings: Settings, data: Dataset, moved: np.ndarray) -> State:
     vehicles = federation(settings, data)
     state = vehicles.begin()
     trained = decode_model(state.model) + moved[:, None].astype(np.float32)
-    return vehicles.step(state, trained)
+    return vehicles.step(state, trained[: len(vehicles.crops)])
+
+
+def test_only_who_sends_what_it_trained_trains(settings: Settings, data: Dataset) -> None:
+    """Trimming attackers know the honest updates, so their own trainings change nothing."""
+    vehicles = federation(settings, data)
+    state = vehicles.begin()
+    assert len(vehicles.crops) == len(vehicles.seeds(state)) == 3
+    trained = decode_model(state.model) + np.full((4, 1), 0.01, np.float32)
+    with_theirs, without = vehicles.step(state, trained), vehicles.step(state, trained[:3])
+    assert (with_theirs.model == without.model).all()
+    late = replace(settings, attack="none", late=True)
+    assert len(federation(late, data).crops) == 3
+    for other in (replace(settings, knowledge="own"), replace(settings, attack="label_flip")):
+        assert len(federation(other, data).crops) == 4
 
 
 class CutOffError(Exception):

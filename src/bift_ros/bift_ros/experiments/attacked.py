@@ -149,11 +149,14 @@ class AttackedFederation:
             settings.seed,
         )
         honest = settings.vehicles - settings.attackers
+        # Who knows the honest updates and crafts its own from them, or comes too late, needn't.
+        blind = not settings.late and (settings.knowledge == "own" or not self._attack.waits)
         self.crops: list[Crops] = [
             self._own_crops(data.train, part, vehicle if vehicle >= honest else None)
-            for vehicle, part in enumerate(parts)
+            for vehicle, part in enumerate(parts[: settings.vehicles if blind else honest])
         ]
-        """What each vehicle trains on."""
+        """What each vehicle that trains trains on: all honest ones, and attackers where it shows in
+        what they send."""
 
     def _own_crops(self, train: Crops, part: npt.NDArray[np.int64], attacker: int | None) -> Crops:
         chosen = torch.from_numpy(part)
@@ -170,12 +173,12 @@ class AttackedFederation:
         return State(start, start)
 
     def seeds(self, state: State) -> list[int]:
-        """Of each vehicle's next training."""
+        """Of each next training."""
         first = (self.settings.seed * 1000 + state.iterations) * 1000
-        return list(range(first, first + self.settings.vehicles))
+        return list(range(first, first + len(self.crops)))
 
     def step(self, state: State, trained: npt.NDArray[np.float32]) -> State:
-        """The next state, from the vehicles' trained models float32[vehicles, d].
+        """The next state, from the trained models float32[k, d] of the vehicles that have `crops`.
 
         A vehicle whose training diverged (its row is not finite) sends nothing; where none sends,
         the model stays as it is.
@@ -203,10 +206,14 @@ class AttackedFederation:
         finite = np.asarray(np.isfinite(trained).all(axis=1))
         local = {vehicle: trained[vehicle] for vehicle in range(honest) if finite[vehicle]}
         if settings.attackers and not settings.late and local:
+            own = np.zeros((settings.attackers, start.size), np.float32)
+            own[: len(trained) - honest] = np.where(
+                finite[honest:, None], trained[honest:] - start, np.float32(0)
+            )
             view = View.of(
                 settings.knowledge,
                 honest=np.stack(list(local.values())) - start,
-                own=np.where(finite[honest:, None], trained[honest:] - start, np.float32(0)),
+                own=own,
                 global_model=start,
                 previous=start - decode_model(state.previous),
                 rng=np.random.default_rng((_CRAFT, settings.seed, state.iterations)),
