@@ -117,6 +117,18 @@ def test_reversed_trainings_are_left_out() -> None:
     assert weighting(rows, 9).indices == list(range(9, 30))
 
 
+def test_a_crowd_makes_no_honest_update_look_idle() -> None:
+    """Late in a training honest updates agree little; nine who agree, and turn against that little,
+    leave the honest with cosines whose sums stand around zero."""
+    rng = np.random.default_rng(8)
+    agreed, way = rng.normal(0, 6, D), rng.choice([-1, 1], D)
+    rows = np.rint(agreed + rng.normal(0, 40, (30, D)))
+    rows[21:] += np.rint(60 * way - 4 * agreed)
+    cosines = np.corrcoef(rows)[:21].sum(1) - 1
+    assert (cosines < np.median(np.corrcoef(rows).sum(1) - 1) / 8).sum() >= 4
+    assert set(range(21)) <= set(without_idlers(gram_of(rows.astype(np.int16)), list(range(30)), 9))
+
+
 def test_nobody_is_idle_where_nobody_agrees() -> None:
     rows = np.random.default_rng(6).normal(0, 100, (11, 40)).astype(np.int16)
     rows[1::2] = -rows[:-1:2]
