@@ -79,6 +79,19 @@ def test_a_cell_has_the_mean_the_worst_and_the_papers() -> None:
     assert tables_of("table7", rows[:1])[0].rows[0][1] == "90.0\npaper 53.8"
 
 
+def test_a_cell_compares_with_fedavg_unharmed_and_counts_backdoored_crops() -> None:
+    case = Case("backdoor", "krum", 0.3, None)
+    rows = [row("table7", case, seed, (85.0,)) for seed in (1, 2)]
+    rows = [r | {"backdoor_success": success} for r, success in zip(rows, (4.0, 7.0), strict=True)]
+    rows += [
+        row("table7", Case("none", "fedavg", 0.0, None), seed, (84.0 + seed,)) for seed in (1, 2)
+    ]
+    (table,) = tables_of("table7", rows)
+    compared = "Δ -0.5, worst -1.0"
+    assert table.rows[0][1] == f"85.0\nworst 85.0\n{compared}\nbackdoor 5.5, worst 7.0"
+    assert table.rows[1][2] == "85.5\nworst 85.0\npaper 92.5"
+
+
 def test_table_7_is_laid_out_as_the_papers() -> None:
     iid, skewed = tables_of("table7", rows_of("table7"))
     assert iid.columns[-4:] == ("Krum", "trimmed mean", "Bulyan", "no defence")

@@ -14,7 +14,7 @@ from typing import Any
 
 from bift_ros.experiments.attacked import NO_ATTACK, Settings, State
 from bift_ros.experiments.paper_results import paper_accuracy
-from bift_ros.experiments.plan import FIGURES, PARTS, Case
+from bift_ros.experiments.plan import FIGURES, NO_DEFENCE, PARTS, Case
 
 LABELS = {
     NO_ATTACK: "no attack",
@@ -29,7 +29,8 @@ LABELS = {
 
 _CONDITIONS = (
     "Attackers see all honest updates before they send theirs, and every update is in time; the "
-    "paper's Bift also drops late ones, for which see `defences`.",
+    "paper's Bift also drops late ones, for which see `defences`. Δ: points above FedAvg of the "
+    "same seed that nobody attacks.",
     "The parts are described in docs/experiments.md.",
 )
 """What the attackers may do: in tables and figures, and in `defences`."""
@@ -98,7 +99,8 @@ class Table:
 
 
 def tables_of(experiment: str, rows: Sequence[Row]) -> list[Table]:
-    """One table for each split; a cell has the seeds' mean, the worst seed and the paper's."""
+    """One table for each split; a cell has the seeds' mean, the worst seed, the paper's number, the
+    points above FedAvg that nobody attacks (Δ) and how many stamped crops a backdoor turns."""
     what = "Test error (%)" if experiment in FIGURES else "Accuracy (%)"
     return [
         _table(f"{what}, {split_label(alpha)}", experiment, rows, alpha)
@@ -111,13 +113,18 @@ def _table(title: str, experiment: str, rows: Sequence[Row], alpha: float | None
     for row in rows:
         if row["alpha"] == alpha:
             cells.setdefault(_place(experiment, row), []).append(row)
+    unharmed = {
+        row["seed"]: row["accuracy"]
+        for row in rows
+        if row["alpha"] == alpha and row["rule"] == NO_DEFENCE and not row["malicious"]
+    }
     names, columns = (tuple(dict.fromkeys(place[axis] for place in cells)) for axis in (0, 1))
     errors = experiment in FIGURES
     return Table(
         title,
         ("", *columns),
         tuple(
-            (name, *(_cell(cells.get((name, column), ()), errors) for column in columns))
+            (name, *(_cell(cells.get((name, column), ()), errors, unharmed) for column in columns))
             for name in names
         ),
     )
@@ -133,22 +140,28 @@ def _place(experiment: str, row: Row) -> tuple[str, str]:
     return (f"{attacked}: {rule}", row["part"]) if experiment == "defences" else (attacked, rule)
 
 
-def _cell(rows: Sequence[Row], errors: bool) -> str:
-    """The worst seed is named where there are several, the paper's number where it has one."""
+def _cell(rows: Sequence[Row], errors: bool, unharmed: Mapping[int, float]) -> str:
+    """The worst seed is named where there are several. ``unharmed`` has each seed's accuracy under
+    FedAvg without an attack; tables of errors don't compare with it."""
     if not rows:
         return ""
     accuracies = [row["accuracy"] for row in rows]
-    values = [statistics.fmean(accuracies)]
+    shown = [100 - accuracy if errors else accuracy for accuracy in accuracies]
+    lines = [f"{statistics.fmean(shown):.1f}"]
     if len(rows) > 1:
-        values.append(min(accuracies))
-    paper = rows[0]["paper_accuracy"]
-    if paper is not None:
-        values.append(paper)
-    names = ["", *(["worst "] if len(rows) > 1 else []), *(["paper "] if paper is not None else [])]
-    return "\n".join(
-        f"{name}{100 - value if errors else value:.1f}"
-        for name, value in zip(names, values, strict=True)
-    )
+        lines.append(f"worst {max(shown) if errors else min(shown):.1f}")
+    if rows[0]["paper_accuracy"] is not None:
+        paper = rows[0]["paper_accuracy"]
+        lines.append(f"paper {100 - paper if errors else paper:.1f}")
+    if not errors and rows[0]["malicious"] and all(row["seed"] in unharmed for row in rows):
+        above = [row["accuracy"] - unharmed[row["seed"]] for row in rows]
+        worst = f", worst {min(above):+.1f}" if len(rows) > 1 else ""
+        lines.append(f"Δ {statistics.fmean(above):+.1f}{worst}")
+    successes = [row["backdoor_success"] for row in rows if row["backdoor_success"] is not None]
+    if successes:
+        worst = f", worst {max(successes):.1f}" if len(successes) > 1 else ""
+        lines.append(f"backdoor {statistics.fmean(successes):.1f}{worst}")
+    return "\n".join(lines)
 
 
 def write_files(
