@@ -38,5 +38,10 @@ setup(
         *shared("config"),
     ],
     zip_safe=False,
-    entry_points={"console_scripts": ["bift = bift_ros.console.__main__:main"]},
+    entry_points={
+        "console_scripts": [
+            "bift = bift_ros.console.__main__:main",
+            "replay = bift_ros.nodes.replay:main",  # what replay.launch.py starts
+        ]
+    },
 )
