@@ -85,7 +85,8 @@ def without_copies(gram: Int64Array, byzantine: int) -> tuple[list[int], int]:
     """The indices, ascending, of updates that are no copies, and how many were left out.
 
     A crowd of copies is left out whole, the largest first, while f updates are not passed. Of
-    another crowd the first counts: it has an honest one among it, or is too small to matter.
+    another crowd the first counts: it has an honest one among it, or is too small to matter. Of a
+    pair too: else each attacker could evict an honest vehicle by copying it.
     """
     distances = distances_of(gram)
     bound = -(-_common_distance(distances, byzantine) // COPIES)
@@ -99,7 +100,7 @@ def without_copies(gram: Int64Array, byzantine: int) -> tuple[list[int], int]:
             crowds.append([i])
     kept, budget = [], byzantine
     for crowd in sorted(crowds, key=lambda crowd: -len(crowd)):
-        if 1 < len(crowd) <= budget:
+        if 2 < len(crowd) <= budget:
             budget -= len(crowd)
         else:
             kept.append(crowd[0])
