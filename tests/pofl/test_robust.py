@@ -69,7 +69,7 @@ def test_what_the_outvoted_know_besides_still_counts() -> None:
     """Six pull; the three honest vehicles that stand nearest to them are outvoted in that way
     alone, so what one of them has seen besides isn't lost."""
     rows = honest(np.random.default_rng(7), 30)
-    rows[24:, : D // 2] += np.int16(400)
+    rows[24:, : D // 2] += np.int16(120)
     rows[:3, : D // 2] += np.int16(40)
     rows[0, D // 2 :] += np.int16(60)
     found = weighting(rows, 9)

@@ -38,8 +38,9 @@ COPIES = 8
 vehicles the nearest two were measured at 0.9 of the median one, with unlike crops (Dirichlet,
 α = 0.5) at 0.7."""
 IDLE = 4
-"""An update whose cosines to the others add up to under a quarter of the median one is idle. Honest
-vehicles were measured at 0.3 of it and more, rarely below, noise at 0.1, late in a training 0.22."""
+"""An update whose cosines to the others add up to under a quarter of the median sum is idle. Honest
+vehicles were measured at 0.3 of it and more, rarely below; noise at 0.1, late in a training 0.22.
+"""
 TOLERATED = (5, 2)
 """Variance along a direction, in units of the average direction's, as a fraction. Honest updates
 were measured at 1.3 to 1.5, with unlike crops (α = 0.5) at 2.6 to 3.7, nine attackers of thirty
