@@ -32,6 +32,7 @@ def vehicle_command(vehicle: VehiclePlan) -> list[str]:
         "--ros-args",
         "-r",
         f"__ns:=/{vehicle.name}",
+        *(word for pair in vehicle.remappings.items() for word in ("-r", ":=".join(pair))),
         "--params-file",
         str(vehicle.parameters_file),
     ]
