@@ -159,7 +159,9 @@ def test_a_command_cannot_ask_for_more_than_are_listed(tmp_path: Path) -> None:
 
 def test_a_fleet_without_a_name_needs_one_from_its_file(tmp_path: Path) -> None:
     (tmp_path / "My Town.yaml").write_text("vehicles: 2")
-    with pytest.raises(DescriptionError, match=r"My Town.yaml:1: .* add `name: …`"):
+    with pytest.raises(
+        DescriptionError, match=r"My Town.yaml:1: 'My Town' can't be the fleet's name: add"
+    ):
         load_description(tmp_path / "My Town.yaml")
 
 
