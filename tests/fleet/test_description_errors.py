@@ -105,6 +105,10 @@ def test_what_the_schema_refuses(tmp_path: Path, text: str, said: str) -> None:
             "vehicles: 3\nmalicious:\n  attack: alie\n  count: 3",
             "4: malicious.count: 3 attackers in a fleet of 3: leave an honest vehicle",
         ),
+        (
+            "vehicles: [{count: 1000}, {}]",
+            "1: vehicles: 1001 are more than a chain has members: 1000",
+        ),
         ("vehicles: [{malicious: alie}]", "1: vehicles: 1 attackers in a fleet of 1: leave"),
         ("vehicles: 2\ndefaults: {mine: false}", "1: vehicles: no vehicle mines: set mine: true"),
         (
@@ -155,6 +159,8 @@ def test_what_does_not_go_together(tmp_path: Path, text: str, said: str) -> None
 def test_a_command_cannot_ask_for_more_than_are_listed(tmp_path: Path) -> None:
     found = errors(tmp_path, "vehicles: [{}, {count: 2}]", vehicles=4)
     assert found == ["1: vehicles: 4 are asked for, but 3 are listed here"]
+    found = errors(tmp_path, "vehicles: 3", vehicles=1001)
+    assert found == ["1: vehicles: 1001 are more than a chain has members: 1000"]
 
 
 def test_a_fleet_without_a_name_needs_one_from_its_file(tmp_path: Path) -> None:
