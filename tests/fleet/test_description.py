@@ -214,7 +214,11 @@ def _nodes(file: Path) -> dict[str, dict[str, Any]]:
 def test_ros_takes_a_cameras_topics(load: Load, tmp_path: Path) -> None:
     rclpy = pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
     fleet = load(
-        "vehicles: [{camera: {image: /front/image_raw, labels: lights, transport: raw}}, {camera: {}}]"
+        """
+        vehicles:
+          - {camera: {image: /front/image_raw, labels: lights, transport: raw}}
+          - {camera: {}}
+        """
     )
     plan = prepare(tmp_path / "fleet", fleet.settings([None, None], 1_700_000_000_000))
     resolved = []
