@@ -10,7 +10,6 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
@@ -18,6 +17,7 @@ pytest.importorskip("bift_msgs", reason="needs the built messages: run `make set
 
 from bift_ros.chain.genesis import load_genesis
 from bift_ros.fleet.lifecycle import Fleet
+from bift_ros.fleet.processes import kill_family
 from bift_ros.fleet.record import FleetFolder
 from bift_ros.fleet.report import VehicleOutcome, outcome_of
 from bift_ros.identity.keyfile import save_key
@@ -136,12 +136,13 @@ def test_the_guides_fleet_goes_up_and_down_and_resumes(surroundings: Any, tmp_pa
 
 
 def test_who_stays_with_a_fleet_sees_it_and_takes_it_down(
-    surroundings: Any, bags: Path, tmp_path: Path
+    surroundings: Any, tmp_path: Path
 ) -> None:
     town = Town(
-        surroundings, tmp_path,
-        f"vehicles: 2\ndefaults: {{bag: {bags}/vehicle_*, device: cpu}}\ntask: {{local_epochs: 1}}",
-    )  # fmt: skip
+        surroundings,
+        tmp_path,
+        "vehicles: 2\ndefaults: {device: cpu}\ntask: {local_epochs: 1}\nsynthetic: {frames: 20}",
+    )
     staying = town.start("./bift fleet up town.yaml --json")
     assert staying.stdout is not None
     try:
@@ -150,7 +151,7 @@ def test_who_stays_with_a_fleet_sees_it_and_takes_it_down(
         assert all(row["tip"] and row["rss_mb"] for row in rows)
         # A vehicle that dies is told of; the other goes on.
         victim = json.loads((town.folder.root / "processes.json").read_text())
-        psutil.Process(victim["vehicles"]["vehicle_01"]["pid"]).kill()
+        kill_family(victim["vehicles"]["vehicle_01"]["pid"])
         while rows[1]["state"] != "ended":
             rows = json.loads(staying.stdout.readline())
             assert rows[0]["state"] != "ended"
