@@ -16,8 +16,11 @@ from bift_ros.console.main import COMMANDS, main
 
 ACTIONS = [
     ("demo",), ("bag", "synth"), ("bag", "from-images"), ("bag", "info"), ("account", "create"),
-    ("account", "show"), ("genesis", "create"), ("node", "run"), ("miner", "start"),
-    ("system", "show"), ("chain", "show"), ("chain", "verify"), ("bench", "aggregation"),
+    ("account", "show"), ("account", "list"), ("genesis", "create"), ("node", "run"),
+    ("node", "submit-model"), ("miner", "start"), ("miner", "stop"), ("tx", "transfer"),
+    ("tx", "show"), ("task", "list"), ("task", "show"), ("completion", "bash"),
+    ("completion", "zsh"), ("system", "show"), ("chain", "show"), ("chain", "verify"),
+    ("chain", "export"), ("bench", "aggregation"),
     ("experiment", "fixed-point"), ("experiment", "table7"), ("experiment", "fig12"),
     ("experiment", "defences"), ("chaos",), ("simulate",),
     ("member", "vote"), ("member", "list"), ("storage", "kubo", "init"),
@@ -25,7 +28,7 @@ ACTIONS = [
     ("data", "share"), ("data", "get"), ("data", "withdraw"), ("data", "list"),
 ]  # fmt: skip
 # These reach ROS, which not every machine has.
-NEED_ROS = {"demo", "chaos", "system", "chain", "member", "data"}
+NEED_ROS = {"demo", "chaos", "system", "chain", "member", "data", "tx", "task"}
 
 
 def skip_without_ros(command: str) -> None:

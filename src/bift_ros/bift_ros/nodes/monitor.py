@@ -106,3 +106,15 @@ class FleetMonitor:
             self._changed.notify_all()
         if self._on_status is not None:
             self._on_status(status)
+
+
+def listen(
+    seconds: float, enough: Callable[[dict[str, dict[str, Any]]], bool] = lambda _: False
+) -> dict[str, dict[str, Any]]:
+    """The status of every vehicle heard within `seconds`, by name; sooner where it is `enough`."""
+    monitor = FleetMonitor()
+    try:
+        monitor.wait(enough, seconds)
+        return {name: status for name, status in monitor.vehicles.items() if status}
+    finally:
+        monitor.close()
