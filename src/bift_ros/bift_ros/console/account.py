@@ -108,10 +108,10 @@ def _list(arguments: argparse.Namespace) -> int:
         ]))  # fmt: skip
     elif accounts:
         table = Table(title=f"Accounts in {keystore.folder}", title_justify="left")
-        for heading in ("name", "address", "public key"):
-            table.add_column(heading, overflow="fold")
+        for heading in ("name", "address"):
+            table.add_column(heading, no_wrap=True)
         for account in accounts:
-            table.add_row(account.name, account.address, account.public_key.hex())
+            table.add_row(account.name, account.address)
         Console().print(table)
     else:
         print(

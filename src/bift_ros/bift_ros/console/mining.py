@@ -9,7 +9,7 @@ import sys
 from bift_ros.console.errors import CommandError
 from bift_ros.console.keys import key_file, keystore_of, unlock
 from bift_ros.console.vehicles import asking
-from bift_ros.identity.keyfile import KeyFileError
+from bift_ros.identity.keyfile import KeyFileError, is_encrypted
 from bift_ros.identity.keys import KeyPair
 from bift_ros.nodes.monitor import listen
 from bift_ros.nodes.owner import START_MINING, STOP_MINING, OwnerRequest
@@ -54,15 +54,16 @@ def _owned(
     try:
         if arguments.key is not None:
             files = [key_file(arguments.key, keystore)]
-            keys = {k.address: k for k in (unlock(f, arguments.passphrase_file) for f in files)}
         else:
-            keys = {
-                account.address: unlock(account.file, arguments.passphrase_file)
-                for account in keystore.accounts()
-                if account.address in addresses.values()
-            }
+            files = [a.file for a in keystore.accounts() if a.address in addresses.values()]
+        unlocked = [
+            # One file opens those accounts that are locked; others may be among them.
+            unlock(file, arguments.passphrase_file if is_encrypted(file) else None)
+            for file in files
+        ]
     except KeyFileError as error:
         raise CommandError(str(error)) from error
+    keys = {key.address: key for key in unlocked}
     owned = {name: keys[address] for name, address in addresses.items() if address in keys}
     foreign = sorted(set(addresses) - set(owned))
     if (named and foreign) or not owned:

@@ -57,11 +57,8 @@ def _difference(found: ModelSpec, wanted: ModelSpec) -> str:
     """Say where a file does not fit an architecture."""
     have = {tensor.name: tensor.shape for tensor in found.tensors}
     need = {tensor.name: tensor.shape for tensor in wanted.tensors}
-    missing, extra = sorted(set(need) - set(have)), sorted(set(have) - set(need))
-    other = [f"{n} is {have[n]}, not {need[n]}" for n in sorted(need) if have.get(n) != need[n]]
-    parts = (
-        f"lacks {', '.join(missing[:3])}" if missing else "",
-        f"has {', '.join(extra[:3])} besides" if extra else "",
-        "" if missing or extra else f"{other[0]}",
-    )
-    return f"the file does not fit the architecture: {'; '.join(part for part in parts if part)}"
+    parts = [f"lacks {name}" for name in sorted(set(need) - set(have))]
+    parts += [f"has {name} besides" for name in sorted(set(have) - set(need))]
+    both = sorted(set(have) & set(need))
+    parts += [f"{n} is {have[n]}, not {need[n]}" for n in both if have[n] != need[n]]
+    return f"the file does not fit the architecture: {'; '.join(parts[:3])}"
