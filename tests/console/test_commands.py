@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 import yaml
 
 from bift_ros.attacks.registry import ATTACKS
-from bift_ros.console.main import COMMANDS, main
+from bift_ros.console.main import COMMANDS, build_parser, main
 
 ACTIONS = [
     ("demo",), ("bag", "synth"), ("bag", "from-images"), ("bag", "info"), ("account", "create"),
@@ -45,6 +47,29 @@ def test_help_teaches(bift: Any, words: tuple[str, ...]) -> None:
     assert result.code == 0
     assert result.out.startswith(f"usage: bift {' '.join(words)}")
     assert len(result.out.splitlines()) > 5
+
+
+def leaves(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """The parsers of the actions that can be run."""
+    below = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
+    if not below:
+        yield parser
+    for action in below:
+        for sub in action.choices.values():
+            yield from leaves(sub)
+
+
+def test_every_action_prints_for_machines() -> None:
+    skip_without_ros("demo")
+    silent = {
+        leaf.prog
+        for leaf in leaves(build_parser(*COMMANDS))
+        if "--json" not in leaf._option_string_actions
+    }
+    # A vehicle's process logs, and these print what programs read anyhow.
+    assert silent == {
+        "bift node run", "bift chain export", "bift completion bash", "bift completion zsh",
+    }  # fmt: skip
 
 
 def test_the_overview_names_every_command(bift: Any) -> None:
