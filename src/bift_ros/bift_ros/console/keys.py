@@ -46,9 +46,6 @@ def key_file(text: str, keystore: Keystore) -> Path:
     """The key file of an account's name, or the path itself. Raises CommandError."""
     if not is_account_name(text):
         return Path(text)
-    # A key file without a dot in its name, here or by a full path, is a file all the same.
-    if Path(text).is_file():
-        return Path(text)
     try:
         return keystore.account(text).file
     except KeyFileError as error:

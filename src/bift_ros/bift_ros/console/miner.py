@@ -48,7 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             help="running vehicles; without a name all whose keys are among the accounts",
         )
         add_wait_argument(action, default=5.0)
-        action.add_argument("--json", action="store_true", help="with --on: for machines")
+    start.add_argument("--json", action="store_true", help="with --on: for machines")
+    stop.add_argument("--json", action="store_true", help="for machines")
 
 
 def main(arguments: argparse.Namespace) -> int:

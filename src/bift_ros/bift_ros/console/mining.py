@@ -19,7 +19,9 @@ from bift_ros.nodes.vehicle_client import NOBODY_HEARD, VehicleClient
 def set_mining(arguments: argparse.Namespace, mine: bool) -> int:
     """Have the vehicles that `--on` names mine from now on, or not; all of the owner's if none."""
     names, action = arguments.on or [], START_MINING if mine else STOP_MINING
-    heard = listen(arguments.wait, lambda all_: bool(names) and all(all_.get(n) for n in names))
+    # Who stops vehicles is to know whether others go on: that takes hearing everybody.
+    alone = mine and bool(names)
+    heard = listen(arguments.wait, lambda all_: alone and all(all_.get(n) for n in names))
     if not heard:
         raise CommandError(NOBODY_HEARD)
     silent = sorted(set(names) - set(heard))
@@ -38,7 +40,7 @@ def set_mining(arguments: argparse.Namespace, mine: bool) -> int:
     mining = [name for name, status in heard.items() if status["mines"]]
     if arguments.json:
         print(json.dumps({"mining": mining, "idle": sorted(set(heard) - set(mining))}))
-    if not mining:
+    if not mine and not mining:
         print(
             "bift: none of the vehicles heard mines now: no block will be made until one does",
             file=sys.stderr,

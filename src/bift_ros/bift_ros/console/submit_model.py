@@ -7,6 +7,7 @@ import json
 import re
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,9 @@ from bift_ros.learning.initial_model import initial_model
 from bift_ros.learning.jobs import DEFAULT_ARCHITECTURE, InitJob
 from bift_ros.nodes.owner import OwnerRequest
 from bift_ros.nodes.vehicle_client import VehicleClient
-from bift_ros.storage.interface import StorageError
+from bift_ros.storage.encryption import KeyUnavailable
 
+_KEY_POLL_SECONDS = 0.5
 _FACTORY = re.compile(r"[\w.]+:\w+")
 
 
@@ -43,7 +45,7 @@ def main(arguments: argparse.Namespace) -> int:
     with asking(), VehicleClient(vehicle.name, arguments.wait) as client:
         client.state()  # who is not there should not let anybody wait for torch
         model, architecture = _model(arguments)
-        cid = _serve(vehicle, _as_stored(vehicle, model), arguments.wait)
+        cid = _serve(vehicle, _as_stored(vehicle, model, arguments.wait), arguments.wait)
         proposal = _proposal(arguments, vehicle, task, architecture, cid)
         state = client.state(vehicle.key.address)
         transaction = sign_transaction(
@@ -92,16 +94,24 @@ def _model(arguments: argparse.Namespace) -> tuple[bytes, str]:
         raise CommandError(str(error)) from error
 
 
-def _as_stored(vehicle: OwnVehicle, model: bytes) -> bytes:
-    """The file that the fleet exchanges: encrypted, where its genesis says so."""
+def _as_stored(vehicle: OwnVehicle, model: bytes, seconds: float) -> bytes:
+    """The file that the fleet exchanges: encrypted, where its genesis says so.
+
+    A fleet that has just begun may need some seconds to agree on a key.
+    """
     if not vehicle.genesis.policy.encrypt_models:
         return model
     keyring = Keyring(vehicle.key, vehicle.genesis.hash)
     store = ChainStore(vehicle.folders.chain, vehicle.genesis, read_only=True)
+    deadline = time.monotonic() + seconds
     try:
-        return keyring.encrypt(state_of(vehicle.genesis, store), model)
-    except StorageError as error:
-        raise CommandError(f"{error}: try again in some seconds") from error
+        while True:
+            try:
+                return keyring.encrypt(state_of(vehicle.genesis, store), model)
+            except KeyUnavailable as error:
+                if time.monotonic() >= deadline:
+                    raise CommandError(f"{error}: does anybody mine?") from error
+            time.sleep(_KEY_POLL_SECONDS)
     finally:
         store.close()
 
