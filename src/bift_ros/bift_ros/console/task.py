@@ -111,7 +111,7 @@ def _list(chain: ReadChain, tasks: list[TaskRecord], as_json: bool) -> int:
             "" if task["accuracy"] is None else f"{task['accuracy']:.1%}",
             task["rule"],
             task["proposer"],
-            task["proposed_at"][:19].replace("T", " "),
+            task["proposed_at"][:16].replace("T", " "),
         )
     Console(markup=False).print(table)
     return 0
