@@ -110,8 +110,10 @@ def test_the_consoles_reference_works_from_top_to_bottom(tmp_path: Path) -> None
     assert "car mines no more" in printed
     assert "bus mines" in printed
     assert "gives 5 to bus" in printed
+    watched = (tmp_path / "out" / "console" / "watch.jsonl").read_text()
+    assert watched.count('"name": "van"') == 3
     names = {path.name for path in (tmp_path / "out" / "console").iterdir()}
-    assert {"chain.json", "chain.csv", "chain.dot", "watch.jsonl", "_bift"} <= names
+    assert {"chain.json", "chain.csv", "chain.dot", "_bift"} <= names
 
 
 def test_the_consoles_reference_names_every_command() -> None:

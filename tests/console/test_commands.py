@@ -16,6 +16,8 @@ import yaml
 
 from bift_ros.attacks.registry import ATTACKS
 from bift_ros.console.main import COMMANDS, build_parser, main
+from bift_ros.identity.keyfile import save_key
+from bift_ros.identity.keys import KeyPair
 
 ACTIONS = [
     ("demo",), ("bag", "synth"), ("bag", "from-images"), ("bag", "info"), ("account", "create"),
@@ -125,6 +127,7 @@ def fleet(bift: Any, tmp_path: Path) -> dict[str, Path]:
         assert made.code == 0
         if path == files["member"]:
             key = json.loads(made.out)["public_key"]
+    save_key(tmp_path / "locked.pem", KeyPair.generate(), b"secret")
     files["genesis"] = tmp_path / "genesis.json"
     options = ("--member", f"car={key}", "--minimum-updates", 1)
     assert bift("genesis", "create", files["genesis"], *options).code == 0
@@ -139,6 +142,7 @@ def fleet(bift: Any, tmp_path: Path) -> dict[str, Path]:
         ({"key": "nowhere.pem"}, "can't read the key file"),
         ({"key": "stranger.pem"}, "is not a member of"),
         ({"genesis": "member.pem"}, "is not JSON"),
+        ({"key": "locked.pem"}, "give --passphrase-file"),
     ],
 )
 def test_a_vehicle_that_cannot_run_says_why(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -70,4 +71,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("bift: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
+        # Whoever read has seen enough. What is left to print must not fail at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

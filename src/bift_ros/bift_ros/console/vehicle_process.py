@@ -16,7 +16,7 @@ from bift_ros.console.defence import check_miner, rule_for
 from bift_ros.console.errors import CommandError
 from bift_ros.console.keys import add_key_arguments, key_file, keystore_of
 from bift_ros.fleet.plan import write_parameters
-from bift_ros.identity.keyfile import KeyFileError, load_key, read_passphrase
+from bift_ros.identity.keyfile import KeyFileError, is_encrypted, load_key, read_passphrase
 from bift_ros.nodes.names import is_vehicle_name
 
 
@@ -48,6 +48,8 @@ def run(arguments: argparse.Namespace, *, mine: bool, defend: bool | None = None
         passphrase = None
         if arguments.passphrase_file is not None:
             passphrase = read_passphrase(arguments.passphrase_file)
+        elif is_encrypted(key):
+            raise CommandError(f"{key} is encrypted: give --passphrase-file, a vehicle asks nobody")
         member = genesis.member(load_key(key, passphrase).address)
     except (ChainError, KeyFileError, OSError) as error:
         raise CommandError(str(error)) from error
