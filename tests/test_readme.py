@@ -10,12 +10,20 @@ from pathlib import Path
 
 import pytest
 
+from bift_ros.console.main import COMMANDS
 from bift_ros.storage.kubo_api import VERSIONS
 from bift_ros.storage.kubo_daemon import KuboDaemon
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text()
-BLOCKS = re.findall(r"^```sh\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+
+def commands_of(document: str) -> list[str]:
+    """The blocks of shell commands in a document."""
+    return re.findall(r"^```sh\n(.*?)^```$", document, re.DOTALL | re.MULTILINE)
+
+
+BLOCKS = commands_of(README)
 # CI itself runs these two: the second is what runs this test.
 RUN_BY_CI = ("make demo", "make test")
 
@@ -41,7 +49,7 @@ def test_the_guide_to_kubo_names_the_range_that_was_tested() -> None:
 def test_the_guide_to_kubo_works(tmp_path: Path, ipfs: str) -> None:
     (tmp_path / "bift").symlink_to(REPOSITORY / "bift")
     guide = (REPOSITORY / "docs" / "kubo.md").read_text()
-    blocks = re.findall(r"^```sh\n(.*?)^```$", guide, re.DOTALL | re.MULTILINE)
+    blocks = commands_of(guide)
     bash = shutil.which("bash")
     assert bash is not None
     try:
@@ -60,28 +68,54 @@ def test_the_guide_to_kubo_works(tmp_path: Path, ipfs: str) -> None:
     assert done.stdout.count("running:       yes") == 3
 
 
-@pytest.mark.ros
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_the_guide_works_from_top_to_bottom(tmp_path: Path) -> None:
-    (tmp_path / "bift").symlink_to(REPOSITORY / "bift")
+def run_session(blocks: list[str], folder: Path, **environment: str) -> str:
+    """Run commands one after the other in a folder with `bift`; what they print."""
+    (folder / "bift").symlink_to(REPOSITORY / "bift")
     # What a failed command leaves running would hold the pipes open.
     script = "set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n"
-    script += "".join(BLOCKS[1:])
     bash = shutil.which("bash")
     assert bash is not None
     done = subprocess.run(
-        [bash, "-c", script],
-        cwd=tmp_path,
-        env={**os.environ, "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"},
+        [bash, "-c", script + "".join(blocks)],
+        cwd=folder,
+        env={**os.environ, "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", **environment},
         capture_output=True,
         text=True,
         timeout=800,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    assert "valid: 5 blocks, PoFL recomputed for 2" in done.stdout
-    assert all(f"vehicle_0{n}" in done.stdout for n in range(3))
-    assert "the old town" in done.stdout
+    return done.stdout
+
+
+@pytest.mark.ros
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_guide_works_from_top_to_bottom(tmp_path: Path) -> None:
+    printed = run_session(BLOCKS[1:], tmp_path)
+    assert "valid: 5 blocks, PoFL recomputed for 2" in printed
+    assert all(f"vehicle_0{n}" in printed for n in range(3))
+    assert "the old town" in printed
     copies = [(tmp_path / "out" / "tour" / name).read_bytes() for name in ("tile.pbf", "copy.pbf")]
     assert copies[0] == copies[1]
+
+
+@pytest.mark.ros
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_consoles_reference_works_from_top_to_bottom(tmp_path: Path) -> None:
+    reference = (REPOSITORY / "docs" / "console.md").read_text()
+    printed = run_session(commands_of(reference), tmp_path, XDG_DATA_HOME=str(tmp_path / "data"))
+    assert "valid: " in printed
+    assert "car mines no more" in printed
+    assert "bus mines" in printed
+    assert "gives 5 to bus" in printed
+    watched = (tmp_path / "out" / "console" / "watch.jsonl").read_text()
+    assert watched.count('"name": "van"') == 3
+    names = {path.name for path in (tmp_path / "out" / "console").iterdir()}
+    assert {"chain.json", "chain.csv", "chain.dot", "_bift"} <= names
+
+
+def test_the_consoles_reference_names_every_command() -> None:
+    reference = (REPOSITORY / "docs" / "console.md").read_text()
+    assert [name for name in COMMANDS if f"`{name}" not in reference] == []

@@ -126,6 +126,54 @@ def test_missing_files_are_named(bift: Any, tmp_path: Path) -> None:
     assert str(tmp_path / "none") in result.err
 
 
+def test_accounts_are_kept_and_listed(bift: Any, tmp_path: Path, passphrase: Path) -> None:
+    keystore = ("--keystore", tmp_path / "keys")
+    nobody = bift("account", "list", *keystore)
+    assert (nobody.code, nobody.out) == (0, "")
+    assert "account create NAME" in nobody.err
+    made = bift("account", "create", "car", *keystore, "--passphrase-file", passphrase, "--json")
+    assert made.code == 0, made.err
+    car = json.loads(made.out)
+    file = tmp_path / "keys" / "car.pem"
+    assert car["file"] == str(file)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert b"ENCRYPTED" in file.read_bytes()
+    bift("account", "create", "bus", *keystore, "--no-passphrase")
+    # Nobody is asked: there is no terminal here.
+    bus, listed = json.loads(bift("account", "list", *keystore, "--json").out)
+    assert (bus["name"], listed) == ("bus", {"name": "car", **car})
+    assert car["address"] in bift("account", "list", *keystore).out
+    assert json.loads(bift("account", "show", "car", *keystore, "--json").out) == car
+    assert json.loads(bift("account", "show", file, "--json").out) == car
+    again = bift("account", "create", "car", *keystore, "--no-passphrase")
+    assert again.code == 2
+    assert "exists" in again.err
+    unknown = bift("account", "show", "van", *keystore)
+    assert unknown.code == 2
+    assert "no account van" in unknown.err
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        (("--with-defend",), "robust"),
+        (("--no-defend",), "fedavg"),
+        (("--mode", "paper", "--with-defend"), "mixed_paper"),
+        (("--mode", "paper", "--no-defend"), "fedavg"),
+    ],
+)
+def test_a_fleet_has_a_defence_or_none(
+    bift: Any, tmp_path: Path, options: tuple[str, ...], rule: str
+) -> None:
+    member = make_member(bift, tmp_path / "key.pem", "car")
+    path = tmp_path / "genesis.json"
+    made = bift(
+        "genesis", "create", path, "--member", member, "--minimum-updates", 1, *options, "--json"
+    )
+    assert made.code == 0, made.err
+    assert load_genesis(path).policy.rule == json.loads(made.out)["rule"] == rule
+
+
 def test_a_genesis_is_written(bift: Any, tmp_path: Path) -> None:
     members = [make_member(bift, tmp_path / f"{n}.pem", f"car_{n}") for n in range(2)]
     path = tmp_path / "genesis.json"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -134,3 +136,71 @@ def test_a_folder_without_a_chain_is_refused(bift: Any, tmp_path: Path) -> None:
     assert result.code == 2
     assert result.err.count("\n") == 1
     assert str(tmp_path) in result.err
+
+
+def test_one_block_is_shown_with_all_it_carries(bift: Any, built_chain: Any) -> None:
+    result = bift("chain", "show", 3, "--data", built_chain.data, "--json")
+    assert result.code == 0, result.err
+    block = json.loads(result.out)
+    assert block["hash"] == built_chain.tip
+    assert [tx["payload"]["cid"] for tx in block["transactions"]] == list(
+        built_chain.update_cids[1]
+    )
+    assert {tx["sender_name"] for tx in block["transactions"]} == {
+        "vehicle_00", "vehicle_01", "vehicle_02",
+    }  # fmt: skip
+    plain = bift("chain", "show", 3, "--data", built_chain.data).out
+    assert built_chain.tip in plain
+    assert "multi_krum" in plain
+    for height in (0, 4):
+        beyond = bift("chain", "show", height, "--data", built_chain.data)
+        assert beyond.code == 2
+        assert "blocks 1 to 3" in beyond.err
+
+
+def test_a_chain_is_exported_whole(bift: Any, built_chain: Any, tmp_path: Path) -> None:
+    file = tmp_path / "chain.json"
+    result = bift("chain", "export", "--data", built_chain.data, "-o", file)
+    assert (result.code, result.out.strip()) == (0, str(file)), result.err
+    exported = json.loads(file.read_text())
+    assert exported["genesis"] == built_chain.genesis.hash.hex()
+    assert exported["members"] == {m.address: m.name for m in built_chain.genesis.members}
+    first, second, third = exported["blocks"]
+    assert first["previous_hash"] == exported["genesis"]
+    assert (second["previous_hash"], third["previous_hash"]) == (first["hash"], second["hash"])
+    assert first["transactions"][0]["payload"]["learning_rate"] == 0.01
+    assert third["model_info"]["current_iter"] == 2
+    again = bift("chain", "export", "--data", built_chain.data, "-o", file)
+    assert again.code == 2
+    assert "exists" in again.err
+    nowhere = bift("chain", "export", "--data", built_chain.data, "-o", tmp_path / "no" / "file")
+    assert nowhere.code == 2
+    assert "No such file" in nowhere.err
+
+
+def test_a_chain_is_exported_as_a_table(bift: Any, built_chain: Any) -> None:
+    result = bift("chain", "export", "--data", built_chain.data, "--format", "csv")
+    assert result.code == 0, result.err
+    rows = list(csv.DictReader(result.out.splitlines()))
+    assert [row["index"] for row in rows] == ["1", "2", "3"]
+    assert [row["model_update"] for row in rows] == ["0", "3", "3"]
+    assert rows[0]["iteration"] == ""
+    assert rows[2]["hash"] == built_chain.tip
+    assert (rows[2]["rule"], rows[2]["iteration"]) == ("multi_krum", "2")
+
+
+def test_a_chain_is_exported_as_a_graph(bift: Any, built_chain: Any) -> None:
+    graph = bift("chain", "export", "--data", built_chain.data, "--format", "dot").out
+    assert graph.startswith("digraph chain {")
+    assert graph.count("->") == 3
+    assert "lights 2/2, multi_krum" in graph
+    assert "dashed" not in graph
+    dot = shutil.which("dot")
+    if dot is not None:
+        subprocess.run([dot, "-Tsvg"], input=graph, text=True, check=True, capture_output=True)
+
+
+def test_a_folder_or_a_vehicle(bift: Any, built_chain: Any) -> None:
+    result = bift("chain", "show", "--data", built_chain.data, "--vehicle", "car")
+    assert result.code == 2
+    assert "not allowed with" in result.err

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from bift_ros.attacks.registry import ATTACKS
-from bift_ros.console.main import COMMANDS, main
+from bift_ros.console.main import COMMANDS, build_parser, main
+from bift_ros.identity.keyfile import save_key
+from bift_ros.identity.keys import KeyPair
 
 ACTIONS = [
     ("demo",), ("bag", "synth"), ("bag", "from-images"), ("bag", "info"), ("account", "create"),
-    ("account", "show"), ("genesis", "create"), ("node", "run"), ("miner", "start"),
-    ("system", "show"), ("chain", "show"), ("chain", "verify"), ("bench", "aggregation"),
+    ("account", "show"), ("account", "list"), ("genesis", "create"), ("node", "run"),
+    ("node", "submit-model"), ("miner", "start"), ("miner", "stop"), ("tx", "transfer"),
+    ("tx", "show"), ("task", "list"), ("task", "show"), ("completion", "bash"),
+    ("completion", "zsh"), ("system", "show"), ("chain", "show"), ("chain", "verify"),
+    ("chain", "export"), ("bench", "aggregation"),
     ("experiment", "fixed-point"), ("experiment", "table7"), ("experiment", "fig12"),
     ("experiment", "defences"), ("chaos",), ("simulate",),
     ("member", "vote"), ("member", "list"), ("storage", "kubo", "init"),
@@ -26,7 +34,7 @@ ACTIONS = [
     ("data", "share"), ("data", "get"), ("data", "withdraw"), ("data", "list"),
 ]  # fmt: skip
 # These reach ROS, which not every machine has.
-NEED_ROS = {"demo", "chaos", "system", "chain", "member", "data", "fleet"}
+NEED_ROS = {"demo", "chaos", "system", "chain", "member", "data", "tx", "task", "fleet"}
 
 
 def skip_without_ros(command: str) -> None:
@@ -42,6 +50,29 @@ def test_help_teaches(bift: Any, words: tuple[str, ...]) -> None:
     assert result.code == 0
     assert result.out.startswith(f"usage: bift {' '.join(words)}")
     assert len(result.out.splitlines()) > 5
+
+
+def leaves(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """The parsers of the actions that can be run."""
+    below = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
+    if not below:
+        yield parser
+    for action in below:
+        for sub in action.choices.values():
+            yield from leaves(sub)
+
+
+def test_every_action_prints_for_machines() -> None:
+    skip_without_ros("demo")
+    silent = {
+        leaf.prog
+        for leaf in leaves(build_parser(*COMMANDS))
+        if "--json" not in leaf._option_string_actions
+    }
+    # A vehicle's process logs, and these print what programs read anyhow.
+    assert silent == {
+        "bift node run", "bift chain export", "bift completion bash", "bift completion zsh",
+    }  # fmt: skip
 
 
 def test_the_overview_names_every_command(bift: Any) -> None:
@@ -97,6 +128,7 @@ def fleet(bift: Any, tmp_path: Path) -> dict[str, Path]:
         assert made.code == 0
         if path == files["member"]:
             key = json.loads(made.out)["public_key"]
+    save_key(tmp_path / "locked.pem", KeyPair.generate(), b"secret")
     files["genesis"] = tmp_path / "genesis.json"
     options = ("--member", f"car={key}", "--minimum-updates", 1)
     assert bift("genesis", "create", files["genesis"], *options).code == 0
@@ -111,6 +143,7 @@ def fleet(bift: Any, tmp_path: Path) -> dict[str, Path]:
         ({"key": "nowhere.pem"}, "can't read the key file"),
         ({"key": "stranger.pem"}, "is not a member of"),
         ({"genesis": "member.pem"}, "is not JSON"),
+        ({"key": "locked.pem"}, "give --passphrase-file"),
     ],
 )
 def test_a_vehicle_that_cannot_run_says_why(
@@ -171,6 +204,87 @@ def test_a_vehicle_becomes_its_process_with_every_path_as_it_is(
         "data_dir": str(data), "key_file": str(fleet["member"]), "mine": True, "train": False,
         "propose": True, "malicious": "label_flip", "task.total_iter": 3,
     }  # fmt: skip
+
+
+class Started(Exception):  # noqa: N818
+    """In place of a process that would not come back."""
+
+
+@pytest.fixture
+def settings_of(fleet: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Starts a vehicle as far as its process; the parameters that this would have had."""
+
+    def started(_: str, command: list[str]) -> None:
+        raise Started
+
+    def start(*words: object) -> Any:
+        data = tmp_path / "data"
+        options = ("--genesis", fleet["genesis"], "--key", fleet["member"], "--data", data)
+        monkeypatch.setattr("os.execv", started)
+        with pytest.raises(Started):
+            main([str(word) for word in (*words, *options)])
+        return yaml.safe_load((data / "parameters.yaml").read_text())
+
+    return start
+
+
+def test_a_gpu_is_chosen_by_its_number(bift: Any, settings_of: Any) -> None:
+    parameters = settings_of("node", "run", "--gpu", 1)
+    assert parameters["/car/trainer"]["ros__parameters"] == {"device": "cuda:1"}
+    assert parameters["/car/vehicle"]["ros__parameters"]["mine"] is False
+    both = bift("node", "run", "--gpu", 1, "--device", "cpu")
+    assert both.code == 2
+    assert "not allowed with" in both.err
+    assert "less than 0" in bift("node", "run", "--gpu", -1).err
+
+
+def test_a_miner_defends_as_the_fleet_does_or_proposes_otherwise(
+    bift: Any, settings_of: Any, fleet: dict[str, Path], tmp_path: Path
+) -> None:
+    """The paper's `with defend` is each miner's; here every vehicle recomputes what it did."""
+    alone = bift(
+        "miner", "start", "--no-defend", "--genesis", fleet["genesis"], "--key", fleet["member"],
+        "--data", tmp_path / "data",
+    )  # fmt: skip
+    assert alone.code == 2
+    assert "every vehicle recomputes it" in alone.err
+    assert "submit-model" in alone.err
+
+    def rule(*options: str) -> Any:
+        return settings_of("miner", "start", *options)["/car/vehicle"]["ros__parameters"].get(
+            "task.rule"
+        )
+
+    assert rule() is None
+    assert rule("--with-defend") == "robust"  # as the genesis has it
+    assert rule("--no-defend", "--propose") == "fedavg"
+
+
+def test_an_account_is_a_vehicles_key(
+    bift: Any, fleet: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.execv", lambda *_: pytest.fail("started"))
+    done = bift(
+        "node", "run", "--genesis", fleet["genesis"], "--key", "stranger", "--keystore", tmp_path,
+        "--data", tmp_path / "data",
+    )  # fmt: skip
+    assert done.code == 2
+    assert f"the key {fleet['stranger']} is not a member of" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("start",), "give --genesis, --key, --data too; to have one mine that runs already"),
+        (("start", "--on", "car", "--no-defend"), "node submit-model"),
+        (("start", "--on", "my car"), "no vehicle's name"),
+        (("stop", "--wait", "0"), "not more than 0"),
+    ],
+)
+def test_what_no_miner_can_do_is_said(bift: Any, words: tuple[str, ...], said: str) -> None:
+    result = bift("miner", *words)
+    assert result.code == 2
+    assert said in result.err
 
 
 def test_an_unknown_attack_is_refused_with_those_there_are(

@@ -139,6 +139,14 @@ def test_the_vehicles_own_key_may_submit_too(ros: Any, peer: PeerNode) -> None:
     assert peer.peer.next_sequence(OWN.address) == 1
 
 
+def test_the_owner_may_speak_through_another_vehicle(ros: Any, peer: PeerNode) -> None:
+    proposal = sign_transaction(OWN, 0, TASK, GENESIS.hash)
+    van = ros.node("van").create_publisher(Transaction, "/bift/transactions", qos.TRANSACTIONS)
+    van.publish(convert.transaction_to_message(proposal))
+    ros.spin_until(lambda: peer.peer.state.index == 1)
+    assert peer.peer.next_sequence(OWN.address) == 1
+
+
 def test_a_fault_submitted_again_is_refused_again(ros: Any, peer: PeerNode) -> None:
     """The topics tell a fault once; whoever waits for an answer gets one each time."""
     poor = sign_transaction(OTHER, 0, Transfer(OWN.address, 1), GENESIS.hash)

@@ -17,11 +17,13 @@ from bift_ros.peer.effects import (
     CancelTraining,
     Mine,
     Refused,
+    StopMining,
     Train,
 )
 from bift_ros.peer.events import (
     DatasetChanged,
     NonceFound,
+    SetMining,
     Submit,
     Trained,
     TrainingFailed,
@@ -51,6 +53,29 @@ def mined(peer: Bench, effects: list[object]) -> BroadcastBlock:
     (mine,) = of(Mine, effects)
     (sent,) = of(BroadcastBlock, peer.send(nonce(mine)))
     return sent
+
+
+def test_a_miner_stops_and_starts_when_its_owner_says_so() -> None:
+    world = Consortium(4)
+    peer = bench(world)
+    (mine,) = of(Mine, peer.transaction(*world.updates(range(4), peer.state)))
+    assert peer.peer.mines
+    assert len(of(StopMining, peer.send(SetMining(False)))) == 1
+    assert not peer.peer.mines
+    assert of(BroadcastBlock, peer.send(nonce(mine))) == []  # found too late
+    assert of(StopMining, peer.send(SetMining(False))) == []  # nothing is under way
+    assert of(Mine, peer.wait(WAIT)) == []
+    block = mined(peer, peer.send(SetMining(True))).block
+    assert block.header.model_flag == 1
+
+
+def test_what_waits_can_be_asked_for() -> None:
+    world = Consortium(4)
+    peer = bench(world)
+    (update,) = world.updates([1], peer.state)
+    assert peer.peer.waiting_transaction(update.hash) is None
+    peer.transaction(update)
+    assert peer.peer.waiting_transaction(update.hash) is update
 
 
 def test_all_updates_in_starts_a_block_at_once() -> None:

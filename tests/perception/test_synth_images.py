@@ -173,8 +173,14 @@ def run(*arguments: str) -> int:
 
 def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = str(tmp_path / "bags")
-    assert run("synth", "--vehicles", "1", "--frames", "3", "--test-crops", "0", "--out", out) == 0
-    capsys.readouterr()
+    sizes = ("--vehicles", "1", "--frames", "3", "--test-crops", "0")
+    assert run("synth", *sizes, "--out", out, "--json") == 0
+    made = capsys.readouterr()
+    recorded = json.loads(made.out)
+    assert (recorded["bags"], recorded["frames"], recorded["test"]) == (
+        [f"{out}/vehicle_00"], [3], None,
+    )  # fmt: skip
+    assert made.err == ""
     assert run("info", f"{out}/vehicle_00", "--json") == 0
     info = json.loads(capsys.readouterr().out)
     assert info["messages"]["/vehicle_00/traffic_lights"] == [LIGHTS, 3]

@@ -78,7 +78,7 @@ class Mempool:
         self._rounds: dict[RoundKey, _Round] = {}
         self._learning_of: dict[str, int] = {}
         """How many learning transactions each sender has here."""
-        self._hashes: set[bytes] = set()
+        self._by_hash: dict[bytes, Transaction] = {}
         self._pruned_by: State | None = None
         """What all learning here was last judged by; None where some of it was not."""
         self._ready_by: State | None = None
@@ -88,7 +88,7 @@ class Mempool:
         """The files of its updates. Members who conspired may name the same."""
 
     def __len__(self) -> int:
-        return len(self._hashes)
+        return len(self._by_hash)
 
     @property
     def has_account(self) -> bool:
@@ -96,7 +96,11 @@ class Mempool:
         return bool(self._queues)
 
     def __contains__(self, tx_hash: bytes) -> bool:
-        return tx_hash in self._hashes
+        return tx_hash in self._by_hash
+
+    def get(self, tx_hash: bytes) -> Transaction | None:
+        """Give the transaction with this hash, or None."""
+        return self._by_hash.get(tx_hash)
 
     def next_sequence(self, address: str, state: State) -> int:
         """Give the first sequence number of a member that neither chain nor pool has used."""
@@ -112,7 +116,7 @@ class Mempool:
         Held too is what may become valid: a sequence number a little ahead, or an update for a
         task or an iteration whose block has not arrived yet.
         """
-        if tx.hash in self._hashes:
+        if tx.hash in self._by_hash:
             raise AlreadyKnown(f"transaction {tx.hash.hex()[:16]}… is in the pool")
         check_signature(tx, genesis, state.members)
         if isinstance(tx.payload, Learning):
@@ -309,7 +313,7 @@ class Mempool:
         else:
             self._queues.setdefault(tx.sender, {})[tx.sequence] = tx
             self.account_changes += 1
-        self._hashes.add(tx.hash)
+        self._by_hash[tx.hash] = tx
 
     def _remove(self, tx: Transaction) -> None:
         if isinstance(tx.payload, Learning):
@@ -325,7 +329,7 @@ class Mempool:
             self.account_changes += 1
             if not queue:
                 del self._queues[tx.sender]
-        self._hashes.discard(tx.hash)
+        self._by_hash.pop(tx.hash, None)
 
 
 def _learns_alike(a: State | None, b: State) -> bool:

@@ -1,8 +1,10 @@
-"""Argument types that commands share."""
+"""Arguments that commands share. Free of ROS, whose import takes its time."""
 
 from __future__ import annotations
 
 import argparse
+
+from bift_ros.nodes.names import is_vehicle_name
 
 # Each vehicle's training has a 31-bit seed of its own, made from this one.
 _MAX_SEED = 2_000_000
@@ -22,3 +24,50 @@ def positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{value} is not at least 1")
     return value
+
+
+def whole(text: str) -> int:
+    """A whole number from 0."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{value} is less than 0")
+    return value
+
+
+def vehicle_name(text: str) -> str:
+    """An argument that names a vehicle."""
+    if not is_vehicle_name(text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r:.80} is no vehicle's name, which is a ROS namespace: letters, digits and "
+            "underscores, the first a letter"
+        )
+    return text
+
+
+def seconds(text: str) -> float:
+    """An argument that says how long to wait: more than 0 seconds, at most an hour."""
+    value = float(text)
+    if not 0 < value <= 3600:
+        raise argparse.ArgumentTypeError(f"{text} is not more than 0 and at most 3600 seconds")
+    return value
+
+
+def add_wait_argument(parser: argparse.ArgumentParser, default: float = 15.0) -> None:
+    """How long vehicles may take to be heard and to answer."""
+    parser.add_argument(
+        "--wait",
+        type=seconds,
+        default=default,
+        metavar="SECONDS",
+        help="for a vehicle's answer (%(default)g)",
+    )
+
+
+def add_vehicle_arguments(parser: argparse._ActionsContainer, does: str) -> None:
+    """Which running vehicle; the help says what it `does`."""
+    parser.add_argument(
+        "--vehicle",
+        type=vehicle_name,
+        metavar="NAME",
+        help=f"running vehicle that {does} (default: any)",
+    )

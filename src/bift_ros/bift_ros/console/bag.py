@@ -93,6 +93,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="pictures of the test set, same shape (default: 15%% of each class are held out)",
     )  # fmt: skip
     images.add_argument("--seed", type=int, default=0, metavar="S", help="default 0")
+    for make in (synth, images):
+        make.add_argument("--json", action="store_true", help="one JSON object, no progress")
 
     info = commands.add_parser("info", help="show what a bag holds", description=INFO)
     info.add_argument("bag", type=Path, metavar="BAG", help="a bag's folder, or its .mcap file")
@@ -103,19 +105,19 @@ def main(args: argparse.Namespace) -> int:
     """Run a sub-command; 0 when done, 1 where `info` finds problems, 2 on bad input."""
     try:
         if args.bag_command == "synth":
-            with _progress("Drawing frames") as advance:
+            with _progress("Drawing frames", args.json) as advance:
                 done = synthesize(
                     args.vehicles, args.frames, args.out, args.seed, args.skew, args.test_crops,
                     advance,
                 )  # fmt: skip
-            _print_recorded(done)
+            _print_recorded(done, args.json)
         elif args.bag_command == "from-images":
             classes = parse_classes(args.classes)
-            with _progress("Placing pictures") as advance:
+            with _progress("Placing pictures", args.json) as advance:
                 done = from_images(
                     args.folder, args.vehicles, args.out, classes, args.test, args.seed, advance
                 )
-            _print_recorded(done)
+            _print_recorded(done, args.json)
         else:
             info = bag_info(args.bag)
             if args.json:
@@ -130,14 +132,18 @@ def main(args: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _progress(title: str) -> Iterator[recording.Progress]:
+def _progress(title: str, quiet: bool) -> Iterator[recording.Progress]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+    console = Console(stderr=True)
+    with Progress(*columns, TimeRemainingColumn(), console=console, disable=quiet) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _print_recorded(done: recording.Recorded) -> None:
+def _print_recorded(done: recording.Recorded, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(dataclasses.asdict(done), default=str))
+        return
     table = Table("bag", "frames", "labels", "classes")
     for path, frames, labels in zip(done.bags, done.frames, done.labels, strict=True):
         mix = " ".join(f"{name}:{number}" for name, number in labels.items())

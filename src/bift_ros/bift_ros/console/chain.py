@@ -1,10 +1,10 @@
-"""`./bift chain show|verify`: a vehicle's chain, read from its data folder."""
+"""`./bift chain show|verify|export`: the chain of a vehicle, running or not."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -12,60 +12,57 @@ from rich.progress import Progress
 from rich.table import Table
 
 from bift_ros.chain.blocks import Block
-from bift_ros.chain.genesis import Genesis, Member
+from bift_ros.chain.genesis import Genesis
 from bift_ros.chain.keyring import Keyring
 from bift_ros.chain.store import ChainStore
-from bift_ros.chain.transactions import MembershipVote
 from bift_ros.chain.verification import verify_chain
+from bift_ros.console.chain_export import FORMATS
+from bift_ros.console.errors import CommandError
 from bift_ros.console.own_vehicle import own_vehicle
+from bift_ros.console.read_chain import ReadChain, add_source_arguments, read_chain, utc
 from bift_ros.console.stored_chain import add_data_arguments, height_of, open_chain
+from bift_ros.console.transaction_text import KINDS, says, transaction_object
 from bift_ros.nodes.folders import VehicleFolders
 from bift_ros.storage.stored_files import StoredFiles
-
-_KINDS = {
-    "transfer": "transfer",
-    "propose_task": "task",
-    "model_commit": "commit",
-    "model_update": "update",
-    "membership_vote": "vote",
-    "share_file": "share",
-    "withdraw_file": "withdrawal",
-    "group_key": "key",
-}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Sub-commands and their options."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    for name, summary in (
-        ("show", "Print the blocks of a vehicle's chain, and who owns what."),
-        ("verify", "Check every block anew and recompute its PoFL from the stored updates."),
-    ):
-        action = actions.add_parser(name, help=summary, description=summary)
-        add_data_arguments(action)
+    summary = "Print the blocks of a vehicle's chain, or one block with all that it carries."
+    show = actions.add_parser("show", help=summary, description=summary)
+    show.add_argument("block", nargs="?", type=int, metavar="BLOCK", help="its height; all: none")
+    add_source_arguments(show)
+    show.add_argument("--json", action="store_true", help="for machines")
+    summary = "Check every block anew and recompute its PoFL from the stored updates."
+    add_data_arguments(actions.add_parser("verify", help=summary, description=summary))
+    summary = "Write a vehicle's chain for other programs."
+    export = actions.add_parser(
+        "export",
+        help=summary,
+        description=summary,
+        epilog="json: everything; csv: a row for each block; dot: a graph for Graphviz, with the "
+        "other branches where --data is given.",
+    )
+    export.add_argument("--format", choices=FORMATS, default="json", help="(%(default)s)")
+    export.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: print it")
+    add_source_arguments(export)
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Show or verify; 1 where verification fails."""
-    genesis, store, folders = open_chain(arguments)
-    try:
-        if arguments.action == "show":
-            return _show(genesis, store, arguments.json)
-        return _verify(genesis, store, folders, arguments.json)
-    finally:
-        store.close()
+    """Show, verify or export; 1 where verification fails."""
+    return {"show": _show, "verify": _verify, "export": _export}[arguments.action](arguments)
 
 
-def _show(genesis: Genesis, store: ChainStore, as_json: bool) -> int:
-    chain = store.canonical(1, height_of(store))
-    votes = [v.payload for b in chain for v in b.body.transactions]
-    candidates = [Member(v.name, v.public_key) for v in votes if isinstance(v, MembershipVote)]
-    names = {m.address: m.name for m in (*candidates, *genesis.members)}
-    blocks = [_summary(b, names) for b in chain]
-    if as_json:
-        print(json.dumps({"genesis": genesis.hash.hex(), "name": genesis.name, "blocks": blocks}))
+def _show(arguments: argparse.Namespace) -> int:
+    chain = read_chain(arguments)
+    if arguments.block is not None:
+        return _show_block(chain, arguments.block, arguments.json)
+    blocks = [_summary(block, chain) for block in chain.blocks]
+    if arguments.json:
+        print(json.dumps({"genesis": chain.genesis.hex(), "name": chain.title, "blocks": blocks}))
         return 0
-    table = Table(title=f"{genesis.name}, genesis {genesis.hash.hex()[:12]}", title_justify="left")
+    table = Table(title=f"{chain.title}, genesis {chain.genesis.hex()[:12]}", title_justify="left")
     for heading in ("block", "hash", "UTC", "miner", "carries", "iteration", "rule"):
         table.add_column(heading, no_wrap=True)
     table.add_column("accuracy", justify="right")
@@ -76,26 +73,52 @@ def _show(genesis: Genesis, store: ChainStore, as_json: bool) -> int:
             block["hash"][:8],
             block["time"][11:19],
             block["miner"],
-            ", ".join(f"{n} {_KINDS[kind]}" for kind, n in block["transactions"].items()),
+            ", ".join(f"{n} {KINDS[kind]}" for kind, n in block["transactions"].items()),
             f"{info['current_iter']}/{info['total_iter']}" if info else "",
             info["rule"] if info else "",
             f"{info['accuracy']:.1%}" if info else "",
         )
-    Console().print(table)
+    Console(markup=False).print(table)
     return 0
 
 
-def _summary(block: Block, names: dict[str, str]) -> dict[str, Any]:
+def _show_block(chain: ReadChain, index: int, as_json: bool) -> int:
+    if not 1 <= index <= len(chain.blocks):
+        raise CommandError(f"no block {index}: the chain has blocks 1 to {len(chain.blocks)}")
+    block = chain.blocks[index - 1]
+    transactions = block.body.transactions
+    shown = {
+        **_summary(block, chain),
+        "previous_hash": block.header.previous_hash.hex(),
+        "transactions": [transaction_object(tx, chain.name) for tx in transactions],
+    }
+    if as_json:
+        print(json.dumps(shown))
+        return 0
+    console = Console(markup=False)
+    for name in ("index", "hash", "previous_hash", "time", "miner"):
+        console.print(f"{name.replace('_', ' '):<14} {shown[name]}", soft_wrap=True)
+    for name, value in (shown["model_info"] or {}).items():
+        console.print(f"{name.replace('_', ' '):<14} {value}", soft_wrap=True)
+    table = Table(title="Transactions", title_justify="left")
+    for heading in ("id", "sender", "says"):
+        table.add_column(heading, overflow="fold")
+    for tx in transactions:
+        table.add_row(tx.hash.hex(), chain.name(tx.sender), says(tx.payload, chain.name))
+    console.print(table)
+    return 0
+
+
+def _summary(block: Block, chain: ReadChain) -> dict[str, Any]:
     kinds: dict[str, int] = {}
     for transaction in block.body.transactions:
         kinds[transaction.payload.KIND] = kinds.get(transaction.payload.KIND, 0) + 1
     info = block.body.model_info
-    seconds = block.header.timestamp / 1000
     return {
         "index": block.header.index,
         "hash": block.hash.hex(),
-        "time": datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds"),
-        "miner": names.get(block.header.miner, block.header.miner),
+        "time": utc(block.header.timestamp),
+        "miner": chain.name(block.header.miner),
         "transactions": kinds,
         "model_info": info
         and {
@@ -105,12 +128,36 @@ def _summary(block: Block, names: dict[str, str]) -> dict[str, Any]:
             "total_iter": info.total_iter,
             "accuracy": info.accuracy,
             "rule": info.rule,
-            "contributors": [names.get(a, a) for a in info.contributors],
+            "contributors": [chain.name(address) for address in info.contributors],
         },
     }
 
 
-def _verify(genesis: Genesis, store: ChainStore, folders: VehicleFolders, as_json: bool) -> int:
+def _export(arguments: argparse.Namespace) -> int:
+    output: Path | None = arguments.output
+    if output is not None and output.exists():
+        raise CommandError(f"{output} exists: give another name with -o, or move it away")
+    text = FORMATS[arguments.format](read_chain(arguments))
+    if output is None:
+        print(text, end="")
+        return 0
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise CommandError(str(error)) from error
+    print(output)
+    return 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    genesis, store, folders = open_chain(arguments)
+    try:
+        return _recompute(genesis, store, folders, arguments.json)
+    finally:
+        store.close()
+
+
+def _recompute(genesis: Genesis, store: ChainStore, folders: VehicleFolders, as_json: bool) -> int:
     files, keyring = StoredFiles(folders.storage, folders.kubo), None
     if genesis.policy.encrypt_models:
         keyring = Keyring(own_vehicle(folders.root).key, genesis.hash)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -13,31 +12,21 @@ from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.filesize import decimal
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    ProgressColumn,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TransferSpeedColumn,
-)
 from rich.table import Table
 
 from bift_ros.chain.shared_files import FILE_NAME
 from bift_ros.chain.sharing import shared_files
 from bift_ros.chain.state import State
+from bift_ros.console.arguments import add_wait_argument
 from bift_ros.console.errors import CommandError
 from bift_ros.console.own_vehicle import OwnVehicle, own_vehicle
+from bift_ros.console.owner_jobs import ask_vehicle
 from bift_ros.console.stored_chain import add_data_arguments, stored_state
-from bift_ros.nodes.owner import FileRequest
-from bift_ros.nodes.vehicle_client import VehicleClient, VehicleUnreachableError
+from bift_ros.nodes.owner import OwnerRequest
 from bift_ros.storage.cid import CidError, check_cid_text
 from bift_ros.storage.embedded import EmbeddedStorage
 from bift_ros.storage.interface import StorageError
 
-_POLL_SECONDS = 0.2
 _T = TypeVar("_T")
 
 
@@ -54,7 +43,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     get = _action(actions, "get", summary)
     get.add_argument("cid", metavar="CID", help="as `bift data list` or `share` prints it")
     get.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: named by the CID")
-    get.add_argument("--json", action="store_true", help="print one JSON object, no progress")
     summary = "Take a file off the list of those that this vehicle shares, and keep it no longer."
     withdraw = _action(actions, "withdraw", summary)
     withdraw.add_argument("name", metavar="NAME", help="as in the list")
@@ -65,9 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _action(actions: Any, name: str, summary: str) -> argparse.ArgumentParser:
     action: argparse.ArgumentParser = actions.add_parser(name, help=summary, description=summary)
     action.add_argument("--data", type=Path, required=True, help="the vehicle's data folder")
-    action.add_argument(
-        "--wait", type=float, default=15.0, metavar="SECONDS", help="for the vehicle (%(default)s)"
-    )
+    add_wait_argument(action)
+    action.add_argument("--json", action="store_true", help="print one JSON object, no progress")
     return action
 
 
@@ -82,17 +69,17 @@ def _share(arguments: argparse.Namespace) -> int:
     name = arguments.name or file.name
     if not file.is_file():
         raise CommandError(f"{arguments.file} is no file")
-    request = FileRequest("share", str(file))
+    request = OwnerRequest("share", str(file))
     if arguments.announce:
         if not FILE_NAME.fullmatch(name):
             raise CommandError(
                 f"the list takes no file name {name!r:.110}: give --name with letters, digits, "
                 "'.', '_' and '-', at most 100"
             )
-        request = FileRequest("share", str(file), name=name, description=arguments.description)
+        request = OwnerRequest("share", str(file), name=name, description=arguments.description)
     storage = _closed_storage(vehicle)
     if storage is None:
-        cid = _ask(vehicle, request, arguments.wait, f"Sharing {name}")
+        cid = ask_vehicle(vehicle, request, arguments.wait, f"Sharing {name}", arguments.json)
     elif arguments.announce:
         storage.close()
         raise CommandError(f"{vehicle.name} does not run: start it to announce the file")
@@ -100,6 +87,9 @@ def _share(arguments: argparse.Namespace) -> int:
         with storage:
             cid = _offline(lambda: storage.put_file(file))
             _offline(lambda: storage.pin(cid))
+    if arguments.json:
+        print(json.dumps({"cid": cid, "name": name, "announced": arguments.announce}))
+        return 0
     print(cid)
     if arguments.announce:
         print(f"bift: {vehicle.name} tells the fleet of {name}", file=sys.stderr)
@@ -119,8 +109,8 @@ def _get(arguments: argparse.Namespace) -> int:
     vehicle = own_vehicle(arguments.data)
     storage = _closed_storage(vehicle)
     if storage is None:
-        request = FileRequest("fetch", str(output), cid)
-        _ask(vehicle, request, arguments.wait, f"Fetching {cid[:16]}…", arguments.json)
+        request = OwnerRequest("fetch", str(output), cid)
+        ask_vehicle(vehicle, request, arguments.wait, f"Fetching {cid[:16]}…", arguments.json)
     else:
         with storage:
             if not storage.has(cid):
@@ -138,8 +128,11 @@ def _get(arguments: argparse.Namespace) -> int:
 
 def _withdraw(arguments: argparse.Namespace) -> int:
     vehicle, name = own_vehicle(arguments.data), arguments.name
-    request = FileRequest("withdraw", name=name)
-    cid = _ask(vehicle, request, arguments.wait, f"Withdrawing {name}")
+    request = OwnerRequest("withdraw", name=name)
+    cid = ask_vehicle(vehicle, request, arguments.wait, f"Withdrawing {name}", arguments.json)
+    if arguments.json:
+        print(json.dumps({"cid": cid, "name": name}))
+        return 0
     print(f"{vehicle.name} takes {name} off its list: {cid}")
     return 0
 
@@ -201,35 +194,3 @@ def _offline(work: Callable[[], _T]) -> _T:
         return work()
     except (StorageError, OSError) as error:
         raise CommandError(str(error)) from error
-
-
-def _ask(
-    vehicle: OwnVehicle, request: FileRequest, seconds: float, title: str, quiet: bool = False
-) -> str:
-    """Have the running vehicle do it, and wait until it has; the file's CID.
-
-    A terminal shows how many bytes are here, unless it is to be `quiet`.
-    """
-    columns: list[ProgressColumn] = [SpinnerColumn(), TextColumn("{task.description}")]
-    if request.action == "fetch":
-        columns += [BarColumn(), DownloadColumn(), TransferSpeedColumn()]
-    columns.append(TimeElapsedColumn())
-    console = Console(stderr=True)
-    quiet = quiet or not console.is_terminal
-    try:
-        with (
-            VehicleClient(vehicle.name, seconds) as client,
-            Progress(*columns, console=console, transient=True, disable=quiet) as bar,
-        ):
-            task = bar.add_task(title, total=None)
-            while True:
-                job = client.file_job(vehicle.key, vehicle.genesis.hash, request)
-                bar.update(task, completed=job.here, total=job.size or None)
-                if job.done:
-                    break
-                time.sleep(_POLL_SECONDS)
-    except VehicleUnreachableError as error:
-        raise CommandError(str(error)) from error
-    if job.error:
-        raise CommandError(f"{vehicle.name}: {job.error}")
-    return job.cid

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import time
 from pathlib import Path
@@ -16,6 +17,7 @@ from bift_ros.chain.genesis import (
     Policy,
     save_genesis,
 )
+from bift_ros.console.defence import add_defence_arguments, rule_for
 from bift_ros.console.errors import CommandError
 from bift_ros.nodes.names import is_vehicle_name
 from bift_ros.pofl.aggregate import RULES
@@ -63,14 +65,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=policy.mode,
         help="consensus mode: commit and reveal, or as in the paper (%(default)s)",
     )
-    create.add_argument(
-        "--rule", choices=RULES, help="(mixed; in the consensus mode paper: mixed_paper)"
+    rule = create.add_mutually_exclusive_group()
+    rule.add_argument(
+        "--rule", choices=RULES, help="(robust; in the consensus mode paper: mixed_paper)"
     )
+    add_defence_arguments(rule, "aggregate")
     create.add_argument(
         "--encrypt-models",
         action="store_true",
         help="encrypt model and update files for the members (docs/privacy.md)",
     )
+    create.add_argument("--json", action="store_true", help="for machines")
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -85,7 +90,7 @@ def main(arguments: argparse.Namespace) -> int:
             byzantine_fraction=arguments.byzantine_fraction,
             reward=arguments.reward,
             mode=arguments.mode,
-            rule=arguments.rule or RULE_OF_MODE[arguments.mode],
+            rule=arguments.rule or rule_for(arguments.defend, RULE_OF_MODE[arguments.mode]),
             encrypt_models=arguments.encrypt_models,
         )
         members = tuple(_member(text) for text in arguments.member)
@@ -93,7 +98,11 @@ def main(arguments: argparse.Namespace) -> int:
         save_genesis(arguments.file, genesis)
     except (ChainError, OSError) as error:
         raise CommandError(str(error)) from error
-    print(f"{arguments.file}: {len(members)} members, genesis hash {genesis.hash.hex()}")
+    if arguments.json:
+        made = {"file": str(arguments.file), "hash": genesis.hash.hex(), "rule": policy.rule}
+        print(json.dumps({**made, "members": [member.name for member in members]}))
+    else:
+        print(f"{arguments.file}: {len(members)} members, genesis hash {genesis.hash.hex()}")
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -19,29 +20,35 @@ COMMANDS = {
     ),
     "chaos": ("bift_ros.console.chaos", "kill vehicles, cut the network: does the fleet agree?"),
     "bag": ("bift_ros.console.bag", "make and inspect rosbags: synth, from-images, info"),
-    "account": ("bift_ros.console.account", "make and show keys: create, show"),
+    "account": ("bift_ros.console.account", "make and show keys: create, list, show"),
     "genesis": ("bift_ros.console.genesis", "make a fleet's genesis file: create"),
-    "node": ("bift_ros.console.node", "run a vehicle without mining: run"),
-    "miner": ("bift_ros.console.node", "run a vehicle that mines too: start"),
+    "node": (
+        "bift_ros.console.node",
+        "run a vehicle without mining, have the fleet learn a model: run, submit-model",
+    ),
+    "miner": ("bift_ros.console.miner", "run a vehicle that mines too, or stop it: start, stop"),
+    "tx": ("bift_ros.console.tx", "give stake to another member: transfer, show"),
+    "task": ("bift_ros.console.task", "see what the fleet learns: list, show"),
     "member": (
         "bift_ros.console.member",
         "see the members, vote on joining and leaving: vote, list",
     ),
     "data": ("bift_ros.console.data", "share files with the fleet: share, get, list, withdraw"),
     "system": ("bift_ros.console.system", "see the running vehicles: show"),
-    "chain": ("bift_ros.console.chain", "read and check a vehicle's chain: show, verify"),
+    "chain": ("bift_ros.console.chain", "read and check a vehicle's chain: show, verify, export"),
     "storage": (
         "bift_ros.console.storage",
         "run a vehicle's IPFS daemon by hand: kubo init, start, stop, status",
     ),
     "bench": ("bift_ros.console.bench", "measure: aggregation, chain, storage, training"),
     "simulate": ("bift_ros.console.simulate", "run fleets in virtual time, with faults and liars"),
+    "completion": ("bift_ros.console.completion", "complete commands in a shell: bash, zsh"),
     "experiment": ("bift_ros.console.experiment", "run a documented experiment"),
 }
 
 
-def build_parser(command: str | None) -> argparse.ArgumentParser:
-    """The parser, with the arguments of `command` alone; of none, just the overview."""
+def build_parser(*wanted: str) -> argparse.ArgumentParser:
+    """The parser, with the arguments of the `wanted` commands alone; of none, the overview."""
     parser = argparse.ArgumentParser(
         prog="bift",
         description="Federated learning across a fleet of vehicles, with no server.",
@@ -50,7 +57,7 @@ def build_parser(command: str | None) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, (module, summary) in COMMANDS.items():
         sub = commands.add_parser(name, help=summary, description=f"{summary.capitalize()}.")
-        if name == command:
+        if name in wanted:
             importlib.import_module(module).add_arguments(sub)
     return parser
 
@@ -58,8 +65,7 @@ def build_parser(command: str | None) -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit status. 2: bad usage or input; 130: interrupted."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    command = given[0] if given and given[0] in COMMANDS else None
-    parsed = build_parser(command).parse_args(given)
+    parsed = build_parser(*given[:1]).parse_args(given)
     try:
         return int(importlib.import_module(COMMANDS[parsed.command][0]).main(parsed))
     except CommandError as error:
@@ -69,4 +75,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("bift: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
+        # Whoever read has seen enough. What is left to print must not fail at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -13,11 +12,11 @@ from rich.table import Table
 from bift_ros.chain.exceptions import ChainError
 from bift_ros.chain.state import State
 from bift_ros.chain.transactions import MembershipVote, sign_transaction
+from bift_ros.console.arguments import add_vehicle_arguments, add_wait_argument, vehicle_name
 from bift_ros.console.errors import CommandError
+from bift_ros.console.keys import add_key_arguments, signing_key
 from bift_ros.console.stored_chain import add_data_arguments, stored_state
-from bift_ros.identity.keyfile import KeyFileError, load_key, read_passphrase
-from bift_ros.nodes.names import is_vehicle_name
-from bift_ros.nodes.vehicle_client import VehicleClient, VehicleUnreachableError, find_vehicle
+from bift_ros.console.vehicles import running_vehicle
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,18 +30,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         epilog="The change is made once more members than the genesis' threshold have voted.",
     )
     vote.add_argument("change", choices=("join", "leave"))
-    vote.add_argument("name", metavar="NAME", help="of the vehicle, which is its ROS namespace")
+    vote.add_argument(
+        "name", type=vehicle_name, metavar="NAME", help="of the vehicle, which is its ROS namespace"
+    )
     vote.add_argument(
         "public_key", metavar="PUBLIC_KEY", help="in hex, as `bift account show` prints it"
     )
-    vote.add_argument("--key", type=Path, required=True, help="the voting member's key file")
-    vote.add_argument("--passphrase-file", type=Path, help="for an encrypted key")
-    vote.add_argument(
-        "--vehicle", metavar="NAME", help="running vehicle that passes it on (default: any)"
-    )
-    vote.add_argument(
-        "--wait", type=float, default=15.0, metavar="SECONDS", help="for it (%(default)s)"
-    )
+    add_key_arguments(vote, "the voting member's (default: the only account)")
+    add_vehicle_arguments(vote, "passes it on")
+    add_wait_argument(vote)
+    vote.add_argument("--json", action="store_true", help="for machines")
     summary = "Print the members and the votes that are not decided, by a vehicle's chain."
     add_data_arguments(actions.add_parser("list", help=summary, description=summary))
 
@@ -53,12 +50,6 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def _vote(arguments: argparse.Namespace) -> int:
-    for name in (arguments.name, arguments.vehicle):
-        if name is not None and not is_vehicle_name(name):
-            raise CommandError(
-                f"{name!r} is no vehicle's name, which is a ROS namespace: letters, digits and "
-                "underscores, the first a letter"
-            )
     try:
         vote = MembershipVote(arguments.change, arguments.name, bytes.fromhex(arguments.public_key))
     except (ValueError, ChainError) as error:
@@ -66,24 +57,18 @@ def _vote(arguments: argparse.Namespace) -> int:
             f"{arguments.public_key!r:.80} is no public key: it is 64 hex digits, as "
             "`bift account show` prints it"
         ) from error
-    try:
-        passphrase = None
-        if arguments.passphrase_file is not None:
-            passphrase = read_passphrase(arguments.passphrase_file)
-        key = load_key(arguments.key, passphrase)
-    except (KeyFileError, OSError) as error:
-        raise CommandError(str(error)) from error
-    try:
-        vehicle = arguments.vehicle or find_vehicle(key.address, arguments.wait)
-        with VehicleClient(vehicle, arguments.wait) as client:
-            account = client.account(key.address)
-            transaction = sign_transaction(key, account.next_sequence, vote, account.genesis_hash)
-            refusal = client.submit(transaction)
-    except VehicleUnreachableError as error:
-        raise CommandError(str(error)) from error
+    key = signing_key(arguments)
+    with running_vehicle(arguments, key.address) as (vehicle, client):
+        state = client.state(key.address)
+        transaction = sign_transaction(key, state.next_sequence, vote, state.genesis_hash)
+        refusal = client.submit(transaction)
     if refusal:
         raise CommandError(f"{vehicle} refused the vote: {refusal}")
-    print(f"{vehicle} passes the vote on: {vote.name} is to {vote.action}")
+    if arguments.json:
+        said = {"id": transaction.hash.hex(), "action": vote.action, "name": vote.name}
+        print(json.dumps({**said, "vehicle": vehicle}))
+    else:
+        print(f"{vehicle} passes the vote on: {vote.name} is to {vote.action}")
     return 0
 
 

@@ -17,10 +17,15 @@ from bift_ros.nodes.folders import VehicleFolders
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     """Where the chain lies, and for whom to print."""
     parser.add_argument("--data", type=Path, required=True, help="the vehicle's data folder")
+    add_genesis_argument(parser)
+    parser.add_argument("--json", action="store_true", help="for machines")
+
+
+def add_genesis_argument(parser: argparse.ArgumentParser) -> None:
+    """Where the genesis of the chain lies."""
     parser.add_argument(
         "--genesis", type=Path, help="default: genesis.json in or beside the data folder"
     )
-    parser.add_argument("--json", action="store_true", help="for machines")
 
 
 def open_chain(arguments: argparse.Namespace) -> tuple[Genesis, ChainStore, VehicleFolders]:

@@ -5,12 +5,24 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
+from collections.abc import Iterable, Mapping
+from queue import Empty, SimpleQueue
+from typing import Any, NoReturn
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
 
-from bift_ros.console.errors import CommandError
+from bift_ros.console.arguments import seconds, vehicle_name
 from bift_ros.fleet.display import equivocation_table, vehicle_table
 from bift_ros.nodes.monitor import FleetMonitor
+
+_SILENT_SECONDS = 10.0
+"""After this long without a word a vehicle is said to be silent; they speak twice a second."""
+_REFRESH_SECONDS = 0.5
+
+Statuses = Mapping[str, Mapping[str, Any]]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,36 +35,124 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         description=summary,
         epilog="Vehicles are found in the ROS domain of ROS_DOMAIN_ID.",
     )
+    show.add_argument("--vehicle", type=vehicle_name, metavar="NAME", help="this one alone")
     show.add_argument(
-        "--wait", type=float, default=3.0, metavar="SECONDS", help="listen this long (%(default)s)"
+        "--wait",
+        type=seconds,
+        default=3.0,
+        metavar="SECONDS",
+        help="listen this long (%(default)g)",
     )
     show.add_argument(
         "--expect", type=int, default=0, metavar="N", help="stop listening once N have spoken"
     )
-    show.add_argument("--json", action="store_true", help="one object a vehicle, as a list")
+    show.add_argument("--watch", action="store_true", help="go on until Ctrl-C")
+    show.add_argument(
+        "--json",
+        action="store_true",
+        help="one object a vehicle, as a list; with --watch one a line, as they come",
+    )
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Listen, then print; 1 where nobody was heard."""
-    if arguments.wait <= 0:
-        raise CommandError("--wait must be more than 0 seconds")
+    if arguments.watch:
+        return _watch(arguments)
+    only, expected = arguments.vehicle, 1 if arguments.vehicle else arguments.expect
     monitor = FleetMonitor()
     try:
-        monitor.wait(
-            lambda heard: 0 < arguments.expect <= sum(map(bool, heard.values())), arguments.wait
-        )
-        vehicles = {n: s for n, s in monitor.vehicles.items() if s}
+        monitor.wait(lambda heard: 0 < expected <= len(_chosen(heard, only)), arguments.wait)
+        vehicles = _chosen(monitor.vehicles, only)
     finally:
         monitor.close()
     if arguments.json:
         print(json.dumps(list(vehicles.values())))
     elif vehicles:
-        console = Console()
-        console.print(vehicle_table(vehicles))
-        equivocations = equivocation_table(vehicles)
-        if equivocations is not None:
-            console.print(equivocations)
+        Console().print(_display(vehicles))
     if not vehicles:
-        print("bift: no vehicle was heard; is one running in this ROS_DOMAIN_ID?", file=sys.stderr)
+        who = f"{only} was not" if only else "no vehicle was"
+        print(f"bift: {who} heard; is one running in this ROS_DOMAIN_ID?", file=sys.stderr)
         return 1
     return 0
+
+
+def _chosen(heard: Statuses, only: str | None) -> dict[str, Mapping[str, Any]]:
+    """Those that have spoken and are wanted."""
+    return {name: s for name, s in heard.items() if s and only in (None, name)}
+
+
+def _watch(arguments: argparse.Namespace) -> int:
+    """Show what comes until a person has seen enough, which is how a watch ends well."""
+    came: SimpleQueue[dict[str, Any]] = SimpleQueue()
+    monitor = FleetMonitor(came.put)
+    try:
+        (_watch_json if arguments.json else _watch_table)(came, arguments.vehicle)
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        monitor.close()
+
+
+def _watch_json(came: SimpleQueue[dict[str, Any]], only: str | None) -> NoReturn:
+    while True:
+        status = came.get()
+        if only in (None, status["name"]):
+            print(json.dumps(status), flush=True)
+
+
+def _watch_table(came: SimpleQueue[dict[str, Any]], only: str | None) -> NoReturn:
+    vehicles: dict[str, dict[str, Any]] = {}
+    heard_at: dict[str, float] = {}
+    with Live(Text("listening …"), auto_refresh=False) as live:
+        while True:
+            for status in _waiting(came):
+                if only in (None, status["name"]):
+                    vehicles[status["name"]] = status
+                    heard_at[status["name"]] = time.monotonic()
+            if vehicles:
+                marked = mark_silent(dict(sorted(vehicles.items())), heard_at, time.monotonic())
+                live.update(_display(marked), refresh=True)
+
+
+def _waiting(came: SimpleQueue[dict[str, Any]]) -> Iterable[dict[str, Any]]:
+    """What comes until the next refresh is due."""
+    until = time.monotonic() + _REFRESH_SECONDS
+    while (left := until - time.monotonic()) > 0:
+        try:
+            yield came.get(timeout=left)
+        except Empty:
+            return
+
+
+def mark_silent(
+    vehicles: Statuses, heard_at: Mapping[str, float], now: float
+) -> dict[str, Mapping[str, Any]]:
+    """Say of those that have not spoken for a while that they are silent; times in seconds."""
+    marked = dict(vehicles)
+    for name, status in vehicles.items():
+        silent = now - heard_at[name]
+        if silent > _SILENT_SECONDS:
+            marked[name] = {**status, "state": f"silent for {silent:.0f} s"}
+    return marked
+
+
+def _display(vehicles: Statuses) -> RenderableType:
+    parts: list[RenderableType] = [vehicle_table(vehicles)]
+    task = task_line(vehicles)
+    if task:
+        parts.append(Text(task))
+    equivocations = equivocation_table(vehicles)
+    if equivocations is not None:
+        parts.append(equivocations)
+    return Group(*parts)
+
+
+def task_line(vehicles: Statuses) -> str:
+    """How far the fleet's task is, by the vehicle with the highest tip; empty without a task."""
+    furthest = max(vehicles.values(), key=lambda status: int(status["height"]))
+    if not furthest["model_id"]:
+        return ""
+    line = f"{furthest['model_id']}: iteration {furthest['current_iter']}/{furthest['total_iter']}"
+    if furthest["current_iter"]:
+        line += f", accuracy {furthest['accuracy']:.1%}, by {furthest['rule']}"
+    return line

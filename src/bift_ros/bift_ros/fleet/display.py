@@ -17,16 +17,18 @@ def vehicle_table(vehicles: Mapping[str, Status]) -> Table:
     table = Table(title="Vehicles", title_justify="left", expand=False)
     for heading in ("vehicle", "state", "tip"):
         table.add_column(heading, no_wrap=True)
+    table.add_column("mines", no_wrap=True)
     for heading in ("frames", "samples", "epoch", "loss", "stake", "refused", "RSS MB"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name, status in vehicles.items():
         if not status:
-            table.add_row(name, "starting", *[""] * 8)
+            table.add_row(name, "starting", *[""] * 9)
             continue
         table.add_row(
             name,
             status["state"],
             f"{status['height']} {status['tip'][:8]}",
+            "yes" if status["mines"] else "no",
             str(status["frames_seen"]),
             str(status["samples"]),
             f"{status['epoch']}/{status['local_epochs']}",

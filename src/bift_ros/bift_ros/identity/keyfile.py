@@ -1,4 +1,8 @@
-"""A key on disk: PKCS#8 PEM, encrypted where a passphrase is given, readable by its owner alone."""
+"""A key on disk, readable by its owner alone: two PEM blocks.
+
+The first is the private key (PKCS#8), encrypted where a passphrase is given. The second is the
+public key (SubjectPublicKeyInfo), so that whose key it is can be said without the passphrase.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,11 @@ from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from bift_ros.identity.keys import KeyPair
+
+_PUBLIC_BEGIN = b"-----BEGIN PUBLIC KEY-----"
 
 
 class KeyFileError(Exception):
@@ -34,8 +40,11 @@ def save_key(path: str | Path, key: KeyPair, passphrase: bytes | None) -> None:
     encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
     if passphrase:
         encryption = serialization.BestAvailableEncryption(passphrase)
-    pem = Ed25519PrivateKey.from_private_bytes(key.seed).private_bytes(
+    private = Ed25519PrivateKey.from_private_bytes(key.seed)
+    pem = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption
+    ) + private.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
     try:
         _make_folder(path.parent)
@@ -67,13 +76,7 @@ def _make_folder(folder: Path) -> None:
 def load_key(path: str | Path, passphrase: bytes | None) -> KeyPair:
     """Read the key that `save_key` wrote; raises KeyFileError with the reason and the remedy."""
     path = Path(path)
-    try:
-        pem = path.read_bytes()
-        mode = stat.S_IMODE(path.stat().st_mode)
-    except OSError as error:
-        raise KeyFileError(f"can't read the key file {path}: {error.strerror}") from error
-    if mode & 0o077:
-        raise KeyFileError(f"{path} can be read by others (mode {mode:o}); run: chmod 600 {path}")
+    pem = _read(path)
     try:
         private = serialization.load_pem_private_key(pem, passphrase or None)
     except TypeError as error:  # a passphrase missing, or given for a key without one
@@ -85,3 +88,39 @@ def load_key(path: str | Path, passphrase: bytes | None) -> KeyPair:
     if not isinstance(private, Ed25519PrivateKey):
         raise KeyFileError(f"{path} holds a key of another kind; Bift needs Ed25519")
     return KeyPair(private.private_bytes_raw())
+
+
+def load_public_key(path: str | Path) -> bytes:
+    """Read the public key, 32 bytes, that `save_key` wrote beside the private one.
+
+    It is what the file says: a signature alone proves that the two belong together. Raises
+    KeyFileError.
+    """
+    path = Path(path)
+    pem = _read(path)
+    start = pem.find(_PUBLIC_BEGIN)
+    if start < 0:
+        raise KeyFileError(f"{path} names no public key: it takes the passphrase to tell")
+    try:
+        public = serialization.load_pem_public_key(pem[start:])
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise KeyFileError(f"the public key in {path} can't be read") from error
+    if not isinstance(public, Ed25519PublicKey):
+        raise KeyFileError(f"{path} holds a key of another kind; Bift needs Ed25519")
+    return public.public_bytes_raw()
+
+
+def is_encrypted(path: str | Path) -> bool:
+    """Tell whether a key file takes a passphrase; raises KeyFileError."""
+    return b"-----BEGIN ENCRYPTED PRIVATE KEY-----" in _read(Path(path))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        pem = path.read_bytes()
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError as error:
+        raise KeyFileError(f"can't read the key file {path}: {error.strerror}") from error
+    if mode & 0o077:
+        raise KeyFileError(f"{path} can be read by others (mode {mode:o}); run: chmod 600 {path}")
+    return pem

@@ -8,7 +8,7 @@ from typing import Any
 
 import rclpy
 from bift_msgs.msg import Tip, VehicleStatus
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
@@ -44,6 +44,7 @@ class FleetMonitor:
         self._node.create_subscription(Tip, "/bift/tips", self._on_tip, qos.FLEET_READER)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
+        self._ended = False
         self._thread = threading.Thread(target=self._spin, name="monitor", daemon=True)
         self._thread.start()
 
@@ -81,16 +82,19 @@ class FleetMonitor:
 
     def close(self) -> None:
         """Stop listening."""
-        rclpy.try_shutdown(context=self._context)
+        # The context must outlast the thread: a wait that just begins in a dead one is an error.
+        self._executor.create_task(self._end)
         self._thread.join()
+        rclpy.try_shutdown(context=self._context)
 
     def _spin(self) -> None:
-        try:
-            self._executor.spin()
-        except ExternalShutdownException:
-            pass
-        finally:
-            self._node.destroy_node()
+        while not self._ended:
+            self._executor.spin_once()
+        self._executor.shutdown()
+        self._node.destroy_node()
+
+    def _end(self) -> None:
+        self._ended = True
 
     def _on_tip(self, message: Tip) -> None:
         if not is_vehicle_name(message.name):
@@ -106,3 +110,15 @@ class FleetMonitor:
             self._changed.notify_all()
         if self._on_status is not None:
             self._on_status(status)
+
+
+def listen(
+    seconds: float, enough: Callable[[dict[str, dict[str, Any]]], bool] = lambda _: False
+) -> dict[str, dict[str, Any]]:
+    """The status of every vehicle heard within `seconds`, by name; sooner where it is `enough`."""
+    monitor = FleetMonitor()
+    try:
+        monitor.wait(enough, seconds)
+        return {name: status for name, status in monitor.vehicles.items() if status}
+    finally:
+        monitor.close()

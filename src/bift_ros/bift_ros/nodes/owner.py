@@ -1,7 +1,7 @@
 """What a vehicle's owner asks of it: signed with the vehicle's own key, each request once.
 
-Anybody may call a service over DDS. To read a file of the vehicle's machine, to write one or to
-speak in the vehicle's name is the owner's alone, so these requests carry a signature.
+Anybody may call a service over DDS. To read a file of the vehicle's machine, to write one, to speak
+in the vehicle's name or to have it mine is the owner's alone, so these requests carry a signature.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from bift_ros.identity.keys import KeyPair, verify
 
 MAX_AGE_MS = 60_000
 """How far a request's time may be from the vehicle's clock, which is its owner's too."""
+START_MINING, STOP_MINING = "start_mining", "stop_mining"
 _TAG = "bift owner request 1"
 
 
@@ -23,8 +24,8 @@ class NotTheOwner(ChainError):  # noqa: N818 - named for what it finds, as its f
 
 
 @dataclass(frozen=True)
-class FileRequest:
-    """One file to be shared, fetched or withdrawn; the fields are those of `FileJob.srv`."""
+class OwnerRequest:
+    """One thing asked of a vehicle by its owner; the fields are those of `OwnerJob.srv`."""
 
     action: str
     path: str = ""
@@ -33,7 +34,7 @@ class FileRequest:
     description: str = ""
 
 
-def sign_request(key: KeyPair, genesis_hash: bytes, request: FileRequest, stamp: int) -> bytes:
+def sign_request(key: KeyPair, genesis_hash: bytes, request: OwnerRequest, stamp: int) -> bytes:
     """Sign as the owner; `stamp` is the time in milliseconds since the Unix epoch."""
     return key.sign(_signing_bytes(genesis_hash, request, stamp))
 
@@ -45,7 +46,7 @@ class OwnerCheck:
         self._public_key, self._genesis_hash = public_key, genesis_hash
         self._last = 0
 
-    def check(self, request: FileRequest, stamp: int, signature: bytes, now_ms: int) -> None:
+    def check(self, request: OwnerRequest, stamp: int, signature: bytes, now_ms: int) -> None:
         """Refuse what the owner did not ask for now; raises NotTheOwner. What passed is used up."""
         check_integer("stamp", stamp, 0, MAX_INTEGER)
         message = _signing_bytes(self._genesis_hash, request, stamp)
@@ -58,5 +59,5 @@ class OwnerCheck:
         self._last = stamp
 
 
-def _signing_bytes(genesis_hash: bytes, request: FileRequest, stamp: int) -> bytes:
+def _signing_bytes(genesis_hash: bytes, request: OwnerRequest, stamp: int) -> bytes:
     return encode([_TAG, genesis_hash, *astuple(request), stamp])

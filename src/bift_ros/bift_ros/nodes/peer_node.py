@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from bift_msgs import msg, srv
@@ -12,9 +12,9 @@ from rclpy.node import Node
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.blocks import Block, SignedHeader
 from bift_ros.chain.exceptions import FieldError, InvalidBlock, InvalidTransaction, UnknownSender
-from bift_ros.chain.genesis import Genesis
+from bift_ros.chain.genesis import Genesis, Member
 from bift_ros.chain.mempool import Mempool
-from bift_ros.chain.transactions import ModelUpdate, Payload
+from bift_ros.chain.transactions import Learning, ModelUpdate, Payload
 from bift_ros.identity.keys import KeyPair
 from bift_ros.nodes import convert, qos
 from bift_ros.nodes.catch_up_services import CatchUpClient, CatchUpServices
@@ -97,6 +97,11 @@ class PeerNode(Node):
         return self._address
 
     @property
+    def known_members(self) -> Mapping[str, Member]:
+        """Everybody who is or was a member, by address."""
+        return self._chain.known_members
+
+    @property
     def equivocations(self) -> list[str]:
         """One line for each miner caught signing two blocks on one parent."""
         evidence = self._chain.store.evidence()
@@ -131,8 +136,8 @@ class PeerNode(Node):
         except InvalidTransaction as error:
             self._refused(effects.Refused("transaction", message.sender, str(error)))
             return
-        if transaction.sender == self._address:
-            return
+        if transaction.sender == self._address and isinstance(transaction.payload, Learning):
+            return  # our own words come back; but our owner may speak through another vehicle
         if isinstance(transaction.payload, ModelUpdate):
             self.clock.update_heard()
         self.take(TransactionReceived(transaction, convert.provider_from_message(message)))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 
 import psutil
-from bift_msgs.msg import VehicleStatus
+from bift_msgs.msg import Member, VehicleStatus
 from bift_msgs.srv import GetState
 
 from bift_ros.chain.genesis import Genesis
+from bift_ros.nodes import convert
 from bift_ros.nodes.peer_node import PeerNode
 from bift_ros.nodes.perception_node import PerceptionNode
 from bift_ros.nodes.trainer_node import TrainerNode
@@ -57,9 +58,9 @@ class StatusReporter:
         self._peak_mb = message.peak_rss_mb = max(self._peak_mb, message.rss_mb)
         return message
 
-    def state_of(self, address: str, response: GetState.Response) -> GetState.Response:
-        """Answer a GetState call about one account; empty: this vehicle's own."""
-        account = address or self._address
+    def state_of(self, request: GetState.Request, response: GetState.Response) -> GetState.Response:
+        """Answer a GetState call."""
+        account = request.address or self._address
         state = self._peer.peer.state
         response.status = self.status()
         response.balance = state.balances.get(account, 0)
@@ -67,6 +68,18 @@ class StatusReporter:
             self._peer.peer.next_sequence(account) if account in state.sequences else 0
         )
         response.genesis_hash = self._genesis.hash.hex()
+        response.members = [
+            Member(
+                name=member.name,
+                address=address,
+                balance=state.balances.get(address, 0),
+                active=address in state.members,
+            )
+            for address, member in self._peer.known_members.items()
+        ]
+        waiting = self._peer.peer.waiting_transaction(bytes(request.transaction))
+        if waiting is not None:
+            response.waiting = [convert.transaction_to_message(waiting)]
         return response
 
     def _activity(self) -> str:
@@ -102,6 +115,7 @@ class StatusReporter:
         message.height = state.index
         message.tip = state.tip_hash.hex()
         message.balance = state.balances.get(self._address, 0)
+        message.mines = peer.mines
         message.mempool = peer.pending_transactions
         message.peers = peer.known_peers
         message.refused = self._peer.refused

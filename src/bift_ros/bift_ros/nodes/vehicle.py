@@ -24,12 +24,13 @@ from bift_ros.chain.transactions import ProposeTask
 from bift_ros.identity.keyfile import KeyFileError, load_key, read_passphrase
 from bift_ros.learning.errors import LearningError
 from bift_ros.learning.jobs import InitJob
-from bift_ros.nodes.file_service import FileService
+from bift_ros.nodes.file_jobs import FileJobs
 from bift_ros.nodes.folders import VehicleFolders
 from bift_ros.nodes.lifetime import ros_until_signalled
 from bift_ros.nodes.model_files import ModelFiles
 from bift_ros.nodes.names import is_vehicle_name
 from bift_ros.nodes.owner import OwnerCheck
+from bift_ros.nodes.owner_service import OwnerService
 from bift_ros.nodes.peer_node import PeerNode
 from bift_ros.nodes.perception_node import PerceptionNode
 from bift_ros.nodes.replay_node import ReplayNode
@@ -120,9 +121,9 @@ class Vehicle:
             name, key.address, genesis, self._peer, self._perception, self._trainer
         )
         self._vehicle.serve(self._reporter.status, self._reporter.state_of)
-        self._files = FileService(
-            self._vehicle, OwnerCheck(key.public_key, genesis.hash), self._storage, self._peer
-        )
+        self._files = FileJobs(self._vehicle, self._storage, self._peer)
+        check = OwnerCheck(key.public_key, genesis.hash)
+        OwnerService(self._vehicle, check, self._files, self._peer)
         self.executor = SingleThreadedExecutor()
         for node in self._nodes:
             self.executor.add_node(node)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 import rclpy
@@ -13,11 +14,17 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from bift_ros.chain.blocks import Block, Header
 from bift_ros.chain.transactions import Transaction
 from bift_ros.identity.keys import KeyPair
 from bift_ros.nodes import convert
-from bift_ros.nodes.monitor import FleetMonitor
-from bift_ros.nodes.owner import FileRequest, sign_request
+from bift_ros.nodes.monitor import as_dict, listen
+from bift_ros.nodes.owner import OwnerRequest, sign_request
+from bift_ros.peer.catch_up import BLOCKS_PER_ANSWER, HEADERS_PER_ANSWER
+
+NOBODY_HEARD = "no vehicle was heard; is one running in this ROS_DOMAIN_ID?"
+_READS = 3
+"""How often a chain is read that changes meanwhile."""
 
 
 class VehicleUnreachableError(Exception):
@@ -25,18 +32,40 @@ class VehicleUnreachableError(Exception):
 
 
 @dataclass(frozen=True)
-class Account:
-    """What a vehicle knows of one account."""
+class MemberState:
+    """Somebody who is or was a member."""
 
-    next_sequence: int
-    """The number of the account's next transaction."""
-    genesis_hash: bytes
-    """What its signature must cover."""
+    name: str
+    address: str
+    balance: int
+    active: bool
+    """Whether it is a member now."""
 
 
 @dataclass(frozen=True)
-class FileJob:
-    """How far a vehicle is with a file."""
+class VehicleState:
+    """What a vehicle knows of itself, of the members and of what it was asked about."""
+
+    status: dict[str, Any]
+    genesis_hash: bytes
+    """What a transaction's signature must cover."""
+    members: tuple[MemberState, ...]
+    balance: int
+    """Of the account asked about."""
+    next_sequence: int
+    """The number of the account's next transaction."""
+    waiting: Transaction | None
+    """The transaction asked about, where it waits for a block."""
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Address → name of everybody who is or was a member."""
+        return {member.address: member.name for member in self.members}
+
+
+@dataclass(frozen=True)
+class OwnerJob:
+    """How far a vehicle is with what its owner asked for."""
 
     done: bool
     """Whether it has ended."""
@@ -55,14 +84,9 @@ def find_vehicle(address: str, seconds: float) -> str:
 
     Raises VehicleUnreachableError where none is heard within `seconds`.
     """
-    monitor = FleetMonitor()
-    try:
-        monitor.wait(lambda heard: any(heard.values()), seconds)
-        spoken = {name: status for name, status in monitor.vehicles.items() if status}
-    finally:
-        monitor.close()
+    spoken = listen(seconds, lambda heard: any(heard.values()))
     if not spoken:
-        raise VehicleUnreachableError("no vehicle was heard; is one running in this ROS_DOMAIN_ID?")
+        raise VehicleUnreachableError(NOBODY_HEARD)
     own = [name for name, status in spoken.items() if status["address"] == address]
     return (own or list(spoken))[0]
 
@@ -97,10 +121,54 @@ class VehicleClient:
         self._node.destroy_node()
         rclpy.try_shutdown(context=self._context)
 
-    def account(self, address: str) -> Account:
-        """Ask for one account. Raises VehicleUnreachableError."""
-        answer = self._call(srv.GetState, "get_state", srv.GetState.Request(address=address))
-        return Account(answer.next_sequence, bytes.fromhex(answer.genesis_hash))
+    def state(self, address: str = "", transaction: bytes = b"") -> VehicleState:
+        """Ask about an account (empty: the vehicle's own) and a transaction, by its hash.
+
+        Raises VehicleUnreachableError.
+        """
+        request = srv.GetState.Request(address=address, transaction=list(transaction))
+        answer = self._call(srv.GetState, "get_state", request)
+        waiting = [convert.transaction_from_message(message) for message in answer.waiting]
+        return VehicleState(
+            as_dict(answer.status),
+            bytes.fromhex(answer.genesis_hash),
+            tuple(MemberState(m.name, m.address, m.balance, m.active) for m in answer.members),
+            answer.balance,
+            answer.next_sequence,
+            waiting[0] if waiting else None,
+        )
+
+    def chain(self) -> list[Block]:
+        """Read the vehicle's whole chain from block 1 on; each block names its parent.
+
+        Nothing else in it is checked. Raises VehicleUnreachableError.
+        """
+        for _ in range(_READS):
+            headers = self._headers()
+            blocks = self._blocks([header.hash for header in headers])
+            if len(blocks) == len(headers) and all(
+                above.header.previous_hash == below.hash for below, above in pairwise(blocks)
+            ):
+                return blocks
+        raise VehicleUnreachableError(f"{self._name} gives a chain with gaps: ask another vehicle")
+
+    def _headers(self) -> list[Header]:
+        headers: list[Header] = []
+        while True:
+            request = srv.GetHeaders.Request(from_index=len(headers) + 1, limit=HEADERS_PER_ANSWER)
+            more = self._call(srv.GetHeaders, "get_headers", request).headers
+            if not more:
+                return headers
+            headers += (convert.signed_header_from_message(message).header for message in more)
+
+    def _blocks(self, hashes: list[bytes]) -> list[Block]:
+        blocks: list[Block] = []
+        for start in range(0, len(hashes), BLOCKS_PER_ANSWER):
+            wanted = hashes[start : start + BLOCKS_PER_ANSWER]
+            request = srv.GetBlocks.Request(hashes=[convert.block_hash(h) for h in wanted])
+            answer = self._call(srv.GetBlocks, "get_blocks", request)
+            blocks += (convert.block_from_message(message) for message in answer.blocks)
+        return blocks
 
     def submit(self, transaction: Transaction) -> str:
         """Hand a transaction over; why it was refused, or nothing.
@@ -113,16 +181,16 @@ class VehicleClient:
         answer = self._call(srv.SubmitTransaction, "submit_transaction", request)
         return "" if answer.accepted else answer.reason or "without a reason"
 
-    def file_job(self, key: KeyPair, genesis_hash: bytes, request: FileRequest) -> FileJob:
+    def owner_job(self, key: KeyPair, genesis_hash: bytes, request: OwnerRequest) -> OwnerJob:
         """Begin a job as the vehicle's owner, or ask how far it is.
 
         Raises VehicleUnreachableError.
         """
         stamp = time.time_ns() // 1_000_000
         signature = sign_request(key, genesis_hash, request, stamp)
-        message = srv.FileJob.Request(**asdict(request), stamp=stamp, signature=list(signature))
-        answer = self._call(srv.FileJob, "file_job", message)
-        return FileJob(answer.done, answer.size, answer.here, answer.cid, answer.error)
+        message = srv.OwnerJob.Request(**asdict(request), stamp=stamp, signature=list(signature))
+        answer = self._call(srv.OwnerJob, "owner_job", message)
+        return OwnerJob(answer.done, answer.size, answer.here, answer.cid, answer.error)
 
     def _call(self, kind: Any, name: str, request: Any) -> Any:
         client = self._clients.get(name)

@@ -30,13 +30,9 @@ class VehicleNode(Node):
     def serve(
         self,
         status: Callable[[], VehicleStatus],
-        state_of: Callable[[str, GetState.Response], GetState.Response],
+        state_of: Callable[[GetState.Request, GetState.Response], GetState.Response],
     ) -> None:
         """Begin to publish what `status` returns and to answer with `state_of`."""
         publisher = self.create_publisher(VehicleStatus, "status", qos.STATUS)
         self.create_timer(self.settings["status_period"], lambda: publisher.publish(status()))
-
-        def answer(request: GetState.Request, response: GetState.Response) -> GetState.Response:
-            return state_of(request.address, response)
-
-        self.create_service(GetState, "get_state", answer)
+        self.create_service(GetState, "get_state", state_of)

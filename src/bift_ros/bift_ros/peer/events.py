@@ -120,6 +120,13 @@ class Submit:
 
 
 @dataclass(frozen=True)
+class SetMining:
+    """This vehicle's owner wants it to make blocks from now on, or to make none."""
+
+    mine: bool
+
+
+@dataclass(frozen=True)
 class Tick:
     """Time has passed; sent at least twice a second."""
 
@@ -138,5 +145,6 @@ Event = (
     | NonceFound
     | DatasetChanged
     | Submit
+    | SetMining
     | Tick
 )

@@ -31,6 +31,7 @@ from bift_ros.peer.events import (
     HeadersAnswered,
     KeysAnswered,
     NonceFound,
+    SetMining,
     Submit,
     Tick,
     TipReceived,
@@ -87,6 +88,15 @@ class Peer:
     def pending_transactions(self) -> int:
         """How many transactions the mempool holds."""
         return len(self._context.mempool)
+
+    def waiting_transaction(self, tx_hash: bytes) -> Transaction | None:
+        """Give the transaction with this hash where it waits for a block, or None."""
+        return self._context.mempool.get(tx_hash)
+
+    @property
+    def mines(self) -> bool:
+        """Whether this vehicle makes blocks, as long as it is a member."""
+        return self._miner.mines
 
     @property
     def waiting_blocks(self) -> int:
@@ -200,6 +210,8 @@ class Peer:
                 self._trainer.dataset_changed(samples)
             case Submit(payload):
                 self._own.submit(payload)
+            case SetMining(mine):
+                self._miner.set_mining(mine)
         return True
 
     def _tick(self) -> None:

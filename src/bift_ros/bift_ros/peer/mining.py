@@ -29,6 +29,8 @@ class Miner:
 
     def __init__(self, context: Context, updates: Updates) -> None:
         self._context, self._updates = context, updates
+        self.mines = context.config.mine
+        """Whether blocks are made at all."""
         self._phase: object = None
         self._waiting: tuple[Transaction, ...] = ()
         """The commits or updates that the phase has brought so far."""
@@ -39,6 +41,12 @@ class Miner:
         self._candidate: _Candidate | None = None
         self._barren: tuple[int, State | None] = (0, None)
         """The accounts' pending transactions of which none was valid in that state."""
+
+    def set_mining(self, mine: bool) -> None:
+        """Make blocks from now on, or none: the one under way is dropped."""
+        self.mines = mine
+        if not mine and self._candidate is not None:
+            self._drop()
 
     def tip_changed(self) -> None:
         """Drop the block under way, unless it still outweighs the new tip.
@@ -55,6 +63,9 @@ class Miner:
             parent.work,
         ):
             return
+        self._drop()
+
+    def _drop(self) -> None:
         self._candidate = None
         self._context.emit(StopMining())
 
@@ -63,7 +74,7 @@ class Miner:
         context = self._context
         state = context.chain.tip_state
         kind = self._current_phase(state)
-        mines = context.config.mine and context.key.address in state.members
+        mines = self.mines and context.key.address in state.members
         if not mines or self._is_fresh():
             return
         if kind is ModelCommit:

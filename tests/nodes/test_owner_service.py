@@ -1,4 +1,4 @@
-"""The owner's files: who may ask for them, what the chain lists, and what goes wrong."""
+"""What a vehicle's owner has it do: who may ask, what the chain lists, and what goes wrong."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
-from bift_msgs.srv import FileJob
+from bift_msgs.srv import OwnerJob
 
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.genesis import Genesis, Member, Policy
 from bift_ros.chain.sharing import shared_files
 from bift_ros.chain.store import ChainStore
 from bift_ros.identity.keys import KeyPair
-from bift_ros.nodes.file_service import FileService
-from bift_ros.nodes.owner import MAX_AGE_MS, FileRequest, NotTheOwner, OwnerCheck, sign_request
+from bift_ros.nodes.file_jobs import FileJobs
+from bift_ros.nodes.owner import MAX_AGE_MS, NotTheOwner, OwnerCheck, OwnerRequest, sign_request
+from bift_ros.nodes.owner_service import OwnerService
 from bift_ros.nodes.peer_node import PeerNode
 from bift_ros.peer.config import PeerConfig
 from bift_ros.storage.cid import cid_of
@@ -44,13 +45,13 @@ class Owner:
 
     def __init__(self, ros: Any, peer: PeerNode, storage: EmbeddedStorage) -> None:
         self.ros, self.peer, self.storage = ros, peer, storage
-        self._client = ros.node("owner").create_client(FileJob, "/car/file_job")
+        self._client = ros.node("owner").create_client(OwnerJob, "/car/owner_job")
         self._stamp = 0
 
-    def message(self, request: FileRequest, key: KeyPair = OWN) -> Any:
+    def message(self, request: OwnerRequest, key: KeyPair = OWN) -> Any:
         self._stamp = max(self._stamp + 1, time.time_ns() // 1_000_000)
         signature = sign_request(key, GENESIS.hash, request, self._stamp)
-        return FileJob.Request(
+        return OwnerJob.Request(
             action=request.action,
             path=request.path,
             cid=request.cid,
@@ -71,7 +72,7 @@ class Owner:
         ended: list[Any] = []
 
         def ask() -> bool:
-            answer = self.call(self.message(FileRequest(**fields)))
+            answer = self.call(self.message(OwnerRequest(**fields)))
             if answer.done:
                 ended.append(answer)
             return bool(ended)
@@ -94,11 +95,12 @@ def owner(ros: Any, tmp_path: Path) -> Iterator[Owner]:
         chain = Blockchain(GENESIS, store)
         peer = PeerNode("car", OWN, GENESIS, chain, PeerConfig(train=False), storage)
         ros.add(peer)
-        service = FileService(peer, OwnerCheck(OWN.public_key, GENESIS.hash), storage, peer)
+        files = FileJobs(peer, storage, peer)
+        OwnerService(peer, OwnerCheck(OWN.public_key, GENESIS.hash), files, peer)
         peer.start()
         yield Owner(ros, peer, storage)
         peer.stop()
-        service.close()
+        files.close()
 
 
 @pytest.fixture
@@ -131,7 +133,7 @@ def test_a_file_is_kept_listed_and_withdrawn(owner: Owner, tile: Path, tmp_path:
 
 
 def test_only_the_owner_is_heard_and_once(owner: Owner, tile: Path) -> None:
-    request = FileRequest("share", str(tile), name="tile.pbf")
+    request = OwnerRequest("share", str(tile), name="tile.pbf")
     stolen = owner.call(owner.message(request, OTHER))
     assert stolen.done
     assert "not signed with this vehicle's key" in stolen.error
@@ -144,9 +146,23 @@ def test_only_the_owner_is_heard_and_once(owner: Owner, tile: Path) -> None:
     owner.ros.spin_until(lambda: "tile.pbf" in owner.listed())
 
 
+def test_the_owner_stops_and_starts_mining(owner: Owner, tile: Path) -> None:
+    stolen = owner.call(owner.message(OwnerRequest("stop_mining"), OTHER))
+    assert "not signed" in stolen.error
+    assert owner.peer.peer.mines
+    stopped = owner.job(action="stop_mining")
+    assert (stopped.done, stopped.error) == (True, "")
+    assert not owner.peer.peer.mines
+    owner.job(action="share", path=str(tile), name="tile.pbf")
+    assert owner.peer.peer.pending_transactions == 1
+    assert not owner.peer.nonce_search.running
+    owner.job(action="start_mining")
+    owner.ros.spin_until(lambda: "tile.pbf" in owner.listed())
+
+
 def test_a_request_is_of_this_chain_and_of_this_minute() -> None:
     check = OwnerCheck(OWN.public_key, GENESIS.hash)
-    request = FileRequest("share", "/tmp/tile")
+    request = OwnerRequest("share", "/tmp/tile")
     now = 1_700_000_000_000
     for stamp in (now - MAX_AGE_MS - 1, now + MAX_AGE_MS + 1):
         signature = sign_request(OWN, GENESIS.hash, request, stamp)
@@ -160,7 +176,7 @@ def test_a_request_is_of_this_chain_and_of_this_minute() -> None:
 def test_what_cannot_be_done_is_said(owner: Owner, tile: Path, tmp_path: Path) -> None:
     nowhere = cid_of(b"nobody has it")
     for fields, said in (
-        ({"action": "burn"}, "none of share, fetch, withdraw"),
+        ({"action": "burn"}, "none of share, fetch, withdraw, start_mining, stop_mining"),
         ({"action": "share", "path": "tile.pbf"}, "is not absolute"),
         ({"action": "share", "path": str(tmp_path / "none")}, "No such file"),
         ({"action": "share", "path": str(tile), "name": "../tile"}, "name: '../tile'"),

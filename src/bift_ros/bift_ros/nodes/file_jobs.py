@@ -1,25 +1,23 @@
-"""The service through which a vehicle's owner shares files with the fleet, and fetches them.
+"""A vehicle shares its owner's files with the fleet, and fetches them.
 
-The file's bytes never go through DDS: the request names a path on the vehicle's machine. Each
-call of `file_job` begins the job or tells how it stands; work runs on threads of its own.
+The file's bytes never go through DDS: the request names a path on the vehicle's machine. Work runs
+on threads of its own.
 """
 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bift_msgs import srv
 from rclpy.node import Node
 
 from bift_ros.chain.exceptions import ChainError, FieldError
 from bift_ros.chain.shared_files import ShareFile, WithdrawFile
 from bift_ros.chain.sharing import shared_files
-from bift_ros.nodes.owner import FileRequest, OwnerCheck
+from bift_ros.nodes.owner import OwnerRequest
 from bift_ros.nodes.peer_node import PeerNode
 from bift_ros.storage.cid import cid_of
 from bift_ros.storage.interface import Storage, StorageError
@@ -29,8 +27,10 @@ _THREADS = 2
 
 
 @dataclass
-class _Job:
-    request: FileRequest
+class Job:
+    """How far something is that the owner asked for; the fields are those of `OwnerJob.srv`."""
+
+    request: OwnerRequest
     size: int = 0
     here: int = 0
     cid: str = ""
@@ -39,48 +39,38 @@ class _Job:
     work: Future[None] | None = field(default=None, repr=False)
 
 
-class FileService:
+class FileJobs:
     """Carries out the owner's file jobs. All but the copying runs in the executor's thread."""
 
-    def __init__(self, node: Node, owner: OwnerCheck, storage: Storage, peer: PeerNode) -> None:
-        self._node, self._owner, self._storage, self._peer = node, owner, storage, peer
+    ACTIONS = ("share", "fetch", "withdraw")
+
+    def __init__(self, node: Node, storage: Storage, peer: PeerNode) -> None:
+        self._node, self._storage, self._peer = node, storage, peer
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="files")
-        self._jobs: dict[FileRequest, _Job] = {}
-        node.create_service(srv.FileJob, "file_job", self._answer)
+        self._jobs: dict[OwnerRequest, Job] = {}
 
     def close(self) -> None:
         """Drop what is queued. The storage ends what runs, and is to be closed before."""
         self._pool.shutdown(cancel_futures=True)
 
-    def _answer(
-        self, message: srv.FileJob.Request, response: srv.FileJob.Response
-    ) -> srv.FileJob.Response:
-        request = FileRequest(
-            message.action, message.path, message.cid, message.name, message.description
-        )
-        now = time.time_ns() // 1_000_000
-        try:
-            self._owner.check(request, message.stamp, bytes(message.signature), now)
-            job = self._job(request)
-            if job.done:
-                del self._jobs[request]
-        except (ChainError, StorageError, OSError) as error:
-            job = _Job(request, error=str(error), done=True)
-        response.done, response.size, response.here = job.done, job.size, job.here
-        response.cid, response.error = job.cid, job.error
-        return response
+    def ask(self, request: OwnerRequest) -> Job:
+        """Begin the job of a request if it is new, and tell how it stands; the last time, if done.
 
-    def _job(self, request: FileRequest) -> _Job:
-        """The job of a request, begun if it is new. Raises ChainError, StorageError or OSError."""
+        Raises ChainError, StorageError or OSError.
+        """
+        job = self._job(request)
+        if job.done:
+            del self._jobs[request]
+        return job
+
+    def _job(self, request: OwnerRequest) -> Job:
         job = self._jobs.get(request)
         if job is not None:
             return job
         if len(self._jobs) >= _MAXIMUM_JOBS:
             self._forget_one()
-        begin = {"share": self._share, "fetch": self._fetch, "withdraw": self._withdraw}
-        if request.action not in begin:
-            raise FieldError(f"action: {request.action!r:.60} is none of {', '.join(begin)}")
-        job = _Job(request)
+        begin = dict(zip(self.ACTIONS, (self._share, self._fetch, self._withdraw), strict=True))
+        job = Job(request)
         begin[request.action](job)
         self._jobs[request] = job
         return job
@@ -92,7 +82,7 @@ class FileService:
             raise StorageError(f"{len(self._jobs)} files are under way: try again later")
         del self._jobs[ended]
 
-    def _share(self, job: _Job) -> None:
+    def _share(self, job: Job) -> None:
         path = _absolute(job.request.path)
         job.size = path.stat().st_size
         if job.request.name:  # what would be refused in the end is refused at once
@@ -104,7 +94,7 @@ class FileService:
 
         self._start(job, work, self._announce)
 
-    def _fetch(self, job: _Job) -> None:
+    def _fetch(self, job: Job) -> None:
         request = job.request
         path = _absolute(request.path)
         if path.exists():
@@ -122,7 +112,7 @@ class FileService:
             lambda: self._storage.get_file(request.cid, path, providers, on_progress=tell),
         )
 
-    def _withdraw(self, job: _Job) -> None:
+    def _withdraw(self, job: Job) -> None:
         name = job.request.name
         if name not in self._own_list():
             raise FieldError(f"this vehicle lists no file {name!r:.110} (yet)")
@@ -132,14 +122,14 @@ class FileService:
         job.done = True
 
     def _start(
-        self, job: _Job, work: Callable[[], None], then: Callable[[_Job], None] | None = None
+        self, job: Job, work: Callable[[], None], then: Callable[[Job], None] | None = None
     ) -> None:
         executor = self._node.executor
         assert executor is not None, "services are called by an executor"
         job.work = self._pool.submit(work)
         job.work.add_done_callback(lambda _: executor.create_task(self._ended, job, then))
 
-    def _ended(self, job: _Job, then: Callable[[_Job], None] | None) -> None:
+    def _ended(self, job: Job, then: Callable[[Job], None] | None) -> None:
         assert job.work is not None
         try:
             job.work.result()
@@ -150,7 +140,7 @@ class FileService:
             job.error = str(error)
         job.done = True
 
-    def _announce(self, job: _Job) -> None:
+    def _announce(self, job: Job) -> None:
         """Have the chain list a file that is in storage, where that is wanted."""
         name = job.request.name
         if not name:

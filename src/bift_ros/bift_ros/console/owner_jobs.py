@@ -1,0 +1,56 @@
+"""What a vehicle's owner has it do with files, and how far that is."""
+
+from __future__ import annotations
+
+import time
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TransferSpeedColumn,
+)
+
+from bift_ros.console.errors import CommandError
+from bift_ros.console.own_vehicle import OwnVehicle
+from bift_ros.nodes.owner import OwnerRequest
+from bift_ros.nodes.vehicle_client import VehicleClient, VehicleUnreachableError
+
+_POLL_SECONDS = 0.2
+
+
+def ask_vehicle(
+    vehicle: OwnVehicle, request: OwnerRequest, seconds: float, title: str, quiet: bool = False
+) -> str:
+    """Have the running vehicle do it, and wait until it has; the file's CID.
+
+    A terminal shows how many bytes are here, unless it is to be `quiet`.
+    """
+    columns: list[ProgressColumn] = [SpinnerColumn(), TextColumn("{task.description}")]
+    if request.action == "fetch":
+        columns += [BarColumn(), DownloadColumn(), TransferSpeedColumn()]
+    columns.append(TimeElapsedColumn())
+    console = Console(stderr=True)
+    quiet = quiet or not console.is_terminal
+    try:
+        with (
+            VehicleClient(vehicle.name, seconds) as client,
+            Progress(*columns, console=console, transient=True, disable=quiet) as bar,
+        ):
+            task = bar.add_task(title, total=None)
+            while True:
+                job = client.owner_job(vehicle.key, vehicle.genesis.hash, request)
+                bar.update(task, completed=job.here, total=job.size or None)
+                if job.done:
+                    break
+                time.sleep(_POLL_SECONDS)
+    except VehicleUnreachableError as error:
+        raise CommandError(str(error)) from error
+    if job.error:
+        raise CommandError(f"{vehicle.name}: {job.error}")
+    return job.cid

@@ -1,0 +1,85 @@
+"""A chain to look at: from a vehicle's data folder, or from a vehicle that is running."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from bift_ros.chain.blocks import Block
+from bift_ros.chain.genesis import Genesis, Member
+from bift_ros.chain.transactions import MembershipVote
+from bift_ros.console.arguments import add_vehicle_arguments, add_wait_argument
+from bift_ros.console.stored_chain import add_genesis_argument, height_of, open_chain
+from bift_ros.console.vehicles import running_vehicle
+from bift_ros.nodes.vehicle_client import VehicleClient
+
+
+@dataclass(frozen=True)
+class ReadChain:
+    """Blocks, and what people call those who speak in them."""
+
+    title: str
+    """The genesis' name, or whose chain it is."""
+    genesis: bytes
+    """Its hash."""
+    blocks: Sequence[Block]
+    """From block 1 to the tip."""
+    names: dict[str, str]
+    """Address → name, of everybody who is, was or is proposed as a member."""
+    side: Sequence[Block] = ()
+    """Blocks of other branches, lowest first; only a data folder tells of them."""
+
+    def name(self, address: str) -> str:
+        """What people call the owner of an address."""
+        return self.names.get(address, address)
+
+
+def add_source_arguments(parser: argparse.ArgumentParser) -> None:
+    """From where to read."""
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--data", type=Path, help="a vehicle's data folder: read the chain there")
+    add_vehicle_arguments(source, "is asked for its chain")
+    add_genesis_argument(parser)
+    add_wait_argument(parser)
+
+
+def read_chain(arguments: argparse.Namespace) -> ReadChain:
+    """Read it whole. Raises CommandError."""
+    return _from_folder(arguments) if arguments.data is not None else _from_vehicle(arguments)
+
+
+def _from_folder(arguments: argparse.Namespace) -> ReadChain:
+    genesis, store, _ = open_chain(arguments)
+    try:
+        blocks = store.canonical(1, height_of(store))
+        on_chain = {block.hash for block in blocks}
+        side = [block for block in store.blocks() if block.hash not in on_chain]
+    finally:
+        store.close()
+    return ReadChain(genesis.name, genesis.hash, blocks, _names(genesis, blocks), side)
+
+
+def _names(genesis: Genesis, blocks: Sequence[Block]) -> dict[str, str]:
+    payloads = (tx.payload for block in blocks for tx in block.body.transactions)
+    voted = [Member(p.name, p.public_key) for p in payloads if isinstance(p, MembershipVote)]
+    return {member.address: member.name for member in (*voted, *genesis.members)}
+
+
+def _from_vehicle(arguments: argparse.Namespace) -> ReadChain:
+    with running_vehicle(arguments) as (name, client):
+        return chain_of(name, client)
+
+
+def chain_of(name: str, client: VehicleClient) -> ReadChain:
+    """The chain of a running vehicle. Raises VehicleUnreachableError or ChainError."""
+    state = client.state()
+    return ReadChain(f"Chain of {name}", state.genesis_hash, client.chain(), state.names)
+
+
+def utc(milliseconds: int) -> str:
+    """A time of the chain as ISO 8601."""
+    moment = datetime.fromtimestamp(milliseconds / 1000, timezone.utc)
+    return moment.isoformat(timespec="milliseconds")
