@@ -29,7 +29,9 @@ setup(
     description="Federated learning for vehicles on a blockchain, over ROS 2",
     license="Apache-2.0",
     packages=find_packages(include=["bift_ros", "bift_ros.*"]),
-    package_data={"bift_ros": ["**/*.html", "**/*.css", "**/*.js", "**/*.yaml", "py.typed"]},
+    package_data={
+        "bift_ros": ["**/*.html", "**/*.css", "**/*.js", "**/*.yaml", "**/*.json", "py.typed"]
+    },
     python_requires=">=3.10",
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/bift_ros"]),

@@ -148,7 +148,7 @@ class Demo:
             device=options.device,
             seed=options.seed,
             vehicles={
-                name: self._scenario.vehicle_settings(name)
+                name: {"vehicle": self._scenario.vehicle_settings(name)}
                 for name in map(vehicle_name, range(len(bags)))
             },
         )

@@ -1,0 +1,80 @@
+"""Reads a fleet's description from YAML; every mistake in it is named, with its line."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from bift_ros.chain.genesis import RULE_OF_MODE, Policy
+from bift_ros.fleet.description import FleetDescription, TaskDescription
+from bift_ros.fleet.fleet_schema import fleet_schema, schema_problems
+from bift_ros.fleet.located_yaml import LocatedYaml, Problem, YamlSyntaxError, read_yaml
+from bift_ros.fleet.roster import Roster
+
+_FRACTIONS = ("byzantine_fraction", "max_omitted_fraction", "membership_threshold")
+
+
+class DescriptionError(ValueError):
+    """A description that describes no fleet; a line for each mistake."""
+
+
+def load_description(
+    file: Path, vehicles: int | None = None, iterations: int | None = None
+) -> FleetDescription:
+    """Read and check a fleet's description.
+
+    `vehicles` and `iterations` stand for the numbers in the file. First all that the schema finds
+    is told, and once that is mended, what doesn't go together. Raises DescriptionError.
+    """
+    try:
+        document = read_yaml(file)
+    except YamlSyntaxError as error:
+        raise DescriptionError(str(error)) from error
+    _refuse(document, [*document.problems, *schema_problems(document.value)])
+    return _build(document, vehicles, iterations)
+
+
+def _refuse(document: LocatedYaml, problems: list[Problem]) -> None:
+    if problems:
+        in_order = sorted(problems, key=lambda p: document.line_of(p.place))
+        raise DescriptionError("\n".join(map(document.message, in_order)))
+
+
+def _build(document: LocatedYaml, vehicles: int | None, iterations: int | None) -> FleetDescription:
+    given: dict[str, Any] = document.value
+    roster = Roster(given, document.file.parent)
+    made = roster.vehicles(vehicles)
+    problems = roster.problems
+    policy = dict(given.get("policy", {}))
+    if policy.get("minimum_updates", 1) > len(made):
+        problems.append(
+            Problem(
+                ("policy", "minimum_updates"),
+                f"{policy['minimum_updates']} updates can't come from {len(made)} vehicles",
+            )
+        )
+    name = given.get("name", document.file.stem)
+    if not re.fullmatch(fleet_schema()["properties"]["name"]["pattern"], name):
+        problems.append(Problem((), "the file's name makes none for the fleet: add `name: …`"))
+    _refuse(document, problems)
+    task = dict(given.get("task", {}))
+    if iterations is not None:
+        task["iterations"] = iterations
+    return FleetDescription(
+        name=name,
+        vehicles=made,
+        task=TaskDescription(**task),
+        policy=_policy(policy, len(made)),
+        **{key: given[key] for key in ("runtime", "seed", "replay_rate") if key in given},
+        **{f"synthetic_{key}": value for key, value in given.get("synthetic", {}).items()},
+    )
+
+
+def _policy(given: dict[str, Any], vehicles: int) -> Policy:
+    fractions = {key: float(given[key]) for key in _FRACTIONS if key in given}
+    defaults = {
+        "minimum_updates": vehicles // 2 + 1,
+        "rule": RULE_OF_MODE[given.get("mode", Policy.mode)],
+    }
+    return Policy(**{**defaults, **given, **fractions})
