@@ -32,6 +32,7 @@ from bift_ros.pofl.aggregate import RULES
 
 REPOSITORY = Path(__file__).parents[2]
 SHIPPED = sorted((REPOSITORY / "config").glob("fleet_*.yaml"))
+FLOATS = (("camera_replay", "rate"), ("vehicle", "task.learning_rate"))
 Load = Callable[..., FleetDescription]
 
 
@@ -174,12 +175,13 @@ def test_a_description_becomes_a_fleet_on_disk(
     fleet = load(
         """
         seed: 2
+        replay_rate: 2
         defaults: {device: cpu, gpu_memory: 500MB}
         vehicles:
           - {name: van, mine: false, bag: bags/vehicle_00}
           - {malicious: alie, bag: bags/vehicle_01}
           - {camera: {image: /front/image_raw, transport: raw}}
-        task: {iterations: 3, rule: krum}
+        task: {iterations: 3, rule: krum, learning_rate: 1}
         """
     )
     settings = fleet.settings([v.bag for v in fleet.vehicles], 1_700_000_000_000)
@@ -193,7 +195,8 @@ def test_a_description_becomes_a_fleet_on_disk(
     assert van["vehicle"]["task.rule"] == "krum"
     assert van["vehicle"]["task.seed"] == 2
     assert van["trainer"] == {"device": "cpu", "seed": 2000, "gpu_memory_mb": 500}
-    assert van["camera_replay"] == {"bag": str(three_bags[0]), "rate": 1.0}
+    assert van["camera_replay"] == {"bag": str(three_bags[0]), "rate": 2.0}
+    assert all(type(van[n][name]) is float for n, name in FLOATS)
     assert attacker["vehicle"]["malicious"] == "alie"
     assert "camera_replay" not in watching
     assert watching["perception"] == {"image_transport": "raw"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from bift_ros.fleet.fleet_schema import fleet_schema, schema_problems
 from bift_ros.fleet.located_yaml import LocatedYaml, Problem, YamlSyntaxError, read_yaml
 from bift_ros.fleet.roster import Roster
 
+_NAME = re.compile(fleet_schema()["properties"]["name"]["pattern"])
 _FRACTIONS = ("byzantine_fraction", "max_omitted_fraction", "membership_threshold")
 
 
@@ -35,6 +37,16 @@ def load_description(
     return _build(document, vehicles, iterations)
 
 
+def name_of(document: LocatedYaml) -> str:
+    """What the fleet of a description is called. Raises DescriptionError."""
+    given = document.value.get("name") if isinstance(document.value, dict) else None
+    name = document.file.stem if given is None else given
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        problem = Problem((), f"{name!r:.60} can't be the fleet's name: add `name: my-fleet`")
+        raise DescriptionError(document.message(problem))
+    return name
+
+
 def _refuse(document: LocatedYaml, problems: list[Problem]) -> None:
     if problems:
         in_order = sorted(problems, key=lambda p: document.line_of(p.place))
@@ -54,27 +66,29 @@ def _build(document: LocatedYaml, vehicles: int | None, iterations: int | None) 
                 f"{policy['minimum_updates']} updates can't come from {len(made)} vehicles",
             )
         )
-    name = given.get("name", document.file.stem)
-    if not re.fullmatch(fleet_schema()["properties"]["name"]["pattern"], name):
-        problems.append(Problem((), "the file's name makes none for the fleet: add `name: …`"))
     _refuse(document, problems)
-    task = dict(given.get("task", {}))
+    task = _with_floats(given.get("task", {}), "learning_rate")
     if iterations is not None:
         task["iterations"] = iterations
     return FleetDescription(
-        name=name,
+        name=name_of(document),
         vehicles=made,
         task=TaskDescription(**task),
         policy=_policy(policy, len(made)),
-        **{key: given[key] for key in ("runtime", "seed", "replay_rate") if key in given},
+        **{key: given[key] for key in ("runtime", "seed") if key in given},
+        replay_rate=float(given.get("replay_rate", FleetDescription.replay_rate)),
         **{f"synthetic_{key}": value for key, value in given.get("synthetic", {}).items()},
     )
 
 
 def _policy(given: dict[str, Any], vehicles: int) -> Policy:
-    fractions = {key: float(given[key]) for key in _FRACTIONS if key in given}
     defaults = {
         "minimum_updates": vehicles // 2 + 1,
         "rule": RULE_OF_MODE[given.get("mode", Policy.mode)],
     }
-    return Policy(**{**defaults, **given, **fractions})
+    return Policy(**{**defaults, **_with_floats(given, *_FRACTIONS)})
+
+
+def _with_floats(given: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """The same, with numbers as floats where a person wrote 1 for 1.0: chain and ROS tell apart."""
+    return {k: float(value) if k in names else value for k, value in given.items()}

@@ -8,6 +8,7 @@ from glob import glob
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bift_ros.chain.genesis import MAX_MEMBERS
 from bift_ros.fleet.description import CameraTopics, VehicleDescription
 from bift_ros.fleet.impairment import Impairment
 from bift_ros.fleet.located_yaml import Place, Problem
@@ -59,15 +60,22 @@ class Roster:
     def _entries(self, limit: int | None) -> list[_Entry]:
         given = self._document["vehicles"]
         if isinstance(given, int):
-            return [_Entry(("vehicles",), {})] * (limit or given)
-        entries = []
-        for n, own in enumerate(given):
-            entries += [_Entry(("vehicles", n), own)] * own.get("count", 1)
+            entries = [_Entry(("vehicles",), {})] * (limit or given)
+        else:
+            entries = [
+                entry
+                for n, own in enumerate(given)
+                for entry in [_Entry(("vehicles", n), own)] * own.get("count", 1)
+            ][:limit]
         if limit is not None and limit > len(entries):
             self._problem(
                 ("vehicles",), f"{limit} are asked for, but {len(entries)} are listed here"
             )
-        return entries[:limit]
+        if len(entries) > MAX_MEMBERS:
+            self._problem(
+                ("vehicles",), f"{len(entries)} are more than a chain has members: {MAX_MEMBERS}"
+            )
+        return entries
 
     def _source(self, entry: _Entry, *keys: str) -> tuple[Place, Any]:
         """Where the first of these keys stands for a vehicle, in its own before the defaults."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,6 +31,9 @@ class Monitor(Protocol):
 class Runtime(Protocol):
     """One way to run a fleet. Made anew by every command, it finds its vehicles by its folder."""
 
+    def check(self, fleet: FleetDescription) -> None:
+        """See whether it could run such a fleet here; nothing is made. Raises FleetError."""
+
     def up(
         self,
         fleet: FleetDescription,
@@ -47,8 +50,8 @@ class Runtime(Protocol):
     def monitor(self) -> AbstractContextManager[Monitor]:
         """Listen to the vehicles that `up` started, each of which it watches from the first."""
 
-    def ended(self) -> Mapping[str, str]:
-        """The vehicles of the fleet that don't run, and for each where to look for the reason."""
+    def running(self) -> Collection[str]:
+        """The names of the vehicles that run, spoken or not."""
 
     def logs(self, vehicles: Sequence[str], follow: bool) -> Iterator[tuple[str, str]]:
         """Vehicles' names and lines of their logs; `follow`: new ones too, while any runs."""
