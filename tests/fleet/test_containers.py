@@ -75,7 +75,7 @@ class TestSpec:
             "bift-small_town-vehicle-00", "bift-small_town-taxi", "bift-small_town-bus",
         ]  # fmt: skip
         assert [c.address for c in fleet.containers] == [f"198.18.8.{n}" for n in (10, 11, 12)]
-        assert [c.memory_bytes for c in fleet.containers] == [10**9, 512 * 10**6, 10**9]
+        assert [c.memory_bytes for c in fleet.containers] == [1 << 30, 512 << 20, 1 << 30]
         assert [c.cpus for c in fleet.containers] == [None, 1.5, None]
         assert {c.labels["bift"] for c in fleet.containers} == {"small_town"}
 
@@ -127,7 +127,7 @@ class TestSpec:
         assert parameters_of(fleet, 0, "trainer")["device"] == "cuda"
 
     def test_names_that_are_one_to_dns_are_refused(self, make: Make) -> None:
-        with pytest.raises(FleetError, match="Car.*another name"):
+        with pytest.raises(FleetError, match=r"Car.*another name"):
             make("vehicles: [{name: car}, {name: Car}]\ndefaults: {bag: bags/one}\n")
 
     def test_kubo_is_refused_with_the_remedy(self, make: Make) -> None:
@@ -198,10 +198,12 @@ class TestSwarm:
 
     def test_docker_stack_takes_it(self, make: Make, tmp_path: Path) -> None:
         (tmp_path / "stack.yaml").write_text(swarm_stack(make(subnet=None), tmp_path))
-        said = check(["docker", "stack"], ["config", "--compose-file", str(tmp_path / "stack.yaml")])
+        said = check(
+            ["docker", "stack"], ["config", "--compose-file", str(tmp_path / "stack.yaml")]
+        )
         services = yaml.safe_load(said)["services"]
         assert set(services) == {"vehicle-00", "taxi", "bus"}
-        assert services["taxi"]["deploy"]["resources"]["limits"]["memory"] == str(512 * 10**6)
+        assert services["taxi"]["deploy"]["resources"]["limits"]["memory"] == str(512 << 20)
 
     def test_a_gpu_is_refused(self, make: Make, tmp_path: Path) -> None:
         fleet = make("vehicles: 1\ndefaults: {device: cuda, bag: bags/one}\n", subnet=None)

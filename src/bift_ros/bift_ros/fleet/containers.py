@@ -114,6 +114,7 @@ def container_fleet(
     Without one, as on networks of several hosts, they are found by their names alone. `timestamp`
     is the genesis time in milliseconds. Raises FleetError and what `prepare` raises.
     """
+    refuse_kubo(fleet)
     hosts = _hosts(fleet)
     addresses = _addresses(fleet, subnet)
     reached_at = {name: addresses.get(name, host) for name, host in hosts.items()}
@@ -124,7 +125,7 @@ def container_fleet(
             name=f"{LABEL}-{fleet.name}-{hosts[vehicle.name]}",
             host=hosts[vehicle.name],
             address=addresses.get(vehicle.name),
-            image=CPU_IMAGE if _gpu(vehicle) is None else CUDA_IMAGE,
+            image=image_of(vehicle),
             command=_command(vehicle, planned),
             environment=_environment(vehicle.name, reached_at),
             inputs=_inputs(plan, planned, bag),
@@ -137,6 +138,21 @@ def container_fleet(
         for vehicle, planned, bag in zip(fleet.vehicles, plan.vehicles, bags, strict=True)
     )
     return ContainerFleet(fleet.name, f"{LABEL}-{fleet.name}", subnet, containers)
+
+
+def image_of(vehicle: VehicleDescription) -> Image:
+    """What a vehicle's container is made from."""
+    return CPU_IMAGE if _gpu(vehicle) is None else CUDA_IMAGE
+
+
+def refuse_kubo(fleet: FleetDescription) -> None:
+    """Raise FleetError where a vehicle has the storage kubo."""
+    on_kubo = [vehicle.name for vehicle in fleet.vehicles if vehicle.storage != "embedded"]
+    if on_kubo:
+        raise FleetError(
+            f"the image of containers holds no IPFS daemon, which {', '.join(on_kubo)} would need: "
+            "give storage: embedded, or take the runtime process"
+        )
 
 
 def _hosts(fleet: FleetDescription) -> dict[str, str]:
@@ -172,11 +188,6 @@ def _inside(
     settings = fleet.settings(bags, timestamp)
     vehicles = {}
     for vehicle, bag in zip(fleet.vehicles, bags, strict=True):
-        if vehicle.storage != "embedded":
-            raise FleetError(
-                f"{vehicle.name} keeps its files in {vehicle.storage}, and the image holds no IPFS "
-                "daemon: give storage: embedded, or runtime: process"
-            )
         here: dict[str, dict[str, Any]] = {
             "vehicle": {
                 "data_dir": DATA,

@@ -6,9 +6,9 @@ import hashlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
@@ -17,20 +17,27 @@ import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.types import DeviceRequest, IPAMConfig, IPAMPool
 
+from bift_ros.chain.exceptions import ChainError
 from bift_ros.fleet.containers import (
     DATA,
     LABEL,
     VEHICLE_LABEL,
-    ContainerFleet,
     ContainerSpec,
+    Image,
     container_fleet,
+    image_of,
+    refuse_kubo,
 )
 from bift_ros.fleet.description import FleetDescription
 from bift_ros.fleet.engine_files import archive
 from bift_ros.fleet.engine_monitor import EngineMonitor
+from bift_ros.fleet.record import FleetFolder
 from bift_ros.fleet.runtime import FleetError, Monitor
 from bift_ros.fleet.subnets import subnets
+from bift_ros.identity.keyfile import KeyFileError
 
+_FOLDER_LABEL = "bift.folder"
+"""Where the fleet lies on this host: another clone may have one of the same name."""
 _SPEC_LABEL = "bift.spec"
 """What a container was made from, as a hash: a container that differs is made anew."""
 _AT_ONCE = 4
@@ -54,14 +61,25 @@ def connect() -> docker.DockerClient:
 
 
 class DockerRuntime:
-    """One fleet on an engine, found again by its name: everything it makes has it as a label.
+    """A `runtime.Runtime`: one fleet on an engine, found again by the labels of all it makes."""
 
-    `folder` is where `plan.prepare` writes, and what containers are given comes from.
-    """
-
-    def __init__(self, name: str, folder: Path) -> None:
-        self._name, self._folder = name, folder
+    def __init__(self, folder: FleetFolder) -> None:
+        self._folder, self._name = folder, folder.root.name
+        self._labels = {LABEL: self._name, _FOLDER_LABEL: str(folder.root.resolve())}
         self._client = connect()
+
+    def check(self, fleet: FleetDescription) -> None:
+        """Look for the images, and for what is in the way."""
+        for image in {image_of(vehicle) for vehicle in fleet.vehicles}:
+            self._image_id(image)
+        for made in self._client.containers.list(all=True, filters={"label": _named(self._name)}):
+            elsewhere = made.labels.get(_FOLDER_LABEL)
+            if elsewhere != self._labels[_FOLDER_LABEL]:
+                raise FleetError(
+                    f"this engine has a fleet {self._name} already, that of {elsewhere}: take it "
+                    "down, or give this one another name"
+                )
+        refuse_kubo(fleet)
 
     def up(
         self,
@@ -70,30 +88,33 @@ class DockerRuntime:
         started: Callable[[str], None],
     ) -> None:
         """Make and start every container that isn't there, or isn't as described any more."""
-        network, subnet = self._network()
-        now_ms = time.time_ns() // 10**6
-        containers = container_fleet(self._folder, fleet, bags, now_ms, subnet)
-        images = {image.tag: self._image_id(image.tag) for image in containers.images}
+        now_ms = time.time_ns() // 1_000_000
+        with _told():
+            network, subnet = self._network()
+            containers = container_fleet(self._folder.vehicles, fleet, bags, now_ms, subnet)
+            images = {image: self._image_id(image) for image in containers.images}
 
-        def ensure(spec: ContainerSpec) -> str:
-            self._ensure(spec, images[spec.image.tag], network.name, containers)
-            return spec.vehicle
+            def ensure(spec: ContainerSpec) -> str:
+                self._ensure(spec, images[spec.image], network.name)
+                return spec.vehicle
 
-        with ThreadPoolExecutor(_AT_ONCE) as pool, _told():
-            for vehicle in pool.map(ensure, containers.containers):
-                started(vehicle)
+            with ThreadPoolExecutor(_AT_ONCE) as pool:
+                try:
+                    for vehicle in pool.map(ensure, containers.containers):
+                        started(vehicle)
+                except BaseException:
+                    pool.shutdown(cancel_futures=True)  # on Ctrl-C begin no others
+                    raise
 
     def monitor(self) -> AbstractContextManager[Monitor]:
         """Read what the vehicles write of themselves; see `engine_monitor`."""
-        return closing(EngineMonitor(self._client, self._name))
+        return closing(EngineMonitor(self._client, self._filters))
 
-    def ended(self) -> Mapping[str, str]:
-        """The vehicles whose containers don't run, and why."""
-        return {
-            container.labels[VEHICLE_LABEL]: _reason(container)
-            for container in self._containers()
-            if container.status != "running"
-        }
+    def running(self) -> Collection[str]:
+        """The vehicles whose containers run."""
+        with _told():
+            found = self._client.api.containers(filters=self._filters)
+        return [container["Labels"][VEHICLE_LABEL] for container in found]
 
     def logs(self, vehicles: Sequence[str], follow: bool) -> Iterator[tuple[str, str]]:
         """Lines in the order in which they come; without `follow`, vehicle after vehicle."""
@@ -115,35 +136,38 @@ class DockerRuntime:
         with _told():
             with ThreadPoolExecutor(_AT_ONCE) as pool:
                 list(pool.map(_remove, self._containers()))
-            for network in self._client.networks.list(filters=self._label):
+            for network in self._client.networks.list(filters=self._filters):
                 with suppress(NotFound):
                     network.remove()
             if keep_data:
                 return
-            for volume in self._client.volumes.list(filters=self._label):
+            for volume in self._client.volumes.list(filters=self._filters):
                 with suppress(NotFound):
                     volume.remove()
 
     @property
-    def _label(self) -> dict[str, str]:
-        return {"label": f"{LABEL}={self._name}"}
+    def _filters(self) -> dict[str, list[str]]:
+        return {"label": [f"{name}={value}" for name, value in self._labels.items()]}
 
     def _containers(self) -> list[Any]:
         with _told():
-            found = self._client.containers.list(all=True, filters=self._label, ignore_removed=True)
+            found = self._client.containers.list(
+                all=True, filters=self._filters, ignore_removed=True
+            )
             return sorted(found, key=lambda container: str(container.name))
 
-    def _image_id(self, tag: str) -> str:
+    def _image_id(self, image: Image) -> str:
         try:
-            return str(self._client.images.get(tag).id)
+            return str(self._client.images.get(image.tag).id)
         except ImageNotFound:
             raise FleetError(
-                f"the engine has no image {tag}: build it with `bift fleet build`"
+                f"the engine has no image {image.tag}: `bift fleet build --torch {image.torch}` "
+                "builds it"
             ) from None
 
     def _network(self) -> tuple[Any, IPv4Network]:
         """The fleet's network, made where there is none."""
-        for network in self._client.networks.list(filters=self._label):
+        for network in self._client.networks.list(filters=self._filters):
             network.reload()
             return network, IPv4Network(network.attrs["IPAM"]["Config"][0]["Subnet"])
         for subnet in subnets(self._name):
@@ -153,7 +177,7 @@ class DockerRuntime:
                     f"{LABEL}-{self._name}",
                     driver="bridge",
                     ipam=ipam,
-                    labels={LABEL: self._name},
+                    labels=self._labels,
                     check_duplicate=True,
                 )
             except APIError as error:
@@ -163,19 +187,19 @@ class DockerRuntime:
             return network, subnet
         raise FleetError("every subnet of 198.18.0.0/15 is in use: take another fleet down")
 
-    def _ensure(self, spec: ContainerSpec, image: str, network: str, fleet: ContainerFleet) -> None:
+    def _ensure(self, spec: ContainerSpec, image: str, network: str) -> None:
         """Have this container run, as described."""
         digest = _digest(spec, image)
         with suppress(NotFound):
             present = self._client.containers.get(spec.name)
-            if present.labels.get(_SPEC_LABEL) == digest:
+            # One that was never started may lack what it is to be given.
+            if present.labels.get(_SPEC_LABEL) == digest and present.status != "created":
                 present.start()  # which leaves a running one alone
                 return
-            if present.labels.get(LABEL) != self._name:
-                raise FleetError(f"the container {spec.name} is not this fleet's: rename the fleet")
             _remove(present)
-        self._client.volumes.create(spec.name, labels=dict(spec.labels))
-        container = self._create(spec, image, network, {**spec.labels, _SPEC_LABEL: digest})
+        labels = {**spec.labels, **self._labels}
+        self._client.volumes.create(spec.name, labels=labels)
+        container = self._create(spec, image, network, {**labels, _SPEC_LABEL: digest})
         with archive(spec.inputs) as data:
             container.put_archive("/", data)
         container.start()
@@ -211,12 +235,19 @@ class DockerRuntime:
         return self._client.containers.get(made["Id"])
 
 
-class _told(AbstractContextManager[None]):  # noqa: N801 (a context manager in lower case)
-    """Tells the engine's errors as a fleet's."""
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tell the engine's errors, and those of the fleet's files, as the fleet's."""
+    try:
+        yield
+    except APIError as error:
+        raise FleetError(f"the engine says: {error.explanation or error}") from error
+    except (ChainError, KeyFileError, OSError) as error:
+        raise FleetError(str(error)) from error
 
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, APIError):
-            raise FleetError(f"the engine says: {error.explanation or error}") from error
+
+def _named(fleet: str) -> str:
+    return f"{LABEL}={fleet}"
 
 
 def _digest(spec: ContainerSpec, image: str) -> str:
@@ -231,15 +262,6 @@ def _remove(container: Any) -> None:
     with suppress(NotFound):
         container.stop(timeout=_GRACE_SECONDS)
         container.remove(force=True)
-
-
-def _reason(container: Any) -> str:
-    state = container.attrs["State"]
-    see = f"`docker logs {container.name}`"
-    if state.get("OOMKilled"):
-        limit = container.attrs["HostConfig"]["Memory"] >> 20
-        return f"took more than its {limit} MiB of memory; {see}"
-    return f"{state['Status']} with status {state['ExitCode']}; {see}"
 
 
 def _follow(container: Any, lines: queue.Queue[tuple[str, str] | None]) -> None:

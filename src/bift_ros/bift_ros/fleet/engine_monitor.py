@@ -22,7 +22,7 @@ import docker
 from docker.errors import APIError
 from requests.exceptions import RequestException
 
-from bift_ros.fleet.containers import LABEL, VEHICLE_LABEL
+from bift_ros.fleet.containers import VEHICLE_LABEL
 from bift_ros.fleet.health import OLDEST_SECONDS, STATUS_FILE
 
 _PERIOD_SECONDS = 0.5
@@ -33,8 +33,9 @@ _AT_ONCE = 4
 class EngineMonitor:
     """Reads the status of every container of the fleet again and again, on a thread of its own."""
 
-    def __init__(self, client: docker.DockerClient, fleet: str) -> None:
-        self._client, self._fleet = client, fleet
+    def __init__(self, client: docker.DockerClient, filters: Mapping[str, list[str]]) -> None:
+        """`filters`: what the engine finds the fleet's containers by."""
+        self._client, self._filters = client, dict(filters)
         self._changed = threading.Condition()
         self._vehicles: dict[str, dict[str, Any]] = {}
         self._closing = threading.Event()
@@ -61,9 +62,7 @@ class EngineMonitor:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             while not self._closing.wait(_PERIOD_SECONDS):
                 try:
-                    found = self._client.api.containers(
-                        all=True, filters={"label": f"{LABEL}={self._fleet}"}
-                    )
+                    found = self._client.api.containers(all=True, filters=self._filters)
                     said = dict(zip(map(_vehicle, found), pool.map(self._read, found), strict=True))
                 except (APIError, RequestException):
                     said = {}  # the engine restarts, or is gone: nobody speaks
