@@ -279,3 +279,22 @@ def test_two_fleets_differ_in_every_name(make: Make) -> None:
     assert replace(one, name="", network="", containers=()) == replace(
         other, name="", network="", containers=()
     )
+
+
+def test_the_guides_files_are_written_as_it_says(tmp_path: Path) -> None:
+    guide = (REPOSITORY / "docs" / "containers.md").read_text()
+    (village,) = re.findall(r"^```yaml\n(.*?)^```$", guide, re.DOTALL | re.MULTILINE)
+    (tmp_path / "village.yaml").write_text(village)
+    (tmp_path / "bift").symlink_to(REPOSITORY / "bift")
+    blocks = re.findall(r"^```sh\n(.*?)^```$", guide, re.DOTALL | re.MULTILINE)
+    commands = [line for block in blocks for line in block.splitlines()]
+    written = [line for line in commands if " compose " in line or " manifests " in line]
+    assert len(written) == 3
+    for command in written:
+        done = subprocess.run(command.split(), cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    out = tmp_path / "out" / "deploy" / "village"
+    names = ("compose.yaml", "kubernetes.yaml", "stack.yaml")
+    for name in names:
+        assert (out / name).stat().st_mode & 0o777 == 0o600
+    assert "registry.example/bift:1" in (out / "kubernetes.yaml").read_text()
