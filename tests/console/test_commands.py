@@ -22,10 +22,11 @@ ACTIONS = [
     ("experiment", "defences"), ("chaos",), ("simulate",),
     ("member", "vote"), ("member", "list"), ("storage", "kubo", "init"),
     ("storage", "kubo", "start"), ("storage", "kubo", "stop"), ("storage", "kubo", "status"),
+    ("fleet", "up"), ("fleet", "status"), ("fleet", "logs"), ("fleet", "down"),
     ("data", "share"), ("data", "get"), ("data", "withdraw"), ("data", "list"),
 ]  # fmt: skip
 # These reach ROS, which not every machine has.
-NEED_ROS = {"demo", "chaos", "system", "chain", "member", "data"}
+NEED_ROS = {"demo", "chaos", "system", "chain", "member", "data", "fleet"}
 
 
 def skip_without_ros(command: str) -> None:

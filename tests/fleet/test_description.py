@@ -27,6 +27,7 @@ from bift_ros.fleet.description_file import load_description
 from bift_ros.fleet.fleet_schema import fleet_schema
 from bift_ros.fleet.impairment import Impairment
 from bift_ros.fleet.plan import prepare
+from bift_ros.fleet.processes import vehicle_command
 from bift_ros.fleet.quantities import parse_size
 from bift_ros.pofl.aggregate import RULES
 
@@ -208,6 +209,40 @@ def _nodes(file: Path) -> dict[str, dict[str, Any]]:
         node.rpartition("/")[2]: section["ros__parameters"]
         for node, section in yaml.safe_load(file.read_text()).items()
     }
+
+
+def test_ros_takes_a_cameras_topics(load: Load, tmp_path: Path) -> None:
+    rclpy = pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
+    fleet = load(
+        """
+        vehicles:
+          - {camera: {image: /front/image_raw, labels: lights, transport: raw}}
+          - {camera: {}}
+        """
+    )
+    plan = prepare(tmp_path / "fleet", fleet.settings([None, None], 1_700_000_000_000))
+    resolved = []
+    for vehicle in plan.vehicles:
+        context = rclpy.Context()
+        command = vehicle_command(vehicle)
+        rclpy.init(args=command[command.index("--ros-args") :], context=context)
+        try:
+            node = rclpy.create_node("perception", context=context)
+            topics = ("camera/image_raw", "camera/image_raw/compressed", "traffic_lights")
+            resolved.append([node.resolve_topic_name(topic) for topic in topics])
+            node.destroy_node()
+        finally:
+            rclpy.shutdown(context=context)
+    assert resolved[0] == [
+        "/front/image_raw",
+        "/vehicle_00/camera/image_raw/compressed",
+        "/vehicle_00/lights",
+    ]
+    assert resolved[1] == [
+        "/vehicle_01/camera/image_raw",
+        "/vehicle_01/camera/image_raw/compressed",
+        "/vehicle_01/traffic_lights",
+    ]
 
 
 # --- the schema is what the rest of the project says ------------------------------------------

@@ -61,6 +61,13 @@ network: {delay: 5}
     ]
 
 
+def test_what_does_not_go_together_is_told_beside_other_mistakes(tmp_path: Path) -> None:
+    text = (
+        "task: {iterations: 0}\nvehicles: 2\nseed: 1\nseed: x\nmalicious: {attack: alie, count: 2}"
+    )
+    assert [line.partition(": ")[0] for line in errors(tmp_path, text)] == ["1", "4", "4", "5"]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -102,6 +102,17 @@ def test_another_fleet_does_not_take_over_what_one_has_kept(
     assert sorted(folder.root.rglob("*")) == before
 
 
+def test_a_fleet_moves_in_with_nobody(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "town").mkdir()
+    (tmp_path / "town" / "letter.txt").touch()
+    assert run("up", file, "--fleets", tmp_path) == 2
+    assert "town holds other things, and `bift fleet down` would" in capsys.readouterr().err
+    assert run("down", "town", "--fleets", tmp_path) == 2
+    assert [path.name for path in (tmp_path / "town").iterdir()] == ["letter.txt"]
+
+
 def test_what_has_gone_down_is_still_told_of_and_removed(
     file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

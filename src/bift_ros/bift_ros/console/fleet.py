@@ -210,12 +210,17 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 @contextmanager
 def _interrupted_by_every_signal() -> Iterator[None]:
-    """Take SIGTERM and SIGHUP for Ctrl-C: whoever ends this command ends the fleet with it."""
+    """Take SIGTERM and SIGHUP for Ctrl-C: whoever ends this command ends the fleet with it.
+
+    What is ignored stays so, as nohup(1) has it.
+    """
 
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
-    with _handling((signal.SIGTERM, signal.SIGHUP), interrupt):
+    signals = (signal.SIGTERM, signal.SIGHUP)
+    heeded = [number for number in signals if signal.getsignal(number) is not signal.SIG_IGN]
+    with _handling(heeded, interrupt):
         yield
 
 

@@ -70,8 +70,13 @@ def bring_up(fleet: str, root: Path, wishes: Wishes, console: Console) -> Fleet:
     make_runtime(record.runtime, folder).check(description)
     if folder.record.exists():
         _check_kept(Fleet(folder), record, description)
-    bags = bags_of(description, folder.bags, console)
+    elif folder.root.exists() and any(folder.root.iterdir()):
+        raise FleetError(
+            f"{folder.root} holds other things, and `bift fleet down` would remove them: give the "
+            "fleet another name, or another --fleets DIR"
+        )
     write_record(folder, record)
+    bags = bags_of(description, folder.bags, console)
     _start(description, record, folder, bags, console)
     return Fleet(folder)
 

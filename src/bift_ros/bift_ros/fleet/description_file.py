@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from bift_ros.chain.genesis import RULE_OF_MODE, Policy
-from bift_ros.fleet.description import FleetDescription, TaskDescription
+from bift_ros.fleet.description import FleetDescription, TaskDescription, VehicleDescription
 from bift_ros.fleet.fleet_schema import fleet_schema, schema_problems
 from bift_ros.fleet.located_yaml import LocatedYaml, Problem, YamlSyntaxError, read_yaml
-from bift_ros.fleet.roster import Roster
+from bift_ros.fleet.roster import ROSTER_KEYS, Roster
 
 _NAME = re.compile(fleet_schema()["properties"]["name"]["pattern"])
 _FRACTIONS = ("byzantine_fraction", "max_omitted_fraction", "membership_threshold")
@@ -26,15 +26,21 @@ def load_description(
 ) -> FleetDescription:
     """Read and check a fleet's description.
 
-    `vehicles` and `iterations` stand for the numbers in the file. First all that the schema finds
-    is told, and once that is mended, what doesn't go together. Raises DescriptionError.
+    `vehicles` and `iterations` stand for the numbers in the file. Raises DescriptionError, which
+    tells all that is wrong; only whether the vehicles go together is seen once each is sound.
     """
     try:
         document = read_yaml(file)
     except YamlSyntaxError as error:
         raise DescriptionError(str(error)) from error
-    _refuse(document, [*document.problems, *schema_problems(document.value)])
-    return _build(document, vehicles, iterations)
+    problems = [*document.problems, *schema_problems(document.value)]
+    made: tuple[VehicleDescription, ...] = ()
+    if all(problem.place and problem.place[0] not in ROSTER_KEYS for problem in problems):
+        roster = Roster(document.value, file.parent)
+        made = roster.vehicles(vehicles)
+        problems += roster.problems
+    _refuse(document, problems)
+    return _build(document, made, iterations)
 
 
 def name_of(document: LocatedYaml) -> str:
@@ -53,35 +59,29 @@ def _refuse(document: LocatedYaml, problems: list[Problem]) -> None:
         raise DescriptionError("\n".join(map(document.message, in_order)))
 
 
-def _build(document: LocatedYaml, vehicles: int | None, iterations: int | None) -> FleetDescription:
+def _build(
+    document: LocatedYaml, vehicles: tuple[VehicleDescription, ...], iterations: int | None
+) -> FleetDescription:
     given: dict[str, Any] = document.value
-    roster = Roster(given, document.file.parent)
-    made = roster.vehicles(vehicles)
-    problems = roster.problems
-    policy = dict(given.get("policy", {}))
-    if policy.get("minimum_updates", 1) > len(made):
-        problems.append(
-            Problem(
-                ("policy", "minimum_updates"),
-                f"{policy['minimum_updates']} updates can't come from {len(made)} vehicles",
-            )
-        )
-    _refuse(document, problems)
+    policy = given.get("policy", {})
+    if policy.get("minimum_updates", 1) > len(vehicles):
+        text = f"{policy['minimum_updates']} updates can't come from {len(vehicles)} vehicles"
+        _refuse(document, [Problem(("policy", "minimum_updates"), text)])
     task = _with_floats(given.get("task", {}), "learning_rate")
     if iterations is not None:
         task["iterations"] = iterations
     return FleetDescription(
         name=name_of(document),
-        vehicles=made,
+        vehicles=vehicles,
         task=TaskDescription(**task),
-        policy=_policy(policy, len(made)),
+        policy=_policy(policy, len(vehicles)),
         **{key: given[key] for key in ("runtime", "seed") if key in given},
         replay_rate=float(given.get("replay_rate", FleetDescription.replay_rate)),
         **{f"synthetic_{key}": value for key, value in given.get("synthetic", {}).items()},
     )
 
 
-def _policy(given: dict[str, Any], vehicles: int) -> Policy:
+def _policy(given: Mapping[str, Any], vehicles: int) -> Policy:
     defaults = {
         "minimum_updates": vehicles // 2 + 1,
         "rule": RULE_OF_MODE[given.get("mode", Policy.mode)],

@@ -15,6 +15,8 @@ from bift_ros.fleet.located_yaml import Place, Problem
 from bift_ros.fleet.plan import vehicle_name
 from bift_ros.fleet.quantities import parse_size
 
+ROSTER_KEYS = ("vehicles", "defaults", "malicious")
+"""What a roster is made from."""
 LEAST_GPU_MEMORY_MB = 128
 _SYNTHETIC = "synthetic"
 _MAKE_BAGS = "make some with `bift bag synth` or `bift bag from-images`"
@@ -28,7 +30,7 @@ class _Entry(NamedTuple):
 
 
 class Roster:
-    """Makes the vehicles of a document that the schema finds nothing wrong with.
+    """Makes the vehicles of a document in whose ROSTER_KEYS the schema finds nothing wrong.
 
     `folder` is that of the document's file; what is wrong goes into `problems`.
     """
