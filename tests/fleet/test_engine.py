@@ -14,7 +14,7 @@ from typing import Any
 
 import docker
 import pytest
-from docker.errors import ImageNotFound, NotFound
+from docker.errors import ContainerError, ImageNotFound, NotFound
 
 from bift_ros.fleet.containers import CPU_IMAGE, USER
 from bift_ros.fleet.engine import DockerRuntime, connect
@@ -58,7 +58,7 @@ class Trio:
         self.file = folder / f"{self.name}.yaml"
         self.file.write_text(
             "runtime: docker\nvehicles: 3\nreplay_rate: 8\nsynthetic: {frames: 40}\n"
-            "defaults: {device: cpu, network: {delay: 1ms}}\n"
+            "defaults: {device: cpu}\n"
             "task: {iterations: 1, local_epochs: 1}\npolicy: {difficulty: 8}\n"
         )
 
@@ -131,19 +131,13 @@ def test_a_container_is_closed_and_limited(trio: Trio) -> None:
         assert attributes["Config"]["User"] == "bift"
         assert attributes["HostConfig"]["Memory"] == 1 << 30
         assert attributes["HostConfig"]["CapDrop"] == ["ALL"]
-        assert attributes["HostConfig"]["CapAdd"] in (["NET_ADMIN"], ["CAP_NET_ADMIN"])
+        assert not attributes["HostConfig"]["CapAdd"]
         assert {mount["Type"] for mount in attributes["Mounts"]} == {"volume"}
         (network,) = attributes["NetworkSettings"]["Networks"].values()
         addresses.add(network["IPAddress"])
         key = trio.container(number).exec_run(["stat", "-c", "%u %a", "/etc/bift/key.pem"])
         assert key.output.decode().split() == [str(USER), "400"]
     assert len(addresses) == 3
-
-
-def test_its_network_is_slowed_as_described(trio: Trio) -> None:
-    shown = trio.container(0).exec_run(["tc", "qdisc", "show", "dev", "eth0"]).output.decode()
-    assert "netem" in shown
-    assert "delay 1ms" in shown
 
 
 def test_the_health_check_finds_it_well(trio: Trio) -> None:
@@ -190,6 +184,7 @@ def test_a_second_up_resumes_the_kept_chain(trio: Trio) -> None:
     left = trio.left()
     assert left["containers"] == left["networks"] == []
     assert len(left["volumes"]) == 3
+    assert "serves its files at" in trio.bift("logs", "--vehicle", "vehicle_01")
     trio.bift("up", "--detach", "--timeout", str(int(DEADLINE)))
     assert {v["tip"] for v in trio.wait(on_one_tip).values()} == {tip}
 
@@ -223,6 +218,23 @@ def _exists(trio: Trio, number: int) -> bool:
         return bool(trio.container(number))
     except NotFound:
         return False
+
+
+def test_a_vehicle_may_slow_its_network_without_being_root(
+    engine: docker.DockerClient, image: None
+) -> None:
+    command = "tc qdisc replace dev eth0 root netem delay 1ms && tc qdisc show dev eth0"
+    try:
+        shown = engine.containers.run(
+            CPU_IMAGE.tag, ["sh", "-c", command], remove=True,
+            cap_drop=["ALL"], cap_add=["NET_ADMIN"],
+        )  # fmt: skip
+    except ContainerError as error:
+        if b"qdisc kind is unknown" in error.stderr:
+            pytest.skip("this kernel has no network emulator (module sch_netem)")
+        raise
+    assert b"netem" in shown
+    assert b"delay 1ms" in shown
 
 
 def test_the_image_has_no_root_and_no_trace_of_the_build(

@@ -31,6 +31,8 @@ from bift_ros.fleet.containers import (
 from bift_ros.fleet.description import FleetDescription
 from bift_ros.fleet.engine_files import archive
 from bift_ros.fleet.engine_monitor import EngineMonitor
+from bift_ros.fleet.log_files import read_logs
+from bift_ros.fleet.processes import vehicle_log
 from bift_ros.fleet.record import FleetFolder
 from bift_ros.fleet.runtime import FleetError, Monitor
 from bift_ros.fleet.subnets import subnets
@@ -117,8 +119,13 @@ class DockerRuntime:
         return [container["Labels"][VEHICLE_LABEL] for container in found]
 
     def logs(self, vehicles: Sequence[str], follow: bool) -> Iterator[tuple[str, str]]:
-        """Lines in the order in which they come; without `follow`, vehicle after vehicle."""
+        """From the engine; those of containers that are gone, from the files that `down` wrote.
+
+        Lines in the order in which they come; without `follow`, vehicle after vehicle.
+        """
         wanted = [c for c in self._containers() if c.labels[VEHICLE_LABEL] in vehicles]
+        gone = set(vehicles) - {c.labels[VEHICLE_LABEL] for c in wanted}
+        yield from read_logs({name: self._log(name) for name in sorted(gone)})
         if not follow:
             for container in wanted:
                 for line in container.logs().decode(errors="replace").splitlines():
@@ -132,10 +139,18 @@ class DockerRuntime:
                 yield line
 
     def down(self, keep_data: bool) -> None:
-        """Stop and remove all that has the fleet's label; volumes stay where data is kept."""
+        """Stop and remove all of the fleet; where data is kept, volumes and logs are, too."""
+
+        def end(container: Any) -> None:
+            with suppress(NotFound):
+                container.stop(timeout=_GRACE_SECONDS)
+                if keep_data:
+                    self._log(container.labels[VEHICLE_LABEL]).write_bytes(container.logs())
+            _remove(container)
+
         with _told():
             with ThreadPoolExecutor(_AT_ONCE) as pool:
-                list(pool.map(_remove, self._containers()))
+                list(pool.map(end, self._containers()))
             for network in self._client.networks.list(filters=self._filters):
                 with suppress(NotFound):
                     network.remove()
@@ -144,6 +159,9 @@ class DockerRuntime:
             for volume in self._client.volumes.list(filters=self._filters):
                 with suppress(NotFound):
                     volume.remove()
+
+    def _log(self, vehicle: str) -> Path:
+        return vehicle_log(self._folder.vehicles / vehicle)
 
     @property
     def _filters(self) -> dict[str, list[str]]:
