@@ -15,7 +15,7 @@ help:
 	@echo 'make kubo     build the IPFS daemon Kubo with Go, for STORAGE=kubo (once, some minutes)'
 	@echo 'make test     set up, then run every test; PYTEST_ARGS= passes through'
 	@echo 'make lint     ruff; make types: mypy; make format: rewrite the layout'
-	@echo 'make lock     pin requirements/bift.in anew in requirements/bift.txt; UPGRADE=1 moves pins'
+	@echo 'make lock     pin requirements/*.in anew in requirements/*.txt; UPGRADE=1 moves pins'
 	@echo 'make clean    delete what was built in this clone'
 
 setup:
@@ -44,9 +44,12 @@ format: setup
 	$(ENTER) ruff format .
 
 # In the oldest Python that Bift supports, for every one: markers in the file tell them apart.
+lock: PIN = $(ENTER) uv pip compile --quiet --universal --python-version 3.10 --no-header \
+    --no-annotate
 lock: setup
-	$(ENTER) uv pip compile --quiet --universal --python-version 3.10 --no-header --no-annotate \
-	    $(if $(UPGRADE),--upgrade) requirements/bift.in --output-file requirements/bift.txt
+	$(PIN) $(if $(UPGRADE),--upgrade) requirements/bift.in --output-file requirements/bift.txt
+	$(PIN) --constraint requirements/bift.txt \
+	    requirements/vehicle.in --output-file requirements/vehicle.txt
 
 clean:
 	rm -rf build install log out .hypothesis .mypy_cache .ruff_cache .pytest_cache

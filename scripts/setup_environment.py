@@ -24,7 +24,7 @@ def main():
     sys.dont_write_bytecode = True
     from bift_setup.run import run
 
-    return run()
+    return run(sys.argv[1:])
 
 
 def reexecute_with_supported_python():

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from bift_setup.machine import check_machine
@@ -17,11 +19,20 @@ from bift_setup.workspace import ensure_workspace
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def run() -> int:
+def run(arguments: Sequence[str]) -> int:
     """Bring environment and workspace up to date; return the exit status."""
+    parser = argparse.ArgumentParser(prog="setup_environment.py")
+    parser.add_argument(
+        "--requirements",
+        type=Path,
+        metavar="FILE",
+        default=ROOT / "requirements" / "bift.txt",
+        help="pins of the environment; the container image takes fewer (%(default)s)",
+    )
+    pins = parser.parse_args(arguments).requirements
     started = time.monotonic()
     try:
-        _set_up()
+        _set_up(pins)
     except SetupError as error:
         say(f"failed: {error}")
         return 1
@@ -32,7 +43,7 @@ def run() -> int:
     return 0
 
 
-def _set_up() -> None:
+def _set_up(pins: Path) -> None:
     ros = find_system_ros(os.environ)
     if ros:
         python = python_for(ros)
@@ -40,7 +51,6 @@ def _set_up() -> None:
             ros = None
         elif python != sys.executable:
             os.execv(python, [python, *sys.argv])
-    pins = ROOT / "requirements" / "bift.txt"
     wanted = describe_environment(cache_folder(os.environ), pins, ros)
     if not wanted.is_complete:
         check_machine()

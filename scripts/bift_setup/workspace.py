@@ -54,9 +54,11 @@ def _keys(environment: PythonEnvironment, root: Path) -> dict[str, str]:
     ros = source / "bift_ros"
     packaging = [ros / name for name in ("package.xml", "setup.py", "setup.cfg", "resource")]
     data = [root / "launch", root / "config"]
+    defining = {"bift_msgs": [source / "bift_msgs"], "bift_ros": [*packaging, *data]}
     return {
-        "bift_msgs": key_of(texts=place, paths=[source / "bift_msgs", Path(__file__)]),
-        "bift_ros": key_of(texts=place, paths=[*packaging, *data, Path(__file__)]),
+        package: key_of(texts=place, paths=[*paths, Path(__file__)])
+        for package, paths in defining.items()
+        if (source / package).is_dir()  # a container image builds the messages alone
     }
 
 

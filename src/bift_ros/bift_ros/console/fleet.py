@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bift_ros.chain.exceptions import ChainError
+from bift_ros.console import fleet_containers
 from bift_ros.console.arguments import positive
 from bift_ros.console.errors import CommandError
 from bift_ros.fleet.bring_up import Wishes, bring_up, find
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     logs.add_argument("--follow", action="store_true", help="go on while a vehicle runs")
     down = _action(actions, "down", "End every vehicle and remove what the fleet has made.")
     _keep_data(down)
+    fleet_containers.add_arguments(actions)
 
 
 def _action(actions: Any, name: str, summary: str) -> argparse.ArgumentParser:
@@ -168,7 +170,15 @@ def down(arguments: argparse.Namespace) -> int:
     return 0
 
 
-_ACTIONS = {"up": up, "status": status, "logs": logs, "down": down}
+_ACTIONS = {
+    "up": up,
+    "status": status,
+    "logs": logs,
+    "down": down,
+    "build": fleet_containers.build,
+    "compose": fleet_containers.compose,
+    "manifests": fleet_containers.manifests,
+}
 
 
 def _fleet(arguments: argparse.Namespace) -> Fleet:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from bift_ros.fleet.engine import DockerRuntime
 from bift_ros.fleet.process_runtime import ProcessRuntime
 from bift_ros.fleet.record import FleetFolder
 from bift_ros.fleet.runtime import FleetError, Runtime
 
-RUNTIMES: Mapping[str, Callable[[FleetFolder], Runtime]] = {"process": ProcessRuntime}
+RUNTIMES: Mapping[str, Callable[[FleetFolder], Runtime]] = {
+    "process": ProcessRuntime,
+    "docker": DockerRuntime,
+}
 
 
 def make_runtime(name: str, folder: FleetFolder) -> Runtime:

@@ -72,6 +72,7 @@ VEHICLE = (
     Setting("kubo_swarm_port", 0, "Port of the daemon in the swarm; 0: any free one.", 0, 65535),
     Setting("kubo_peers", "", "Swarm addresses of other vehicles' daemons, separated by spaces."),
     Setting("status_period", 0.5, "Seconds between two status messages.", 0.1, 60.0),
+    Setting("status_file", "", "File that holds the newest status, as JSON; empty: none."),
     Setting("propose", False, "Propose the task below once this vehicle's dataset is built."),
     Setting("task.model_id", "traffic-lights", "Name of the task."),
     Setting("task.total_iter", 10, "Iterations of the task.", 1, 100_000),

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from bift_msgs.msg import VehicleStatus
 from bift_msgs.srv import GetState
 from rclpy.node import Node
 
 from bift_ros.nodes import parameters, qos
+from bift_ros.nodes.status_file import StatusFile
+
+_FILE_ERROR_SECONDS = 60.0
+"""Between two complaints of the log about the status file."""
 
 
 class VehicleNode(Node):
@@ -34,5 +39,22 @@ class VehicleNode(Node):
     ) -> None:
         """Begin to publish what `status` returns and to answer with `state_of`."""
         publisher = self.create_publisher(VehicleStatus, "status", qos.STATUS)
-        self.create_timer(self.settings["status_period"], lambda: publisher.publish(status()))
+        path = self.settings["status_file"]
+        file = StatusFile(Path(path)) if path else None
+
+        def publish() -> None:
+            message = status()
+            publisher.publish(message)
+            if file is not None:
+                self._write(file, message)
+
+        self.create_timer(self.settings["status_period"], publish)
         self.create_service(GetState, "get_state", state_of)
+
+    def _write(self, file: StatusFile, message: VehicleStatus) -> None:
+        try:
+            file.write(message)
+        except OSError as error:  # such as a full disk, which is no reason to stop
+            self.get_logger().error(
+                f"no status file: {error}", throttle_duration_sec=_FILE_ERROR_SECONDS
+            )

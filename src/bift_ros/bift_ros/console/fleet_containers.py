@@ -1,0 +1,115 @@
+"""`./bift fleet build`, `compose` and `manifests`: the image of vehicles, and files that use it."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import replace
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from bift_ros.fleet.bags import bags_of
+from bift_ros.fleet.compose import compose_file, give_away_keys, swarm_stack
+from bift_ros.fleet.containers import CPU_IMAGE, CUDA_IMAGE, ContainerFleet, container_fleet
+from bift_ros.fleet.description import FleetDescription
+from bift_ros.fleet.description_file import load_description
+from bift_ros.fleet.engine import connect
+from bift_ros.fleet.image import build_image
+from bift_ros.fleet.kubernetes import kubernetes_manifests
+from bift_ros.fleet.subnets import subnets
+
+_CLONE = Path(__file__).parents[4]
+_IMAGES = {image.torch: image for image in (CPU_IMAGE, CUDA_IMAGE)}
+_CLUSTERS = {"swarm": ("stack.yaml", "docker stack deploy --compose-file {} {}"),
+             "kubernetes": ("kubernetes.yaml", "kubectl apply --filename {}")}  # fmt: skip
+
+
+def add_arguments(actions: Any) -> None:
+    """The sub-commands and their options."""
+    build = _action(actions, "build", "Build the image that vehicles in containers run.")
+    build.add_argument(
+        "--torch",
+        choices=_IMAGES,
+        default="cpu",
+        help="cuda: for vehicles with a GPU (%(default)s)",
+    )
+    build.add_argument("--base", metavar="IMAGE", help="a Debian 12 instead of the Dockerfile's")
+    compose = _action(actions, "compose", "Write a Compose file, and all that it refers to.")
+    manifests = _action(actions, "manifests", "Write what a cluster of several hosts runs.")
+    manifests.add_argument("--for", dest="cluster", choices=_CLUSTERS, required=True)
+    manifests.add_argument(
+        "--image", metavar="NAME", help="where the hosts pull the image from, such as HOST/bift:1"
+    )
+    for action in (compose, manifests):
+        action.add_argument("file", type=Path, metavar="FILE", help="the fleet's description")
+        action.add_argument(
+            "--out", type=Path, metavar="DIR", help="a folder for it (out/deploy/NAME)"
+        )
+
+
+def _action(actions: Any, name: str, summary: str) -> argparse.ArgumentParser:
+    action: argparse.ArgumentParser = actions.add_parser(name, help=summary, description=summary)
+    return action
+
+
+def build(arguments: argparse.Namespace) -> int:
+    """Build an image and say how large it is."""
+    client, image, began = connect(), _IMAGES[arguments.torch], time.monotonic()
+    made = build_image(client, image, _CLONE, arguments.base, lambda line: print(line, flush=True))
+    size = client.images.get(made).attrs["Size"]
+    print(f"{image.tag}: {size / 1e9:.1f} GB, built in {time.monotonic() - began:.0f} s")
+    return 0
+
+
+def compose(arguments: argparse.Namespace) -> int:
+    """Write compose.yaml, keys, genesis and parameters."""
+    fleet = load_description(arguments.file)
+    folder = _folder(arguments, fleet)
+    containers = _containers(folder, fleet, next(subnets(fleet.name)))
+    give_away_keys(containers)
+    _write(folder / "compose.yaml", compose_file(containers, folder))
+    print(f"start it with: docker compose --file {folder / 'compose.yaml'} up --detach")
+    return 0
+
+
+def manifests(arguments: argparse.Namespace) -> int:
+    """Write a Swarm stack or Kubernetes manifests, and what they refer to."""
+    fleet = load_description(arguments.file)
+    folder = _folder(arguments, fleet)
+    containers = _containers(folder, fleet, None)
+    if arguments.image is not None:
+        there = tuple(
+            replace(c, image=replace(c.image, tag=arguments.image)) for c in containers.containers
+        )
+        containers = replace(containers, containers=there)
+    name, command = _CLUSTERS[arguments.cluster]
+    text = (
+        swarm_stack(containers, folder)
+        if arguments.cluster == "swarm"
+        else kubernetes_manifests(containers)
+    )
+    _write(folder / name, text)
+    print(f"start it with: {command.format(folder / name, containers.network)}")
+    return 0
+
+
+def _folder(arguments: argparse.Namespace, fleet: FleetDescription) -> Path:
+    folder: Path = arguments.out or Path("out/deploy", fleet.name)
+    return folder
+
+
+def _containers(
+    folder: Path, fleet: FleetDescription, subnet: IPv4Network | None
+) -> ContainerFleet:
+    bags = bags_of(fleet, folder / "bags", Console(stderr=True))
+    now_ms = time.time_ns() // 1_000_000
+    return container_fleet(folder / "vehicles", fleet, bags, now_ms, subnet)
+
+
+def _write(file: Path, text: str) -> None:
+    """Write a file that may hold keys: for its owner alone."""
+    file.touch(mode=0o600)
+    file.write_text(text, encoding="utf-8")

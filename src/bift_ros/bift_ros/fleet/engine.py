@@ -1,0 +1,293 @@
+"""The runtime `docker`: a fleet's vehicles in containers of this host's engine."""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any
+
+import docker
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.types import DeviceRequest, IPAMConfig, IPAMPool
+
+from bift_ros.chain.exceptions import ChainError
+from bift_ros.fleet.containers import (
+    DATA,
+    LABEL,
+    VEHICLE_LABEL,
+    ContainerSpec,
+    Image,
+    container_fleet,
+    image_of,
+    refuse_kubo,
+)
+from bift_ros.fleet.description import FleetDescription
+from bift_ros.fleet.engine_files import archive
+from bift_ros.fleet.engine_monitor import EngineMonitor
+from bift_ros.fleet.log_files import read_logs
+from bift_ros.fleet.processes import vehicle_log
+from bift_ros.fleet.record import FleetFolder
+from bift_ros.fleet.runtime import FleetError, Monitor
+from bift_ros.fleet.subnets import subnets
+from bift_ros.identity.keyfile import KeyFileError
+
+_FOLDER_LABEL = "bift.folder"
+"""Where the fleet lies on this host: another clone may have one of the same name."""
+_SPEC_LABEL = "bift.spec"
+"""What a container was made from, as a hash: a container that differs is made anew."""
+_AT_ONCE = 4
+"""Containers that are made, or stopped, at the same time."""
+_GRACE_SECONDS = 20
+_CPU_PERIOD = 10**9
+"""The engine counts CPUs in billionths."""
+
+
+def connect() -> docker.DockerClient:
+    """A client of the engine that DOCKER_HOST names, or the usual one. Raises FleetError."""
+    try:
+        client = docker.from_env(timeout=120)
+        client.ping()
+    except (DockerException, OSError) as error:
+        raise FleetError(
+            f"no Docker engine answers ({error}): start one (systemctl start docker), name one in "
+            "DOCKER_HOST, or use runtime: process"
+        ) from error
+    return client
+
+
+class DockerRuntime:
+    """A `runtime.Runtime`: one fleet on an engine, found again by the labels of all it makes."""
+
+    def __init__(self, folder: FleetFolder) -> None:
+        self._folder, self._name = folder, folder.root.name
+        self._labels = {LABEL: self._name, _FOLDER_LABEL: str(folder.root.resolve())}
+        self._client = connect()
+
+    def check(self, fleet: FleetDescription) -> None:
+        """Look for the images, and for what is in the way."""
+        for image in {image_of(vehicle) for vehicle in fleet.vehicles}:
+            self._image_id(image)
+        for made in self._client.containers.list(all=True, filters={"label": _named(self._name)}):
+            elsewhere = made.labels.get(_FOLDER_LABEL)
+            if elsewhere != self._labels[_FOLDER_LABEL]:
+                raise FleetError(
+                    f"this engine has a fleet {self._name} already, that of {elsewhere}: take it "
+                    "down, or give this one another name"
+                )
+        refuse_kubo(fleet)
+
+    def up(
+        self,
+        fleet: FleetDescription,
+        bags: Sequence[Path | None],
+        started: Callable[[str], None],
+    ) -> None:
+        """Make and start every container that isn't there, or isn't as described any more."""
+        now_ms = time.time_ns() // 1_000_000
+        with _told():
+            network, subnet = self._network()
+            containers = container_fleet(self._folder.vehicles, fleet, bags, now_ms, subnet)
+            images = {image: self._image_id(image) for image in containers.images}
+
+            def ensure(spec: ContainerSpec) -> str:
+                self._ensure(spec, images[spec.image], network.name)
+                return spec.vehicle
+
+            with ThreadPoolExecutor(_AT_ONCE) as pool:
+                try:
+                    for vehicle in pool.map(ensure, containers.containers):
+                        started(vehicle)
+                except BaseException:
+                    pool.shutdown(cancel_futures=True)  # on Ctrl-C begin no others
+                    raise
+
+    def monitor(self) -> AbstractContextManager[Monitor]:
+        """Read what the vehicles write of themselves; see `engine_monitor`."""
+        return closing(EngineMonitor(self._client, self._filters))
+
+    def running(self) -> Collection[str]:
+        """The vehicles whose containers run."""
+        with _told():
+            found = self._client.api.containers(filters=self._filters)
+        return [container["Labels"][VEHICLE_LABEL] for container in found]
+
+    def logs(self, vehicles: Sequence[str], follow: bool) -> Iterator[tuple[str, str]]:
+        """From the engine; those of containers that are gone, from the files that `down` wrote.
+
+        Lines in the order in which they come; without `follow`, vehicle after vehicle.
+        """
+        wanted = [c for c in self._containers() if c.labels[VEHICLE_LABEL] in vehicles]
+        gone = set(vehicles) - {c.labels[VEHICLE_LABEL] for c in wanted}
+        yield from read_logs({name: self._log(name) for name in sorted(gone)})
+        if not follow:
+            for container in wanted:
+                for line in container.logs().decode(errors="replace").splitlines():
+                    yield container.labels[VEHICLE_LABEL], line
+            return
+        lines: queue.Queue[tuple[str, str] | None] = queue.Queue()
+        for container in wanted:
+            threading.Thread(target=_follow, args=(container, lines), daemon=True).start()
+        for _ in wanted:
+            while (line := lines.get()) is not None:
+                yield line
+
+    def down(self, keep_data: bool) -> None:
+        """Stop and remove all of the fleet; where data is kept, volumes and logs are, too."""
+
+        def end(container: Any) -> None:
+            with suppress(NotFound):
+                container.stop(timeout=_GRACE_SECONDS)
+                if keep_data:
+                    self._log(container.labels[VEHICLE_LABEL]).write_bytes(container.logs())
+            _remove(container)
+
+        with _told():
+            with ThreadPoolExecutor(_AT_ONCE) as pool:
+                list(pool.map(end, self._containers()))
+            for network in self._client.networks.list(filters=self._filters):
+                with suppress(NotFound):
+                    network.remove()
+            if keep_data:
+                return
+            for volume in self._client.volumes.list(filters=self._filters):
+                with suppress(NotFound):
+                    volume.remove()
+
+    def _log(self, vehicle: str) -> Path:
+        return vehicle_log(self._folder.vehicles / vehicle)
+
+    @property
+    def _filters(self) -> dict[str, list[str]]:
+        return {"label": [f"{name}={value}" for name, value in self._labels.items()]}
+
+    def _containers(self) -> list[Any]:
+        with _told():
+            found = self._client.containers.list(
+                all=True, filters=self._filters, ignore_removed=True
+            )
+            return sorted(found, key=lambda container: str(container.name))
+
+    def _image_id(self, image: Image) -> str:
+        try:
+            return str(self._client.images.get(image.tag).id)
+        except ImageNotFound:
+            raise FleetError(
+                f"the engine has no image {image.tag}: `bift fleet build --torch {image.torch}` "
+                "builds it"
+            ) from None
+
+    def _network(self) -> tuple[Any, IPv4Network]:
+        """The fleet's network, made where there is none."""
+        for network in self._client.networks.list(filters=self._filters):
+            network.reload()
+            return network, IPv4Network(network.attrs["IPAM"]["Config"][0]["Subnet"])
+        for subnet in subnets(self._name):
+            ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=str(subnet))])
+            try:
+                network = self._client.networks.create(
+                    f"{LABEL}-{self._name}",
+                    driver="bridge",
+                    ipam=ipam,
+                    labels=self._labels,
+                    check_duplicate=True,
+                )
+            except APIError as error:
+                if "overlaps" in str(error):
+                    continue
+                raise FleetError(f"the engine made no network: {error.explanation}") from error
+            return network, subnet
+        raise FleetError("every subnet of 198.18.0.0/15 is in use: take another fleet down")
+
+    def _ensure(self, spec: ContainerSpec, image: str, network: str) -> None:
+        """Have this container run, as described."""
+        digest = _digest(spec, image)
+        with suppress(NotFound):
+            present = self._client.containers.get(spec.name)
+            # One that was never started may lack what it is to be given.
+            if present.labels.get(_SPEC_LABEL) == digest and present.status != "created":
+                present.start()  # which leaves a running one alone
+                return
+            _remove(present)
+        labels = {**spec.labels, **self._labels}
+        self._client.volumes.create(spec.name, labels=labels)
+        container = self._create(spec, image, network, {**labels, _SPEC_LABEL: digest})
+        with archive(spec.inputs) as data:
+            container.put_archive("/", data)
+        container.start()
+
+    def _create(
+        self, spec: ContainerSpec, image: str, network: str, labels: Mapping[str, str]
+    ) -> Any:
+        api = self._client.api
+        gpus = [DeviceRequest(device_ids=[spec.gpu], capabilities=[["gpu"]])]
+        if spec.gpu == "all":
+            gpus = [DeviceRequest(count=-1, capabilities=[["gpu"]])]
+        host = api.create_host_config(
+            binds={spec.name: {"bind": DATA, "mode": "rw"}},
+            mem_limit=spec.memory_bytes,
+            memswap_limit=spec.memory_bytes,
+            nano_cpus=None if spec.cpus is None else int(spec.cpus * _CPU_PERIOD),
+            cap_drop=["ALL"],
+            cap_add=list(spec.capabilities),
+            device_requests=gpus if spec.gpu is not None else None,
+            network_mode=network,
+        )
+        place = api.create_endpoint_config(ipv4_address=spec.address, aliases=[spec.host])
+        made = api.create_container(
+            image,
+            command=list(spec.command),
+            name=spec.name,
+            hostname=spec.host,
+            environment=dict(spec.environment),
+            labels=dict(labels),
+            host_config=host,
+            networking_config=api.create_networking_config({network: place}),
+        )
+        return self._client.containers.get(made["Id"])
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tell the engine's errors, and those of the fleet's files, as the fleet's."""
+    try:
+        yield
+    except APIError as error:
+        raise FleetError(f"the engine says: {error.explanation or error}") from error
+    except (ChainError, KeyFileError, OSError) as error:
+        raise FleetError(str(error)) from error
+
+
+def _named(fleet: str) -> str:
+    return f"{LABEL}={fleet}"
+
+
+def _digest(spec: ContainerSpec, image: str) -> str:
+    digest = hashlib.sha256(f"{image}\n{spec!r}\n".encode())
+    for given in spec.inputs:
+        if given.source.is_file():
+            digest.update(given.source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _remove(container: Any) -> None:
+    with suppress(NotFound):
+        container.stop(timeout=_GRACE_SECONDS)
+        container.remove(force=True)
+
+
+def _follow(container: Any, lines: queue.Queue[tuple[str, str] | None]) -> None:
+    """Put a container's lines into the queue, and None once it has stopped."""
+    name, rest = container.labels[VEHICLE_LABEL], b""
+    with suppress(APIError, OSError):
+        for piece in container.logs(stream=True, follow=True):
+            *whole, rest = (rest + piece).split(b"\n")
+            for line in whole:
+                lines.put((name, line.decode(errors="replace")))
+    lines.put(None)
