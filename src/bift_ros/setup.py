@@ -29,7 +29,9 @@ setup(
     description="Federated learning for vehicles on a blockchain, over ROS 2",
     license="Apache-2.0",
     packages=find_packages(include=["bift_ros", "bift_ros.*"]),
-    package_data={"bift_ros": ["**/*.html", "**/*.css", "**/*.js", "**/*.yaml", "py.typed"]},
+    package_data={
+        "bift_ros": ["**/*.html", "**/*.css", "**/*.js", "**/*.yaml", "**/*.json", "py.typed"]
+    },
     python_requires=">=3.10",
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/bift_ros"]),
@@ -38,5 +40,10 @@ setup(
         *shared("config"),
     ],
     zip_safe=False,
-    entry_points={"console_scripts": ["bift = bift_ros.console.__main__:main"]},
+    entry_points={
+        "console_scripts": [
+            "bift = bift_ros.console.__main__:main",
+            "replay = bift_ros.nodes.replay:main",  # what replay.launch.py starts
+        ]
+    },
 )

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from bift_ros.attacks.registry import ATTACKS
-from bift_ros.experiments import kept_runs
+from bift_ros.experiments import campaign, kept_runs
 from bift_ros.experiments.attacked import AttackedFederation, Settings, State
 from bift_ros.experiments.campaign import run_all
 from bift_ros.experiments.datasets import Dataset, load_synthetic
 from bift_ros.experiments.run_files import RunError
+from bift_ros.learning.batched import BatchedTraining, train_batched
 from bift_ros.learning.jobs import DEFAULT_ARCHITECTURE
 from bift_ros.learning.models import build_model
 from bift_ros.perception.classes import CLASSES
@@ -78,11 +80,31 @@ class CutOffError(Exception):
     """What ends a run in the middle."""
 
 
+def test_what_runs_train_alike_is_trained_once(
+    settings: Settings, data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = []
+
+    def counting(model: Any, crops: Any, *arguments: Any) -> BatchedTraining:
+        trained.append(len(crops))
+        return train_batched(model, crops, *arguments)
+
+    monkeypatch.setattr(campaign, "train_batched", counting)
+    plain = replace(settings, attack="none", rule="fedavg")
+    runs = [plain, replace(plain, rule="krum"), replace(plain, attack="label_flip")]
+    together = run_all(runs, 2, data, tmp_path / "together", CPU)
+    assert trained == [5, 12]  # at first they differ by the attacker's labels only
+    alone = {run: run_all([run], 2, data, tmp_path / "alone", CPU)[run] for run in runs}
+    for run in runs:
+        assert (together[run].model == alone[run].model).all()
+
+
 def test_a_run_that_is_cut_off_goes_on_to_the_same_bytes(
-    settings: Settings, data: Dataset, tmp_path: Path
+    settings: Settings, data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = [settings, replace(settings, attack="backdoor", rule="krum"), replace(settings, seed=2)]
     whole = run_all(runs, 3, data, tmp_path / "whole", CPU)
+    monkeypatch.setitem(campaign.TOGETHER, "cpu", 2)
     seen = []
 
     def cut(of: Settings, state: State, new: bool) -> None:

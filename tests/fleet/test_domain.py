@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from contextlib import ExitStack
 
 import pytest
 
 from bift_ros.fleet import domain
-from bift_ros.fleet.domain import NoDomainError, claimed_domain, discovery_port
+from bift_ros.fleet.domain import (
+    NoDomainError,
+    claimed_domain,
+    discovery_port,
+    inheritable_ros_environment,
+)
 
 
 def test_fleets_get_domains_of_their_own() -> None:
@@ -27,3 +34,22 @@ def test_a_domain_in_use_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
             pass
     with claimed_domain() as again:
         assert again == free
+
+
+def test_a_domain_stays_claimed_while_who_inherited_it_lives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
+    with inheritable_ros_environment() as (environment, descriptors):
+        heir = subprocess.Popen(
+            [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=descriptors
+        )
+    number = int(environment["ROS_DOMAIN_ID"])
+    monkeypatch.setattr(domain, "_DOMAINS", range(number, number + 1))
+    try:
+        with pytest.raises(NoDomainError), claimed_domain():
+            pass
+    finally:
+        heir.communicate(b"\n", timeout=30)
+    with claimed_domain() as again:
+        assert again == number

@@ -102,7 +102,10 @@ def reference(round_: Round, rule: str) -> list[int]:
         means = ref_mean([rows[i] for i in ref_multi_krum_selection(rows, f)])
     elif rule == "robust":  # its weights have their own oracle: test_robust.py
         chosen = robust_weighting(round_.gram, f)
-        means = ref_fedavg([rows[i] for i in chosen.indices], chosen.weights)
+        pairs = [(rows[i], w) for i, w in zip(chosen.indices, chosen.weights, strict=True)]
+        columns = range(len(rows[0]))
+        sums = [sum(row[c] * w for row, w in pairs) for c in columns]
+        means = [Fraction(value, chosen.total) for value in sums]
         means = [min(max(value, Fraction(-(2**15))), Fraction(2**15)) for value in means]
     else:
         means = {"trimmed_mean": ref_trimmed_mean, "bulyan": ref_bulyan}[rule](rows, f)

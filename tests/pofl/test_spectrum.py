@@ -36,35 +36,26 @@ def test_two_directions_are_numpys(seed: int, n: int, scale: int) -> None:
     rows[-2:] += 50 * scale * rng.choice([-1, 1], 400)
     gram = gram_of(np.rint(rows).astype(np.int64))
     values, vectors = np.linalg.eigh(about_mean(gram))
-    found = leading_directions(centred(gram), 2, 1, 1)
+    found = leading_directions(centred(gram), 2)
     assert len(found) == 2
     for direction, vector, value in zip(found, vectors.T[::-1], values[::-1], strict=False):
         places = direction.places / np.linalg.norm(direction.places)
         assert abs(places @ vector) == pytest.approx(1, abs=1e-3)
-        share = direction.variance / direction.norm / int(found[0].variance // found[0].norm)
+        share = direction.variance / found[0].variance
         assert share == pytest.approx(value / values[-1], rel=1e-3)
     assert abs(found[0].places @ found[1].places) < 1e-5 * found[0].norm
 
 
-def test_only_directions_that_stand_out_are_found() -> None:
-    rng = np.random.default_rng(1)
-    even = gram_of(rng.integers(-100, 101, (20, 5_000)))
-    assert leading_directions(centred(even), 5, 2, 1) == []
-    rows = rng.integers(-100, 101, (20, 5_000))
-    rows[:6] += 200
-    assert len(leading_directions(centred(gram_of(rows)), 5, 2, 1)) == 1
-
-
 def test_equal_updates_have_no_direction() -> None:
     gram = gram_of(np.full((5, 9), 7))
-    assert leading_directions(centred(gram), 2, 1, 1) == []
-    assert leading_directions(centred(gram[:1, :1]), 2, 1, 1) == []
+    assert leading_directions(centred(gram), 2) == []
+    assert leading_directions(centred(gram[:1, :1]), 2) == []
 
 
 def test_a_single_difference_is_one_direction() -> None:
     """Updates on a line: there is one direction and nothing beside it."""
     rows = np.outer([0, 0, 0, 1, 5], np.arange(1, 8))
-    (direction,) = leading_directions(centred(gram_of(rows)), 3, 1, 1)
+    (direction,) = leading_directions(centred(gram_of(rows)), 3)
     assert int(np.argmax(np.abs(direction.places))) == 4
 
 
@@ -75,5 +66,5 @@ def test_arithmetic_holds_at_the_largest_size() -> None:
     gram[3, :3] = gram[:3, 3] = -(2**30) * d
     about = centred(gram)
     assert np.abs(about / about_mean(gram) - 1).max() < 1e-9
-    (direction,) = leading_directions(about, 2, 2, 1)
+    (direction,) = leading_directions(about, 2)
     assert int(np.argmax(np.abs(direction.places))) == 3

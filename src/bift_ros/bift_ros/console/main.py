@@ -14,6 +14,10 @@ from bift_ros.console.errors import CommandError
 # chosen one is imported, since some take seconds.
 COMMANDS = {
     "demo": ("bift_ros.console.demo", "run a fleet on this machine: replay, train, agree"),
+    "fleet": (
+        "bift_ros.console.fleet",
+        "run a fleet that a file describes: up, status, logs, down",
+    ),
     "chaos": ("bift_ros.console.chaos", "kill vehicles, cut the network: does the fleet agree?"),
     "bag": ("bift_ros.console.bag", "make and inspect rosbags: synth, from-images, info"),
     "account": ("bift_ros.console.account", "make and show keys: create, list, show"),

@@ -158,6 +158,14 @@ class AttackedFederation:
         """What each vehicle that trains trains on: all honest ones, and attackers where it shows in
         what they send."""
 
+    @cached_property
+    def crop_digests(self) -> list[bytes]:
+        """Of each vehicle's `crops`."""
+        return [
+            hashlib.sha256(crops.images.numpy().tobytes() + crops.labels.numpy().tobytes()).digest()
+            for crops in self.crops
+        ]
+
     def _own_crops(self, train: Crops, part: npt.NDArray[np.int64], attacker: int | None) -> Crops:
         chosen = torch.from_numpy(part)
         images, labels = train.images[chosen], train.labels[chosen]

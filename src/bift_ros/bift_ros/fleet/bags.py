@@ -8,7 +8,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
+from bift_ros.fleet.description import FleetDescription
 from bift_ros.perception.bags import BagError
+from bift_ros.perception.recording import bag_path
 from bift_ros.perception.synth import synthesize
 
 
@@ -29,8 +31,26 @@ def find_bags(folder: Path, vehicles: int | None) -> tuple[tuple[Path, ...], Pat
     return tuple(found[:count]), folder / "test"
 
 
-def synthetic_bags(vehicles: int, frames: int, seed: int, root: Path, console: Console) -> Path:
-    """A folder below `root` with bags for so many vehicles; made once for the same arguments."""
+def bags_of(fleet: FleetDescription, root: Path, console: Console) -> list[Path | None]:
+    """Each vehicle's bag: its own, or one of the synthetic ones that are made once below `root`.
+
+    None for those with a live camera.
+    """
+    number = sum(vehicle.needs_synthetic_bag for vehicle in fleet.vehicles)
+    if not number:
+        return [vehicle.bag for vehicle in fleet.vehicles]
+    folder = synthetic_bags(number, fleet.synthetic_frames, fleet.seed, root, console, test_crops=0)
+    drawn = (bag_path(folder, n) for n in range(number))
+    return [next(drawn) if v.needs_synthetic_bag else v.bag for v in fleet.vehicles]
+
+
+def synthetic_bags(
+    vehicles: int, frames: int, seed: int, root: Path, console: Console, test_crops: int = 2000
+) -> Path:
+    """A folder below `root` with bags for so many vehicles, and a test set of so many crops.
+
+    Made once for the same vehicles, frames and seed.
+    """
     folder = root / f"v{vehicles}_f{frames}_s{seed}"
     complete = folder / "complete"
     if complete.exists():
@@ -44,6 +64,7 @@ def synthetic_bags(vehicles: int, frames: int, seed: int, root: Path, console: C
             frames,
             folder,
             seed,
+            test_crops=test_crops,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     complete.touch()

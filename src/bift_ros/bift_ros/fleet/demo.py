@@ -148,7 +148,7 @@ class Demo:
             device=options.device,
             seed=options.seed,
             vehicles={
-                name: self._scenario.vehicle_settings(name)
+                name: {"vehicle": self._scenario.vehicle_settings(name)}
                 for name in map(vehicle_name, range(len(bags)))
             },
         )
@@ -208,10 +208,7 @@ class Demo:
                 self._iterations[number][name] = status
                 evaluator.evaluate(number, status["global_cid"], monitor.providers)
                 if not self._console.is_terminal and len(self._iterations[number]) == 1:
-                    self._console.print(
-                        f"iteration {number}/{status['total_iter']}: {status['rule']}, "
-                        f"{status['contributors']} contributors, tip {status['tip'][:12]}"
-                    )
+                    self._console.print(display.iteration_line(status))
 
     def _picture(self, vehicles: dict[str, dict[str, Any]], evaluator: Evaluator) -> Any:
         slowest = {

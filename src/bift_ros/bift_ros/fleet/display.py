@@ -74,6 +74,14 @@ def iteration_table(iterations: Mapping[int, Status], accuracy: Mapping[int, flo
     return table
 
 
+def iteration_line(status: Status) -> str:
+    """What the last finished iteration came to, where a table can't be drawn over and over."""
+    return (
+        f"iteration {status['current_iter']}/{status['total_iter']}: {status['rule']}, "
+        f"{status['contributors']} contributors, tip {status['tip'][:12]}"
+    )
+
+
 def progress(
     headline: str,
     vehicles: Mapping[str, Status],

@@ -32,6 +32,8 @@ class VehiclePlan:
     name: str
     folder: Path
     parameters_file: Path
+    remappings: Mapping[str, str] = field(default_factory=dict)
+    """Its own names of topics, and what they are called where it runs."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,8 @@ class FleetSettings:
     policy: Policy
     timestamp: int
     """The genesis time, milliseconds since the Unix epoch."""
-    bags: tuple[Path, ...]
-    """One rosbag2 folder for each vehicle."""
+    bags: tuple[Path | None, ...]
+    """A rosbag2 folder for each vehicle; None: it has a live camera."""
     replay_rate: float
     task: dict[str, Any]
     """The proposed task's `task.*` parameters; the first vehicle proposes it."""
@@ -59,8 +61,12 @@ class FleetSettings:
     """Where every vehicle keeps its files: embedded, or kubo."""
     device: str = "auto"
     seed: int = 0
-    vehicles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """More parameters of single vehicles' `vehicle` nodes, by name."""
+    names: tuple[str, ...] = ()
+    """The vehicles', in the order of `bags`; none: `vehicle_name`'s."""
+    vehicles: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    """More parameters of single vehicles, by vehicle and node."""
+    remappings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Topics of single vehicles that are called otherwise, by vehicle."""
 
 
 def prepare(folder: Path, settings: FleetSettings) -> FleetPlan:
@@ -69,7 +75,7 @@ def prepare(folder: Path, settings: FleetSettings) -> FleetPlan:
     Raises GenesisError, KeyFileError or StorageError where what is there cannot be used.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    names = [vehicle_name(n) for n in range(len(settings.bags))]
+    names = settings.names or tuple(vehicle_name(n) for n in range(len(settings.bags)))
     keys = {name: _key(key_file(folder / name)) for name in names}
     genesis_file = folder / "genesis.json"
     if not genesis_file.exists():
@@ -77,11 +83,16 @@ def prepare(folder: Path, settings: FleetSettings) -> FleetPlan:
         save_genesis(
             genesis_file, Genesis("bift-fleet", settings.timestamp, members, settings.policy)
         )
-    storage = (
-        kubo_parameters(folder, names, settings.vehicles) if settings.storage == "kubo" else {}
-    )
+    own = {name: settings.vehicles.get(name, {}).get("vehicle", {}) for name in names}
+    on_kubo = [n for n in names if own[n].get("storage", settings.storage) == "kubo"]
+    storage = kubo_parameters(folder, on_kubo, own) if on_kubo else {}
     vehicles = tuple(
-        VehiclePlan(name, folder / name, _write_parameters(folder, n, name, settings, storage))
+        VehiclePlan(
+            name,
+            folder / name,
+            _write_parameters(folder, n, name, settings, storage.get(name, {})),
+            settings.remappings.get(name, {}),
+        )
         for n, name in enumerate(names)
     )
     return FleetPlan(load_genesis(genesis_file), genesis_file, vehicles)
@@ -101,23 +112,26 @@ def _write_parameters(
     number: int,
     name: str,
     settings: FleetSettings,
-    storage: Mapping[str, Mapping[str, Any]],
+    storage: Mapping[str, Any],
 ) -> Path:
-    root = folder / name
-    vehicle = {
-        "data_dir": str(root.resolve()),
-        "genesis_file": str((folder / "genesis.json").resolve()),
-        "key_file": str(key_file(root).resolve()),
-        "propose": number == 0,
-        "storage": settings.storage,
-        **storage.get(name, {}),
-        **settings.task,
-        **settings.vehicles.get(name, {}),
+    root, bag = folder / name, settings.bags[number]
+    nodes = {
+        "vehicle": {
+            "data_dir": str(root.resolve()),
+            "genesis_file": str((folder / "genesis.json").resolve()),
+            "key_file": str(key_file(root).resolve()),
+            "propose": number == 0,
+            "storage": settings.storage,
+            **storage,
+            **settings.task,
+        },
+        "trainer": {"device": settings.device, "seed": settings.seed * 1000 + number},
+        "camera_replay": {"bag": str(bag.resolve()), "rate": settings.replay_rate} if bag else {},
     }
-    trainer = {"device": settings.device, "seed": settings.seed * 1000 + number}
-    replay = {"bag": str(settings.bags[number].resolve()), "rate": settings.replay_rate}
+    for node, parameters in settings.vehicles.get(name, {}).items():
+        nodes[node] = {**nodes.get(node, {}), **parameters}
     path = root / "parameters.yaml"
-    write_parameters(path, name, {"vehicle": vehicle, "trainer": trainer, "camera_replay": replay})
+    write_parameters(path, name, {node: given for node, given in nodes.items() if given})
     return path
 
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -32,17 +32,62 @@ def vehicle_command(vehicle: VehiclePlan) -> list[str]:
         "--ros-args",
         "-r",
         f"__ns:=/{vehicle.name}",
+        *(word for pair in vehicle.remappings.items() for word in ("-r", ":=".join(pair))),
         "--params-file",
         str(vehicle.parameters_file),
     ]
 
 
-def _prepare_child(namespace: int | None) -> None:
+def vehicle_log(folder: Path) -> Path:
+    """The log file of the vehicle in `folder`."""
+    return folder / "vehicle.log"
+
+
+def start_vehicle(
+    vehicle: VehiclePlan,
+    environment: Mapping[str, str],
+    *,
+    detached: bool = False,
+    namespace: int | None = None,
+    inherited: Sequence[int] = (),
+) -> subprocess.Popen[bytes]:
+    """Start a vehicle's process, which appends to its log file.
+
+    It gets SIGTERM when this process dies, unless it is `detached`. `namespace` is an open network
+    namespace to run in, `inherited` are descriptors that stay open in it.
+    """
+    with vehicle_log(vehicle.folder).open("ab") as log:
+        # A session of its own: Ctrl-C reaches the vehicles through their fleet, once.
+        return subprocess.Popen(
+            vehicle_command(vehicle),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **environment},
+            start_new_session=True,
+            pass_fds=inherited,
+            preexec_fn=partial(_prepare_child, detached, namespace),
+        )
+
+
+def _prepare_child(detached: bool, namespace: int | None) -> None:
     if namespace is not None:
         enter_namespace(namespace)
     # A shell's background job ignores SIGINT and so would its children.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    end_with_parent()
+    if not detached:
+        end_with_parent()
+
+
+def kill_family(pid: int) -> None:
+    """SIGKILL a process and all that it started."""
+    family = []
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        family = [process, *process.children(recursive=True)]
+    for member in family:
+        with suppress(psutil.NoSuchProcess):
+            member.kill()
 
 
 def end_with_parent() -> None:
@@ -64,7 +109,7 @@ class ProcessFleet:
     ) -> None:
         self.plan = plan
         self._namespaces = namespaces or {}
-        self._environment = {**os.environ, **environment}
+        self._environment = environment
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> ProcessFleet:
@@ -82,34 +127,20 @@ class ProcessFleet:
 
     def start(self, vehicle: VehiclePlan) -> None:
         """Start one vehicle."""
-        with self.log_of(vehicle.name).open("ab") as log:
-            # A session of its own: Ctrl-C reaches the vehicles through `stop`, once.
-            self._processes[vehicle.name] = subprocess.Popen(
-                vehicle_command(vehicle),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=self._environment,
-                start_new_session=True,
-                preexec_fn=partial(_prepare_child, self._namespaces.get(vehicle.name)),
-            )
+        self._processes[vehicle.name] = start_vehicle(
+            vehicle, self._environment, namespace=self._namespaces.get(vehicle.name)
+        )
 
     def kill(self, name: str) -> None:
         """SIGKILL a vehicle's process and all that it started, as a power cut would."""
         process = self._processes.pop(name)
-        family = []
-        with suppress(psutil.NoSuchProcess):
-            vehicle = psutil.Process(process.pid)
-            family = [vehicle, *vehicle.children(recursive=True)]
-        for member in family:
-            with suppress(psutil.NoSuchProcess):
-                member.kill()
+        kill_family(process.pid)
         process.wait()
 
     def log_of(self, name: str) -> Path:
         """A vehicle's log file."""
         folder = next(v.folder for v in self.plan.vehicles if v.name == name)
-        return folder / "vehicle.log"
+        return vehicle_log(folder)
 
     def ended(self) -> dict[str, int]:
         """The vehicles whose processes have ended by themselves, with their exit statuses."""

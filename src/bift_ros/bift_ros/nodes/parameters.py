@@ -84,7 +84,7 @@ VEHICLE = (
     Setting("task.local_epochs", 10, "Local epochs E of an iteration.", 1, 1000),
     Setting("task.batch_size", 10, "Local minibatch size B.", 1, 65536),
     Setting("task.learning_rate", 0.001, "Learning rate.", 1e-9, 10.0),
-    Setting("task.optimizer", "adam", "Optimiser: adam, or sgd with momentum 0.9."),
+    Setting("task.optimizer", "adam", "Optimiser: adam, or sgd (plain)."),
     Setting("task.seed", 0, "Seed of the initial model.", 0, 2**31 - 1),
 )
 

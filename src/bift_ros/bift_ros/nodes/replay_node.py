@@ -14,13 +14,9 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from bift_ros.nodes import parameters, qos
 from bift_ros.perception.bags import BagError, read_bag
+from bift_ros.perception.replay_topics import CAMERA_TOPICS, relative_topic
 
-# A bag may have been recorded on any vehicle: its topics are matched by how they end.
-_TOPICS = {
-    "camera/image_raw": Image,
-    "camera/image_raw/compressed": CompressedImage,
-    "traffic_lights": TrafficLightArray,
-}
+_KINDS = dict(zip(CAMERA_TOPICS, (Image, CompressedImage, TrafficLightArray), strict=True))
 
 
 class ReplayNode(Node):
@@ -78,9 +74,9 @@ class ReplayNode(Node):
             raise BagError(f"{self._bag} has no camera or traffic light messages to replay")
 
     def _publisher(self, topic: str) -> Publisher | None:
-        for name, kind in _TOPICS.items():
-            if topic == name or topic.endswith("/" + name):
-                if name not in self._outputs:
-                    self._outputs[name] = self.create_publisher(kind, name, qos.REPLAY)
-                return self._outputs[name]
-        return None
+        name = relative_topic(topic)
+        if name is None:
+            return None
+        if name not in self._outputs:
+            self._outputs[name] = self.create_publisher(_KINDS[name], name, qos.REPLAY)
+        return self._outputs[name]

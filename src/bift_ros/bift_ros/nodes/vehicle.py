@@ -7,14 +7,12 @@ Run as `python -m bift_ros.nodes.vehicle --ros-args -r __ns:=/vehicle_00 --param
 from __future__ import annotations
 
 import functools
-import signal
 import sys
 from pathlib import Path
 
 import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
 from bift_ros.attacks.registry import UnknownAttack, make_attack, summary
@@ -28,6 +26,7 @@ from bift_ros.learning.errors import LearningError
 from bift_ros.learning.jobs import InitJob
 from bift_ros.nodes.file_jobs import FileJobs
 from bift_ros.nodes.folders import VehicleFolders
+from bift_ros.nodes.lifetime import ros_until_signalled
 from bift_ros.nodes.model_files import ModelFiles
 from bift_ros.nodes.names import is_vehicle_name
 from bift_ros.nodes.owner import OwnerCheck
@@ -226,35 +225,21 @@ class Vehicle:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one vehicle until SIGINT or SIGTERM; 2 where its settings are wrong."""
-    signalled: list[int] = []
-
-    def on_signal(number: int, _: object) -> None:
-        signalled.append(number)
-        signal.signal(number, signal.SIG_DFL)  # the second one does not ask
-
-    # rclpy's own handlers would take the context away from threads that still publish.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, on_signal)
-    rclpy.init(
-        args=arguments if arguments is not None else sys.argv,
-        signal_handler_options=SignalHandlerOptions.NO,
-    )
-    try:
-        vehicle = Vehicle()
-    except (
-        ConfigurationError, UnknownAttack, ChainError, KeyFileError, StorageError,
-        ParameterException, OSError,
-    ) as error:  # fmt: skip
-        print(f"bift: {error}", file=sys.stderr)
-        rclpy.try_shutdown()
-        return 2
-    try:
-        vehicle.start()
-        while not signalled:
-            vehicle.executor.spin_once(timeout_sec=0.5)
-    finally:
-        vehicle.stop()
-        rclpy.try_shutdown()
+    with ros_until_signalled(arguments) as signalled:
+        try:
+            vehicle = Vehicle()
+        except (
+            ConfigurationError, UnknownAttack, ChainError, KeyFileError, StorageError,
+            ParameterException, OSError,
+        ) as error:  # fmt: skip
+            print(f"bift: {error}", file=sys.stderr)
+            return 2
+        try:
+            vehicle.start()
+            while not signalled():
+                vehicle.executor.spin_once(timeout_sec=0.5)
+        finally:
+            vehicle.stop()
     return 0
 
 

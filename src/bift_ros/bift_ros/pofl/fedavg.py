@@ -39,4 +39,5 @@ def fedavg(
     blocking: Blocking,
 ) -> Int32Array:
     """The global model int32[d] moved by the sample-weighted mean of n updates int16[d]."""
-    return weighted_mean(global_model, rows, weights_of(sample_counts), shift, blocking)
+    weights = weights_of(sample_counts)
+    return weighted_mean(global_model, rows, weights, sum(weights), shift, blocking)

@@ -31,17 +31,17 @@ def weighted_mean(
     global_model: Int32Array,
     rows: Sequence[Int16Array],
     weights: Sequence[int],
+    count: int,
     shift: int,
     blocking: Blocking,
 ) -> Int32Array:
-    """The global model int32[d] moved by the mean of n updates int16[d] with these weights.
+    """The global model int32[d] moved by the weighted sum of n updates int16[d] over ``count``.
 
-    Weights may be negative, their sum is above 0, and their sizes add up to at most 2**32: then
-    sums stay within `fixed_point.MAX_TOTAL`. No parameter moves further than an update can say.
+    Weights may be negative; their sizes add up to at most 2**32, so that sums stay within
+    `fixed_point.MAX_TOTAL`. No parameter moves further than an update can say.
     """
     model = np.empty_like(global_model)
     columns = blocking.columns(model.size, 2 * len(rows) + 24)
-    count = sum(weights)
     reach = count << 15
 
     def work(blocks: Iterator[slice]) -> None:

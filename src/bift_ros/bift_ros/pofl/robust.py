@@ -6,13 +6,14 @@ outvoted in that way alone (why, and figures: docs/robust.md).
    take for the truth: they are left out, f at most.
 2. **Idlers.** An update that goes nowhere near where the others go has not learned what they
    learned (noise, or the reverse of a training): f at most are left out.
-3. **Directions.** Attackers who mean to move a mean far must pull in one direction; honest updates
-   differ in all. Along a direction in which updates spread far more than along the average one
-   (the test of Diakonikolas et al., ICML 2017, and of divide-and-conquer, Shejwalkar and
+3. **Length.** No update counts for more than twice the median length (`pofl.clipping`).
+4. **Directions.** Attackers who mean to move a mean far must pull in one direction; honest updates
+   differ in all. Along a direction in which updates spread far more than along most (compare the
+   test of Diakonikolas et al., ICML 2017, and of divide-and-conquer, Shejwalkar and
    Houmansadr, NDSS 2021), only the n − f nearest to the median say how far the model moves. Along
    all others everyone does: what an update knows besides is not lost, which matters where vehicles
    see different things.
-4. **Mean** of the rest, unweighted, with the movement along those directions replaced.
+5. **Mean** of the rest, unweighted, with the movement along those directions replaced.
 
 All of it follows from the exact inner products of the updates, in integers.
 """
@@ -26,6 +27,7 @@ from math import isqrt
 import numpy as np
 import numpy.typing as npt
 
+from bift_ros.pofl.clipping import UNIT, clipping_scales, scaled
 from bift_ros.pofl.distances import distances_of
 from bift_ros.pofl.spectrum import Direction, centred, leading_directions
 
@@ -35,17 +37,16 @@ COPIES = 8
 """Updates whose squared distance is under an eighth of the common one count as copies. Of honest
 vehicles the nearest two were measured at 0.9 of the median one, with unlike crops (Dirichlet,
 α = 0.5) at 0.7."""
-IDLE = 8
-"""An update whose cosines to the others add up to less than an eighth of the median is idle. Honest
-vehicles were measured at 0.3 of it and more, rarely below, noise at 0.1, late in a training 0.2."""
-TOLERATED = (5, 2)
-"""Variance along a direction, in units of the average direction's, as a fraction. Honest updates
-were measured at 1.3 to 1.5, with unlike crops (α = 0.5) at 2.6 to 3.7, nine attackers of thirty
-who share an aim at 4 to 20."""
+IDLE = 4
+"""An update whose cosines to the others add up to under a quarter of the median sum is idle. Honest
+vehicles were measured at 0.3 of it and more, rarely below; noise at 0.1, late in a training 0.22.
+"""
 DIRECTIONS = 2
-"""As many are corrected at most. With unlike crops a third one belongs to the honest."""
-UNIT = 2**12
-"""The weight of one update. Corrected weights' sizes add up to 2**31 at most."""
+"""As many are corrected at most. A third one is taken for the honest updates' own spread."""
+STANDS_OUT = (19, 10)
+"""Variance along a direction over that along the third one, as a fraction. Honest updates were
+measured at 1.1 at most, with unlike crops (Dirichlet, α = 0.5 and 0.1) at 1.8; nine attackers of
+thirty who share an aim at 4 to 30, with unlike crops (α = 0.5) at 2.0 to 4.8."""
 _COSINE_BITS = 20
 
 
@@ -56,7 +57,9 @@ class Weighting:
     indices: list[int]
     """Ascending: the updates in the mean."""
     weights: list[int]
-    """One for each of these, in units of any size; all 1 where no direction was corrected."""
+    """One for each of these. Their sizes add up to 2**31 at most."""
+    total: int
+    """What to divide the weighted sum by."""
     contributors: list[int]
     """Ascending: those in the mean, without the f at most that were outvoted by most."""
 
@@ -66,17 +69,25 @@ def robust_weighting(gram: Int64Array, byzantine: int) -> Weighting:
     kept, left_out = without_copies(gram, byzantine)
     limit = max(byzantine - left_out, 0)
     kept = without_idlers(gram, kept, limit)
-    weights, distrust = outvote(gram[np.ix_(kept, kept)], limit)
+    inner = gram[np.ix_(kept, kept)]
+    scales = clipping_scales(inner)
+    weights, distrust = outvote(scaled(inner, scales), limit)
     most = sorted(range(len(kept)), key=lambda i: -distrust[i])[:limit]
     outvoted = {i for i in most if distrust[i]}
-    return Weighting(kept, weights, [kept[i] for i in range(len(kept)) if i not in outvoted])
+    return Weighting(
+        kept,
+        [weight * scale // UNIT for weight, scale in zip(weights, scales, strict=True)],
+        sum(weights),
+        [kept[i] for i in range(len(kept)) if i not in outvoted],
+    )
 
 
 def without_copies(gram: Int64Array, byzantine: int) -> tuple[list[int], int]:
     """The indices, ascending, of updates that are no copies, and how many were left out.
 
     A crowd of copies is left out whole, the largest first, while f updates are not passed. Of
-    another crowd the first counts: it has an honest one among it, or is too small to matter.
+    another crowd the first counts: it has an honest one among it, or is too small to matter. Of a
+    pair too: else each attacker could evict an honest vehicle by copying it.
     """
     distances = distances_of(gram)
     bound = -(-_common_distance(distances, byzantine) // COPIES)
@@ -90,7 +101,7 @@ def without_copies(gram: Int64Array, byzantine: int) -> tuple[list[int], int]:
             crowds.append([i])
     kept, budget = [], byzantine
     for crowd in sorted(crowds, key=lambda crowd: -len(crowd)):
-        if 1 < len(crowd) <= budget:
+        if 2 < len(crowd) <= budget:
             budget -= len(crowd)
         else:
             kept.append(crowd[0])
@@ -137,17 +148,27 @@ def _cosines(gram: Int64Array) -> Int64Array:
 def outvote(gram: Int64Array, limit: int) -> tuple[list[int], list[int]]:
     """Weights for k updates such that, along the leading directions of their spread, all but the
     ``limit`` furthest from the median say how far the mean moves; and for each the squared distance
-    beyond in which it was not asked. All weights are 1 where no direction stands out.
+    beyond in which it was not asked. All weights are UNIT where no direction stands out.
     """
     k = len(gram)
-    directions = leading_directions(centred(gram), DIRECTIONS, *TOLERATED) if 0 < limit < k else []
-    weights, distrust = [UNIT if directions else 1] * k, [0] * k
+    weights, distrust = [UNIT] * k, [0] * k
+    directions = _standing_out(gram) if 0 < limit < k else []
     for direction in directions:
         near = _nearest(direction.places, limit)
         weights = [w + c for w, c in zip(weights, _correction(direction, near), strict=True)]
         for i, beyond in enumerate(_distances_out(direction)):
             distrust[i] += 0 if i in near else beyond
     return weights, distrust
+
+
+def _standing_out(gram: Int64Array) -> list[Direction]:
+    """The leading directions in which updates spread unlike in the others, if any."""
+    if len(gram) - 1 <= DIRECTIONS:
+        return []  # too few for a comparison
+    found = leading_directions(centred(gram), DIRECTIONS + 1)
+    usual = found[DIRECTIONS].variance if len(found) > DIRECTIONS else 0
+    times, over = STANDS_OUT
+    return [d for d in found[:DIRECTIONS] if over * d.variance > times * usual]
 
 
 def robust_notes(n: int, byzantine: int) -> tuple[str, ...]:
@@ -177,8 +198,8 @@ def _correction(direction: Direction, near: frozenset[int]) -> list[int]:
 def _distances_out(direction: Direction) -> list[int]:
     """Squared distances from the median along the direction, in one unit for all directions."""
     middle = _twice_median(direction.places)
-    scale = direction.variance // direction.norm
-    return [scale * (2 * p - middle) ** 2 // direction.norm for p in direction.places.tolist()]
+    scale, norm = direction.variance, direction.norm
+    return [scale * (2 * p - middle) ** 2 // norm for p in direction.places.tolist()]
 
 
 def _twice_median(values: Sequence[int] | Int64Array) -> int:

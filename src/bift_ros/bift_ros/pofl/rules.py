@@ -74,8 +74,9 @@ class Round:
         if rule == "multi_krum":
             return mean(start, [rows[i] for i in self._multi_krum], shift, blocking)
         if rule == "robust":
-            chosen = [rows[i] for i in self._robust.indices]
-            return weighted_mean(start, chosen, self._robust.weights, shift, blocking)
+            made = self._robust
+            chosen = [rows[i] for i in made.indices]
+            return weighted_mean(start, chosen, made.weights, made.total, shift, blocking)
         if rule == "trimmed_mean":
             return trimmed_mean(start, rows, f, shift, blocking)
         selected = [rows[i] for i in bulyan_selection(self.distances, f)]

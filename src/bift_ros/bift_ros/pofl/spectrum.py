@@ -26,10 +26,11 @@ class Direction:
 
     places: Int64Array
     """int64[k]: a, and also how far out along v each update stands, both up to a factor."""
-    variance: int
-    """a·Ca, for the Gram matrix C of the centred updates."""
     norm: int
-    """a·a, so that ``variance / norm`` is the eigenvalue of C."""
+    """a·a."""
+    variance: int
+    """a·Ca / a·a for the Gram matrix C of the centred updates: its eigenvalue, in a unit that all
+    directions of one matrix share."""
 
 
 def centred(gram: Int64Array) -> Int64Array:
@@ -43,23 +44,18 @@ def centred(gram: Int64Array) -> Int64Array:
     return about
 
 
-def leading_directions(spread: Int64Array, most: int, times: int, halves: int) -> list[Direction]:
-    """The leading directions, `most` at most, that carry over ``times / halves`` times as much
-    variance as the average one of those that are left.
+def leading_directions(spread: Int64Array, count: int) -> list[Direction]:
+    """The ``count`` directions of largest variance, the largest first; fewer where there are fewer.
 
     ``spread`` is a centred Gram matrix int64[k, k], at most 2**12 of them.
     """
     matrix = _scaled(spread)
-    left, rank = sum(matrix.diagonal().tolist()), len(matrix) - 1
-    found: list[Direction] = []
+    left = sum(matrix.diagonal().tolist())
     rounding = 4 * len(matrix)  # of the diagonal: no direction is made of that alone
-    while len(found) < most and left > rounding:
-        direction = _next(matrix, found)
-        if halves * direction.variance * rank <= times * left * direction.norm:
-            break
-        found.append(direction)
-        left -= direction.variance // direction.norm
-        rank -= 1
+    found: list[Direction] = []
+    while len(found) < min(count, len(matrix) - 1) and left > rounding:
+        found.append(_next(matrix, found))
+        left -= found[-1].variance
     return found
 
 
@@ -72,15 +68,15 @@ def _next(matrix: Int64Array, earlier: Sequence[Direction]) -> Direction:
             break
         vector = image
     values, product = vector.tolist(), (matrix @ vector).tolist()
-    variance = sum(a * b for a, b in zip(values, product, strict=True))
-    return Direction(vector, variance, sum(a * a for a in values))
+    norm = sum(a * a for a in values) or 1
+    return Direction(vector, norm, sum(a * b for a, b in zip(values, product, strict=True)) // norm)
 
 
 def _orthogonal(vector: Int64Array, earlier: Sequence[Direction]) -> Int64Array:
     """The vector without its parts along earlier directions, at `_VECTOR_BITS`."""
     vector = _normalized(vector)
     for direction in earlier:
-        share = (int(vector @ direction.places) << _VECTOR_BITS) // (direction.norm or 1)
+        share = (int(vector @ direction.places) << _VECTOR_BITS) // direction.norm
         vector = _normalized(vector - (share * direction.places >> _VECTOR_BITS))
     return vector
 

@@ -1,0 +1,229 @@
+"""`./bift fleet`: a fleet that a file describes, brought up, looked at and taken down."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bift_ros.chain.exceptions import ChainError
+from bift_ros.console.arguments import positive
+from bift_ros.console.errors import CommandError
+from bift_ros.fleet.bring_up import Wishes, bring_up, find
+from bift_ros.fleet.description_file import DescriptionError
+from bift_ros.fleet.lifecycle import ENDED, Fleet
+from bift_ros.fleet.located_yaml import YamlSyntaxError
+from bift_ros.fleet.record import FLEETS
+from bift_ros.fleet.runtime import FleetError, Monitor
+from bift_ros.fleet.runtimes import RUNTIMES
+from bift_ros.fleet.watching import JsonLines, people_see, watch
+from bift_ros.perception.bags import BagError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Sub-commands and their options."""
+    parser.epilog = "docs/fleets.md explains the file and the commands."
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    _up(_action(actions, "up", "Start every vehicle and wait until each has heard all the others."))
+    status = _action(actions, "status", "Show every vehicle's state, chain and stake.")
+    status.add_argument(
+        "--wait", type=positive, default=10, metavar="SECONDS", help="listen so long (%(default)s)"
+    )
+    status.add_argument("--json", action="store_true", help="one object a vehicle, as a list")
+    logs = _action(actions, "logs", "Print the vehicles' logs.")
+    logs.add_argument("--vehicle", action="append", default=[], metavar="NAME", help="only its log")
+    logs.add_argument("--follow", action="store_true", help="go on while a vehicle runs")
+    down = _action(actions, "down", "End every vehicle and remove what the fleet has made.")
+    _keep_data(down)
+
+
+def _action(actions: Any, name: str, summary: str) -> argparse.ArgumentParser:
+    action: argparse.ArgumentParser = actions.add_parser(name, help=summary, description=summary)
+    action.add_argument(
+        "fleet", metavar="FILE|NAME", help="its description (.yaml), or its name once it was up"
+    )
+    action.add_argument(
+        "--fleets", type=Path, default=FLEETS, metavar="DIR", help="where fleets lie (%(default)s)"
+    )
+    return action
+
+
+def _keep_data(action: argparse.ArgumentParser) -> None:
+    action.add_argument(
+        "--keep-data", action="store_true", help="keep keys, chains, datasets and logs"
+    )
+
+
+def _up(action: argparse.ArgumentParser) -> None:
+    action.epilog = (
+        "Stays and shows the fleet's state; Ctrl-C takes it down. What an earlier fleet of the "
+        "name has kept is resumed."
+    )
+    action.add_argument("--runtime", choices=RUNTIMES, help="instead of the file's")
+    action.add_argument("--vehicles", type=positive, metavar="N", help="instead of the file's")
+    action.add_argument("--iterations", type=positive, metavar="N", help="instead of the file's")
+    action.add_argument("--detach", action="store_true", help="return once the fleet is up")
+    action.add_argument(
+        "--timeout",
+        type=positive,
+        default=300,
+        metavar="SECONDS",
+        help="the longest that vehicles may take to hear each other (%(default)s)",
+    )
+    _keep_data(action)
+    action.add_argument(
+        "--json", action="store_true", help="a list of vehicles, on a line whenever it changes"
+    )
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Do it; `status` is 1 where a vehicle doesn't run."""
+    try:
+        return _ACTIONS[arguments.action](arguments)
+    except (
+        FleetError, DescriptionError, YamlSyntaxError, BagError, ChainError, OSError,
+    ) as error:  # fmt: skip
+        raise CommandError(str(error)) from error
+
+
+def up(arguments: argparse.Namespace) -> int:
+    """Bring a fleet up, and stay with it unless told otherwise."""
+    console = Console(stderr=arguments.json)
+    wishes = Wishes(arguments.runtime, arguments.vehicles, arguments.iterations)
+    is_up = False
+    with _interrupted_by_every_signal():
+        fleet = bring_up(arguments.fleet, arguments.fleets, wishes, console)
+        try:
+            with fleet.listening() as monitor:
+                with people_see(console) as show:
+                    seconds = fleet.wait(monitor, arguments.timeout, show)
+                is_up = True
+                console.print(
+                    f"The fleet {fleet.record.name} is up: {len(fleet.record.vehicles)} vehicles "
+                    f"heard each other after {seconds:.1f} s"
+                )
+                if not arguments.detach:
+                    _stay(fleet, monitor, console, arguments.json)
+                elif arguments.json:
+                    print(json.dumps(fleet.rows(monitor.vehicles)))
+        except KeyboardInterrupt:
+            console.print(f"Taking the fleet {fleet.record.name} down")
+            with _undisturbed():
+                fleet.down(arguments.keep_data)
+            return 0 if is_up else 130
+        except BaseException:
+            with _undisturbed():
+                fleet.down(keep_data=True)  # its logs tell why
+            raise
+    return 0
+
+
+def _stay(fleet: Fleet, monitor: Monitor, console: Console, as_json: bool) -> None:
+    def warn(text: str) -> None:
+        console.print(text, markup=False)
+
+    if as_json:
+        watch(fleet, monitor, JsonLines(fleet).show, warn)
+    with people_see(console) as show:
+        watch(fleet, monitor, show, warn)
+
+
+def status(arguments: argparse.Namespace) -> int:
+    """Say how every vehicle is."""
+    fleet = _fleet(arguments)
+    rows = fleet.report(patience=arguments.wait)
+    if arguments.json:
+        print(json.dumps(rows))
+    else:
+        Console().print(_table(rows))
+    ended = [row["name"] for row in rows if row["state"] == ENDED]
+    for name in ended:
+        print(f"bift: {fleet.end_of(name)}", file=sys.stderr)
+    return 1 if ended else 0
+
+
+def logs(arguments: argparse.Namespace) -> int:
+    """Print logs, with the vehicle's name before each line where there are several."""
+    fleet = _fleet(arguments)
+    alone = len(arguments.vehicle or fleet.record.vehicles) == 1
+    for name, line in fleet.logs(arguments.vehicle, arguments.follow):
+        print(line if alone else f"{name} | {line}", flush=arguments.follow)
+    return 0
+
+
+def down(arguments: argparse.Namespace) -> int:
+    """End a fleet."""
+    fleet = _fleet(arguments)
+    fleet.down(arguments.keep_data)
+    kept = f"; {fleet.folder.root} is kept" if arguments.keep_data else " and removed"
+    print(f"The fleet {fleet.record.name} is down{kept}")
+    return 0
+
+
+_ACTIONS = {"up": up, "status": status, "logs": logs, "down": down}
+
+
+def _fleet(arguments: argparse.Namespace) -> Fleet:
+    return Fleet(find(arguments.fleet, arguments.fleets))
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table()
+    for heading in ("vehicle", "state"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("height", "tip", "accuracy", "stake", "RSS MB"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        heard = row["tip"] is not None
+        said = (
+            (
+                str(row["height"]),
+                row["tip"][:12],
+                f"{row['accuracy']:.1%}",
+                str(row["balance"]),
+                str(row["rss_mb"]),
+            )
+            if heard
+            else ("",) * 5
+        )
+        table.add_row(row["name"], row["state"], *said)
+    return table
+
+
+@contextmanager
+def _interrupted_by_every_signal() -> Iterator[None]:
+    """Take SIGTERM and SIGHUP for Ctrl-C: whoever ends this command ends the fleet with it.
+
+    What is ignored stays so, as nohup(1) has it.
+    """
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signals = (signal.SIGTERM, signal.SIGHUP)
+    heeded = [number for number in signals if signal.getsignal(number) is not signal.SIG_IGN]
+    with _handling(heeded, interrupt):
+        yield
+
+
+def _undisturbed() -> AbstractContextManager[None]:
+    """Finish what is begun: `ros2 launch`, for one, sends a second signal after 5 s."""
+    return _handling((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), signal.SIG_IGN)
+
+
+@contextmanager
+def _handling(numbers: Sequence[signal.Signals], handler: Any) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)

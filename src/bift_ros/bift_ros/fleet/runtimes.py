@@ -1,0 +1,18 @@
+"""The runtimes by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from bift_ros.fleet.process_runtime import ProcessRuntime
+from bift_ros.fleet.record import FleetFolder
+from bift_ros.fleet.runtime import FleetError, Runtime
+
+RUNTIMES: Mapping[str, Callable[[FleetFolder], Runtime]] = {"process": ProcessRuntime}
+
+
+def make_runtime(name: str, folder: FleetFolder) -> Runtime:
+    """That of a fleet in its folder. Raises FleetError where there is none of that name."""
+    if name not in RUNTIMES:
+        raise FleetError(f"there is no runtime {name!r} here: choose one of {', '.join(RUNTIMES)}")
+    return RUNTIMES[name](folder)

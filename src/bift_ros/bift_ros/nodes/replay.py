@@ -1,0 +1,39 @@
+"""A rosbag as the camera of a vehicle that runs in another process.
+
+Run as `python -m bift_ros.nodes.replay --ros-args -r __ns:=/vehicle_00 -p bag:=FOLDER`;
+`replay.launch.py` does that.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import rclpy
+from rclpy.exceptions import ParameterException
+
+from bift_ros.nodes.lifetime import ros_until_signalled
+from bift_ros.nodes.replay_node import ReplayNode
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Play the bag once, or until SIGINT or SIGTERM; 2 where it can't be played."""
+    ended: list[str | None] = []
+    with ros_until_signalled(arguments) as signalled:
+        try:
+            node = ReplayNode(ended.append)
+        except ParameterException as error:
+            print(f"bift: {error}", file=sys.stderr)
+            return 2
+        if not node.has_bag:
+            print("bift: nothing to replay: set the parameter bag to a folder", file=sys.stderr)
+            return 2
+        node.start()
+        while not (signalled() or ended):
+            rclpy.spin_once(node, timeout_sec=0.2)
+        node.stop()
+        node.destroy_node()
+    return 2 if any(ended) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
