@@ -34,7 +34,7 @@ ACTIONS = [
     ("data", "share"), ("data", "get"), ("data", "withdraw"), ("data", "list"),
 ]  # fmt: skip
 # These reach ROS, which not every machine has.
-NEED_ROS = {"demo", "chaos", "system", "chain", "member", "data", "tx", "task", "fleet"}
+NEED_ROS = {"demo", "chaos", "system", "chain", "member", "data", "fleet", "tx", "task"}
 
 
 def skip_without_ros(command: str) -> None:
@@ -69,9 +69,10 @@ def test_every_action_prints_for_machines() -> None:
         for leaf in leaves(build_parser(*COMMANDS))
         if "--json" not in leaf._option_string_actions
     }
-    # A vehicle's process logs, and these print what programs read anyhow.
+    # A vehicle's process and a fleet's end log; the others print what programs read anyhow.
     assert silent == {
-        "bift node run", "bift chain export", "bift completion bash", "bift completion zsh",
+        "bift node run", "bift fleet down", "bift fleet logs", "bift chain export",
+        "bift completion bash", "bift completion zsh",
     }  # fmt: skip
 
 
