@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import docker
+from docker.client import DockerClient
 from docker.errors import APIError
 from requests.exceptions import RequestException
 
@@ -33,7 +33,7 @@ _AT_ONCE = 4
 class EngineMonitor:
     """Reads the status of every container of the fleet again and again, on a thread of its own."""
 
-    def __init__(self, client: docker.DockerClient, filters: Mapping[str, list[str]]) -> None:
+    def __init__(self, client: DockerClient, filters: Mapping[str, list[str]]) -> None:
         """`filters`: what the engine finds the fleet's containers by."""
         self._client, self._filters = client, dict(filters)
         self._changed = threading.Condition()
