@@ -108,11 +108,13 @@ def trio(
     tmp_path_factory: pytest.TempPathFactory, engine: DockerClient, image: None
 ) -> Iterator[Trio]:
     trio = Trio(tmp_path_factory.mktemp("trio"), engine)
-    rows = json.loads(trio.bift("up", "--detach", "--json", "--timeout", str(int(DEADLINE))))
-    assert [row["name"] for row in rows] == ["vehicle_00", "vehicle_01", "vehicle_02"]
-    yield trio
-    if trio.left()["containers"] or trio.left()["volumes"]:  # after a test that failed
-        trio.bift("down")
+    try:
+        rows = json.loads(trio.bift("up", "--detach", "--json", "--timeout", str(int(DEADLINE))))
+        assert [row["name"] for row in rows] == ["vehicle_00", "vehicle_01", "vehicle_02"]
+        yield trio
+    finally:
+        if any(trio.left().values()):  # after a test that failed
+            trio.bift("down")
 
 
 # In this order: each goes on with the fleet that the one before has left.
