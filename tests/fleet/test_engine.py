@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import docker
 import pytest
+from docker.client import DockerClient
 from docker.errors import ContainerError, ImageNotFound, NotFound
 
 from bift_ros.fleet.containers import CPU_IMAGE, USER
@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3 * DEADLINE)]
 
 
 @pytest.fixture(scope="module")
-def engine() -> docker.DockerClient:
+def engine() -> DockerClient:
     try:
         return connect()
     except FleetError as error:
@@ -39,7 +39,7 @@ def engine() -> docker.DockerClient:
 
 
 @pytest.fixture(scope="module")
-def image(engine: docker.DockerClient) -> None:
+def image(engine: DockerClient) -> None:
     """The image of this very source, of which an engine keeps most layers."""
     try:
         engine.images.get(BASE)
@@ -51,7 +51,7 @@ def image(engine: docker.DockerClient) -> None:
 class Trio:
     """The fleet of these tests."""
 
-    def __init__(self, folder: Path, engine: docker.DockerClient) -> None:
+    def __init__(self, folder: Path, engine: DockerClient) -> None:
         self.name = f"trio_{uuid.uuid4().hex[:8]}"
         self.engine = engine
         self.fleets = folder / "fleets"
@@ -105,14 +105,16 @@ def on_one_tip(vehicles: Mapping[str, Mapping[str, Any]]) -> bool:
 
 @pytest.fixture(scope="module")
 def trio(
-    tmp_path_factory: pytest.TempPathFactory, engine: docker.DockerClient, image: None
+    tmp_path_factory: pytest.TempPathFactory, engine: DockerClient, image: None
 ) -> Iterator[Trio]:
     trio = Trio(tmp_path_factory.mktemp("trio"), engine)
-    rows = json.loads(trio.bift("up", "--detach", "--json", "--timeout", str(int(DEADLINE))))
-    assert [row["name"] for row in rows] == ["vehicle_00", "vehicle_01", "vehicle_02"]
-    yield trio
-    if trio.left()["containers"] or trio.left()["volumes"]:  # after a test that failed
-        trio.bift("down")
+    try:
+        rows = json.loads(trio.bift("up", "--detach", "--json", "--timeout", str(int(DEADLINE))))
+        assert [row["name"] for row in rows] == ["vehicle_00", "vehicle_01", "vehicle_02"]
+        yield trio
+    finally:
+        if any(trio.left().values()):  # after a test that failed
+            trio.bift("down")
 
 
 # In this order: each goes on with the fleet that the one before has left.
@@ -196,7 +198,7 @@ def test_down_leaves_nothing(trio: Trio) -> None:
 
 
 def test_an_interrupted_up_leaves_nothing(
-    tmp_path: Path, engine: docker.DockerClient, image: None
+    tmp_path: Path, engine: DockerClient, image: None
 ) -> None:
     trio = Trio(tmp_path, engine)
     starting = subprocess.Popen([*CONSOLE, "up", str(trio.file), "--fleets", str(trio.fleets)])
@@ -221,7 +223,7 @@ def _exists(trio: Trio, number: int) -> bool:
 
 
 def test_a_vehicle_may_slow_its_network_without_being_root(
-    engine: docker.DockerClient, image: None
+    engine: DockerClient, image: None
 ) -> None:
     command = "tc qdisc replace dev eth0 root netem delay 1ms && tc qdisc show dev eth0"
     try:
@@ -237,9 +239,7 @@ def test_a_vehicle_may_slow_its_network_without_being_root(
     assert b"delay 1ms" in shown
 
 
-def test_the_image_has_no_root_and_no_trace_of_the_build(
-    engine: docker.DockerClient, image: None
-) -> None:
+def test_the_image_has_no_root_and_no_trace_of_the_build(engine: DockerClient, image: None) -> None:
     look = "id -u; ls /usr/local/share/ca-certificates docker requirements 2>&1; touch /opt/bift/x"
     said = engine.containers.run(
         CPU_IMAGE.tag, ["sh", "-c", f"{look} 2>&1 || true"], remove=True, network_mode="none"

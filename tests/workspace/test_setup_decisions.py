@@ -94,14 +94,26 @@ class TestWheels:
         assert needed == "numpy==2.2.6\nros-std-msgs==5.3.6\n"
         assert ros_wheels(needed) == ["std_msgs"]
 
-    def test_the_pins_hold_every_requirement_and_no_address(self) -> None:
-        wanted = (ROOT / "requirements" / "bift.in").read_text().splitlines()
-        pins = (ROOT / "requirements" / "bift.txt").read_text()
+    @pytest.mark.parametrize("name", ["bift", "vehicle"])
+    def test_the_pins_hold_every_requirement_and_no_address(self, name: str) -> None:
+        wanted = (ROOT / "requirements" / f"{name}.in").read_text().splitlines()
+        pins = (ROOT / "requirements" / f"{name}.txt").read_text()
         pinned = {line.partition("==")[0] for line in pins.splitlines()}
-        names = {line.partition(";")[0] for line in wanted if line and not line.startswith("#")}
+        names = {line.partition(";")[0] for line in wanted if line and line[0] not in "#-"}
         assert names <= pinned
         assert "://" not in pins
         assert "--" not in pins
+
+    def test_a_vehicle_takes_the_versions_that_are_tested(self) -> None:
+        def versions(name: str) -> dict[str, set[str]]:
+            found: dict[str, set[str]] = {}
+            for line in (ROOT / "requirements" / f"{name}.txt").read_text().splitlines():
+                package, _, version = line.partition(";")[0].strip().partition("==")
+                found.setdefault(package, set()).add(version)
+            return found
+
+        tested = versions("bift")
+        assert all(found <= tested[package] for package, found in versions("vehicle").items())
 
 
 class TestKeys:

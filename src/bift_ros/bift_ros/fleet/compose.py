@@ -182,4 +182,5 @@ def _literal(text: str) -> str:
 
 
 def _dump(document: Mapping[str, Any]) -> str:
-    return yaml.safe_dump(dict(document), sort_keys=False, width=100)
+    text: str = yaml.safe_dump(dict(document), sort_keys=False, width=100)
+    return text

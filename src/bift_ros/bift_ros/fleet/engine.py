@@ -13,7 +13,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
-import docker
+from docker.client import DockerClient, from_env
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.types import DeviceRequest, IPAMConfig, IPAMPool
 
@@ -49,10 +49,10 @@ _CPU_PERIOD = 10**9
 """The engine counts CPUs in billionths."""
 
 
-def connect() -> docker.DockerClient:
+def connect() -> DockerClient:
     """A client of the engine that DOCKER_HOST names, or the usual one. Raises FleetError."""
     try:
-        client = docker.from_env(timeout=120)
+        client = from_env(timeout=120)
         client.ping()
     except (DockerException, OSError) as error:
         raise FleetError(

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import docker
+from docker.client import DockerClient
 from docker.errors import APIError
 from requests.exceptions import RequestException
 
@@ -33,11 +33,11 @@ _AT_ONCE = 4
 class EngineMonitor:
     """Reads the status of every container of the fleet again and again, on a thread of its own."""
 
-    def __init__(self, client: docker.DockerClient, filters: Mapping[str, list[str]]) -> None:
+    def __init__(self, client: DockerClient, filters: Mapping[str, list[str]]) -> None:
         """`filters`: what the engine finds the fleet's containers by."""
         self._client, self._filters = client, dict(filters)
         self._changed = threading.Condition()
-        self._vehicles: dict[str, dict[str, Any]] = {}
+        self._vehicles: dict[str, dict[str, Any]] = {_vehicle(c): {} for c in self._find()}
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="engine-monitor", daemon=True)
         self._thread.start()
@@ -62,13 +62,17 @@ class EngineMonitor:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             while not self._closing.wait(_PERIOD_SECONDS):
                 try:
-                    found = self._client.api.containers(all=True, filters=self._filters)
+                    found = self._find()
                     said = dict(zip(map(_vehicle, found), pool.map(self._read, found), strict=True))
                 except (APIError, RequestException):
                     said = {}  # the engine restarts, or is gone: nobody speaks
                 with self._changed:
                     self._vehicles = dict(sorted(said.items()))
                     self._changed.notify_all()
+
+    def _find(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._client.api.containers(all=True, filters=self._filters)
+        return found
 
     def _read(self, container: Mapping[str, Any]) -> dict[str, Any]:
         if container["State"] != "running":

@@ -28,4 +28,4 @@ def main(file: str = STATUS_FILE, oldest: float = OLDEST_SECONDS) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:2]))
+    sys.exit(main())

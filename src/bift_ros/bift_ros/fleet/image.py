@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import docker
+from docker.client import DockerClient
 from docker.errors import APIError
 from docker.utils.build import create_archive, exclude_paths
 
@@ -26,7 +26,7 @@ _PASSED_ON = (
 
 
 def build_image(
-    client: docker.DockerClient,
+    client: DockerClient,
     image: Image,
     clone: Path,
     base: str | None,

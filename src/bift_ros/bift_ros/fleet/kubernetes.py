@@ -28,7 +28,8 @@ def kubernetes_manifests(fleet: ContainerFleet) -> str:
 
     A bag is looked for at the same path on every node.
     """
-    return yaml.safe_dump_all(_objects(fleet), sort_keys=False, width=100)
+    text: str = yaml.safe_dump_all(_objects(fleet), sort_keys=False, width=100)
+    return text
 
 
 def _objects(fleet: ContainerFleet) -> Iterator[dict[str, Any]]:
