@@ -71,7 +71,8 @@ def test_every_action_prints_for_machines() -> None:
     }
     # A vehicle's process and a fleet's end log; the others print what programs read anyhow.
     assert silent == {
-        "bift node run", "bift fleet down", "bift fleet logs", "bift chain export",
+        "bift node run", "bift fleet down", "bift fleet logs", "bift fleet build",
+        "bift fleet compose", "bift fleet manifests", "bift chain export",
         "bift completion bash", "bift completion zsh",
     }  # fmt: skip
 
