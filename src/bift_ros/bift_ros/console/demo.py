@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rule",
         choices=RULES,
-        help="aggregation (default: mixed; in the consensus mode paper: mixed_paper)",
+        help="aggregation (default: robust; in the consensus mode paper: mixed_paper)",
     )
     parser.add_argument(
         "--encrypt", action="store_true", help="encrypt models and updates for the members"
