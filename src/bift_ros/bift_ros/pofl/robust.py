@@ -45,9 +45,9 @@ DIRECTIONS = 2
 """As many are corrected at most. A third one is taken for the honest updates' own spread."""
 STANDS_OUT = (17, 10)
 """Variance along a direction over that along the third one, as a fraction. Honest updates were
-measured at 1.1 at most, with unlike crops (Dirichlet, α = 0.5) at 1.66; nine attackers of thirty who
-share an aim at 4 to 30, with unlike crops at 1.85 to 4.8. Rather too low than too high: outvoting
-honest vehicles once costs little, but a backdoor that comes in once makes attackers look like others.
+measured at 1.1 at most, with unlike crops (Dirichlet, α = 0.5) at 1.66; nine attackers of thirty
+who share an aim at 4 to 30, with unlike crops at 1.85 to 4.8. Rather too low than too high: to
+outvote honest vehicles once costs little, but once a backdoor is in, attackers look like others.
 """
 _COSINE_BITS = 20
 
