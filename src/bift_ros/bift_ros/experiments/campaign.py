@@ -22,6 +22,7 @@ from bift_ros.experiments import kept_runs
 from bift_ros.experiments.attacked import AttackedFederation, Settings, State
 from bift_ros.experiments.datasets import Dataset
 from bift_ros.learning.batched import train_batched
+from bift_ros.learning.data import Crops
 from bift_ros.learning.jobs import DEFAULT_ARCHITECTURE
 from bift_ros.learning.models import build_model
 from bift_ros.perception.classes import CLASSES
@@ -95,15 +96,14 @@ def _step(run: _Run, trained: np.ndarray) -> State:
 def _train(runs: Sequence[_Run], device: torch.device) -> list[np.ndarray]:
     """Each run's trained models float32[vehicles, d], all from one batch."""
     wanted: list[list[_Training]] = []
+    found: dict[_Training, tuple[np.ndarray, Crops]] = {}
     for run in runs:
-        vehicles = zip(run.federation.crop_digests, run.federation.seeds(run.state), strict=True)
-        model = sha256(run.state.model.tobytes()).digest()
-        wanted.append([_Training(model, crops, seed) for crops, seed in vehicles])
-    found = {
-        training: (decode_model(run.state.model), crops)
-        for run, trainings in zip(runs, wanted, strict=True)
-        for training, crops in zip(trainings, run.federation.crops, strict=True)
-    }
+        federation, model = run.federation, sha256(run.state.model.tobytes()).digest()
+        vehicles = zip(federation.crop_digests, federation.seeds(run.state), strict=True)
+        trainings = [_Training(model, crops, seed) for crops, seed in vehicles]
+        start = decode_model(run.state.model)
+        found |= {t: (start, crops) for t, crops in zip(trainings, federation.crops, strict=True)}
+        wanted.append(trainings)
     trained = train_batched(
         build_model(DEFAULT_ARCHITECTURE, len(CLASSES)),
         [crops for _, crops in found.values()],
