@@ -21,6 +21,8 @@ FLOORS = [
     "attacks",
     "peer",
     "simulation",
+    "monitoring",
+    "dashboard",
     "nodes",
     "fleet",
     "experiments",

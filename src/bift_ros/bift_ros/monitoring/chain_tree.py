@@ -1,0 +1,83 @@
+"""The blocks that were heard, as a tree: one chain, and the forks beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from bift_ros.monitoring.sightings import BlockSeen
+
+MAX_BLOCKS = 20_000
+"""An onlooker remembers no more; the oldest go first."""
+
+
+class ChainTree:
+    """Blocks by hash, in the order in which they were heard. Parents may come late or never."""
+
+    def __init__(self) -> None:
+        self._blocks: dict[str, BlockSeen] = {}
+        self._heights: dict[int, set[str]] = {}
+        self._heard = 0
+
+    @property
+    def blocks(self) -> Mapping[str, BlockSeen]:
+        """All that are remembered."""
+        return self._blocks
+
+    @property
+    def heard(self) -> int:
+        """How many different blocks have come since the start."""
+        return self._heard
+
+    def add(self, block: BlockSeen) -> bool:
+        """Take a block in; False where it was known."""
+        if block.hash in self._blocks:
+            return False
+        self._blocks[block.hash] = block
+        self._heights.setdefault(block.index, set()).add(block.hash)
+        self._heard += 1
+        if len(self._blocks) > MAX_BLOCKS:
+            self._forget(next(iter(self._blocks)))
+        return True
+
+    def branch(self, tip: str) -> Iterator[BlockSeen]:
+        """A tip's block and its ancestors, downwards, as far as they are known."""
+        block = self._blocks.get(tip)
+        while block is not None:
+            yield block
+            parent = self._blocks.get(block.previous_hash)
+            # Hashes are claims here: without this a liar's circle would be walked for ever.
+            block = parent if parent is not None and parent.index == block.index - 1 else None
+
+    def contains(self, ancestor: str, tip: str) -> bool:
+        """Tell whether a block is a tip's own or among its known ancestors."""
+        block = self._blocks.get(ancestor)
+        if block is None:
+            return ancestor == tip
+        for other in self.branch(tip):
+            if other.index <= block.index:
+                return other.hash == ancestor
+        return False
+
+    def beside(self, tip: str) -> list[BlockSeen]:
+        """The blocks that are not on a tip's branch, lowest first: forks, and what lies above it.
+
+        Blocks below the lowest known one of the branch are left out: nobody can tell.
+        """
+        own = {block.hash: block.index for block in self.branch(tip)}
+        if not own:
+            return []
+        lowest = min(own.values())
+        return [
+            self._blocks[name]
+            for height in sorted(self._heights)
+            if height >= lowest
+            for name in sorted(self._heights[height])
+            if name not in own
+        ]
+
+    def _forget(self, name: str) -> None:
+        block = self._blocks.pop(name)
+        level = self._heights[block.index]
+        level.remove(name)
+        if not level:
+            del self._heights[block.index]

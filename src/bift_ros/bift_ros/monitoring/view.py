@@ -1,0 +1,138 @@
+"""What is known of a fleet from its topics: a picture that every message makes newer."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from bift_ros.monitoring.chain_tree import ChainTree
+from bift_ros.monitoring.sightings import BlockSeen, Flight, Status, TipSeen
+
+MAX_VEHICLES = 1000
+"""An onlooker takes in no more names: anybody may publish."""
+MAX_FLIGHTS = 500
+
+
+@dataclass
+class VehicleSeen:
+    """One vehicle, as it says itself."""
+
+    name: str
+    address: str = ""
+    status: Status | None = None
+    """Its newest status; None until it has spoken."""
+    tip: TipSeen | None = None
+    heard_at: float = 0.0
+    """When its newest status came, in seconds of the listener's monotonic clock."""
+    revision: int = 0
+    """The view's revision at the last change of this vehicle."""
+
+    @property
+    def tip_hash(self) -> str:
+        """Where it stands, by whichever it said last; empty if it has said nothing."""
+        spoken, said = self.status, self.tip
+        if spoken is not None and (said is None or spoken["height"] >= said.index):
+            return str(spoken["tip"])
+        return said.hash if said is not None else ""
+
+
+class FleetView:
+    """Takes in sightings and answers questions. No clock inside: `now` comes in, in seconds.
+
+    `revision` grows with every change, so that a reader can ask for what is new since its own.
+    """
+
+    def __init__(self) -> None:
+        self.chain = ChainTree()
+        self.vehicles: dict[str, VehicleSeen] = {}
+        self.flights: deque[Flight] = deque(maxlen=MAX_FLIGHTS)
+        self.revision = 0
+        self._names: dict[str, str] = {}
+        self._losses: dict[tuple[str, int], dict[str, float]] = {}
+
+    def hear_tip(self, tip: TipSeen) -> bool:
+        """A vehicle has moved on; returns whether the vehicle is a new one."""
+        known = tip.name in self.vehicles
+        vehicle = self._vehicle(tip.name, tip.address)
+        if vehicle is not None:
+            vehicle.tip = tip
+            self._changed(vehicle)
+        return vehicle is not None and not known
+
+    def hear_status(self, status: Status, now: float) -> None:
+        """A vehicle has said how it is."""
+        vehicle = self._vehicle(status["name"], status["address"])
+        if vehicle is not None:
+            vehicle.status, vehicle.heard_at = status, now
+            self._changed(vehicle)
+
+    def hear_block(self, block: BlockSeen, now: float) -> bool:
+        """A block has come; False where it was known."""
+        if not self.chain.add(block):
+            return False
+        self.revision += 1
+        self.flights.append(Flight("block", block.miner, now))
+        return True
+
+    def hear_transaction(self, kind: str, sender: str, now: float) -> None:
+        """A transaction has come."""
+        self.flights.append(Flight(kind, sender, now))
+
+    def hear_loss(self, name: str, model_id: str, iteration: int, loss: float) -> None:
+        """A vehicle has finished an epoch of its local training."""
+        self._losses.setdefault((model_id, iteration), {})[name] = loss
+        self.revision += 1
+
+    def forget(self, name: str) -> None:
+        """Take back what a vehicle said: it is gone, and has not spoken until it does again."""
+        if name in self.vehicles:
+            self.vehicles[name] = VehicleSeen(name, self.vehicles[name].address)
+            self._changed(self.vehicles[name])
+
+    def name_of(self, address: str) -> str:
+        """What an address is called; the address's beginning where nobody has said."""
+        return self._names.get(address, address[:12])
+
+    @property
+    def head(self) -> str:
+        """Hash of the tip that most vehicles stand on; of equals the one that is known higher."""
+        stands = Counter(vehicle.tip_hash for vehicle in self.vehicles.values())
+        del stands[""]
+        if not stands:
+            return ""
+        return max(stands, key=lambda tip: (stands[tip], self._height(tip), tip))
+
+    def canonical(self) -> list[BlockSeen]:
+        """The blocks up to the head, lowest first, as far as they are known."""
+        return list(self.chain.branch(self.head))[::-1]
+
+    def mean_losses(self, model_id: str) -> Mapping[int, float]:
+        """The vehicles' mean training loss after their last epochs, by iteration of a task."""
+        return {
+            iteration: sum(losses.values()) / len(losses)
+            for (task, iteration), losses in sorted(self._losses.items())
+            if task == model_id
+        }
+
+    def news(self, since: int) -> Iterable[VehicleSeen]:
+        """The vehicles that changed after a revision."""
+        return [vehicle for vehicle in self.vehicles.values() if vehicle.revision > since]
+
+    def _height(self, tip: str) -> int:
+        block = self.chain.blocks.get(tip)
+        return block.index if block is not None else -1
+
+    def _vehicle(self, name: str, address: str) -> VehicleSeen | None:
+        if name not in self.vehicles:
+            if len(self.vehicles) >= MAX_VEHICLES:
+                return None
+            self.vehicles[name] = VehicleSeen(name)
+        vehicle = self.vehicles[name]
+        vehicle.address = address
+        self._names[address] = name
+        return vehicle
+
+    def _changed(self, vehicle: VehicleSeen) -> None:
+        self.revision += 1
+        vehicle.revision = self.revision

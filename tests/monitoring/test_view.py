@@ -1,0 +1,107 @@
+"""What an onlooker makes of a fleet's messages."""
+
+from __future__ import annotations
+
+import pytest
+
+from bift_ros.monitoring import chain_tree, view
+from bift_ros.monitoring.chain_tree import ChainTree
+from bift_ros.monitoring.sightings import BlockSeen, TipSeen
+from bift_ros.monitoring.view import FleetView
+
+
+def block(name: str, parent: str, index: int) -> BlockSeen:
+    return BlockSeen(name, parent, index, "m" * 40, 1000 * index, {}, (), None)
+
+
+def status(name: str, tip: str, height: int) -> dict[str, object]:
+    return {"name": name, "address": name * 4, "tip": tip, "height": height}
+
+
+FORKED = [block("a", "genesis", 1), block("b", "a", 2), block("c", "b", 3), block("x", "a", 2)]
+
+
+def test_a_branch_leads_from_its_tip_down_to_what_is_known() -> None:
+    tree = ChainTree()
+    for each in FORKED[::-1]:
+        assert tree.add(each)
+        assert not tree.add(each)
+    assert [b.hash for b in tree.branch("c")] == ["c", "b", "a"]
+    assert [b.hash for b in tree.branch("x")] == ["x", "a"]
+    assert list(tree.branch("unknown")) == []
+    assert [b.hash for b in tree.beside("c")] == ["x"]
+    assert [b.hash for b in tree.beside("x")] == ["b", "c"]
+    assert tree.contains("a", "c")
+    assert not tree.contains("x", "c")
+    assert tree.contains("unknown", "unknown")
+
+
+def test_a_circle_of_claimed_hashes_ends() -> None:
+    tree = ChainTree()
+    tree.add(block("a", "b", 1))
+    tree.add(block("b", "a", 1))
+    assert [b.hash for b in tree.branch("a")] == ["a"]
+
+
+def test_the_oldest_blocks_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chain_tree, "MAX_BLOCKS", 2)
+    tree = ChainTree()
+    for each in FORKED[:3]:
+        tree.add(each)
+    assert list(tree.blocks) == ["b", "c"]
+    assert tree.heard == 3
+    assert tree.beside("c") == []
+
+
+def test_the_head_is_where_most_vehicles_stand() -> None:
+    seen = FleetView()
+    assert seen.head == ""
+    for each in FORKED:
+        seen.hear_block(each, 1.0)
+    seen.hear_status(status("one", "c", 3), 1.0)
+    seen.hear_status(status("two", "x", 2), 1.0)
+    assert seen.head == "c"  # one each, and this is higher
+    seen.hear_status(status("three", "x", 2), 2.0)
+    assert seen.head == "x"
+    assert [b.hash for b in seen.canonical()] == ["a", "x"]
+
+
+def test_a_tip_that_is_ahead_of_the_status_counts() -> None:
+    seen = FleetView()
+    assert seen.hear_tip(TipSeen("one", "1", 1, "a", ""))
+    assert seen.vehicles["one"].tip_hash == "a"
+    seen.hear_status(status("one", "b", 2), 1.0)
+    assert seen.vehicles["one"].tip_hash == "b"
+    assert not seen.hear_tip(TipSeen("one", "1", 3, "c", ""))
+    assert seen.vehicles["one"].tip_hash == "c"
+
+
+def test_a_reader_gets_what_is_new() -> None:
+    seen = FleetView()
+    seen.hear_status(status("one", "a", 1), 1.0)
+    seen.hear_status(status("two", "a", 1), 1.0)
+    before = seen.revision
+    seen.hear_status(status("two", "b", 2), 1.0)
+    assert [v.name for v in seen.news(before)] == ["two"]
+    seen.forget("one")
+    assert seen.vehicles["one"].status is None
+    assert [v.name for v in seen.news(before)] == ["one", "two"]
+
+
+def test_losses_are_the_vehicles_mean_after_their_last_epochs() -> None:
+    seen = FleetView()
+    seen.hear_loss("one", "lights", 1, 5.0)
+    seen.hear_loss("one", "lights", 1, 2.0)
+    seen.hear_loss("two", "lights", 1, 1.0)
+    seen.hear_loss("two", "other", 7, 9.0)
+    assert seen.mean_losses("lights") == {1: 1.5}
+
+
+def test_no_more_vehicles_are_taken_in_than_a_fleet_can_have(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(view, "MAX_VEHICLES", 1)
+    seen = FleetView()
+    seen.hear_status(status("one", "a", 1), 1.0)
+    assert not seen.hear_tip(TipSeen("two", "2", 1, "a", ""))
+    assert list(seen.vehicles) == ["one"]
