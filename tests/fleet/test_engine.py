@@ -16,10 +16,14 @@ import pytest
 from docker.client import DockerClient
 from docker.errors import ContainerError, ImageNotFound, NotFound
 
+from bift_ros.chain.genesis import load_genesis
+from bift_ros.fleet import engine_faults
 from bift_ros.fleet.containers import CPU_IMAGE, USER
 from bift_ros.fleet.engine import DockerRuntime, connect
 from bift_ros.fleet.engine_monitor import EngineMonitor
+from bift_ros.fleet.lifecycle import Fleet
 from bift_ros.fleet.record import FleetFolder
+from bift_ros.fleet.report import outcome_of
 from bift_ros.fleet.runtime import FleetError
 
 CONSOLE = (sys.executable, "-m", "bift_ros.console", "fleet")
@@ -175,6 +179,28 @@ def test_a_killed_vehicle_comes_back_to_the_tip(trio: Trio) -> None:
     assert said["vehicle_02"]["tip"] == tip
 
 
+def test_a_vehicle_that_was_cut_off_comes_back(
+    trio: Trio, engine: DockerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_faults, "CUT_OFF_ITERATIONS", 0)
+    said = trio.wait(on_one_tip)
+    address = _address(trio, 1)
+    fault = engine_faults.Disconnect(engine, trio.name, ("vehicle_01",))
+    fault.step(said)
+    assert _address(trio, 1) is None
+    assert not fault.over
+    fault.step(said)
+    assert fault.over
+    assert _address(trio, 1) == address
+    trio.wait(on_one_tip)
+
+
+def _address(trio: Trio, number: int) -> str | None:
+    """Its own in the fleet's network; None where it is in none."""
+    networks = trio.container(number).attrs["NetworkSettings"]["Networks"].values()
+    return next((str(network["IPAddress"]) for network in networks), None)
+
+
 def test_logs_are_the_vehicles(trio: Trio) -> None:
     lines = trio.bift("logs", "--vehicle", "vehicle_01").splitlines()
     assert any("serves its files at http://198." in line for line in lines)
@@ -186,6 +212,13 @@ def test_a_second_up_resumes_the_kept_chain(trio: Trio) -> None:
     left = trio.left()
     assert left["containers"] == left["networks"] == []
     assert len(left["volumes"]) == 3
+    fleet = Fleet(FleetFolder(trio.fleets / trio.name))
+    with fleet.data_of("vehicle_01") as folder:
+        genesis = load_genesis(fleet.folder.vehicles / "genesis.json")
+        kept = outcome_of("vehicle_01", folder, genesis)
+    assert kept.problem is None
+    assert kept.state.tip_hash.hex() == tip
+    assert trio.left()["containers"] == []
     assert "serves its files at" in trio.bift("logs", "--vehicle", "vehicle_01")
     trio.bift("up", "--detach", "--timeout", str(int(DEADLINE)))
     assert {v["tip"] for v in trio.wait(on_one_tip).values()} == {tip}

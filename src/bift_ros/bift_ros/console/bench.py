@@ -3,8 +3,24 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+from typing import Any
 
-from bift_ros.console import bench_aggregation, bench_chain, bench_storage, bench_training
+from bift_ros.console import (
+    bench_aggregation,
+    bench_chain,
+    bench_fleet,
+    bench_storage,
+    bench_training,
+)
+
+_BENCHES: Mapping[str, Any] = {
+    "aggregation": bench_aggregation,
+    "chain": bench_chain,
+    "fleet": bench_fleet,
+    "storage": bench_storage,
+    "training": bench_training,
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,6 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     summary = "Time checking blocks beside bare signatures, and loading a long chain."
     bench_chain.add_arguments(actions.add_parser("chain", help=summary, description=summary))
+    summary = "Run whole fleets to their task's end, by size and under faults, and time them."
+    bench_fleet.add_arguments(actions.add_parser("fleet", help=summary, description=summary))
     summary = "Time sharing files beside SFTP, among many vehicles; or with one on loopback."
     bench_storage.add_arguments(actions.add_parser("storage", help=summary, description=summary))
     summary = "Time training a federation in one batch beside a loop over its vehicles."
@@ -24,10 +42,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Run the chosen bench."""
-    if arguments.action == "chain":
-        return bench_chain.main(arguments)
-    if arguments.action == "storage":
-        return bench_storage.main(arguments)
-    if arguments.action == "training":
-        return bench_training.main(arguments)
-    return bench_aggregation.main(arguments)
+    result: int = _BENCHES[arguments.action].main(arguments)
+    return result

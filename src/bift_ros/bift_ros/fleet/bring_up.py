@@ -41,11 +41,14 @@ def find(fleet: str, root: Path) -> FleetFolder:
     return FleetFolder(root / fleet)
 
 
-def bring_up(fleet: str, root: Path, wishes: Wishes, console: Console) -> Fleet:
+def bring_up(
+    fleet: str, root: Path, wishes: Wishes, console: Console, bags: Path | None = None
+) -> Fleet:
     """Start all vehicles of a fleet; one that has gone down and kept its data is resumed.
 
     A name brings up what was up last. Returns once all run, though they may not have spoken yet;
-    where it raises, none does. Raises YamlSyntaxError, DescriptionError, FleetError or an error of
+    where it raises, none does. `bags`: where synthetic bags lie, or are made, other than in the
+    fleet's folder. Raises YamlSyntaxError, DescriptionError, FleetError or an error of
     the chain, the bags or the file system.
     """
     folder = find(fleet, root)
@@ -76,8 +79,8 @@ def bring_up(fleet: str, root: Path, wishes: Wishes, console: Console) -> Fleet:
             "fleet another name, or another --fleets DIR"
         )
     write_record(folder, record)
-    bags = bags_of(description, folder.bags, console)
-    _start(description, record, folder, bags, console)
+    replayed = bags_of(description, bags or folder.bags, console)
+    _start(description, record, folder, replayed, console)
     return Fleet(folder)
 
 

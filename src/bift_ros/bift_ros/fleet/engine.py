@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import queue
+import tarfile
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -19,6 +21,7 @@ from docker.types import DeviceRequest, IPAMConfig, IPAMPool
 
 from bift_ros.chain.exceptions import ChainError
 from bift_ros.fleet.containers import (
+    CPU_IMAGE,
     DATA,
     LABEL,
     VEHICLE_LABEL,
@@ -137,6 +140,33 @@ class DockerRuntime:
         for _ in wanted:
             while (line := lines.get()) is not None:
                 yield line
+
+    @contextmanager
+    def data(self, vehicle: str) -> Iterator[Path]:
+        """A copy of its volume, read through a container that is never started."""
+        wanted = [*self._filters["label"], f"{VEHICLE_LABEL}={vehicle}"]
+        with tempfile.TemporaryDirectory(prefix="bift-") as copy:
+            with _told():
+                for volume in self._client.volumes.list(filters={"label": wanted}):
+                    self._copy(volume.name, Path(copy))
+                    break
+                else:
+                    raise FleetError(f"the engine has no volume of {vehicle}")
+            yield Path(copy, Path(DATA).name)
+
+    def _copy(self, volume: str, to: Path) -> None:
+        api = self._client.api
+        host = api.create_host_config(binds={volume: {"bind": DATA, "mode": "ro"}})
+        made = api.create_container(CPU_IMAGE.tag, host_config=host, labels=self._labels)
+        try:
+            pieces, _ = api.get_archive(made["Id"], DATA)
+            with tempfile.TemporaryFile(dir=to) as file:
+                file.writelines(pieces)
+                file.seek(0)
+                with tarfile.open(fileobj=file) as tar:
+                    tar.extractall(to, filter="data")
+        finally:
+            api.remove_container(made["Id"], force=True)
 
     def down(self, keep_data: bool) -> None:
         """Stop and remove all of the fleet; where data is kept, volumes and logs are, too."""

@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 from bift_ros.fleet.record import FLEETS, FleetFolder, read_record
@@ -110,6 +111,12 @@ class Fleet:
                     f"{', '.join(self.record.vehicles)}"
                 )
         return self._runtime.logs(vehicles or self.record.vehicles, follow)
+
+    def data_of(self, vehicle: str) -> AbstractContextManager[Path]:
+        """The data folder of a vehicle that doesn't run; to be read only."""
+        if vehicle not in self.ended:
+            raise FleetError(f"{vehicle} runs, and its data change: {self.command('down')} first")
+        return self._runtime.data(vehicle)
 
     def down(self, keep_data: bool) -> None:
         """End every vehicle; without `keep_data` nothing of the fleet is left."""

@@ -92,6 +92,11 @@ class ProcessRuntime:
         files = {name: vehicle_log(self._folder.vehicles / name) for name in vehicles}
         return read_logs(files, lambda: follow and bool(self.running()))
 
+    @contextmanager
+    def data(self, vehicle: str) -> Iterator[Path]:
+        """Its folder on this host."""
+        yield self._folder.vehicles / vehicle
+
     def down(self, keep_data: bool) -> None:
         """Interrupt all and wait; kill those that outlast `GRACE_SECONDS`, and their children."""
         processes = self._started().vehicles.values()

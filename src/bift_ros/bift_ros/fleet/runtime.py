@@ -56,6 +56,9 @@ class Runtime(Protocol):
     def logs(self, vehicles: Sequence[str], follow: bool) -> Iterator[tuple[str, str]]:
         """Vehicles' names and lines of their logs; `follow`: new ones too, while any runs."""
 
+    def data(self, vehicle: str) -> AbstractContextManager[Path]:
+        """The data folder of a vehicle that doesn't run, or a copy of it. Raises FleetError."""
+
     def down(self, keep_data: bool) -> None:
         """End all that `up` started and no more, and wait for it.
 

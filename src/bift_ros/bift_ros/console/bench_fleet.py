@@ -1,0 +1,134 @@
+"""``./bift bench fleet``: whole fleets from `up` to their task's end, by size and under faults."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from bift_ros.chain.exceptions import ChainError
+from bift_ros.console.arguments import positive
+from bift_ros.console.errors import CommandError
+from bift_ros.fleet.bring_up import Wishes
+from bift_ros.fleet.description_file import DescriptionError, load_description
+from bift_ros.fleet.engine import connect
+from bift_ros.fleet.engine_faults import Disconnect, Fault, Kill, draw
+from bift_ros.fleet.lifecycle import Fleet
+from bift_ros.fleet.located_yaml import YamlSyntaxError
+from bift_ros.fleet.runtime import FleetError
+from bift_ros.fleet.runtimes import RUNTIMES
+from bift_ros.fleet.trial import Trial, TrialResult
+from bift_ros.perception.bags import BagError
+
+_FAULTS = {"kill": Kill, "disconnect": Disconnect}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``bench fleet``."""
+    parser.epilog = "Bags that are drawn are kept in DIR/bags for the next bench; all else goes."
+    parser.add_argument("file", type=Path, metavar="FILE", help="the fleet's description (.yaml)")
+    parser.add_argument("--runtime", choices=RUNTIMES, help="instead of the file's")
+    parser.add_argument(
+        "--vehicles",
+        type=positive,
+        nargs="+",
+        default=[None],
+        metavar="N",
+        help="sizes, one fleet after the other, instead of the file's",
+    )
+    parser.add_argument("--iterations", type=positive, metavar="N", help="instead of the file's")
+    parser.add_argument(
+        "--fault",
+        choices=_FAULTS,
+        help="after the first iteration: kill some containers, and start them 30 s later; or cut "
+        "some off for two iterations",
+    )
+    parser.add_argument(
+        "--victims", type=positive, default=10, metavar="N", help="how many (%(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of their choice (%(default)s)")
+    parser.add_argument(
+        "--timeout",
+        type=positive,
+        default=1800,
+        metavar="SECONDS",
+        help="the longest that a fleet may take (%(default)s)",
+    )
+    parser.add_argument(
+        "--fleets", type=Path, default=Path("out/bench"), metavar="DIR", help="(%(default)s)"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run the fleets and print what each came to; 1 where one didn't agree or verify."""
+    console = Console(stderr=True)
+    results = []
+    try:
+        for size in args.vehicles:
+            console.print(f"fleet of {size or 'the size in the file'}")
+            wishes = Wishes(args.runtime, size, args.iterations)
+            _check(args, wishes)
+            trial = Trial(args.file, args.fleets, wishes, console, _fault_of(args))
+            results.append(trial.run(args.timeout))
+            if args.json:
+                print(json.dumps(asdict(results[-1])), flush=True)
+    except (
+        FleetError, DescriptionError, YamlSyntaxError, BagError, ChainError, OSError,
+    ) as error:  # fmt: skip
+        raise CommandError(f"bench fleet: {error}") from error
+    if not args.json:
+        Console().print(_table(results))
+    return 0 if all(result.agreed and result.verified for result in results) else 1
+
+
+def _check(args: argparse.Namespace, wishes: Wishes) -> None:
+    """Say now what a fleet that has come up would be in vain for."""
+    if args.fault is None:
+        return
+    fleet = load_description(args.file, wishes.vehicles, wishes.iterations)
+    if (wishes.runtime or fleet.runtime) != "docker":
+        raise FleetError("--fault befalls containers: take the runtime docker")
+    if args.victims > len(fleet.vehicles):
+        raise FleetError(f"--victims {args.victims}: the fleet has {len(fleet.vehicles)} vehicles")
+
+
+def _fault_of(args: argparse.Namespace) -> Callable[[Fleet], Fault | None]:
+    def fault_of(fleet: Fleet) -> Fault | None:
+        if args.fault is None:
+            return None
+        victims = draw(fleet.record.vehicles, args.victims, args.seed)
+        made: Fault = _FAULTS[args.fault](connect(), fleet.record.name, victims)
+        return made
+
+    return fault_of
+
+
+def _table(results: list[TrialResult]) -> Table:
+    table = Table(title="fleets", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in ("vehicles", "malicious", "fault", "up s", "learn s", "iterations"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for heading in ("consensus s", "peak MB", "accuracy", "one tip", "verified", "down s"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for r in results:
+        table.add_row(
+            str(r.vehicles),
+            str(r.malicious),
+            r.fault if not r.victims else f"{r.fault} {len(r.victims)}",
+            f"{r.up_seconds:.0f}",
+            f"{r.learn_seconds:.0f}",
+            str(r.iterations),
+            f"{r.consensus_median:.2f}",
+            str(r.peak_rss_mb),
+            f"{r.accuracy:.1%}",
+            "yes" if r.agreed else "NO",
+            "yes" if r.verified else "NO",
+            f"{r.down_seconds:.0f}",
+        )
+    return table

@@ -1,0 +1,61 @@
+"""`./bift bench fleet`: a fleet from `up` to its task's end."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bift_ros.fleet.engine_faults import draw
+
+CONSOLE = (sys.executable, "-m", "bift_ros.console", "bench", "fleet")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_fleet_is_followed_to_its_end_and_leaves_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "pair.yaml"
+    file.write_text(
+        "runtime: process\nvehicles: 3\nreplay_rate: 8\nsynthetic: {frames: 40}\n"
+        "defaults: {device: cpu}\n"
+        "task: {iterations: 3, local_epochs: 1}\npolicy: {difficulty: 8}\n"
+    )
+    fleets = tmp_path / "fleets"
+    done = subprocess.run(
+        [*CONSOLE, file, "--vehicles", "2", "--iterations", "2", "--fleets", fleets, "--json"],
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = json.loads(done.stdout)
+    assert (result["vehicles"], result["iterations"], result["fault"]) == (2, 2, "none")
+    assert result["agreed"] is result["verified"] is True
+    assert len(result["consensus_seconds"]) == 2
+    assert result["up_seconds"] > 0
+    assert 0 < result["accuracy"] <= 1
+    assert [left.name for left in fleets.iterdir()] == ["bags"]
+
+
+def test_faults_befall_containers_alone(tmp_path: Path) -> None:
+    file = tmp_path / "pair.yaml"
+    file.write_text("runtime: process\nvehicles: 2\nsynthetic: {frames: 40}\n")
+    done = subprocess.run(
+        [*CONSOLE, file, "--fault", "kill", "--fleets", tmp_path / "fleets"],
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode != 0
+    assert "take the runtime docker" in done.stderr
+    assert not (tmp_path / "fleets").exists()
+
+
+def test_victims_are_drawn_by_the_seed() -> None:
+    names = [f"vehicle_{n:02d}" for n in range(30)]
+    assert draw(names, 10, 1) == draw(names, 10, 1)
+    assert draw(names, 10, 1) != draw(names, 10, 2)
+    assert len(set(draw(names, 10, 1))) == 10
