@@ -144,6 +144,20 @@ def test_a_crash_fails_its_job_and_the_next_one_runs(worker: TrainingWorker, mod
     assert worker.pid not in (None, before)
 
 
+def test_the_worker_steps_back_behind_its_vehicle() -> None:
+    with TrainingWorker(device="cpu") as worker:
+        worker.submit(InitJob(seed=1)).result(DEADLINE)
+        assert worker.pid is not None
+        assert psutil.Process(worker.pid).nice() == min(19, psutil.Process().nice() + 10)
+
+
+def test_the_first_job_starts_a_worker_that_was_not_started() -> None:
+    worker = TrainingWorker(device="cpu")
+    assert worker.pid is None
+    assert worker.submit(InitJob(seed=1)).result(DEADLINE).model
+    worker.close()
+
+
 def test_the_worker_dies_with_its_vehicle() -> None:
     vehicle = subprocess.Popen(
         [
@@ -191,5 +205,5 @@ def test_close_ends_the_running_and_the_waiting_job() -> None:
     for future in futures:
         with pytest.raises(JobCancelled):
             future.result(DEADLINE)
-    with pytest.raises(RuntimeError, match="not running"):
+    with pytest.raises(RuntimeError, match="closed"):
         worker.submit(InitJob())

@@ -15,6 +15,7 @@ from rich.table import Table
 from bift_ros.chain.exceptions import ChainError
 from bift_ros.console.arguments import positive
 from bift_ros.console.errors import CommandError
+from bift_ros.console.signals import interrupted_by_every_signal
 from bift_ros.fleet.bring_up import Wishes
 from bift_ros.fleet.description_file import DescriptionError, load_description
 from bift_ros.fleet.engine import connect
@@ -76,7 +77,8 @@ def main(args: argparse.Namespace) -> int:
             wishes = Wishes(args.runtime, size, args.iterations)
             _check(args, wishes)
             trial = Trial(args.file, args.fleets, wishes, console, _fault_of(args))
-            results.append(trial.run(args.timeout))
+            with interrupted_by_every_signal():
+                results.append(trial.run(args.timeout))
             if args.json:
                 print(json.dumps(asdict(results[-1])), flush=True)
     except (

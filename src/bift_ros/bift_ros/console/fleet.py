@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from bift_ros.chain.exceptions import ChainError
 from bift_ros.console import fleet_containers
 from bift_ros.console.arguments import positive
 from bift_ros.console.errors import CommandError
+from bift_ros.console.signals import interrupted_by_every_signal, undisturbed
 from bift_ros.fleet.bring_up import Wishes, bring_up, find
 from bift_ros.fleet.description_file import DescriptionError
 from bift_ros.fleet.lifecycle import ENDED, Fleet
@@ -101,7 +100,7 @@ def up(arguments: argparse.Namespace) -> int:
     console = Console(stderr=arguments.json)
     wishes = Wishes(arguments.runtime, arguments.vehicles, arguments.iterations)
     is_up = False
-    with _interrupted_by_every_signal():
+    with interrupted_by_every_signal():
         fleet = bring_up(arguments.fleet, arguments.fleets, wishes, console)
         try:
             with fleet.listening() as monitor:
@@ -118,11 +117,11 @@ def up(arguments: argparse.Namespace) -> int:
                     print(json.dumps(fleet.rows(monitor.vehicles)))
         except KeyboardInterrupt:
             console.print(f"Taking the fleet {fleet.record.name} down")
-            with _undisturbed():
+            with undisturbed():
                 fleet.down(arguments.keep_data)
             return 0 if is_up else 130
         except BaseException:
-            with _undisturbed():
+            with undisturbed():
                 fleet.down(keep_data=True)  # its logs tell why
             raise
     return 0
@@ -206,34 +205,3 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
         )
         table.add_row(row["name"], row["state"], *said)
     return table
-
-
-@contextmanager
-def _interrupted_by_every_signal() -> Iterator[None]:
-    """Take SIGTERM and SIGHUP for Ctrl-C: whoever ends this command ends the fleet with it.
-
-    What is ignored stays so, as nohup(1) has it.
-    """
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    signals = (signal.SIGTERM, signal.SIGHUP)
-    heeded = [number for number in signals if signal.getsignal(number) is not signal.SIG_IGN]
-    with _handling(heeded, interrupt):
-        yield
-
-
-def _undisturbed() -> AbstractContextManager[None]:
-    """Finish what is begun: `ros2 launch`, for one, sends a second signal after 5 s."""
-    return _handling((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), signal.SIG_IGN)
-
-
-@contextmanager
-def _handling(numbers: Sequence[signal.Signals], handler: Any) -> Iterator[None]:
-    before = {number: signal.signal(number, handler) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, previous in before.items():
-            signal.signal(number, previous)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bift_ros.fleet.description import FleetDescription, VehicleDescription
-from bift_ros.fleet.health import STATUS_FILE
+from bift_ros.fleet.health import OLDEST_SECONDS, STATUS_FILE
 from bift_ros.fleet.plan import FleetPlan, FleetSettings, VehiclePlan, key_file, prepare
 from bift_ros.fleet.processes import vehicle_command
 from bift_ros.fleet.runtime import FleetError
@@ -30,6 +30,11 @@ SETTINGS = "/etc/bift"
 HEALTH_CHECK = ("python3", "-IS", "/opt/bift/src/bift_ros/bift_ros/fleet/health.py")
 HEALTH_CHECK_SECONDS = 30
 """Command and period as in the image, for those that don't read it there."""
+STATUS_STREAM = (
+    "python3", "-IS", "/opt/bift/src/bift_ros/bift_ros/fleet/status_stream.py",
+    STATUS_FILE, str(OLDEST_SECONDS),
+)  # fmt: skip
+"""What prints the vehicle's status whenever it changes."""
 _FIRST_HOST = 10
 """The first vehicle's number in the network; those below are the engine's, and an operator's."""
 

@@ -46,7 +46,7 @@ _FOLDER_LABEL = "bift.folder"
 _SPEC_LABEL = "bift.spec"
 """What a container was made from, as a hash: a container that differs is made anew."""
 _AT_ONCE = 4
-"""Containers that are made, or stopped, at the same time."""
+"""Containers that are made at the same time."""
 _GRACE_SECONDS = 20
 _CPU_PERIOD = 10**9
 """The engine counts CPUs in billionths."""
@@ -179,8 +179,10 @@ class DockerRuntime:
             _remove(container)
 
         with _told():
-            with ThreadPoolExecutor(_AT_ONCE) as pool:
-                list(pool.map(end, self._containers()))
+            containers = self._containers()
+            # All at once, since each is waited for: what they do until they end, they do together.
+            with ThreadPoolExecutor(max(1, len(containers))) as pool:
+                list(pool.map(end, containers))
             for network in self._client.networks.list(filters=self._filters):
                 with suppress(NotFound):
                     network.remove()

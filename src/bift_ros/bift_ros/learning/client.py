@@ -44,11 +44,13 @@ from bift_ros.learning.jobs import (
 _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result", InitResult, TrainResult, EvaluateResult)
 OnProgress = Callable[[EpochProgress], None]
+_NICE = 10
+"""How far the worker steps back behind its vehicle, as nice(1) counts."""
 _LOG_TAIL = 2000  # bytes of the worker's stderr that an error quotes
 
 
 class TrainingWorker:
-    """A worker process for this vehicle's training, started on `start()` and kept warm."""
+    """A worker process for this vehicle's training, kept warm once it has been started."""
 
     def __init__(
         self,
@@ -79,10 +81,13 @@ class TrainingWorker:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     def start(self) -> None:
-        """Start the process; it needs some seconds for importing torch, and jobs may wait."""
-        self._folder = tempfile.TemporaryDirectory(prefix="bift-worker-")
-        self._thread = threading.Thread(target=self._serve, name="bift-worker", daemon=True)
-        self._thread.start()
+        """Start the process, unless it was; it needs some seconds, and CPU, for importing torch."""
+        with self._lock:
+            if self._closed or self._thread is not None:
+                return
+            self._folder = tempfile.TemporaryDirectory(prefix="bift-worker-")
+            self._thread = threading.Thread(target=self._serve, name="bift-worker", daemon=True)
+            self._thread.start()
 
     @overload
     def submit(self, job: InitJob, on_progress: OnProgress | None = None) -> Future[InitResult]: ...
@@ -97,11 +102,12 @@ class TrainingWorker:
     def submit(self, job: Job, on_progress: OnProgress | None = None) -> Future[Any]:
         """Queue a job; its future gives the result or raises one of `errors.py`.
 
-        Raises RuntimeError after `close()` or before `start()`.
+        Starts the process where it does not run yet. Raises RuntimeError after `close()`.
         """
+        self.start()
         with self._lock:
-            if self._closed or self._thread is None:
-                raise RuntimeError("the training worker is not running")
+            if self._closed:
+                raise RuntimeError("the training worker is closed")
             submission = _Submission(self._next_number, job, on_progress)
             self._next_number += 1
             self._jobs.put(submission)
@@ -179,6 +185,9 @@ class TrainingWorker:
                     encoding="utf-8",
                     start_new_session=True,  # Ctrl-C is the vehicle's to handle, not the worker's
                 )
+            # Consensus comes first where training has no GPU and both share the cores.
+            with contextlib.suppress(ProcessLookupError):
+                os.setpriority(os.PRIO_PROCESS, self._process.pid, os.nice(0) + _NICE)
 
     def _run(self, submission: _Submission) -> JobResult:
         """Hand one job over and read events until it ends."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import time
 from pathlib import Path
 
 import rclpy
@@ -42,7 +43,9 @@ from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.events import DatasetChanged
 from bift_ros.storage.interface import StorageError
 
-_KEY_POLL_SECONDS = 0.5
+_POLL_SECONDS = 0.5
+_WARM_UP_SECONDS = 30.0
+"""The longest that the training worker's start waits for the other vehicles to be heard."""
 
 
 class ConfigurationError(Exception):
@@ -152,7 +155,8 @@ class Vehicle:
     def start(self) -> None:
         """Start every part."""
         if self._trainer is not None:
-            self._trainer.start()
+            self._warm_up = self._vehicle.create_timer(_POLL_SECONDS, self._warm_up_trainer)
+            self._warm_up_at = time.monotonic() + _WARM_UP_SECONDS
         self._perception.start()
         self._peer.start()
         if self._replay.has_bag:
@@ -160,6 +164,17 @@ class Vehicle:
             self._replay.start()
         elif self._settings["propose"]:
             self.executor.create_task(self._propose)
+
+    def _warm_up_trainer(self) -> None:
+        """Start the training worker before its first job, but after the fleet has found itself.
+
+        It imports torch, seconds of a core in each of thirty vehicles that start on one host.
+        """
+        trainer, peer = self._trainer, self._peer.peer
+        alone = peer.known_peers < len(peer.state.members) - 1
+        if trainer is not None and not (alone and time.monotonic() < self._warm_up_at):
+            trainer.start()
+            self._vehicle.destroy_timer(self._warm_up)
 
     def stop(self) -> None:
         """Stop every part and close what is open; nothing accepted is lost."""
@@ -217,7 +232,7 @@ class Vehicle:
         while not self._peer.peer.can_write_models:
             passed = Future(executor=self.executor)
             timer = self._vehicle.create_timer(
-                _KEY_POLL_SECONDS, functools.partial(passed.set_result, None)
+                _POLL_SECONDS, functools.partial(passed.set_result, None)
             )
             await passed
             self._vehicle.destroy_timer(timer)
