@@ -120,6 +120,7 @@ def _service(spec: ContainerSpec, folder: Path) -> dict[str, Any]:
         "environment": {name: _literal(value) for name, value in spec.environment.items()},
         "volumes": [
             {"type": "volume", "source": spec.host, "target": DATA},
+            {"type": "tmpfs", "target": STATUS_FOLDER},
             *(_bind(given, folder) for given in spec.inputs if given.kind == "bag"),
         ],
         "configs": _references(spec, "setting"),

@@ -24,6 +24,7 @@ from bift_ros.fleet.containers import (
     CPU_IMAGE,
     DATA,
     LABEL,
+    STATUS_FOLDER,
     VEHICLE_LABEL,
     ContainerSpec,
     Image,
@@ -263,6 +264,7 @@ class DockerRuntime:
             gpus = [DeviceRequest(count=-1, capabilities=[["gpu"]])]
         host = api.create_host_config(
             binds={spec.name: {"bind": DATA, "mode": "rw"}},
+            tmpfs={STATUS_FOLDER: "mode=1777,size=1m"},
             mem_limit=spec.memory_bytes,
             memswap_limit=spec.memory_bytes,
             nano_cpus=None if spec.cpus is None else int(spec.cpus * _CPU_PERIOD),

@@ -12,6 +12,7 @@ from bift_ros.fleet.containers import (
     HEALTH_CHECK,
     HEALTH_CHECK_SECONDS,
     SETTINGS,
+    STATUS_FOLDER,
     USER,
     ContainerFleet,
     ContainerSpec,
@@ -134,6 +135,7 @@ def _vehicle(spec: ContainerSpec) -> dict[str, Any]:
         },
         "volumeMounts": [
             {"name": "data", "mountPath": DATA},
+            {"name": "status", "mountPath": STATUS_FOLDER},
             {"name": "settings", "mountPath": SETTINGS, "readOnly": True},
             *({"name": n, "mountPath": target, "readOnly": True} for n, _, target in _bags(spec)),
         ],
@@ -151,6 +153,7 @@ def _security(capabilities: tuple[str, ...]) -> dict[str, Any]:
 def _volumes(spec: ContainerSpec) -> list[Mapping[str, Any]]:
     return [
         {"name": "settings", "emptyDir": {"medium": "Memory"}},
+        {"name": "status", "emptyDir": {"medium": "Memory"}},
         {"name": "public", "configMap": {"name": spec.host}},
         {"name": "secret", "secret": {"secretName": spec.host}},
         *({"name": name, "hostPath": {"path": path}} for name, path, _ in _bags(spec)),

@@ -19,6 +19,7 @@ from bift_ros.chain.shared_files import ShareFile, WithdrawFile
 from bift_ros.chain.sharing import shared_files
 from bift_ros.nodes.owner import OwnerRequest
 from bift_ros.nodes.peer_node import PeerNode
+from bift_ros.nodes.steps import when_done
 from bift_ros.storage.cid import cid_of
 from bift_ros.storage.interface import Storage, StorageError
 
@@ -124,15 +125,12 @@ class FileJobs:
     def _start(
         self, job: Job, work: Callable[[], None], then: Callable[[Job], None] | None = None
     ) -> None:
-        executor = self._node.executor
-        assert executor is not None, "services are called by an executor"
         job.work = self._pool.submit(work)
-        job.work.add_done_callback(lambda _: executor.create_task(self._ended, job, then))
+        when_done(self._node, job.work, lambda done: self._ended(done, job, then))
 
-    def _ended(self, job: Job, then: Callable[[Job], None] | None) -> None:
-        assert job.work is not None
+    def _ended(self, done: Future[None], job: Job, then: Callable[[Job], None] | None) -> None:
         try:
-            job.work.result()
+            done.result()
             job.here = max(job.here, job.size)
             if then is not None:
                 then(job)

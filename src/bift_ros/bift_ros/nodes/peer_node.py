@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bift_msgs import msg, srv
-from rclpy.node import Node
 
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.blocks import Block, SignedHeader
@@ -20,6 +19,7 @@ from bift_ros.nodes import convert, qos
 from bift_ros.nodes.catch_up_services import CatchUpClient, CatchUpServices
 from bift_ros.nodes.clock import IterationClock
 from bift_ros.nodes.jobs import NonceSearch, StorageJobs
+from bift_ros.nodes.quiet_node import QuietNode
 from bift_ros.nodes.training_client import TrainingClient
 from bift_ros.peer import effects
 from bift_ros.peer.config import PeerConfig
@@ -39,7 +39,7 @@ from bift_ros.storage.interface import Storage
 _TICK_SECONDS = 0.25
 
 
-class PeerNode(Node):
+class PeerNode(QuietNode):
     """Drives one `Peer`. All of it runs in the executor's thread; other threads `post`."""
 
     def __init__(
@@ -51,7 +51,7 @@ class PeerNode(Node):
         config: PeerConfig,
         storage: Storage,
     ) -> None:
-        super().__init__("peer", enable_rosout=False, start_parameter_services=False)
+        super().__init__("peer")
         self._name, self._address, self._genesis, self._chain = name, key.address, genesis, chain
         self._provider = storage.url
         self.peer = Peer(key, genesis, chain, config, self._provider)
@@ -90,6 +90,15 @@ class PeerNode(Node):
         """Let the peer deal with an event, here in the executor's thread."""
         if self.started:
             self._carry_out(self.peer.handle(event, self._now()))
+
+    def once(self, seconds: float, call: Callable[[], None]) -> None:
+        """Have something called a single time, so many seconds from now."""
+
+        def due() -> None:
+            self.destroy_timer(timer)
+            call()
+
+        timer = self.create_timer(seconds, due)
 
     @property
     def address(self) -> str:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from bift_msgs.msg import TrafficLightArray
-from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
 from bift_ros.nodes import parameters, qos
+from bift_ros.nodes.quiet_node import QuietNode
 from bift_ros.perception import images
 from bift_ros.perception.pipeline import Pipeline, Statistics
 
@@ -26,12 +26,12 @@ def stamp_ns(header: Any) -> int:
     return int(header.stamp.sec) * 10**9 + int(header.stamp.nanosec)
 
 
-class PerceptionNode(Node):
+class PerceptionNode(QuietNode):
     """Hands messages to the pipeline on a thread of its own, so that consensus never waits."""
 
     def __init__(self, dataset: Path, on_samples: Callable[[int], None]) -> None:
         """`on_samples` is called from the thread whenever the number of samples changes."""
-        super().__init__("perception", enable_rosout=False, start_parameter_services=False)
+        super().__init__("perception")
         settings = parameters.declare(self, parameters.PERCEPTION)
         self._dataset, self._settings = dataset, settings
         self._on_samples = on_samples

@@ -8,23 +8,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bift_msgs.msg import TrafficLightArray
-from rclpy.node import Node
 from rclpy.publisher import Publisher
 from sensor_msgs.msg import CompressedImage, Image
 
 from bift_ros.nodes import parameters, qos
+from bift_ros.nodes.quiet_node import QuietNode
 from bift_ros.perception.bags import BagError, read_bag
 from bift_ros.perception.replay_topics import CAMERA_TOPICS, relative_topic
 
 _KINDS = dict(zip(CAMERA_TOPICS, (Image, CompressedImage, TrafficLightArray), strict=True))
 
 
-class ReplayNode(Node):
+class ReplayNode(QuietNode):
     """Publishes a bag's camera and label messages at their own pace, from a thread."""
 
     def __init__(self, on_finished: Callable[[str | None], None]) -> None:
         """`on_finished` is called from the thread, with an error's text or None."""
-        super().__init__("camera_replay", enable_rosout=False, start_parameter_services=False)
+        super().__init__("camera_replay")
         settings = parameters.declare(self, parameters.CAMERA_REPLAY)
         self._bag, self._rate = settings["bag"], settings["rate"]
         self._on_finished = on_finished

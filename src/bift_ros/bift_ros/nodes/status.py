@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 
 import psutil
 from bift_msgs.msg import Member, VehicleStatus
@@ -15,15 +15,24 @@ from bift_ros.nodes.perception_node import PerceptionNode
 from bift_ros.nodes.trainer_node import TrainerNode
 
 
-def resident_mb(pids: list[int]) -> int:
-    """Resident memory of processes together, in MiB; one that is gone counts nothing."""
-    total = 0
-    for pid in pids:
-        try:
-            total += psutil.Process(pid).memory_info().rss
-        except psutil.NoSuchProcess:
-            continue
-    return total >> 20
+class ResidentMemory:
+    """Of a process and its worker together."""
+
+    def __init__(self) -> None:
+        self._own, self._worker = psutil.Process(), None
+
+    def megabytes(self, worker: int | None) -> int:
+        """Now, in MiB; `worker` is a process ID, and one that is gone counts nothing."""
+        if worker is None:
+            self._worker = None
+        elif self._worker is None or self._worker.pid != worker:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                self._worker = psutil.Process(worker)
+        total = self._own.memory_info().rss
+        if self._worker is not None:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                total += self._worker.memory_info().rss
+        return int(total) >> 20
 
 
 class StatusReporter:
@@ -40,7 +49,7 @@ class StatusReporter:
     ) -> None:
         self._name, self._address, self._genesis = name, address, genesis
         self._peer, self._perception, self._trainer = peer, perception, trainer
-        self._peak_mb = 0
+        self._memory, self._peak_mb = ResidentMemory(), 0
         self.collecting = False
         """Whether a bag is being replayed."""
 
@@ -51,10 +60,8 @@ class StatusReporter:
         self._fill_perception(message)
         self._fill_training(message)
         self._fill_chain(message)
-        pids = [os.getpid()]
-        if self._trainer is not None and self._trainer.worker.pid is not None:
-            pids.append(self._trainer.worker.pid)
-        message.rss_mb = resident_mb(pids)
+        worker = self._trainer.worker.pid if self._trainer is not None else None
+        message.rss_mb = self._memory.megabytes(worker)
         self._peak_mb = message.peak_rss_mb = max(self._peak_mb, message.rss_mb)
         return message
 

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future as JobFuture
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from bift_msgs.action import Train
 from bift_msgs.msg import TrainingProgress
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
-from rclpy.node import Node
-from rclpy.task import Future
 
 from bift_ros.learning.client import TrainingWorker
-from bift_ros.learning.errors import LearningError
-from bift_ros.learning.jobs import EpochProgress, TrainingConfig, TrainJob
+from bift_ros.learning.jobs import EpochProgress
 from bift_ros.nodes import parameters, qos
 from bift_ros.nodes.model_files import ModelFiles
-from bift_ros.storage.interface import StorageError
+from bift_ros.nodes.quiet_node import QuietNode
+from bift_ros.nodes.training_goal import TrainingGoal
 
 
-class TrainerNode(Node):
+class TrainerNode(QuietNode):
     """Serves `train`: fetches the global model, trains on the dataset, stores the update."""
 
     def __init__(
@@ -32,7 +28,7 @@ class TrainerNode(Node):
         allowed_architectures: tuple[str, ...],
         malicious: str = "",
     ) -> None:
-        super().__init__("trainer", enable_rosout=False, start_parameter_services=False)
+        super().__init__("trainer")
         settings = parameters.declare(self, parameters.TRAINER)
         self._files, self._dataset, self._seed = files, dataset, settings["seed"]
         # Beside the executor's thread, which a daemon's store may keep waiting.
@@ -51,10 +47,15 @@ class TrainerNode(Node):
             self,
             Train,
             "train",
-            execute_callback=self._execute,
+            # A goal is accepted as long as it is trained for, and executed once it has its result:
+            # rclpy would have it wait in a coroutine.
+            execute_callback=self._end,
+            handle_accepted_callback=self._begin,
             goal_callback=lambda _: GoalResponse.ACCEPT,
             cancel_callback=lambda _: CancelResponse.ACCEPT,
         )
+        self._results: dict[bytes, Train.Result] = {}
+        """Of goals that are to be answered, by their IDs."""
         self.epoch, self.loss, self.update_bytes = 0, 0.0, 0
 
     def start(self) -> None:
@@ -66,39 +67,25 @@ class TrainerNode(Node):
         self.worker.close()
         self._pool.shutdown(cancel_futures=True)
 
-    async def _execute(self, handle: ServerGoalHandle) -> Train.Result:
-        goal, state = handle.request, self._files.state
-        try:
-            config = TrainingConfig(
-                local_epochs=goal.epochs,
-                batch_size=goal.batch_size,
-                learning_rate=goal.learning_rate,
-                optimizer=goal.optimizer,
-                seed=self._seed * 100_000 + goal.iteration,
-            )
-            file = await self.in_executor(self._pool.submit(self._files.read, goal.global_cid))
-            model = self._files.decrypt(file)
-            job = TrainJob(model, self._dataset, config, goal.architecture)
-            future = self.worker.submit(job, lambda progress: self._on_epoch(handle, progress))
-            result = await self.in_executor(future)
-            update = self._files.encrypt(result.update, state)
-            cid = await self.in_executor(self._pool.submit(self._files.keep, update))
-        except (LearningError, StorageError, ValueError) as error:
-            if handle.is_cancel_requested:
-                handle.canceled()
-            else:
-                handle.abort()
-            return Train.Result(error=str(error))
-        self.update_bytes = len(result.update)
-        handle.succeed()
-        return Train.Result(cid=cid, accuracy=result.accuracy, sample_count=result.sample_count)
+    def _begin(self, handle: ServerGoalHandle) -> None:
+        def end(result: Train.Result) -> None:
+            self._results[bytes(handle.goal_id.uuid)] = result
+            self.update_bytes = training.update_bytes or self.update_bytes
+            handle.execute()
 
-    async def in_executor(self, job: JobFuture[Any]) -> Any:
-        """Wait for a job of another thread without holding this one."""
-        waiting = Future(executor=self.executor)
-        job.add_done_callback(lambda _: waiting.set_result(None))
-        await waiting
-        return job.result()
+        training = TrainingGoal(self, handle.request, self._files, self._pool, self.worker, end)
+        training.begin(self._dataset, self._seed, lambda epoch: self._on_epoch(handle, epoch))
+
+    def _end(self, handle: ServerGoalHandle) -> Train.Result:
+        """Answer a goal whose training has ended."""
+        result = self._results.pop(bytes(handle.goal_id.uuid))
+        if not result.error:
+            handle.succeed()
+        elif handle.is_cancel_requested:
+            handle.canceled()
+        else:
+            handle.abort()
+        return result
 
     def _on_epoch(self, handle: ServerGoalHandle, progress: EpochProgress) -> None:
         goal = handle.request

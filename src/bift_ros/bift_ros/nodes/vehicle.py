@@ -6,25 +6,20 @@ Run as `python -m bift_ros.nodes.vehicle --ros-args -r __ns:=/vehicle_00 --param
 
 from __future__ import annotations
 
-import functools
 import sys
 import time
 from pathlib import Path
 
 import rclpy
 from rclpy.exceptions import ParameterException
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.task import Future
+from rclpy.experimental import EventsExecutor
 
 from bift_ros.attacks.registry import UnknownAttack, make_attack, summary
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.exceptions import ChainError
 from bift_ros.chain.genesis import load_genesis
 from bift_ros.chain.store import ChainStore
-from bift_ros.chain.transactions import ProposeTask
 from bift_ros.identity.keyfile import KeyFileError, load_key, read_passphrase
-from bift_ros.learning.errors import LearningError
-from bift_ros.learning.jobs import InitJob
 from bift_ros.nodes.file_jobs import FileJobs
 from bift_ros.nodes.folders import VehicleFolders
 from bift_ros.nodes.lifetime import ros_until_signalled
@@ -34,6 +29,7 @@ from bift_ros.nodes.owner import OwnerCheck
 from bift_ros.nodes.owner_service import OwnerService
 from bift_ros.nodes.peer_node import PeerNode
 from bift_ros.nodes.perception_node import PerceptionNode
+from bift_ros.nodes.proposal import Proposal
 from bift_ros.nodes.replay_node import ReplayNode
 from bift_ros.nodes.status import StatusReporter
 from bift_ros.nodes.trainer_node import TrainerNode
@@ -127,7 +123,7 @@ class Vehicle:
         self._files = FileJobs(self._vehicle, self._storage, self._peer)
         check = OwnerCheck(key.public_key, genesis.hash)
         OwnerService(self._vehicle, check, self._files, self._peer)
-        self.executor = SingleThreadedExecutor()
+        self.executor = EventsExecutor()
         for node in self._nodes:
             self.executor.add_node(node)
         log.info(f"{name} {key.address} serves its files at {self._storage.url}")
@@ -196,46 +192,13 @@ class Vehicle:
         if self._settings["propose"]:
             self.executor.create_task(self._propose)
 
-    async def _propose(self) -> None:
-        """Make an initial model and propose the task of the settings, unless one was before."""
-        settings, log = self._settings, self._vehicle.get_logger()
-        if self._peer.peer.state.latest_task is not None:
-            return
+    def _propose(self) -> None:
         if self._trainer is None:
-            log.error("cannot propose a task: set train to true, an initial model needs torch")
+            self._vehicle.get_logger().error(
+                "cannot propose a task: set train to true, an initial model needs torch"
+            )
             return
-        architecture = settings["task.architecture"]
-        try:
-            made = await self._trainer.in_executor(
-                self._trainer.worker.submit(InitJob(settings["task.seed"], architecture))
-            )
-            await self._key_for_models()
-            cid = self._models.keep(self._models.encrypt(made.model, self._models.state))
-            self._peer.submit(
-                ProposeTask(
-                    model_id=settings["task.model_id"],
-                    init_cid=cid,
-                    total_iter=settings["task.total_iter"],
-                    rule=settings["task.rule"] or self._rule,
-                    architecture=architecture,
-                    local_epochs=settings["task.local_epochs"],
-                    batch_size=settings["task.batch_size"],
-                    learning_rate=settings["task.learning_rate"],
-                    optimizer=settings["task.optimizer"],
-                )
-            )
-        except (LearningError, ChainError, StorageError) as error:
-            log.error(f"cannot propose the task {settings['task.model_id']!r}: {error}")
-
-    async def _key_for_models(self) -> None:
-        """Wait until models can be put into files, where that takes a key from the chain."""
-        while not self._peer.peer.can_write_models:
-            passed = Future(executor=self.executor)
-            timer = self._vehicle.create_timer(
-                _POLL_SECONDS, functools.partial(passed.set_result, None)
-            )
-            await passed
-            self._vehicle.destroy_timer(timer)
+        Proposal(self._settings, self._rule, self._peer, self._models, self._trainer.worker).begin()
 
 
 def main(arguments: list[str] | None = None) -> int:

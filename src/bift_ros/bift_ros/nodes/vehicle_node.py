@@ -7,16 +7,16 @@ from pathlib import Path
 
 from bift_msgs.msg import VehicleStatus
 from bift_msgs.srv import GetState
-from rclpy.node import Node
 
 from bift_ros.nodes import parameters, qos
+from bift_ros.nodes.quiet_node import QuietNode
 from bift_ros.nodes.status_file import StatusFile
 
 _FILE_ERROR_SECONDS = 60.0
 """Between two complaints of the log about the status file."""
 
 
-class VehicleNode(Node):
+class VehicleNode(QuietNode):
     """Declares the vehicle-wide settings, publishes `status` and serves `get_state`.
 
     It is the one node of the vehicle with parameter services: every endpoint costs discovery
@@ -24,7 +24,7 @@ class VehicleNode(Node):
     """
 
     def __init__(self) -> None:
-        super().__init__("vehicle", enable_rosout=False)
+        super().__init__("vehicle", start_parameter_services=True)
         self.settings = parameters.declare(self, parameters.VEHICLE)
 
     @property
