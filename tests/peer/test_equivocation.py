@@ -53,7 +53,7 @@ def test_one_block_on_each_of_two_parents_is_no_crime() -> None:
 def test_blocks_without_learning_do_not_stop_the_search_for_a_model() -> None:
     """A fast machine makes one after the other; the fleet's own block still outweighs them all."""
     world = Consortium(4)
-    peer = Bench(world, 0, PeerConfig(train=False))
+    peer = Bench(world, 0, PeerConfig(train=False, mine_turn_ms=0))
     peer.block(world.task_block())
     state = peer.state
     first = world.model_block(state, world.updates(range(4), state))

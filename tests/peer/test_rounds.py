@@ -31,7 +31,7 @@ from bift_ros.peer.events import (
 from bift_ros.pofl.files import serialize_update
 
 WAIT = 10_000
-QUIET = PeerConfig(train=False)
+QUIET = PeerConfig(train=False, mine_turn_ms=0)
 
 
 def bench(world: Consortium, **changes: object) -> Bench:
@@ -87,6 +87,22 @@ def test_all_updates_in_starts_a_block_at_once() -> None:
     assert block.body.model_info is not None
     assert {t.sender for t in block.body.transactions} == {world.address(i) for i in range(4)}
     assert peer.state.tip_hash == block.hash
+
+
+def test_miners_begin_one_after_the_other() -> None:
+    world, turn = Consortium(4), PeerConfig().mine_turn_ms
+    begun = []
+    for number in range(4):
+        peer = Bench(world, number, PeerConfig(train=False))
+        peer.block(world.task_block())
+        effects = peer.transaction(*world.updates(range(4), peer.state))
+        waited = 0
+        while not of(Mine, effects):
+            waited += turn
+            assert waited < 4 * turn, "its turn never came"
+            effects = peer.wait(turn, step=turn)
+        begun.append(waited)
+    assert sorted(begun) == [0, turn, 2 * turn, 3 * turn]
 
 
 def test_one_silent_vehicle_costs_the_wait_since_the_last_update() -> None:

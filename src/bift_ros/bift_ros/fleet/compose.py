@@ -9,7 +9,14 @@ from typing import Any
 
 import yaml
 
-from bift_ros.fleet.containers import DATA, USER, ContainerFleet, ContainerSpec, Input
+from bift_ros.fleet.containers import (
+    DATA,
+    STATUS_FOLDER,
+    USER,
+    ContainerFleet,
+    ContainerSpec,
+    Input,
+)
 from bift_ros.fleet.runtime import FleetError
 
 _NETWORK = "fleet"

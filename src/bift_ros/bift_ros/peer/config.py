@@ -28,6 +28,8 @@ class PeerConfig:
     """A disputed block is given a chance after this long without a majority on either side."""
     rebroadcast_ms: int = 5_000
     """Own transactions that are still not on the chain are sent again this often."""
+    mine_turn_ms: int = 200
+    """A miner leaves each member drawn before it this long to begin on a block with learning."""
     key_turn_ms: int = 5_000
     """How long each member has to give the fleet a key for its model files, one after the other."""
     announce_ms: int = 5_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bift_ros.chain.blocks import MIN_NONCE, Block, Body, Header, sign_block
+from bift_ros.chain.encoding import sha256
 from bift_ros.chain.exceptions import BadModelFile, CannotAggregate
 from bift_ros.chain.mempool import round_after
 from bift_ros.chain.state import State
@@ -38,6 +39,8 @@ class Miner:
         """When the last of them came, or the phase began."""
         self._tip = b""
         """Where the chain stood at the last look."""
+        self._turn = (b"", 0)
+        """A tip, and when this vehicle's turn to make the block after it comes."""
         self._candidate: _Candidate | None = None
         self._barren: tuple[int, State | None] = (0, None)
         """The accounts' pending transactions of which none was valid in that state."""
@@ -191,8 +194,25 @@ class Miner:
         else:
             self._barren = (changes, current)
 
+    def _my_turn(self, state: State) -> bool:
+        """Whether this member may begin on a block with learning, now that there is reason to.
+
+        Thirty miners that began at once would find thirty blocks before the first had gone round,
+        and all would check all of them. So they follow one another, in an order that every tip
+        draws anew. Nobody can enforce that, and nobody needs to: a block brings its miner nothing.
+        """
+        context = self._context
+        if self._turn[0] != state.tip_hash:
+            drawn = {a: sha256(state.tip_hash + bytes.fromhex(a)) for a in state.members}
+            own = drawn[context.key.address]
+            before = sum(other < own for other in drawn.values())
+            self._turn = (state.tip_hash, context.now + before * context.config.mine_turn_ms)
+        return context.now >= self._turn[1]
+
     def _start(self, state: State, body: Body, *, learns: bool) -> None:
         context = self._context
+        if learns and not self._my_turn(state):
+            return
         header = Header(
             index=state.index + 1,
             timestamp=max(context.now, state.timestamp + 1),

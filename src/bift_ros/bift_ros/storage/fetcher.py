@@ -5,7 +5,7 @@ are shared out in stretches, longer ones to faster sources. A source that cannot
 breaks the protocol or lets a block wait too long is asked no more during that fetch; one that lacks
 a block is asked for others, after a while. When nothing is left to share out, what is still under
 way at one source for `HEDGE_DELAY` is asked of another one too, and the first to give it wins: so
-a slow source delays a file by no more than that.
+a slow source delays a file by no more than that. Each such request has the next wait longer.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SHORT_STRETCH = 16
 GROW_BELOW, SHRINK_ABOVE = 0.1, 0.4
 """Seconds of a request below which the next stretch is longer, and above which it is shorter."""
 HEDGE_DELAY = 0.5
-"""Seconds after which a block is asked of one more provider."""
+"""Seconds after which a block is asked of a second provider; see `_hedge_delay`."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 """Seconds for which a source that lacked a block is left alone; doubled each time in a row."""
 
@@ -108,6 +108,8 @@ class _Job:
     begun: float
     heard: float
     """When it last gave a block."""
+    hedge: bool
+    """Whether another one is under way for the same."""
     came: deque[Piece] = field(default_factory=deque)
     """What its thread has delivered since it last said so."""
 
@@ -194,14 +196,16 @@ class Fetch:
     def _share_out(self, deliver: Deliver) -> None:
         self._looked_at = time.monotonic()
         while len(self._jobs) < MAX_IN_FLIGHT:
-            chosen = self._choose_pending() or self._choose_hedge()
+            chosen, hedge = self._choose_pending(), False
+            if chosen is None:
+                chosen, hedge = self._choose_hedge(), True
             if chosen is None:
                 if not self._jobs:
                     self._check_hope()
                 return
             source, pieces = chosen
             now = self._looked_at
-            job = _Job(Request(self._root, source, pieces), dict.fromkeys(pieces), now, now)
+            job = _Job(Request(self._root, source, pieces), dict.fromkeys(pieces), now, now, hedge)
             for piece in pieces:
                 self._refusals[piece][source] = inf
             source.in_flight += 1
@@ -237,11 +241,16 @@ class Fetch:
         return min(source.stretch, max(SHORT_STRETCH, len(self._pending) // 2))
 
     def _choose_hedge(self) -> tuple[Source, list[Piece]] | None:
-        late = [job for job in self._jobs if job.heard <= self._looked_at - HEDGE_DELAY]
+        late = [job for job in self._jobs if job.heard <= self._looked_at - self._hedge_delay]
         late.sort(key=lambda job: job.heard)
         ahead = islice((piece for job in late for piece in job.left), _LOOK_AHEAD)
         chosen = self._swarm.choose(ahead, self._refusals, self._looked_at)
         return None if chosen is None else (chosen[1], [chosen[0]])
+
+    @property
+    def _hedge_delay(self) -> float:
+        """Doubled by each hedge: where all are slow, more requests make them slower still."""
+        return HEDGE_DELAY * 2.0 ** sum(job.hedge for job in self._jobs)
 
     def _check_hope(self) -> None:
         """Raise `NotFound` when a piece was asked in vain of everyone, and nobody expects it."""
@@ -290,7 +299,7 @@ class Fetch:
         # What came due since it was last looked at is to be done at once.
         looked = self._looked_at
         moments = [self._until]
-        moments += [job.heard + HEDGE_DELAY for job in self._jobs]
+        moments += [job.heard + self._hedge_delay for job in self._jobs]
         moments += [source.ready_at for source in self._sources]
         moments += [self._swarm.next_try]
         moments = [moment for moment in moments if moment > looked]
