@@ -17,6 +17,8 @@ from bift_ros.reports.svg import INK, LINE, PAPER, SERIES, inline, page_style
 _MARKERS = "osD^vPXh"
 _FEW = len(SERIES)
 """The most vehicles that have a colour each."""
+_MARKED = 60
+"""The most points of a line that are marked; more would hide it."""
 
 
 def draw_all(run: Run) -> Mapping[str, Markup]:
@@ -103,9 +105,9 @@ def seconds(iterations: Sequence[Iteration]) -> Markup:
     """How long each iteration took, and what of it was measured."""
     figure, axes = _figure("iteration", "seconds")
     numbers = [iteration.number for iteration in iterations]
-    axes.plot(
-        numbers, [i.seconds for i in iterations], color=INK, marker=".", label="block to block"
-    )
+    whole = [iteration.seconds for iteration in iterations]
+    marker = "." if len(numbers) <= _MARKED else None
+    axes.plot(numbers, whole, color=INK, marker=marker, label="block to block")
     below = [0.0] * len(iterations)
     parts = dict.fromkeys(part for i in iterations for part in i.parts or {})
     for part, colour in zip(parts, SERIES, strict=False):
@@ -158,6 +160,7 @@ def chain(run: Run) -> Markup:
             ha="center",
         )  # fmt: skip
     axes.set_xlabel("height")
+    axes.set_xlim(-0.6, top + 0.6)
     axes.set_ylim(-depth - 0.7, 0.9)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
@@ -179,7 +182,7 @@ def _bars(name: str, title: str, unit: str, values: Mapping[str, int | None]) ->
     figure = Figure(figsize=(7.5, 0.8 + 0.25 * len(known)), layout="constrained")
     axes = figure.subplots()
     axes.barh(list(known), list(known.values()), color=SERIES[0], height=0.7)
-    axes.invert_yaxis()
+    axes.set_ylim(len(known) - 0.4, -0.6)  # the first one on top
     axes.set_xlabel(unit)
     axes.grid(visible=False, axis="y")
     said = f"From {min(known.values())} to {max(known.values())} {unit}."
