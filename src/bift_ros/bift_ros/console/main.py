@@ -36,6 +36,7 @@ COMMANDS = {
     "data": ("bift_ros.console.data", "share files with the fleet: share, get, list, withdraw"),
     "system": ("bift_ros.console.system", "see the running vehicles: show"),
     "chain": ("bift_ros.console.chain", "read and check a vehicle's chain: show, verify, export"),
+    "report": ("bift_ros.console.report", "a finished run as a page with plots, or as JSON"),
     "storage": (
         "bift_ros.console.storage",
         "run a vehicle's IPFS daemon by hand: kubo init, start, stop, status",
