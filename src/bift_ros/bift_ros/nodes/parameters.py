@@ -142,6 +142,22 @@ MONITOR = (
     Setting("record", "", "rosbag2 folder to record what the fleet says to; empty: none."),
 )
 
+SCENE = (
+    Setting("frame", "map", "Frame of the displayed markers; poses in another one are ignored."),
+)
+
+CAMERA_VIEW = (
+    Setting("vehicle", "", "Name of the vehicle whose camera is shown."),
+    Setting("image_transport", "compressed", "Camera topic to read: compressed or raw."),
+    Setting("rate", 2.0, "Pictures per second, at most.", 0.1, 30.0),
+    Setting(
+        "architecture",
+        "bift_ros.learning.models:traffic_light_cnn",
+        "Model factory (module:factory) of the task; no other is run.",
+    ),
+    Setting("device", "cpu", "Where to predict: auto, cpu, cuda or cuda:N."),
+)
+
 
 def declare(node: Node, settings: tuple[Setting, ...]) -> dict[str, Any]:
     """Declare the settings on a node and return their values by name.

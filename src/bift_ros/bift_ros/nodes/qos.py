@@ -32,3 +32,9 @@ PROGRESS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 CAMERA = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 # A replayed camera waits for nobody, but loses nothing on one host either.
 REPLAY = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
+
+# Markers come so often that a lost message is soon made up for, but RViz asks for reliable ones.
+SCENE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+CAMERA_VIEW = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+# Of a vehicle's pose only the newest is of use.
+POSE = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
