@@ -47,6 +47,7 @@ setup(
             "monitor = bift_ros.nodes.monitor_process:main",
             "replay = bift_ros.nodes.replay:main",
             "replay_fleet = bift_ros.nodes.fleet_replay:main",
+            "camera_view = bift_ros.nodes.camera_view:main",
         ]
     },
 )
