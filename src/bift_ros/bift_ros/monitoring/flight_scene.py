@@ -15,6 +15,8 @@ SECONDS = 1.0
 """How long a message is shown; longer than it took, so that an eye can follow."""
 MAX_SHOWN = 10
 """Messages at a time, the newest: a whole fleet's round would be a tangle."""
+MAX_RECEIVERS = 60
+"""Of a message: anybody may pretend to be a thousand vehicles."""
 _LENGTH = 0.2
 """Of a line, as a share of the way."""
 _HEIGHT, _WIDTH = 1.0, 0.25
@@ -37,10 +39,10 @@ def _lines(
     number: int, flight: Flight, start: Pose, age: float, layout: Layout, sender: str
 ) -> Shape:
     tail, tip = age * (1 - _LENGTH), age * (1 - _LENGTH) + _LENGTH
+    others = (end for name, end in layout.vehicles.items() if name != sender)
     ends = [
         Point(start.x + share * (end.x - start.x), start.y + share * (end.y - start.y), _HEIGHT)
-        for name, end in layout.vehicles.items()
-        if name != sender
+        for end in islice(others, MAX_RECEIVERS)
         for share in (tail, tip)
     ]
     return Shape(
