@@ -35,6 +35,11 @@ def generate_launch_description() -> LaunchDescription:
                 description="new folder to record what the fleet says to (rosbag2); empty: none",
             ),
             DeclareLaunchArgument(
+                "camera",
+                default_value="",
+                description="vehicle through whose camera to look with the model; empty: none",
+            ),
+            DeclareLaunchArgument(
                 "rqt",
                 default_value="false",
                 choices=["true", "false"],
@@ -63,9 +68,15 @@ def watch(context: LaunchContext) -> list[Action]:
         parameters=[value("params_file"), {"record": value("record")}],
         output="screen",
     )
+    camera = Node(
+        package="bift_ros",
+        executable="camera_view",
+        parameters=[value("params_file"), {"vehicle": value("camera")}],
+        output="screen",
+    )
     tools = [
         ExecuteProcess(cmd=command, name=name)
         for name, command in TOOLS.items()
         if value(name) == "true"
     ]
-    return [monitor, *tools]
+    return [monitor, *([camera] if value("camera") else []), *tools]

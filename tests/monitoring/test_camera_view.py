@@ -22,7 +22,7 @@ from bift_ros.perception.scene import make_frame
 from bift_ros.storage.embedded import EmbeddedStorage
 from bift_ros.storage.encryption import FileKey
 
-DEADLINE = 120.0
+DEADLINE = 240.0
 FRAME = make_frame(np.random.default_rng(3))
 CID = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
 

@@ -30,7 +30,7 @@ from bift_ros.storage.encryption import FileKey
 
 pytestmark = pytest.mark.ros
 
-DEADLINE = 120.0
+DEADLINE = 240.0
 PLAIN = QoSProfile(depth=10)
 FRAME = make_frame(np.random.default_rng(3))
 JPEG = encode_jpeg(FRAME.image)

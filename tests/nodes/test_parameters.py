@@ -25,7 +25,11 @@ VEHICLE = {
     "/**/perception": parameters.PERCEPTION,
     "/**/camera_replay": parameters.CAMERA_REPLAY,
 }
-FILES = {"vehicle.yaml": VEHICLE, "monitor.yaml": {"/**/monitor": parameters.MONITOR}}
+MONITOR = {
+    "/**/monitor": parameters.MONITOR + parameters.SCENE,
+    "/**/camera_view": parameters.CAMERA_VIEW,
+}
+FILES = {"vehicle.yaml": VEHICLE, "monitor.yaml": MONITOR}
 ALL = [s for sections in FILES.values() for settings in sections.values() for s in settings]
 
 

@@ -6,7 +6,10 @@ graph. The names of classes and properties are those of rviz_default_plugins in 
 
 from __future__ import annotations
 
-import threading
+import re
+import shlex
+import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,14 +29,16 @@ from rclpy.qos import (
     qos_check_compatible,
 )
 
-from bift_ros.monitoring.view import FleetView
+from bift_ros.monitoring import colours
 from bift_ros.nodes import parameters
 from bift_ros.nodes.camera_view_node import CameraViewNode
-from bift_ros.nodes.scene_publisher import ScenePublisher
+from bift_ros.nodes.monitor_node import MonitorNode
 
 pytestmark = pytest.mark.ros
 
-FILE = Path(__file__).parents[2] / "config" / "rviz" / "bift.rviz"
+REPOSITORY = Path(__file__).parents[2]
+FILE = REPOSITORY / "config" / "rviz" / "bift.rviz"
+GUIDE = (REPOSITORY / "docs" / "rviz.md").read_text()
 TYPES = {
     "rviz_default_plugins/MarkerArray": "visualization_msgs/msg/MarkerArray",
     "rviz_default_plugins/Image": "sensor_msgs/msg/Image",
@@ -73,12 +78,12 @@ def profile_of(topic: dict[str, Any]) -> QoSProfile:
 def published(ros: Any) -> Iterator[Any]:
     """A node that sees the graph in which all that Bift publishes for displays is published."""
     ros.start("-p", "vehicle:=car")
-    scene = ScenePublisher(ros.node("monitor"), FleetView(), threading.Condition())
+    monitor = MonitorNode()
     camera = ros.add(CameraViewNode())
     camera.start()
     yield ros.node("graph")
     camera.stop()
-    scene.close()
+    monitor.close()
 
 
 def test_each_topic_is_published_with_the_type_and_qos_that_rviz_asks_for(
@@ -112,3 +117,34 @@ def test_everything_is_switched_on_and_seen_from_where_it_stands() -> None:
 def test_the_displays_have_names_of_their_own() -> None:
     names = [each["Name"] for each in manager()["Displays"]]
     assert len(set(names)) == len(names)
+
+
+@pytest.mark.slow
+def test_the_guides_commands_publish_what_the_file_shows(ros: Any) -> None:
+    [block] = re.findall(r"^```sh\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE)
+    commands = [shlex.split(line) for line in block.splitlines()]
+    ros.start()
+    graph = ros.node("graph")
+    started = [subprocess.Popen(command, cwd=REPOSITORY) for command in commands]
+    try:
+        for name in displays():
+            ros.spin_until(
+                lambda name=name: bool(graph.get_publishers_info_by_topic(name)), 120.0, name
+            )
+        for process in started:
+            process.send_signal(signal.SIGINT)
+        assert [process.wait(60) for process in started] == [0] * len(commands)
+    finally:
+        for process in started:
+            process.kill()
+
+
+def test_the_guide_names_every_topic_that_is_shown_and_the_file() -> None:
+    assert [name for name in displays() if f"`{name}`" not in GUIDE] == []
+    assert f"`rviz2 -d {FILE.relative_to(REPOSITORY)}`" in GUIDE
+
+
+def test_the_guide_names_every_state_and_its_colour() -> None:
+    for state, colour in colours.VEHICLE_STATES.items():
+        [named] = re.findall(rf"^\| ([a-z ]+) \| {state}\b", GUIDE, re.MULTILINE)
+        assert getattr(colours, named.upper().replace(" ", "_")) == colour, state

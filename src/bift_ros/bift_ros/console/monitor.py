@@ -1,4 +1,4 @@
-"""`./bift monitor run|replay`: the fleet in rqt, PlotJuggler and RViz; see docs/monitoring.md."""
+"""`./bift monitor run|camera|replay`: a fleet in the tools of ROS; see docs/monitoring.md."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--record", type=Path, metavar="DIR", help="record what the fleet says to this new rosbag2"
     )
+    summary = "Publish /bift/camera_view: a camera, labels and predictions, until Ctrl-C."
+    camera = actions.add_parser("camera", help=summary, description=summary)
+    camera.add_argument("vehicle", help="name of the vehicle to look through, such as vehicle_00")
+    camera.add_argument("--params-file", type=Path, help="ROS parameters (YAML)")
     summary = "Play a recorded fleet's bag, for monitors and dashboards in this ROS_DOMAIN_ID."
     replay = actions.add_parser("replay", help=summary, description=summary)
     replay.add_argument("bag", type=Path, help="what `monitor run --record` has written")
@@ -27,12 +31,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Become the monitor's process, or the player's."""
+    ros: list[str] = []
+    if arguments.action != "replay" and arguments.params_file is not None:
+        ros += ["--params-file", str(_there(arguments.params_file))]
     if arguments.action == "run":
-        module, ros = "bift_ros.nodes.monitor_process", []
-        if arguments.params_file is not None:
-            ros += ["--params-file", str(_there(arguments.params_file))]
+        module = "bift_ros.nodes.monitor_process"
         if arguments.record is not None:
             ros += ["-p", f"record:={arguments.record}"]
+    elif arguments.action == "camera":
+        module = "bift_ros.nodes.camera_view"
+        ros += ["-p", f"vehicle:={arguments.vehicle}"]
     else:
         module = "bift_ros.nodes.fleet_replay"
         ros = ["-p", f"bag:={_there(arguments.bag)}", "-p", f"rate:={arguments.rate}"]

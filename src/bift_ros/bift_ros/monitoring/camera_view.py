@@ -36,11 +36,13 @@ class WorkerPredictions:
     def __call__(self, model: GlobalModel, crops: Image) -> Sequence[Prediction]:
         """Name each crop's class; raises LearningError."""
         assert model.file is not None
-        job = self._worker.submit(PredictJob(model.file, crops, self._architecture))
         try:
+            job = self._worker.submit(PredictJob(model.file, crops, self._architecture))
             result = job.result(_SECONDS)
         except FutureTimeout as error:
             raise LearningError(f"no prediction within {_SECONDS:.0f} s") from error
+        except RuntimeError as error:  # the worker was closed
+            raise LearningError(str(error)) from error
         return list(zip(result.classes, result.confidences, strict=True))
 
 

@@ -1,7 +1,6 @@
 """A vehicle's camera as the fleet's global model sees it, in a process of its own.
 
-Run as `python -m bift_ros.nodes.camera_view --ros-args -p vehicle:=vehicle_00`;
-`monitor.launch.py` does that for `camera:=vehicle_00`.
+Run as `./bift monitor camera vehicle_00`; `monitor.launch.py` does that for `camera:=vehicle_00`.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from rclpy.exceptions import ParameterException
 
 from bift_ros.nodes.camera_view_node import CameraViewNode
 from bift_ros.nodes.lifetime import ros_until_signalled
+from bift_ros.nodes.transports import network_only
 from bift_ros.storage.interface import StorageError
 
 
@@ -20,7 +20,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Publish until SIGINT or SIGTERM; 2 where the settings are wrong."""
     with ros_until_signalled(arguments) as signalled:
         try:
-            node = CameraViewNode()
+            with network_only():
+                node = CameraViewNode()
         except (ParameterException, StorageError, OSError) as error:
             print(f"bift: {error}", file=sys.stderr)
             return 2

@@ -11,7 +11,6 @@ from typing import Any
 
 from bift_msgs.msg import Tip, VehicleStatus
 from rclpy.exceptions import InvalidParameterValueException
-from rclpy.node import Node
 from sensor_msgs.msg import Image
 
 from bift_ros.learning.client import TrainingWorker
@@ -20,6 +19,7 @@ from bift_ros.monitoring.global_model import ModelFollower
 from bift_ros.nodes import camera_topics, parameters, qos
 from bift_ros.nodes.camera_topics import Frame, stamp_ns
 from bift_ros.nodes.names import is_vehicle_name
+from bift_ros.nodes.quiet_node import QuietNode
 from bift_ros.perception.classes import Label
 from bift_ros.perception.images import ImageError
 from bift_ros.perception.matching import StampMatcher
@@ -32,7 +32,7 @@ _CACHE_BYTES = 256 << 20
 """Models that are kept on disk while the node lives."""
 
 
-class CameraViewNode(Node):
+class CameraViewNode(QuietNode):
     """Publishes `/bift/camera_view` at a bounded rate, while anybody looks; the newest frame wins.
 
     It reads topics and gateways only. Pictures are made on a thread of their own. Raises
@@ -40,7 +40,7 @@ class CameraViewNode(Node):
     """
 
     def __init__(self) -> None:
-        super().__init__("camera_view", enable_rosout=False, start_parameter_services=False)
+        super().__init__("camera_view")
         settings = parameters.declare(self, parameters.CAMERA_VIEW)
         vehicle, architecture = settings["vehicle"], settings["architecture"]
         if not is_vehicle_name(vehicle):

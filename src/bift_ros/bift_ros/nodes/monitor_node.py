@@ -1,4 +1,4 @@
-"""Watches a fleet and tells rqt, PlotJuggler and other tools of ROS how it is. Reads only."""
+"""Watches a fleet and tells rqt, RViz, PlotJuggler and others of ROS how it is. Reads only."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ from bift_ros.nodes.diagnostics import Diagnostics
 from bift_ros.nodes.fleet_recorder import FleetRecorder
 from bift_ros.nodes.fleet_subscriptions import FleetSubscriptions
 from bift_ros.nodes.monitor_topics import metric_topic
+from bift_ros.nodes.scene_publisher import ScenePublisher
 
 _PERIOD_SECONDS = 1.0
 
 
 class MonitorNode(Node):
-    """Publishes diagnostics once a second, and each number of `monitoring.metrics` as it changes.
+    """Publishes diagnostics once a second, each number of `monitoring.metrics` as it changes, and
+    markers while somebody looks.
 
     `view` is what is known of the fleet, guarded by `lock`. Raises BagError where it can't record.
     """
@@ -40,6 +42,7 @@ class MonitorNode(Node):
         thresholds = Thresholds(**{f.name: settings[f.name] for f in fields(Thresholds)})
         self._judge = Judge(self.view, thresholds)
         self._diagnostics = Diagnostics(self)
+        self._scene = ScenePublisher(self, self.view, self.lock)
         self._numbers: dict[str, tuple[Publisher, float | None]] = {}
         self.create_timer(_PERIOD_SECONDS, self._publish)
 
@@ -47,6 +50,7 @@ class MonitorNode(Node):
         """Complete the bag, if one is being recorded, and leave the ROS graph."""
         if self._recorder is not None:
             self._recorder.close()
+        self._scene.close()
         self.destroy_node()
 
     def _publish(self) -> None:

@@ -20,6 +20,8 @@ from bift_ros.nodes import parameters, qos
 from bift_ros.nodes.markers import marker_array
 from bift_ros.nodes.pose_reader import PoseReader
 
+SCENE_TOPICS = tuple(f"/bift/scene/{name}" for name in ("vehicles", "chain", "messages"))
+
 _PERIOD_SECONDS = 0.2
 _IDLE_SECONDS = 1.0
 """How often it is looked whether anybody looks."""
@@ -36,8 +38,7 @@ class ScenePublisher:
         frame = parameters.declare(node, parameters.SCENE)["frame"]
         self._poses = PoseReader(node, frame)
         self._vehicles, self._chain, self._messages = self._topics = tuple(
-            _SceneTopic(node, f"/bift/scene/{name}", frame)
-            for name in ("vehicles", "chain", "messages")
+            _SceneTopic(node, name, frame) for name in SCENE_TOPICS
         )
         self._timer = node.create_timer(_IDLE_SECONDS, self._publish)
 
