@@ -28,6 +28,7 @@ from rclpy.qos import (
     ReliabilityPolicy,
     qos_check_compatible,
 )
+from visualization_msgs.msg import MarkerArray
 
 from bift_ros.monitoring import colours
 from bift_ros.nodes import parameters
@@ -125,12 +126,15 @@ def test_the_guides_commands_publish_what_the_file_shows(ros: Any) -> None:
     commands = [shlex.split(line) for line in block.splitlines()]
     ros.start()
     graph = ros.node("graph")
+    drawn: list[MarkerArray] = []
+    graph.create_subscription(MarkerArray, "/bift/scene/vehicles", drawn.append, 10)
     started = [subprocess.Popen(command, cwd=REPOSITORY) for command in commands]
     try:
         for name in displays():
             ros.spin_until(
                 lambda name=name: bool(graph.get_publishers_info_by_topic(name)), 120.0, name
             )
+        ros.spin_until(lambda: len(drawn) > 1, what="a picture, and later another one")
         for process in started:
             process.send_signal(signal.SIGINT)
         assert [process.wait(60) for process in started] == [0] * len(commands)

@@ -12,7 +12,6 @@ from rclpy.exceptions import ParameterException
 
 from bift_ros.nodes.camera_view_node import CameraViewNode
 from bift_ros.nodes.lifetime import ros_until_signalled
-from bift_ros.nodes.transports import network_only
 from bift_ros.storage.interface import StorageError
 
 
@@ -20,8 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Publish until SIGINT or SIGTERM; 2 where the settings are wrong."""
     with ros_until_signalled(arguments) as signalled:
         try:
-            with network_only():
-                node = CameraViewNode()
+            node = CameraViewNode()
         except (ParameterException, StorageError, OSError) as error:
             print(f"bift: {error}", file=sys.stderr)
             return 2
