@@ -143,10 +143,10 @@ def test_the_chain_is_a_row_with_the_rule_on_each_block() -> None:
     shown = chain_layer(view)
     cubes = [shown[Key("blocks", height)] for height in (1, 2, 3)]
     assert len({cube.position.y for cube in cubes}) == 1
-    assert [cube.position.x for cube in cubes] == [10.0, 15.0, 20.0]
+    assert [cube.position.x for cube in cubes] == [8.0, 14.0, 20.0]
     assert cubes[2].colour == colours.MODEL_BLOCK != cubes[1].colour
     assert shown[Key("rules", 3)].text == "3\nmulti_krum\n75%\n2 here"
-    assert shown[Key("rules", 2)].text == "2\n3 commit"
+    assert shown[Key("rules", 2)].text == "2\n3 commits"
     assert len(shown[Key("links", 0)].points) == 4
 
 

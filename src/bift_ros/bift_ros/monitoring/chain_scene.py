@@ -19,7 +19,7 @@ from bift_ros.monitoring.scene import Key, Shape
 from bift_ros.monitoring.sightings import BlockSeen
 from bift_ros.monitoring.view import FleetView
 
-COLUMN, ROW = 5.0, 6.0
+COLUMN, ROW = 6.0, 7.0
 """Metres from block to block."""
 _RIGHT = 20.0
 """The head stands so many metres to the right of the layout's middle."""
@@ -96,4 +96,5 @@ def _content(block: BlockSeen) -> str:
     if not block.transactions:
         return "empty"
     kind, count = max(block.transactions.items(), key=lambda item: (item[1], item[0]))
-    return f"{count} {kind.removeprefix('model_').replace('_', ' ')}"
+    name = kind.removeprefix("model_").replace("_", " ")
+    return f"{count} {name}{'s' if count > 1 else ''}"

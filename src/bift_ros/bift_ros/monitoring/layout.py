@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-NEIGHBOURS = 8.0
+NEIGHBOURS = 10.0
 """Metres between two vehicles on the ring."""
-SMALLEST_RADIUS = 10.0
+SMALLEST_RADIUS = 12.0
 MARGIN = 8.0
 """Metres between the lowest vehicle and the chain."""
 _SNAP = 25.0

@@ -15,7 +15,7 @@ SILENT_SECONDS = 5.0
 CAR = Point(4.0, 2.0, 1.5)
 _LETTER = Point(0.0, 0.0, 1.2)
 _LABEL_ABOVE = 4.0
-_LEGEND_FROM, _LEGEND_STEP = 22.0, 1.8
+_LEGEND_LEFT, _LEGEND_UP, _LEGEND_STEP = 26.0, 7.0, 1.8
 
 
 def state_of(vehicle: VehicleSeen, window: ChainWindow, now: float) -> str:
@@ -69,6 +69,9 @@ def _legend(layout: Layout) -> Iterator[Shape]:
             "text",
             colour,
             _LETTER,
-            Point(layout.chain.x - _LEGEND_FROM, layout.chain.y + number * _LEGEND_STEP + 2.0),
+            Point(
+                layout.chain.x - _LEGEND_LEFT,
+                layout.chain.y + _LEGEND_UP + number * _LEGEND_STEP,
+            ),
             text=state,
         )
