@@ -33,7 +33,8 @@ ROS_ROOMS = {"nodes"}
 TORCH_ROOMS = {"learning", "experiments"}
 ROS_MODULES = {
     "rclpy", "bift_msgs", "sensor_msgs", "std_msgs", "builtin_interfaces", "diagnostic_msgs",
-    "action_msgs", "launch", "launch_ros", "ament_index_python",
+    "action_msgs", "geometry_msgs", "nav_msgs", "visualization_msgs", "launch", "launch_ros",
+    "ament_index_python",
 }  # fmt: skip
 
 

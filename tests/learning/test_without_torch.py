@@ -8,7 +8,10 @@ from pathlib import Path
 
 import bift_ros
 
-ROOMS = ("identity", "pofl", "storage", "chain", "perception", "attacks", "peer", "simulation")
+ROOMS = (
+    "identity", "pofl", "storage", "chain", "perception", "attacks", "peer", "simulation",
+    "monitoring",
+)  # fmt: skip
 
 
 def test_the_vehicles_side_imports_without_torch() -> None:

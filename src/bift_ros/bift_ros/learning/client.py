@@ -20,30 +20,29 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any, TypeVar, overload
+from typing import IO, Any, overload
 
 import bift_ros
 from bift_ros.learning.errors import JobCancelled, LearningError, WorkerCrashed, error_from
 from bift_ros.learning.jobs import (
     DEFAULT_ARCHITECTURE,
-    EpochProgress,
     EvaluateJob,
     EvaluateResult,
     InitJob,
     InitResult,
     Job,
     JobResult,
+    PredictJob,
+    PredictResult,
     TrainJob,
     TrainResult,
 )
+from bift_ros.learning.submission import OnProgress, Submission
 
 _log = logging.getLogger(__name__)
-_Result = TypeVar("_Result", InitResult, TrainResult, EvaluateResult)
-OnProgress = Callable[[EpochProgress], None]
 _NICE = 10
 """How far the worker steps back behind its vehicle, as nice(1) counts."""
 _LOG_TAIL = 2000  # bytes of the worker's stderr that an error quotes
@@ -71,14 +70,16 @@ class TrainingWorker:
         for architecture in allowed_architectures:
             self._command += ["--allow", architecture]
         self._environment = _environment(threads)
-        self._jobs: queue.SimpleQueue[_Submission | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Submission | None] = queue.SimpleQueue()
         self._lock = threading.Lock()  # guards the four below and writes to the worker's stdin
         self._process: subprocess.Popen[str] | None = None
-        self._running: _Submission | None = None
+        self._running: Submission | None = None
         self._closed = False
         self._next_number = 1
         self._thread: threading.Thread | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self.gpu_mb = 0
+        """GPU memory that the process held when it last spoke, in MiB; 0 on the CPU."""
 
     def start(self) -> None:
         """Start the process, unless it was; it needs some seconds, and CPU, for importing torch."""
@@ -99,6 +100,10 @@ class TrainingWorker:
     def submit(
         self, job: EvaluateJob, on_progress: OnProgress | None = None
     ) -> Future[EvaluateResult]: ...
+    @overload
+    def submit(
+        self, job: PredictJob, on_progress: OnProgress | None = None
+    ) -> Future[PredictResult]: ...
     def submit(self, job: Job, on_progress: OnProgress | None = None) -> Future[Any]:
         """Queue a job; its future gives the result or raises one of `errors.py`.
 
@@ -108,7 +113,7 @@ class TrainingWorker:
         with self._lock:
             if self._closed:
                 raise RuntimeError("the training worker is closed")
-            submission = _Submission(self._next_number, job, on_progress)
+            submission = Submission(self._next_number, job, on_progress)
             self._next_number += 1
             self._jobs.put(submission)
         return submission.future
@@ -174,6 +179,7 @@ class TrainingWorker:
                 raise JobCancelled("the training worker was closed")
             if self._process is not None:
                 self._process.communicate()
+            self.gpu_mb = 0
             with self._log_file.open("wb") as log:
                 self._process = subprocess.Popen(
                     self._command,
@@ -189,7 +195,7 @@ class TrainingWorker:
             with contextlib.suppress(ProcessLookupError):
                 os.setpriority(os.PRIO_PROCESS, self._process.pid, os.nice(0) + _NICE)
 
-    def _run(self, submission: _Submission) -> JobResult:
+    def _run(self, submission: Submission) -> JobResult:
         """Hand one job over and read events until it ends."""
         process = self._process
         assert process is not None
@@ -202,6 +208,7 @@ class TrainingWorker:
             for event in _events(process.stdout):
                 if event.get("job") != submission.number:
                     continue
+                self.gpu_mb = event.get("gpu_mb", self.gpu_mb)
                 if event["event"] == "progress":
                     submission.report(event)
                 elif event["event"] == "failed":
@@ -246,49 +253,6 @@ class TrainingWorker:
     @property
     def _log_file(self) -> Path:
         return self._path / "stderr.log"
-
-
-class _Submission:
-    """A job on its way through the worker."""
-
-    def __init__(self, number: int, job: Job, on_progress: OnProgress | None) -> None:
-        self.number = number
-        self.future: Future[Any] = Future()
-        self._job = job
-        self._on_progress = on_progress
-
-    def message(self, folder: Path) -> tuple[dict[str, Any], Path]:
-        """The job as a message, its files written to the folder; and where its output goes."""
-        job, output = self._job, folder / "output.safetensors"
-        message: dict[str, Any] = {"job": self.number, "architecture": job.architecture}
-        if isinstance(job, InitJob):
-            return message | {"kind": "init", "seed": job.seed, "output": str(output)}, output
-        model = folder / "model.safetensors"
-        model.write_bytes(job.model)
-        message["model"] = str(model)
-        if isinstance(job, EvaluateJob):
-            return message | {"kind": "evaluate", "folder": str(job.folder.absolute())}, output
-        message |= {"kind": "train", "dataset": str(job.dataset.absolute())}
-        message |= {"config": asdict(job.config), "update_exponent": job.update_exponent}
-        return message | {"output": str(output)}, output
-
-    def report(self, event: dict[str, Any]) -> None:
-        """Pass an epoch on; a caller's error is logged, for the training itself is fine."""
-        if self._on_progress is None:
-            return
-        try:
-            self._on_progress(EpochProgress(event["epoch"], event["epochs"], event["loss"]))
-        except Exception:
-            _log.exception("a progress callback failed")
-
-    def result(self, fields: dict[str, Any], output: Path) -> JobResult:
-        """The job's result from the worker's last event and the file it wrote."""
-        if isinstance(self._job, InitJob):
-            return InitResult(model=output.read_bytes(), **fields)
-        if isinstance(self._job, EvaluateJob):
-            return EvaluateResult(**fields)
-        fields["losses"] = tuple(fields["losses"])
-        return TrainResult(update=output.read_bytes(), **fields)
 
 
 def _events(stdout: IO[str]) -> Iterable[dict[str, Any]]:

@@ -15,6 +15,16 @@ BATCH = 100
 
 
 @torch.no_grad()
+def predict(
+    model: nn.Module, images: torch.Tensor, device: torch.device
+) -> tuple[list[int], list[float]]:
+    """Class index and softmax confidence of each crop; `images` is uint8[n, 3, 32, 32], RGB."""
+    model.to(device).eval()
+    confidences, classes = model(as_input(images.to(device))).softmax(dim=1).max(dim=1)
+    return classes.tolist(), confidences.tolist()
+
+
+@torch.no_grad()
 def evaluate(model: nn.Module, crops: Crops, device: torch.device) -> EvaluateResult:
     """Accuracy over all crops and recall per class that occurs.
 

@@ -1,6 +1,6 @@
 """What a vehicle asks its worker for, and what it gets back. Free of torch.
 
-Model and update bytes travel as files next to the JSON lines (`client.py`, `worker.py`), so the
+Models, updates and crops travel as files next to the JSON lines (`client.py`, `worker.py`), so the
 pipe carries only short text.
 """
 
@@ -10,9 +10,13 @@ from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from bift_ros.pofl.codec import UPDATE_EXPONENT
 
 DEFAULT_ARCHITECTURE = "bift_ros.learning.models:traffic_light_cnn"
+CropArray = npt.NDArray[np.uint8]
 OPTIMIZERS: tuple[str, ...] = ("adam", "sgd")
 
 
@@ -70,7 +74,16 @@ class EvaluateJob:
     architecture: str = DEFAULT_ARCHITECTURE
 
 
-Job = InitJob | TrainJob | EvaluateJob
+@dataclass(frozen=True, eq=False)
+class PredictJob:
+    """Name the class of each of some crops with a global model."""
+
+    model: bytes
+    crops: CropArray  # uint8[n, 32, 32, 3], RGB
+    architecture: str = DEFAULT_ARCHITECTURE
+
+
+Job = InitJob | TrainJob | EvaluateJob | PredictJob
 
 
 @dataclass(frozen=True)
@@ -112,4 +125,12 @@ class EvaluateResult:
     count: int
 
 
-JobResult = InitResult | TrainResult | EvaluateResult
+@dataclass(frozen=True)
+class PredictResult:
+    """What a model takes each crop for, in their order."""
+
+    classes: tuple[str, ...]
+    confidences: tuple[float, ...]  # the model's own (softmax), 0 to 1
+
+
+JobResult = InitResult | TrainResult | EvaluateResult | PredictResult

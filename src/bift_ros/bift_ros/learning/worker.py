@@ -1,13 +1,13 @@
 """The worker process: all of torch, behind JSON lines (`python -m bift_ros.learning.worker`).
 
-One job a line arrives on stdin; events leave on stdout. Model and update bytes travel as files
+One job a line arrives on stdin; events leave on stdout. Models, updates and crops travel as files
 that the client owns. The client's side is `client.py`; the messages are
 
-    in    {"job": 1, "kind": "init" | "train" | "evaluate", "architecture": …, …}
+    in    {"job": 1, "kind": "init" | "train" | "evaluate" | "predict", "architecture": …, …}
           {"cancel": 1}
     out   {"event": "ready", "device": "cpu"}
-          {"event": "progress", "job": 1, "epoch": 1, "epochs": 10, "loss": 2.1}
-          {"event": "done", "job": 1, "result": {…}}
+          {"event": "progress", "job": 1, "epoch": 1, "epochs": 10, "loss": 2.1, "gpu_mb": 120}
+          {"event": "done", "job": 1, "result": {…}, "gpu_mb": 120}
           {"event": "failed", "job": 1, "error": "TrainingDiverged", "reason": …}
 
 The process ends when stdin does, which is also when its vehicle dies, however it dies: stdin is
@@ -29,10 +29,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 
 from bift_ros.learning.data import Crops, load_crops, load_training_crops
 from bift_ros.learning.errors import ArchitectureNotAllowed, JobCancelled, ModelError
-from bift_ros.learning.evaluation import evaluate
+from bift_ros.learning.evaluation import evaluate, predict
 from bift_ros.learning.jobs import EpochProgress, TrainingConfig
 from bift_ros.learning.lesson import Images, Labels, Learner, Lesson, Parameters, learn
 from bift_ros.learning.models import build_model, read_parameters, spec_of, write_parameters
@@ -82,7 +83,7 @@ class Worker:
                 }
             )
         else:
-            self._send({"event": "done", "job": job, "result": result})
+            self._send({"event": "done", "job": job, "result": result, "gpu_mb": self._gpu_mb()})
 
     def _init(self, message: dict[str, Any]) -> dict[str, Any]:
         model = build_model(message["architecture"], len(CLASSES), message["seed"])
@@ -132,6 +133,12 @@ class Worker:
         crops = load_training_crops(Path(message["folder"]))
         return asdict(evaluate(model, crops, self._device))
 
+    def _predict(self, message: dict[str, Any]) -> dict[str, Any]:
+        model, _, _ = self._load(message)
+        crops = load_file(message["crops"])["crops"].permute(0, 3, 1, 2)
+        classes, confidences = predict(model, crops, self._device)
+        return {"classes": [CLASSES[n] for n in classes], "confidences": confidences}
+
     def _load(
         self, message: dict[str, Any]
     ) -> tuple[torch.nn.Module, np.ndarray[Any, np.dtype[np.int32]], int]:
@@ -148,13 +155,21 @@ class Worker:
         return model, values, exponent
 
     def _progress(self, job: int, progress: EpochProgress) -> None:
-        self._send({"event": "progress", "job": job, **asdict(progress)})
+        event = {"event": "progress", "job": job, **asdict(progress)}
+        self._send(event | {"gpu_mb": self._gpu_mb()})
+
+    def _gpu_mb(self) -> int:
+        """What torch holds of the GPU's memory, in MiB: the part that `--memory-mb` caps."""
+        if self._device.type != "cuda":
+            return 0
+        return torch.cuda.memory_reserved(self._device) >> 20
 
 
 _JOBS: dict[str, Callable[[Worker, dict[str, Any]], dict[str, Any]]] = {
     "init": Worker._init,
     "train": Worker._train,
     "evaluate": Worker._evaluate,
+    "predict": Worker._predict,
 }
 
 

@@ -58,6 +58,10 @@ class ChainTree:
                 return other.hash == ancestor
         return False
 
+    def at(self, height: int) -> list[BlockSeen]:
+        """The blocks of one height, of whichever branch, by hash."""
+        return [self._blocks[name] for name in sorted(self._heights.get(height, ()))]
+
     def beside(self, tip: str) -> list[BlockSeen]:
         """The blocks that are not on a tip's branch, lowest first: forks, and what lies above it.
 
@@ -68,11 +72,11 @@ class ChainTree:
             return []
         lowest = min(own.values())
         return [
-            self._blocks[name]
+            block
             for height in sorted(self._heights)
             if height >= lowest
-            for name in sorted(self._heights[height])
-            if name not in own
+            for block in self.at(height)
+            if block.hash not in own
         ]
 
     def _forget(self, name: str) -> None:

@@ -9,21 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bift_msgs.msg import TrafficLightArray
-from sensor_msgs.msg import CompressedImage, Image
-
-from bift_ros.nodes import parameters, qos
+from bift_ros.nodes import camera_topics, parameters
+from bift_ros.nodes.camera_topics import Frame, stamp_ns
 from bift_ros.nodes.quiet_node import QuietNode
-from bift_ros.perception import images
+from bift_ros.perception.classes import Label
 from bift_ros.perception.pipeline import Pipeline, Statistics
 
 # About ten seconds of a camera: JPEG decoding that falls further behind loses frames.
 _BACKLOG = 200
-
-
-def stamp_ns(header: Any) -> int:
-    """A message header's stamp in nanoseconds."""
-    return int(header.stamp.sec) * 10**9 + int(header.stamp.nanosec)
 
 
 class PerceptionNode(QuietNode):
@@ -41,13 +34,7 @@ class PerceptionNode(QuietNode):
         """What has come in and what became of it."""
         self._queue: queue.Queue[Callable[[Pipeline], None] | None] = queue.Queue(_BACKLOG)
         self._thread = threading.Thread(target=self._work, name="perception", daemon=True)
-        if settings["image_transport"] == "raw":
-            self.create_subscription(Image, "camera/image_raw", self._raw, qos.CAMERA)
-        else:
-            self.create_subscription(
-                CompressedImage, "camera/image_raw/compressed", self._compressed, qos.CAMERA
-            )
-        self.create_subscription(TrafficLightArray, "traffic_lights", self._labels, qos.CAMERA)
+        camera_topics.subscribe(self, settings["image_transport"], self._on_frame, self._on_labels)
 
     def start(self) -> None:
         """Begin to work on what comes in."""
@@ -62,26 +49,11 @@ class PerceptionNode(QuietNode):
         """Block until all that has come in so far is in the dataset."""
         self._queue.join()
 
-    def _raw(self, m: Image) -> None:
-        image = images.RawImage(m.height, m.width, m.encoding, m.is_bigendian, m.step, m.data)
-        self._enqueue(lambda pipeline: pipeline.on_image(stamp_ns(m.header), image))
+    def _on_frame(self, header: Any, frame: Frame) -> None:
+        self._enqueue(lambda pipeline: pipeline.on_image(stamp_ns(header), frame))
 
-    def _compressed(self, m: CompressedImage) -> None:
-        image = images.CompressedImage(m.format, bytes(m.data))
-        self._enqueue(lambda pipeline: pipeline.on_image(stamp_ns(m.header), image))
-
-    def _labels(self, m: TrafficLightArray) -> None:
-        labels = [
-            (
-                light.signal_class,
-                light.region.x_offset,
-                light.region.y_offset,
-                light.region.width,
-                light.region.height,
-            )
-            for light in m.lights
-        ]
-        self._enqueue(lambda pipeline: pipeline.on_labels(stamp_ns(m.header), labels))
+    def _on_labels(self, header: Any, labels: list[Label]) -> None:
+        self._enqueue(lambda pipeline: pipeline.on_labels(stamp_ns(header), labels))
 
     def _enqueue(self, job: Callable[[Pipeline], None]) -> None:
         try:

@@ -23,6 +23,8 @@ STATUS = _latched(1)
 # One reader hears the whole fleet, and its history is shared by all writers: with the writers'
 # depth of 1 it would keep one vehicle's tip and drop the others that came at the same moment.
 FLEET_READER = _latched(1024)
+# The same for those to whom only what is said from now on matters.
+LIVE_READER = QoSProfile(depth=1024, reliability=ReliabilityPolicy.RELIABLE)
 PROGRESS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 
 # As a camera driver publishes; reliable subscribers would refuse a best-effort camera. Deep
@@ -30,3 +32,9 @@ PROGRESS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 CAMERA = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 # A replayed camera waits for nobody, but loses nothing on one host either.
 REPLAY = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
+
+# Markers come so often that a lost message is soon made up for, but RViz asks for reliable ones.
+SCENE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+CAMERA_VIEW = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+# Of a vehicle's pose only the newest is of use.
+POSE = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
