@@ -73,6 +73,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--local-epochs", type=positive, default=defaults.local_epochs, help="E (%(default)s)"
     )
     parser.add_argument("--out", type=Path, default=defaults.out, help="default: %(default)s")
+    parser.add_argument(
+        "--dashboard",
+        action=argparse.BooleanOptionalAction,
+        default=defaults.dashboard,
+        help="show the fleet in the browser meanwhile, on this machine alone",
+    )
     parser.add_argument("--json", action="store_true", help="print report.json at the end")
 
 
@@ -91,6 +97,7 @@ def main(arguments: argparse.Namespace) -> int:
         frames=arguments.frames,
         local_epochs=arguments.local_epochs,
         out=arguments.out,
+        dashboard=arguments.dashboard,
     )
     console = Console(stderr=arguments.json)
     scenario = Scenario()
