@@ -15,6 +15,7 @@ sys.path.insert(0, str(REPOSITORY / "tests" / "dashboard"))
 from synthetic_fleet import NOW, SyntheticFleet  # noqa: E402
 
 from bift_ros.dashboard.server import Dashboard  # noqa: E402
+from bift_ros.dashboard.watch import Watch  # noqa: E402
 
 PICTURES = REPOSITORY / "docs" / "pictures"
 SIZE = {"width": 1440, "height": 1000}
@@ -28,7 +29,7 @@ def main() -> int:
         return 1
     fleet = SyntheticFleet(vehicles=30, blocks=161, total_iter=120)
     dashboard = Dashboard(lambda _: None)
-    dashboard.start(fleet.reading, fleet.traffic(), clock=lambda: NOW)
+    dashboard.start(fleet.reading, Watch(fleet.traffic()), clock=lambda: NOW)
     try:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])

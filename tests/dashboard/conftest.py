@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # for this room's `synthetic_fle
 from synthetic_fleet import NOW, SyntheticFleet
 
 from bift_ros.dashboard.server import Dashboard
+from bift_ros.dashboard.watch import Watch
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
@@ -45,7 +46,7 @@ def show(fleet: SyntheticFleet, data: Path) -> Iterator[Shown]:
         return data / name / "dataset" if (data / name).is_dir() else None
 
     dashboard = Dashboard(find_dataset)
-    dashboard.start(fleet.reading, fleet.traffic(), clock=lambda: NOW)
+    dashboard.start(fleet.reading, Watch(fleet.traffic()), clock=lambda: NOW)
     yield Shown(fleet, dashboard)
     dashboard.close()
 

@@ -7,13 +7,14 @@ import json
 import re
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
 
 from bift_ros.dashboard.pages import STATIC
 from bift_ros.dashboard.server import Dashboard, DashboardError
+from bift_ros.monitoring.view import FleetView
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -116,6 +117,17 @@ def test_the_state_is_everything(small: Any) -> None:
     assert state["whole"] is True
     assert [v["name"] for v in state["vehicles"]] == small.fleet.names
     assert len(state["blocks"]) == len(small.fleet.view.chain.blocks)
+
+
+def test_a_fleet_of_which_nothing_was_heard_has_an_empty_state() -> None:
+    @contextmanager
+    def nothing() -> Iterator[FleetView]:
+        yield FleetView()
+
+    with closing(Dashboard(lambda _: None)) as dashboard:
+        dashboard.start(nothing)
+        state = json.loads(ask(dashboard.url, "/api/state")[2])
+    assert state["vehicles"] == state["blocks"] == []
 
 
 def test_the_stream_tells_everything_and_then_what_changes(small: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from synthetic_fleet import NOW, SyntheticFleet
 
 from bift_ros.dashboard.stream import Stream
-from bift_ros.dashboard.traffic import Traffic
+from bift_ros.dashboard.watch import Watch
 from bift_ros.monitoring.view import FleetView
 
 
@@ -21,7 +21,7 @@ def test_a_slow_reader_gets_at_once_all_that_it_missed_and_the_last_of_each() ->
     fleet = SyntheticFleet(vehicles=3, blocks=7)
 
     async def go() -> None:
-        stream = Stream(fleet.reading, Traffic(), lambda: NOW)
+        stream = Stream(fleet.reading, Watch(), lambda: NOW)
         slow, quick = stream.events(), stream.events()
         assert read(await anext(slow))["whole"]
         assert read(await anext(quick))["whole"]
@@ -42,7 +42,7 @@ def test_a_reader_that_comes_before_the_fleet_waits_for_it() -> None:
     view, fleet.view = fleet.view, FleetView()
 
     async def go() -> None:
-        stream = Stream(fleet.reading, Traffic(), lambda: NOW)
+        stream = Stream(fleet.reading, Watch(), lambda: NOW)
         first = asyncio.ensure_future(anext(stream.events()))
         fleet.view = view
         stream.changed()
@@ -56,8 +56,8 @@ def test_traffic_is_told_of_as_it_is_sampled() -> None:
     clock = iter(range(100))
 
     async def go() -> None:
-        stream = Stream(fleet.reading, Traffic(), lambda: float(next(clock)))
-        sampling = asyncio.create_task(stream.sample_traffic())
+        stream = Stream(fleet.reading, Watch(), lambda: float(next(clock)))
+        sampling = asyncio.create_task(stream.watch())
         reader = stream.events()
         told = []
         while not told:

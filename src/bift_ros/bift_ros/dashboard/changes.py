@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
-from bift_ros.dashboard.traffic import Traffic, TrafficSample
+from bift_ros.dashboard.traffic import TrafficSample
+from bift_ros.dashboard.watch import Watch
+from bift_ros.monitoring.findings import Finding
 from bift_ros.monitoring.sightings import BlockSeen, Status
 from bift_ros.monitoring.view import FleetView
 
@@ -23,6 +25,8 @@ class Position(NamedTuple):
     """How many, in the order in which they were heard."""
     samples: int = 0
     """How many of the traffic, in the order in which they were taken."""
+    findings: int = 0
+    """The revision of the findings."""
 
 
 class VehicleNow(NamedTuple):
@@ -47,15 +51,16 @@ class News:
     losses: Losses
     """Of every task; it is little."""
     traffic: tuple[TrafficSample, ...]
+    findings: tuple[Finding, ...]
+    """All that need attention now."""
     position: Position
     """The reader's, once it has been told."""
 
 
-def news(view: FleetView, traffic: Traffic, since: Position) -> News | None:
-    """What has come since a position; None: nothing."""
-    now = Position(view.revision, view.chain.heard, traffic.taken)
-    if now == since:
-        return None
+def news(view: FleetView, watch: Watch, since: Position) -> News:
+    """What has come since a position; nothing has where the news' own position is the same."""
+    traffic = watch.traffic
+    now = Position(view.revision, view.chain.heard, traffic.taken, watch.revision)
     return News(
         head=view.head,
         vehicles=tuple(
@@ -65,6 +70,7 @@ def news(view: FleetView, traffic: Traffic, since: Position) -> News | None:
         blocks=_newest(view, now.blocks - since.blocks),
         losses={task: view.mean_losses(task) for task in _tasks(view)},
         traffic=traffic.newest(now.samples - since.samples),
+        findings=watch.findings,
         position=now,
     )
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from bift_ros.dashboard.changes import News, VehicleNow
 from bift_ros.dashboard.traffic import TrafficSample
+from bift_ros.monitoring.findings import Finding
 from bift_ros.monitoring.sightings import BlockSeen, ModelSeen
 
 Document = dict[str, Any]
@@ -26,6 +27,7 @@ def document(news: News, whole: bool, clock: float) -> Document:
         "blocks": [block(b) for b in news.blocks],
         "losses": plain(news.losses),
         "traffic": [traffic_sample(s) for s in news.traffic],
+        "findings": [finding(f) for f in news.findings],
     }
 
 
@@ -74,6 +76,16 @@ def traffic_sample(sample: TrafficSample) -> Document:
         "fetched": sample.fetched / sample.seconds,
         "served": sample.served / sample.seconds,
         "messages": {kind: count / sample.seconds for kind, count in sample.messages.items()},
+    }
+
+
+def finding(found: Finding) -> Document:
+    """What needs attention; `level` is warn, error or stale."""
+    return {
+        "subject": found.subject,
+        "part": found.part,
+        "level": found.level.name.lower(),
+        "message": found.message,
     }
 
 

@@ -11,6 +11,7 @@ export class Fleet {
     this.blocks = new Map(); // By hash.
     this.losses = {};
     this.traffic = [];
+    this.findings = [];
     this.head = "";
     this.chain = layOut(this.blocks, "");
     this.iterations = []; // Of the task at the head: {number, total, block, ...}, oldest first.
@@ -30,6 +31,7 @@ export class Fleet {
     }
     for (const block of document.blocks) this.blocks.set(block.hash, block);
     this.losses = document.losses;
+    this.findings = document.findings;
     this.traffic.push(...document.traffic);
     this.traffic.splice(0, this.traffic.length - MAX_TRAFFIC);
     if (document.blocks.length || document.head !== this.head) {

@@ -1,6 +1,7 @@
 // Puts the page together: one stream feeds the fleet, panels are drawn once a frame.
 
 import { Announcer } from "./announcer.js";
+import { Attention } from "./attention.js";
 import { ChainTable } from "./chain_table.js";
 import { ChainView } from "./chain_view.js";
 import { Curves } from "./curves.js";
@@ -21,6 +22,7 @@ const selection = new Selection();
 const panels = [
   new Summary(fleet),
   new Curves(fleet),
+  new Attention(fleet, selection),
   new ChainView(fleet, selection),
   new ChainTable(fleet, selection),
   new FleetTable(fleet, selection),
