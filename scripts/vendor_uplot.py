@@ -16,7 +16,8 @@ import tempfile
 from pathlib import Path
 
 PACKAGE = "uplot@1.6.32"
-INTEGRITY = "sha512-KIMVnG68zvu5XXUbC4LQEPnhwOxBuLyW1AHtpm6IKTXImkbLgkMy+jabjLgSLMasNuGGzQm/ep3tOkyTxpiQIw=="
+SHA512 = "KIMVnG68zvu5XXUbC4LQEPnhwOxBuLyW1AHtpm6IKTXImkbLgkMy+jabjLgSLMasNuGGzQm/ep3tOkyTxpiQIw=="
+"""As npm states it, in base64."""
 FILES = {
     "package/dist/uPlot.esm.js": "uPlot.esm.js",
     "package/dist/uPlot.min.css": "uPlot.min.css",
@@ -33,8 +34,8 @@ def main() -> int:
         )
         archive = Path(folder, json.loads(packed.stdout)[0]["filename"])
         digest = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
-        if f"sha512-{digest}" != INTEGRITY:
-            print(f"{PACKAGE} is not what it was: sha512-{digest}", file=sys.stderr)
+        if digest != SHA512:
+            print(f"{PACKAGE} is not what it was: its SHA-512 is {digest}", file=sys.stderr)
             return 1
         with tarfile.open(archive) as tar:
             for member, name in FILES.items():

@@ -31,7 +31,7 @@ class Watch:
 
 
 def _worth_telling(findings: list[Finding]) -> list[Finding]:
-    """Those that are not well; of a vehicle that is not heard, all of whose parts are stale, one."""
+    """Those that are not well; one of a vehicle that is not heard, as all its parts are stale."""
     told: dict[tuple[str, str], Finding] = {}
     for finding in findings:
         if finding.level != Level.OK:
