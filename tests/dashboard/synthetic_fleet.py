@@ -156,7 +156,7 @@ class SyntheticFleet:
 
     def _status(self, number: int) -> dict[str, Any]:
         address = self.addresses[number]
-        forked = [b for b in self.view.chain.beside(self._tip) if number == 17]
+        forked = self.view.chain.beside(self._tip) if number == 17 else []
         tip, height = (forked[-1].hash, forked[-1].index) if forked else (self._tip, self._height)
         samples = 400 + 7 * number
         refused = number % 5 * 3

@@ -32,6 +32,15 @@ pytestmark = pytest.mark.ros
 ADDRESS = "ab" * 20
 
 
+# When the car is asleep on the page, by the page's clock. A function, as a promise would be awaited.
+WATCH = """() => {
+    window.asleep = new Promise((resolve) => new MutationObserver(() => {
+        const cell = document.querySelector("#fleet td[data-state]");
+        if (cell.textContent === "asleep") resolve(Date.now());
+    }).observe(document, {subtree: true, childList: true, characterData: true}));
+}"""
+
+
 class Car:
     """A vehicle that does nothing but talk."""
 
@@ -124,12 +133,7 @@ def test_what_a_vehicle_says_reaches_the_page(
             assert time.monotonic() < deadline
             car.say("parked")
             page.wait_for_timeout(100)
-        page.evaluate(
-            "window.asleep = new Promise((resolve) => new MutationObserver(() => {"
-            "  const cell = document.querySelector('#fleet td[data-state]');"
-            "  if (cell.textContent === 'asleep') resolve(Date.now());"
-            "}).observe(document, {subtree: true, childList: true, characterData: true}))"
-        )
+        page.evaluate(WATCH)
         said_at = time.time() * 1000
         car.say("asleep")
         delay = page.evaluate("window.asleep") - said_at
