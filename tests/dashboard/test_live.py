@@ -32,7 +32,7 @@ pytestmark = pytest.mark.ros
 ADDRESS = "ab" * 20
 
 
-# When the car is asleep on the page, by the page's clock. A function, as a promise would be awaited.
+# When the car is asleep on the page. A function, as a promise by itself would be awaited.
 WATCH = """() => {
     window.asleep = new Promise((resolve) => new MutationObserver(() => {
         const cell = document.querySelector("#fleet td[data-state]");
