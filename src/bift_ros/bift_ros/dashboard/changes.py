@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import NamedTuple
 
 from bift_ros.dashboard.traffic import TrafficSample
@@ -76,7 +75,8 @@ def news(view: FleetView, watch: Watch, since: Position) -> News:
 
 
 def _newest(view: FleetView, count: int) -> tuple[BlockSeen, ...]:
-    return tuple(islice(reversed(view.chain.blocks.values()), count))[::-1]
+    blocks = list(view.chain.blocks.values()) if count else []
+    return tuple(blocks[max(0, len(blocks) - count) :])
 
 
 def _tasks(view: FleetView) -> set[str]:
