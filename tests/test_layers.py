@@ -25,6 +25,7 @@ FLOORS = [
     "dashboard",
     "nodes",
     "fleet",
+    "reports",
     "experiments",
     "console",
 ]

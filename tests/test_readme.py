@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -114,6 +115,25 @@ def test_the_consoles_reference_works_from_top_to_bottom(tmp_path: Path) -> None
     assert watched.count('"name": "van"') == 3
     names = {path.name for path in (tmp_path / "out" / "console").iterdir()}
     assert {"chain.json", "chain.csv", "chain.dot", "_bift"} <= names
+
+
+@pytest.mark.ros
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_guide_to_reports_works_from_top_to_bottom(tmp_path: Path) -> None:
+    guide = (REPOSITORY / "docs" / "report.md").read_text()
+    (fleet,) = re.findall(r"^```yaml\n(.*?)^```$", guide, re.DOTALL | re.MULTILINE)
+    (tmp_path / "hamlet.yaml").write_text(fleet)
+    out = tmp_path / "out" / "report"
+    try:
+        printed = run_session(commands_of(guide), tmp_path)
+        for page in (out / "demo" / "report.html", out / "fleets" / "hamlet" / "report.html"):
+            assert str(page.relative_to(tmp_path)) in printed
+            assert "all verified" in page.read_text()
+        assert json.loads((out / "demo.json").read_text())["missing"] == []
+    finally:
+        down = [REPOSITORY / "bift", "fleet", "down", "hamlet", "--fleets", out / "fleets"]
+        subprocess.run(down, capture_output=True, timeout=120, check=False)
 
 
 def test_the_consoles_reference_names_every_command() -> None:

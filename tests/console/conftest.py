@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bift_ros.chain.blocks import MIN_NONCE, Body, Header, ModelInfo, sign_block
+from bift_ros.chain.blocks import MIN_NONCE, Block, Body, Header, ModelInfo, sign_block
 from bift_ros.chain.genesis import Genesis, Member, Policy, save_genesis
 from bift_ros.chain.model_check import compute_model
 from bift_ros.chain.proof_of_work import search
@@ -95,17 +95,25 @@ class _Maker:
         )
         return sign_transaction(key, sequence, payload, self.genesis.hash)
 
-    def accept(self, transactions: Sequence[Transaction], info: ModelInfo | None) -> None:
-        body = Body(tuple(transactions), info)
-        state = self.state
+    def block(
+        self,
+        state: State,
+        transactions: Sequence[Transaction],
+        info: ModelInfo | None = None,
+        miner: int = 0,
+    ) -> Block:
+        key, body = self.keys[miner], Body(tuple(transactions), info)
         header = Header(
             state.index + 1, state.timestamp + 1000, state.tip_hash, body.hash,
-            int(info is not None), self.keys[0].address, 4, MIN_NONCE,
+            int(info is not None), key.address, 4, MIN_NONCE,
         )  # fmt: skip
         mined = search(header, MIN_NONCE, 100_000)
         assert mined is not None
-        block = sign_block(self.keys[0], mined, body)
-        self.state = state_transition(state, self.genesis, block, block.header.timestamp)
+        return sign_block(key, mined, body)
+
+    def accept(self, transactions: Sequence[Transaction], info: ModelInfo | None) -> None:
+        block = self.block(self.state, transactions, info)
+        self.state = state_transition(self.state, self.genesis, block, block.header.timestamp)
         self.store.accept(block, block.hash)
 
 
@@ -151,6 +159,30 @@ def voting_chain(tmp_path: Path) -> BuiltChain:
             (1, MembershipVote("leave", "vehicle_02", third.public_key)),
         ):
             maker.accept([maker.sign(voter, vote)], None)
+    return BuiltChain(data, maker.genesis, maker.state.tip_hash.hex(), ())
+
+
+@pytest.fixture
+def forked_chain(tmp_path: Path) -> BuiltChain:
+    """Two blocks, and on the first another that vehicle_02 has made twice, which is proven.
+
+    Beside it vehicle_01 lies, whose chain ends in vehicle_02's block.
+    """
+    data = tmp_path / "fleet" / "vehicle_00"
+    maker = _Maker(data)
+    bus = KeyPair.from_seed(bytes(32))
+    with closing(maker.store):
+        maker.accept([maker.sign(0, MembershipVote("join", "bus", bus.public_key))], None)
+        fork = maker.state
+        (first,) = maker.store.canonical(1, 1)
+        vote = maker.sign(1, MembershipVote("join", "bus", bus.public_key))
+        other, again = (maker.block(fork, votes, miner=2) for votes in ([], [vote]))
+        maker.accept([vote], None)
+        maker.store.add(other)
+        maker.store.add_evidence(*(b.signed_header.to_bytes() for b in (other, again)))
+    with closing(ChainStore(data.with_name("vehicle_01") / "chain.sqlite", maker.genesis)) as store:
+        store.accept(first, first.hash)
+        store.accept(other, other.hash)
     return BuiltChain(data, maker.genesis, maker.state.tip_hash.hex(), ())
 
 

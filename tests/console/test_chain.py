@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -195,6 +196,38 @@ def test_a_chain_is_exported_as_a_graph(bift: Any, built_chain: Any) -> None:
     assert graph.count("->") == 3
     assert "lights 2/2, multi_krum" in graph
     assert "dashed" not in graph
+    check_dot(graph)
+
+
+def test_forks_are_exported(bift: Any, forked_chain: Any) -> None:
+    export = ("chain", "export", "--data", forked_chain.data, "--format")
+    document = json.loads(bift(*export, "json").out)
+    (other,) = document["other_branches"]
+    first, second = document["blocks"]
+    assert other["previous_hash"] == second["previous_hash"] == first["hash"]
+    assert other["miner_name"] == "vehicle_02"
+    graph = bift(*export, "dot").out
+    lines = [line for line in graph.splitlines() if "dashed" in line]
+    assert len(lines) == 2
+    assert all(other["hash"] in line for line in lines)
+    assert f'"{other["hash"]}" -> "{first["hash"]}"' in graph
+    check_dot(graph)
+    rows = list(csv.DictReader(bift(*export, "csv").out.splitlines()))
+    assert [row["hash"] for row in rows] == [first["hash"], second["hash"]]
+
+
+DOT_STRING = r'"(?:[^"\\]|\\.)*"'
+DOT_STATEMENT = re.compile(
+    rf"  (?:rankdir=RL|node \[shape=box\]|{DOT_STRING}(?: -> {DOT_STRING})?"
+    rf" \[(?:\w+=(?:\w+|{DOT_STRING}) ?)+\]);"
+)
+
+
+def check_dot(graph: str) -> None:
+    """Read a graph as Graphviz does: by Graphviz where it is, and by the part of it we write."""
+    head, *statements, end = graph.splitlines()
+    assert (head, end) == ("digraph chain {", "}")
+    assert [line for line in statements if not DOT_STATEMENT.fullmatch(line)] == []
     dot = shutil.which("dot")
     if dot is not None:
         subprocess.run([dot, "-Tsvg"], input=graph, text=True, check=True, capture_output=True)

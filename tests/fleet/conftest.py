@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +40,42 @@ class Surroundings:
             text=True,
             timeout=timeout,
         )
+
+    def interrupted(
+        self, *arguments: object, out: Path, logs: Sequence[Path], ready: bytes
+    ) -> None:
+        """Run a command until all its vehicles' logs say `ready`, then press Ctrl-C.
+
+        It must end at once, say so, and leave no process.
+        """
+        with (out / "printed").open("wb") as printed:
+            running = subprocess.Popen(
+                self.command(*arguments),
+                env=os.environ | self.environment,
+                stdout=printed,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                # Where the tests are a shell's background job, SIGINT is ignored.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            )
+        try:
+            deadline = time.monotonic() + 120
+            while not all(log.exists() and ready in log.read_bytes() for log in logs):
+                assert running.poll() is None, (out / "printed").read_text()
+                assert time.monotonic() < deadline, "the vehicles did not start"
+                time.sleep(0.1)
+            os.killpg(running.pid, signal.SIGINT)  # as a terminal does
+            code = running.wait(120)
+        finally:
+            running.kill()
+            running.wait()
+        said = (out / "printed").read_text()
+        assert code == 130, said
+        assert "bift: interrupted" in said
+        assert "Traceback" not in said
+        for log in logs:
+            assert "Traceback" not in log.read_text()
+        assert self.left_over() == []
 
     @staticmethod
     def command(*arguments: object) -> list[str]:

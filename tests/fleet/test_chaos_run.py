@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -78,34 +74,10 @@ def test_a_parted_fleet_ends_on_one_tip(surroundings: Any, tmp_path: Path) -> No
 def test_ctrl_c_ends_a_partition_with_all_its_processes(
     surroundings: Any, bags: Path, tmp_path: Path
 ) -> None:
-    command = surroundings.command(
+    surroundings.interrupted(
         "chaos", "--scenario", "partition", "--vehicles", 3, "--bags", bags, "--out", tmp_path,
         "--iterations", 50,
+        out=tmp_path,
+        logs=[tmp_path / "partition" / "fleet" / "vehicle_00" / "vehicle.log"],
+        ready=b"serves its files at http://10.",
     )  # fmt: skip
-    with (tmp_path / "printed").open("wb") as printed:
-        running = subprocess.Popen(
-            command,
-            env=os.environ | surroundings.environment,
-            stdout=printed,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            # Where the tests are a shell's background job, SIGINT is ignored.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )
-    log = tmp_path / "partition" / "fleet" / "vehicle_00" / "vehicle.log"
-    try:
-        deadline = time.monotonic() + 120
-        while not (log.exists() and b"serves its files at http://10." in log.read_bytes()):
-            assert running.poll() is None, (tmp_path / "printed").read_text()
-            assert time.monotonic() < deadline, "the vehicles did not start"
-            time.sleep(0.1)
-        os.killpg(running.pid, signal.SIGINT)  # as a terminal does
-        code = running.wait(120)
-    finally:
-        running.kill()
-        running.wait()
-    said = (tmp_path / "printed").read_text()
-    assert code == 130, said
-    assert "bift: interrupted" in said
-    assert "Traceback" not in said
-    assert surroundings.left_over() == []

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,36 +115,30 @@ def test_every_chain_verifies_from_its_own_files(surroundings: Any, demo: Run, n
     assert outcome["balances"] == demo.report["balances"]
 
 
+def test_the_report_tells_what_the_run_was(surroundings: Any, demo: Run) -> None:
+    done = surroundings.bift("report", demo.out, "--json")
+    assert done.returncode == 0, done.stderr
+    run = json.loads(done.stdout)
+    report = demo.report
+    assert (run["tip"], run["agreed"], run["verified"]) == (report["tip"], True, True)
+    assert [i["test_accuracy"] for i in run["iterations"]] == report["accuracy"]
+    assert [i["parts"] for i in run["iterations"]] == report["seconds"]
+    assert [i["contributors"] for i in run["iterations"]] == [
+        sorted(names) for names in report["contributors"]
+    ]
+    assert run["iterations"][-1]["stakes"] == report["balances"]
+    assert {v["name"]: v["samples"] for v in run["vehicles"]} == report["dataset_sizes"]
+    assert {v["name"]: v["peak_rss_mb"] for v in run["vehicles"]} == report["peak_rss_mb"]
+    assert run["missing"] == []
+    done = surroundings.bift("report", demo.out)
+    assert done.returncode == 0, done.stderr
+    assert report["tip"] in (demo.out / "report.html").read_text()
+
+
 def test_ctrl_c_ends_every_process(surroundings: Any, bags: Path, tmp_path: Path) -> None:
-    command = surroundings.command(
-        "demo", "--bags", bags, "--iterations", 50, "--device", "cpu", "--out", tmp_path
-    )
-    with (tmp_path / "printed").open("wb") as printed:
-        demo = subprocess.Popen(
-            command,
-            env=os.environ | surroundings.environment,
-            stdout=printed,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            # Where the tests are a shell's background job, SIGINT is ignored.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )
-    logs = [tmp_path / "fleet" / name / "vehicle.log" for name in VEHICLES]
-    try:
-        deadline = time.monotonic() + 120
-        while not all(log.exists() and b"serves its files" in log.read_bytes() for log in logs):
-            assert demo.poll() is None, (tmp_path / "printed").read_text()
-            assert time.monotonic() < deadline, "the vehicles did not start"
-            time.sleep(0.1)
-        os.killpg(demo.pid, signal.SIGINT)  # as a terminal does
-        code = demo.wait(120)
-    finally:
-        demo.kill()
-        demo.wait()
-    said = (tmp_path / "printed").read_text()
-    assert code == 130, said
-    assert "bift: interrupted" in said
-    assert "Traceback" not in said
-    for log in logs:
-        assert "Traceback" not in log.read_text()
-    assert surroundings.left_over() == []
+    surroundings.interrupted(
+        "demo", "--bags", bags, "--iterations", 50, "--device", "cpu", "--out", tmp_path,
+        out=tmp_path,
+        logs=[tmp_path / "fleet" / name / "vehicle.log" for name in VEHICLES],
+        ready=b"serves its files",
+    )  # fmt: skip

@@ -129,6 +129,34 @@ def test_what_was_put_is_there_when_the_call_returns(
     assert jobs.take_seconds() == 0
 
 
+def test_what_could_not_be_kept_is_kept_once_the_disk_allows(
+    jobs: StorageJobs, storage: EmbeddedStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = [b"model %d" % n for n in range(5)]
+    incoming = tmp_path / "own" / "tmp"
+    monkeypatch.setattr("bift_ros.nodes.jobs._TRY_AGAIN_SECONDS", 0.0)
+    incoming.rename(tmp_path / "gone")
+    for data in models:
+        jobs.put(Put(cid_of(data), data))
+    jobs.put_again()
+    assert not any(storage.has(cid_of(data)) for data in models)
+    (tmp_path / "gone").rename(incoming)
+    jobs.put_again()
+    # Bounded: of so many the newest.
+    assert [storage.has(cid_of(data)) for data in models] == [False, True, True, True, True]
+
+
+def test_a_disk_that_fails_is_not_tried_all_the_time(
+    jobs: StorageJobs, storage: EmbeddedStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bift_ros.nodes.jobs._TRY_AGAIN_SECONDS", 3600.0)
+    (tmp_path / "own" / "tmp").rename(tmp_path / "gone")
+    jobs.put(Put(cid_of(b"a model"), b"a model"))
+    (tmp_path / "gone").rename(tmp_path / "own" / "tmp")
+    jobs.put_again()
+    assert not storage.has(cid_of(b"a model"))
+
+
 @pytest.mark.parametrize("cid", [cid_of(b"nobody has it"), "no CID at all"])
 def test_what_cannot_be_had_fails_with_the_reason(
     jobs: StorageJobs, posted: Posted, cid: str

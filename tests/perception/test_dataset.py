@@ -21,6 +21,7 @@ from bift_ros.perception.dataset import (
     frame_key,
     read_images,
     split_of,
+    stored_counts,
 )
 
 
@@ -47,6 +48,23 @@ def test_image_folder_shape_and_round_trip(tmp_path: Path) -> None:
     images, labels = read_images(tmp_path / "train")
     assert labels.tolist() == [CLASS_INDEX["red_left"], CLASS_INDEX["off"]]
     assert np.array_equal(images[0], picture)
+
+
+def test_sizes_can_be_read_by_others(tmp_path: Path) -> None:
+    assert stored_counts(tmp_path) is None
+    with Dataset(tmp_path) as dataset:
+        add(dataset, 1, "off", "red_left")
+        add(dataset, 2, "off")
+        assert stored_counts(tmp_path) == dataset.counts()  # while the vehicle has it open
+    counts = stored_counts(tmp_path)
+    assert counts is not None
+    assert (counts.samples, counts.per_class["off"], counts.frames) == (3, 2, 2)
+
+
+def test_a_damaged_index_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "index.sqlite3").write_bytes(b"no database" * 1000)
+    with pytest.raises(DatasetError, match="cannot read the dataset's index"):
+        stored_counts(tmp_path)
 
 
 def test_a_frame_is_never_loaded_twice(tmp_path: Path) -> None:

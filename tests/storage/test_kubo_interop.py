@@ -20,8 +20,9 @@ from aiohttp import web
 
 from bift_ros.storage.cidv1 import RAW, Cid
 from bift_ros.storage.embedded import EmbeddedStorage
+from bift_ros.storage.errand import Errand, Tally
 from bift_ros.storage.interface import NotFound, StorageError, untold
-from bift_ros.storage.kubo import KuboStorage, Tally
+from bift_ros.storage.kubo import KuboStorage
 from bift_ros.storage.kubo_api import KuboApi, Unreachable, untested
 from bift_ros.storage.kubo_daemon import KuboDaemon
 from bift_ros.storage.stored_files import StoredFiles
@@ -162,7 +163,8 @@ def test_a_kubo_vehicle_killed_in_the_middle_of_a_file_is_skipped(
 
     def get_alone() -> None:
         # Without the swarm: which block comes first there cannot be seen.
-        c._over_http(Cid.parse(cid), [a.url], 5.0, False, len(DATA), Tally(untold), lambda: None)
+        errand = Errand(Cid.parse(cid), [a.url], 5.0, False, len(DATA), Tally(untold))
+        c._over_http(errand, lambda: None)
 
     api.put_block = put_and_kill  # type: ignore[method-assign]
     with pytest.raises(NotFound, match=a.url):

@@ -89,11 +89,6 @@ class Blockchain:
         """Give the headers of `canonical`'s blocks."""
         return self.store.canonical_headers(from_index, limit)
 
-    def is_canonical(self, block_hash: bytes) -> bool:
-        """Tell whether the block is on the chain, not on a side branch."""
-        node = self._nodes.get(block_hash)
-        return node is not None and fork_point(node, self._tip) is node
-
     def state_at(self, block_hash: bytes) -> State:
         """Give the state after a block of the tree, recomputed from the nearest one kept.
 

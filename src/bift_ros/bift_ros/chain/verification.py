@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
+from bift_ros.chain.blocks import Block
 from bift_ros.chain.exceptions import InvalidBlock
 from bift_ros.chain.genesis import Genesis
 from bift_ros.chain.keyring import Keyring
@@ -32,12 +33,27 @@ class Verification:
     """What is wrong with the next block or the balances; None where all is well."""
 
 
+def blocks_of(store: ChainStore) -> Iterator[Block]:
+    """Give every block of the chain, from block 1 to the tip."""
+    height = 0
+    while blocks := store.canonical(height + 1, _BATCH):
+        yield from blocks
+        height += len(blocks)
+
+
+def states(genesis: Genesis, blocks: Iterable[Block]) -> Iterator[State]:
+    """Give the state after each block of a chain, by every rule but PoFL; raises InvalidBlock."""
+    state = initial_state(genesis)
+    for block in blocks:
+        state = state_transition(state, genesis, block, block.header.timestamp)
+        yield state
+
+
 def replay(genesis: Genesis, store: ChainStore) -> State:
     """Give the state after the tip, by every rule but PoFL; raises InvalidBlock."""
     state = initial_state(genesis)
-    while blocks := store.canonical(state.index + 1, _BATCH):
-        for block in blocks:
-            state = state_transition(state, genesis, block, block.header.timestamp)
+    for state in states(genesis, blocks_of(store)):  # noqa: B007
+        pass
     return state
 
 
@@ -65,18 +81,17 @@ def verify_chain(
         with suppress(InvalidBlock):  # which one it is will be said below
             keyring.learn(replay(genesis, store))  # the last key leads to all before it
         fetch, encrypt = _decrypting(keyring, fetch), keyring.encrypt
-    while blocks := store.canonical(state.index + 1, _BATCH):
-        for block in blocks:
-            try:
-                after = state_transition(state, genesis, block, block.header.timestamp)
-                if block.body.model_info is not None:
-                    check_model(state, genesis, block, fetch, encrypt)
-                    models += 1
-                    paid += genesis.policy.reward * len(block.body.model_info.contributors)
-            except (InvalidBlock, StorageError) as error:
-                return Verification(state, models, paid, f"block {block.header.index}: {error}")
-            state = after
-            on_block()
+    for block in blocks_of(store):
+        try:
+            after = state_transition(state, genesis, block, block.header.timestamp)
+            if block.body.model_info is not None:
+                check_model(state, genesis, block, fetch, encrypt)
+                models += 1
+                paid += genesis.policy.reward * len(block.body.model_info.contributors)
+        except (InvalidBlock, StorageError) as error:
+            return Verification(state, models, paid, f"block {block.header.index}: {error}")
+        state = after
+        on_block()
     owned = sum(state.balances.values())
     problem = None
     if owned != paid:

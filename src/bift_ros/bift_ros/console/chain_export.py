@@ -26,6 +26,7 @@ def to_json(chain: ReadChain) -> str:
         "genesis": chain.genesis.hex(),
         "members": chain.names,
         "blocks": [_block_object(block, chain) for block in chain.blocks],
+        "other_branches": [_block_object(block, chain) for block in chain.side],
     }
     return json.dumps(document, indent=1) + "\n"
 

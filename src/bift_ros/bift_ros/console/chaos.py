@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 
 from rich.console import Console
 
 from bift_ros.chain.exceptions import ChainError
-from bift_ros.console.arguments import positive, seed
+from bift_ros.console.arguments import positive
 from bift_ros.console.errors import CommandError
+from bift_ros.console.run_arguments import add_run_arguments, run_options
 from bift_ros.fleet import chaos, chaos_report
 from bift_ros.fleet.chaos import SCENARIOS, ChaosOptions
 from bift_ros.identity.keyfile import KeyFileError
@@ -28,33 +28,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scenario", choices=(*SCENARIOS, "all"), default="all", help="default: %(default)s"
     )
-    parser.add_argument("--vehicles", type=positive, default=defaults.vehicles, help="(5)")
-    parser.add_argument("--iterations", type=positive, default=defaults.iterations, help="(10)")
     parser.add_argument(
-        "--bags", type=Path, help="folder of `bift bag synth|from-images` (default: made anew)"
+        "--vehicles", type=positive, default=defaults.vehicles, help="how many (%(default)s)"
     )
-    parser.add_argument("--seed", type=seed, default=0, help="of faults, bags and training")
-    parser.add_argument(
-        "--frames", type=positive, default=defaults.frames, help="per vehicle (%(default)s)"
-    )
-    parser.add_argument(
-        "--local-epochs", type=positive, default=defaults.local_epochs, help="E (%(default)s)"
-    )
-    parser.add_argument("--out", type=Path, default=defaults.out, help="default: %(default)s")
-    parser.add_argument("--json", action="store_true", help="print report.json at the end")
+    add_run_arguments(parser, defaults, "faults, bags and training")
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Run; 0 where everything held in every scenario."""
     options = ChaosOptions(
         scenarios=SCENARIOS if arguments.scenario == "all" else (arguments.scenario,),
-        vehicles=arguments.vehicles,
-        iterations=arguments.iterations,
-        bags=arguments.bags,
-        seed=arguments.seed,
-        frames=arguments.frames,
-        local_epochs=arguments.local_epochs,
-        out=arguments.out,
+        **run_options(arguments),
     )
     console = Console(stderr=arguments.json)
     try:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from pathlib import Path
 
 from rich.console import Console
 
 from bift_ros.attacks.registry import ATTACKS
 from bift_ros.chain.exceptions import ChainError
 from bift_ros.chain.genesis import MODES
-from bift_ros.console.arguments import positive, seed
+from bift_ros.console.arguments import positive
 from bift_ros.console.errors import CommandError
+from bift_ros.console.run_arguments import add_run_arguments, run_options
 from bift_ros.fleet.attackers import Attackers, AttackersError
 from bift_ros.fleet.demo import Demo, DemoError, DemoOptions
 from bift_ros.fleet.domain import NoDomainError
@@ -31,12 +31,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     defaults = DemoOptions()
     parser.add_argument(
         "--vehicles", type=positive, help="how many (default: 5, or one for each bag)"
-    )
-    parser.add_argument(
-        "--iterations", type=positive, default=defaults.iterations, help="default: %(default)s"
-    )
-    parser.add_argument(
-        "--bags", type=Path, help="folder of `bift bag synth|from-images` (default: made anew)"
     )
     parser.add_argument(
         "--mode",
@@ -65,38 +59,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--attackers", type=positive, default=1, help="with --malicious: how many (%(default)s)"
     )
     parser.add_argument("--device", type=_device, default="auto", help="auto, cpu, cuda, cuda:N")
-    parser.add_argument("--seed", type=seed, default=0, help="of bags, models and training")
-    parser.add_argument(
-        "--frames", type=positive, default=defaults.frames, help="per vehicle (%(default)s)"
-    )
-    parser.add_argument(
-        "--local-epochs", type=positive, default=defaults.local_epochs, help="E (%(default)s)"
-    )
-    parser.add_argument("--out", type=Path, default=defaults.out, help="default: %(default)s")
+    add_run_arguments(parser, defaults, "bags, models and training")
     parser.add_argument(
         "--dashboard",
         action=argparse.BooleanOptionalAction,
-        default=defaults.dashboard,
+        default=True,
         help="show the fleet in the browser meanwhile, on this machine alone",
     )
-    parser.add_argument("--json", action="store_true", help="print report.json at the end")
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Run; 0 where all vehicles agree and every chain verifies."""
     options = DemoOptions(
-        vehicles=arguments.vehicles,
-        iterations=arguments.iterations,
-        bags=arguments.bags,
+        **run_options(arguments),
         mode=arguments.mode,
         rule=arguments.rule,
         encrypt=arguments.encrypt,
         storage=arguments.storage,
         device=arguments.device,
-        seed=arguments.seed,
-        frames=arguments.frames,
-        local_epochs=arguments.local_epochs,
-        out=arguments.out,
         dashboard=arguments.dashboard,
     )
     console = Console(stderr=arguments.json)

@@ -41,6 +41,7 @@ COMMANDS = {
         "watch a fleet with the tools of ROS, record it, watch it again: run, replay",
     ),
     "chain": ("bift_ros.console.chain", "read and check a vehicle's chain: show, verify, export"),
+    "report": ("bift_ros.console.report", "a finished run as a page with plots, or as JSON"),
     "storage": (
         "bift_ros.console.storage",
         "run a vehicle's IPFS daemon by hand: kubo init, start, stop, status",

@@ -9,10 +9,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from bift_ros.chain.blocks import Block
-from bift_ros.chain.genesis import Genesis, Member
-from bift_ros.chain.transactions import MembershipVote
+from bift_ros.chain.membership import names_on
+from bift_ros.chain.verification import blocks_of
 from bift_ros.console.arguments import add_vehicle_arguments, add_wait_argument
-from bift_ros.console.stored_chain import add_genesis_argument, height_of, open_chain
+from bift_ros.console.stored_chain import add_genesis_argument, open_chain
 from bift_ros.console.vehicles import running_vehicle
 from bift_ros.nodes.vehicle_client import VehicleClient
 
@@ -54,18 +54,12 @@ def read_chain(arguments: argparse.Namespace) -> ReadChain:
 def _from_folder(arguments: argparse.Namespace) -> ReadChain:
     genesis, store, _ = open_chain(arguments)
     try:
-        blocks = store.canonical(1, height_of(store))
+        blocks = list(blocks_of(store))
         on_chain = {block.hash for block in blocks}
         side = [block for block in store.blocks() if block.hash not in on_chain]
     finally:
         store.close()
-    return ReadChain(genesis.name, genesis.hash, blocks, _names(genesis, blocks), side)
-
-
-def _names(genesis: Genesis, blocks: Sequence[Block]) -> dict[str, str]:
-    payloads = (tx.payload for block in blocks for tx in block.body.transactions)
-    voted = [Member(p.name, p.public_key) for p in payloads if isinstance(p, MembershipVote)]
-    return {member.address: member.name for member in (*voted, *genesis.members)}
+    return ReadChain(genesis.name, genesis.hash, blocks, names_on(genesis, blocks), side)
 
 
 def _from_vehicle(arguments: argparse.Namespace) -> ReadChain:

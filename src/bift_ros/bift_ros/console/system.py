@@ -16,6 +16,7 @@ from rich.text import Text
 
 from bift_ros.console.arguments import seconds, vehicle_name
 from bift_ros.fleet.display import equivocation_table, vehicle_table
+from bift_ros.monitoring.status_json import to_json
 from bift_ros.nodes.monitor import FleetMonitor
 
 _SILENT_SECONDS = 10.0
@@ -66,7 +67,7 @@ def main(arguments: argparse.Namespace) -> int:
     finally:
         monitor.close()
     if arguments.json:
-        print(json.dumps(list(vehicles.values())))
+        print(json.dumps([to_json(status) for status in vehicles.values()], allow_nan=False))
     elif vehicles:
         Console().print(_display(vehicles))
     if not vehicles:
@@ -97,7 +98,7 @@ def _watch_json(came: SimpleQueue[dict[str, Any]], only: str | None) -> NoReturn
     while True:
         status = came.get()
         if only in (None, status["name"]):
-            print(json.dumps(status), flush=True)
+            print(json.dumps(to_json(status), allow_nan=False), flush=True)
 
 
 def _watch_table(came: SimpleQueue[dict[str, Any]], only: str | None) -> NoReturn:

@@ -62,7 +62,7 @@ class DemoOptions:
     """Frames per vehicle of synthesized bags."""
     local_epochs: int = 10
     out: Path = Path("out/demo")
-    dashboard: bool = True
+    dashboard: bool = False
     """Whether a page shows the fleet while it runs."""
 
 

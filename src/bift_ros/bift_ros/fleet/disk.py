@@ -8,9 +8,8 @@ from pathlib import Path
 
 from bift_ros.chain.genesis import Genesis
 from bift_ros.chain.store import ChainStore
+from bift_ros.chain.verification import blocks_of
 from bift_ros.nodes.folders import VehicleFolders
-
-_BLOCKS_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -35,10 +34,10 @@ def look(folder: Path, genesis: Genesis, wanted: Collection[bytes] = ()) -> Chai
     store = ChainStore(path, genesis, read_only=True)
     try:
         height = iterations = 0
-        while blocks := store.canonical(height + 1, _BLOCKS_AT_ONCE):
-            height += len(blocks)
-            finished = [b.body.model_info.current_iter for b in blocks if b.body.model_info]
-            iterations = max([iterations, *finished])
+        for block in blocks_of(store):
+            height = block.header.index
+            if block.body.model_info is not None:
+                iterations = max(iterations, block.body.model_info.current_iter)
         return ChainOnDisk(height, iterations, tuple(h for h in wanted if not store.has(h)))
     finally:
         store.close()

@@ -25,6 +25,7 @@ from requests.exceptions import RequestException
 
 from bift_ros.fleet.containers import STATUS_STREAM, VEHICLE_LABEL
 from bift_ros.fleet.health import OLDEST_SECONDS
+from bift_ros.monitoring.status_json import from_json
 
 _PERIOD_SECONDS = 1.0
 """How often the engine is asked which containers run."""
@@ -136,4 +137,4 @@ class _Stream:
                     continue
                 *lines, rest = (rest + piece).split(b"\n")
                 for line in lines:
-                    self._hear(json.loads(line))
+                    self._hear(from_json(json.loads(line)))

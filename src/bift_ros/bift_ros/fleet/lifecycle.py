@@ -115,7 +115,8 @@ class Fleet:
     def data_of(self, vehicle: str) -> AbstractContextManager[Path]:
         """The data folder of a vehicle that doesn't run; to be read only."""
         if vehicle not in self.ended:
-            raise FleetError(f"{vehicle} runs, and its data change: {self.command('down')} first")
+            end = self.command("down", "--keep-data")
+            raise FleetError(f"{vehicle} runs, and its data change: {end} first")
         return self._runtime.data(vehicle)
 
     def down(self, keep_data: bool) -> None:

@@ -7,6 +7,7 @@ Rebuilding goes through the same checks of bounds as parsing canonical bytes doe
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import fields
 from typing import Any
 
@@ -17,6 +18,18 @@ from bift_ros.chain import blocks, tips, transactions
 from bift_ros.chain.exceptions import FieldError, MalformedBlock, MalformedTransaction
 from bift_ros.chain.group_key import GroupKey
 from bift_ros.chain.shared_files import ShareFile, WithdrawFile
+
+_PAYLOADS: dict[Any, Any] = {
+    transactions.Transfer: msg.Transfer,
+    transactions.ProposeTask: msg.ProposeTask,
+    transactions.ModelCommit: msg.ModelCommit,
+    transactions.ModelUpdate: msg.ModelUpdate,
+    transactions.MembershipVote: msg.MembershipVote,
+    ShareFile: msg.ShareFile,
+    WithdrawFile: msg.WithdrawFile,
+    GroupKey: msg.GroupKey,
+}
+"""Kinds of payload and their messages, which have fields of the same names."""
 
 
 def _octets(data: bytes) -> np.ndarray:
@@ -34,32 +47,7 @@ def transaction_to_message(
         provider=provider,
     )
     payload = transaction.payload
-    match payload:
-        case transactions.Transfer(recipient, amount):
-            message.transfer = [msg.Transfer(recipient=recipient, amount=amount)]
-        case transactions.ProposeTask():
-            message.propose_task = [_fill(msg.ProposeTask(), payload)]
-        case transactions.ModelCommit():
-            message.model_commit = [
-                msg.ModelCommit(
-                    model_id=payload.model_id,
-                    iteration=payload.iteration,
-                    base_cid=payload.base_cid,
-                    base_block=_octets(payload.base_block),
-                    commitment=_octets(payload.commitment),
-                )
-            ]
-        case transactions.ModelUpdate():
-            message.model_update = [_fill(msg.ModelUpdate(), payload)]
-        case transactions.MembershipVote(action, name, public_key):
-            vote = msg.MembershipVote(action=action, name=name, public_key=_octets(public_key))
-            message.membership_vote = [vote]
-        case ShareFile():
-            message.share_file = [_fill(msg.ShareFile(), payload)]
-        case WithdrawFile(name):
-            message.withdraw_file = [msg.WithdrawFile(name=name)]
-        case GroupKey():
-            message.group_key = [group_key_to_message(payload)]
+    setattr(message, payload.KIND, [_fill(_PAYLOADS[type(payload)](), payload)])
     return message
 
 
@@ -75,16 +63,7 @@ def transaction_from_message(message: msg.Transaction) -> transactions.Transacti
 
 
 def _transaction(message: msg.Transaction) -> transactions.Transaction:
-    found = [
-        *(_read(transactions.Transfer, m) for m in message.transfer),
-        *(_read(transactions.ProposeTask, m) for m in message.propose_task),
-        *(_read(transactions.ModelCommit, m) for m in message.model_commit),
-        *(_read(transactions.ModelUpdate, m) for m in message.model_update),
-        *(_read(transactions.MembershipVote, m) for m in message.membership_vote),
-        *(_read(ShareFile, m) for m in message.share_file),
-        *(_read(WithdrawFile, m) for m in message.withdraw_file),
-        *(group_key_from_message(m) for m in message.group_key),
-    ]
+    found = [_read(kind, m) for kind in _PAYLOADS for m in getattr(message, kind.KIND)]
     if len(found) != 1:
         raise FieldError(f"payload: the message carries {len(found)}, not one")
     return transactions.Transaction(
@@ -94,18 +73,14 @@ def _transaction(message: msg.Transaction) -> transactions.Transaction:
 
 def group_key_to_message(key: GroupKey) -> msg.GroupKey:
     """A key for model files as it travels."""
-    return msg.GroupKey(
-        epoch=_octets(key.epoch),
-        ephemeral=_octets(key.ephemeral),
-        copies=_octets(key.copies),
-        previous=_octets(key.previous),
-        links=_octets(key.links),
-    )
+    filled: msg.GroupKey = _fill(msg.GroupKey(), key)
+    return filled
 
 
 def group_key_from_message(message: msg.GroupKey) -> GroupKey:
     """The key that a message carries; raises FieldError where it is not well-formed."""
-    return GroupKey(**{f.name: bytes(getattr(message, f.name)) for f in fields(GroupKey)})
+    key: GroupKey = _read(GroupKey, message)
+    return key
 
 
 def provider_from_message(message: msg.Transaction | msg.Block) -> str:
@@ -151,16 +126,9 @@ def tip_from_message(message: msg.Tip) -> tips.SignedTip:
 
 def header_to_message(header: blocks.Header) -> msg.BlockHeader:
     """A header as it travels."""
-    return msg.BlockHeader(
-        index=header.index,
-        timestamp=header.timestamp,
-        previous_hash=_octets(header.previous_hash),
-        body_hash=_octets(header.body_hash),
-        model_flag=bool(header.model_flag),
-        miner=header.miner,
-        difficulty=header.difficulty,
-        nonce=header.nonce,
-    )
+    message: msg.BlockHeader = _fill(msg.BlockHeader(), header, skip=("model_flag",))
+    message.model_flag = bool(header.model_flag)
+    return message
 
 
 def signed_header_to_message(signed: blocks.SignedHeader) -> msg.SignedHeader:
@@ -223,23 +191,16 @@ def _block(message: msg.Block) -> blocks.Block:
 
 
 def _header(message: msg.BlockHeader) -> blocks.Header:
-    return blocks.Header(
-        index=message.index,
-        timestamp=message.timestamp,
-        previous_hash=bytes(message.previous_hash),
-        body_hash=bytes(message.body_hash),
-        model_flag=int(message.model_flag),
-        miner=message.miner,
-        difficulty=message.difficulty,
-        nonce=message.nonce,
-    )
+    values = _values(blocks.Header, message)
+    return blocks.Header(**{**values, "model_flag": int(message.model_flag)})
 
 
 def _fill(message: Any, source: Any, skip: tuple[str, ...] = ()) -> Any:
-    """Copy a dataclass's fields into the message's fields of the same names."""
+    """Copy a dataclass's fields into the message's fields of the same names, bytes as octets."""
     for field in fields(source):
         if field.name not in skip:
-            setattr(message, field.name, getattr(source, field.name))
+            value = getattr(source, field.name)
+            setattr(message, field.name, _octets(value) if isinstance(value, bytes) else value)
     return message
 
 
@@ -247,13 +208,10 @@ def _values(kind: Any, message: Any) -> dict[str, Any]:
     """The message's fields that a dataclass has, octets as bytes."""
     values = {field.name: getattr(message, field.name) for field in fields(kind)}
     return {
-        name: bytes(value) if isinstance(value, np.ndarray) else value
+        name: bytes(value) if isinstance(value, np.ndarray | array) else value
         for name, value in values.items()
     }
 
 
 def _read(kind: Any, message: Any) -> Any:
-    values = _values(kind, message)
-    if "salt" in values:
-        values["salt"] = bytes(values["salt"])
-    return kind(**values)
+    return kind(**_values(kind, message))

@@ -18,6 +18,10 @@ log = logging.getLogger(__name__)
 
 Post = Callable[[Event], None]
 
+_MAXIMUM_UNKEPT = 4
+"""Global models, the newest, which wait in memory to be kept."""
+_TRY_AGAIN_SECONDS = 10.0
+
 
 class StorageJobs:
     """Carries out `Fetch` and `Put` on a few threads. `post` must be safe to call from any."""
@@ -28,6 +32,10 @@ class StorageJobs:
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="storage")
         self._lock = threading.Lock()
         self._seconds = 0.0
+        self._unkept: dict[str, Put] = {}
+        """What could not be kept, by CID, oldest first."""
+        self._try_again_at = 0.0
+        """Monotonic seconds."""
 
     def take_seconds(self) -> float:
         """Seconds spent on files since the last call, over all threads."""
@@ -49,7 +57,22 @@ class StorageJobs:
             self._storage.pin(self._storage.put(effect.data))
         except (StorageError, OSError):
             log.exception("cannot keep file %s", effect.cid)
+            self._unkept[effect.cid] = effect
+            if len(self._unkept) > _MAXIMUM_UNKEPT:
+                del self._unkept[next(iter(self._unkept))]
+            self._try_again_at = started + _TRY_AGAIN_SECONDS
+        else:
+            self._unkept.pop(effect.cid, None)
         self._count(started)
+
+    def put_again(self) -> None:
+        """Keep what could not be kept some time ago, such as with a full disk; called often.
+
+        The chain may refer to it, and others can do with it late: they ask again and again.
+        """
+        if self._unkept and time.monotonic() >= self._try_again_at:
+            for effect in list(self._unkept.values()):
+                self.put(effect)
 
     def close(self) -> None:
         """Finish what is running, drop what is queued."""

@@ -127,6 +127,7 @@ class PeerNode(QuietNode):
 
     def _tick(self) -> None:
         self.training.poll()
+        self.storage_jobs.put_again()
         self.take(Tick())
 
     @staticmethod

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bift_msgs.msg import VehicleStatus
 
+from bift_ros.monitoring.status_json import to_json
 from bift_ros.nodes.monitor import as_dict
 
 
@@ -21,5 +22,5 @@ class StatusFile:
     def write(self, status: VehicleStatus) -> None:
         """Replace the status, so that a reader finds the old one or the new one whole."""
         new = self._path.with_suffix(".new")
-        new.write_text(json.dumps(as_dict(status)))
+        new.write_text(json.dumps(to_json(as_dict(status)), allow_nan=False))
         new.replace(self._path)

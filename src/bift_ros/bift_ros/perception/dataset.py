@@ -17,6 +17,7 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -142,14 +143,7 @@ class Dataset:
 
     def counts(self) -> Counts:
         """Sizes by split and by class."""
-        split = dict.fromkeys(SPLITS, 0)
-        per_class = dict.fromkeys(CLASSES, 0)
-        query = "SELECT split, class, COUNT(*) FROM samples GROUP BY split, class"
-        for name, index, number in self._index.execute(query):
-            split[name] += number
-            per_class[CLASSES[index]] += number
-        (frames,) = self._index.execute("SELECT COUNT(*) FROM frames").fetchone()
-        return Counts(split["train"], split["val"], frames, per_class)
+        return _counts(self._index)
 
     def _evict(self) -> list[Path]:
         """Take crops over the cap out of the index; their files, to be removed after."""
@@ -184,6 +178,32 @@ class Dataset:
             gone = self._evict()  # the cap may be lower than at the last opening
         for path in gone:
             path.unlink(missing_ok=True)
+
+
+def stored_counts(root: Path) -> Counts | None:
+    """Sizes of the dataset of a vehicle that need not run; None where there is none.
+
+    Nothing is locked and nothing changed. Raises DatasetError where the index can't be read.
+    """
+    path = root / "index.sqlite3"
+    if not path.exists():
+        return None
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as index:
+            return _counts(index)
+    except sqlite3.Error as error:
+        raise DatasetError(f"cannot read the dataset's index {path}: {error}") from error
+
+
+def _counts(index: sqlite3.Connection) -> Counts:
+    split = dict.fromkeys(SPLITS, 0)
+    per_class = dict.fromkeys(CLASSES, 0)
+    query = "SELECT split, class, COUNT(*) FROM samples GROUP BY split, class"
+    for name, number_of_class, samples in index.execute(query):
+        split[name] += samples
+        per_class[CLASSES[number_of_class]] += samples
+    (frames,) = index.execute("SELECT COUNT(*) FROM frames").fetchone()
+    return Counts(split["train"], split["val"], frames, per_class)
 
 
 def _take_lock(path: Path) -> IO[bytes]:

@@ -13,8 +13,6 @@ import logging
 import os
 import stat
 import tempfile
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -26,6 +24,7 @@ from bift_ros.storage.cidv1 import RAW, Cid
 from bift_ros.storage.copying import Buffer, map_ahead
 from bift_ros.storage.dagpb import InvalidFile
 from bift_ros.storage.disk import sync_folder
+from bift_ros.storage.errand import Errand, Tally
 from bift_ros.storage.fetcher import Fetch, Fetcher
 from bift_ros.storage.interface import NotFound, Progress, StorageError, untold
 from bift_ros.storage.kubo_api import KuboApi
@@ -209,17 +208,15 @@ class KuboStorage:
 
         Within `timeout` seconds, or (`stalled`) never so long without anything new.
         """
-        deadline = time.monotonic() + timeout
         race = Race()
-        tally = Tally(on_progress)
+        errand = Errand(root, providers, timeout, stalled, max_size, Tally(on_progress))
         in_swarm = bool(self._api.peers())
         if in_swarm:
-            race.start(partial(self._in_swarm, root, providers, timeout, stalled, max_size, tally))
+            race.start(partial(self._in_swarm, errand))
             if race.goes_well(min(FIRST_PATIENCE, timeout / 2), PATIENCE):
                 return
         if providers:
-            left = timeout if stalled else max(0.1, deadline - time.monotonic())
-            race.start(partial(self._over_http, root, providers, left, stalled, max_size, tally))
+            race.start(partial(self._over_http, errand))
         elif not in_swarm:
             raise NotFound(
                 f"{root} is not in this store, its swarm has no peers and no provider is known"
@@ -231,51 +228,35 @@ class KuboStorage:
                 raise error
         raise NotFound("; ".join(str(error) for error in race.errors))
 
-    def _in_swarm(
-        self,
-        root: Cid,
-        providers: Sequence[str],
-        timeout: float,
-        stalled: bool,
-        max_size: int,
-        tally: Tally,
-        on_piece: Callable[[], None],
-    ) -> None:
+    def _in_swarm(self, errand: Errand, on_piece: Callable[[], None]) -> None:
         """Have the daemon get a file's blocks from its swarm; tells the tally what came."""
-        deadline = time.monotonic() + timeout
+        tally, most = errand.tally, errand.max_size
 
         def seek(piece: Piece) -> None:
-            left = timeout if stalled else max(0.1, deadline - time.monotonic())
-            size = self._api.seek_block(piece.cid, left)
+            size = self._api.seek_block(piece.cid, errand.seconds_left)
             if size != (piece.size or size):
                 raise InvalidFile(f"chunk {piece.cid} has {size} bytes where {piece.size} fit")
-            if size > max_size:
-                raise InvalidFile(f"{piece.cid} is a file of {size} bytes, over {max_size}")
+            if size > most:
+                raise InvalidFile(f"{piece.cid} is a file of {size} bytes, over {most}")
             on_piece()
             tally.came(piece)
             for listener in tally.listeners:
                 listener(piece)
 
         with ThreadPoolExecutor(SOUGHT_AT_ONCE, thread_name_prefix="kubo-seek") as pool:
-            for level in levels(root, self._block, max_size):
+            for level in levels(errand.root, self._block, most):
                 tally.expect(level)
-                for pieces in shares(_pieces(level), self.url, providers):
+                for pieces in shares(_pieces(level), self.url, errand.providers):
                     for _ in pool.map(seek, pieces):
                         pass
 
-    def _over_http(
-        self,
-        root: Cid,
-        providers: Sequence[str],
-        timeout: float,
-        stalled: bool,
-        max_size: int,
-        tally: Tally,
-        _: Callable[[], None],
-    ) -> None:
-        with self._fetcher.fetch(root, providers, timeout, stalled=stalled) as fetch:
+    def _over_http(self, errand: Errand, _: Callable[[], None]) -> None:
+        root, tally = errand.root, errand.tally
+        with self._fetcher.fetch(
+            root, errand.providers, errand.seconds_left, stalled=errand.stalled
+        ) as fetch:
             tally.listeners.append(fetch.came_otherwise)
-            for level in levels(root, self._block, max_size):
+            for level in levels(root, self._block, errand.max_size):
                 tally.expect(level)
                 self._fetch_missing(fetch, _pieces(level), tally)
         for url, reason in fetch.report().skipped.items():
@@ -298,33 +279,6 @@ class KuboStorage:
 
         if missing:
             fetch.get(missing, keep)
-
-
-class Tally:
-    """What has come of one file, whichever way: `on_progress` is told, and who listens."""
-
-    def __init__(self, on_progress: Progress) -> None:
-        self._on_progress = on_progress
-        self._mutex = threading.Lock()
-        self._came: set[Piece] = set()
-        self._here = self._size = 0
-        self.listeners: list[Callable[[Piece], None]] = []
-        """Told of the blocks that came from the swarm."""
-
-    def expect(self, level: Sequence[Part]) -> None:
-        """Take the file's size from the level of its chunks."""
-        if level[0].cid.codec == RAW:
-            self._size = sum(part.size or 0 for part in level)
-
-    def came(self, piece: Piece) -> None:
-        """Count a chunk, once."""
-        with self._mutex:
-            if piece.size is None or piece in self._came:
-                return
-            self._came.add(piece)
-            self._here += piece.size
-            here = self._here
-        self._on_progress(here, self._size)
 
 
 _CALLS = 4

@@ -1,0 +1,81 @@
+"""Where a finished run lies: a demo's folder, a fleet's, or any with a genesis and vehicles."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bift_ros.fleet.lifecycle import Fleet
+from bift_ros.fleet.record import FleetFolder
+from bift_ros.nodes.folders import VehicleFolders
+
+
+class ReportError(Exception):
+    """There is no run to report on; says why and what to do."""
+
+
+@dataclass(frozen=True)
+class RunPlace:
+    """The parts of a run on disk."""
+
+    root: Path
+    settings: Path
+    """The genesis, and a folder for each vehicle with its key, parameters and log."""
+    vehicles: tuple[str, ...]
+    """Their names."""
+    measured: Mapping[str, Any] = field(default_factory=dict)
+    """The content of `report.json`, which a demo writes at its end; empty where there is none."""
+    fleet: Fleet | None = None
+    """The fleet whose folder it is; None: the data lie beside the settings."""
+
+    @property
+    def genesis(self) -> Path:
+        """The genesis file."""
+        return self.settings / "genesis.json"
+
+    @contextmanager
+    def data_of(self, vehicle: str) -> Iterator[Path]:
+        """A vehicle's data folder, to be read only. Raises FleetError where a fleet's runs."""
+        if self.fleet is None:
+            yield self.settings / vehicle
+            return
+        with self.fleet.data_of(vehicle) as folder:
+            yield folder
+
+
+def find_run(root: Path) -> RunPlace:
+    """Look for a run in a folder. Raises ReportError where there is none, and FleetError."""
+    record = FleetFolder(root)
+    if record.record.exists():
+        fleet = Fleet(record)
+        return RunPlace(root, record.vehicles, fleet.record.vehicles, fleet=fleet)
+    for settings in (root / "fleet", root):
+        if (settings / "genesis.json").exists():
+            vehicles = tuple(path.name for path in sorted(settings.iterdir()) if _is_vehicle(path))
+            return RunPlace(root, settings, vehicles, _measured(root / "report.json"))
+    raise ReportError(
+        f"{root} holds no run: name the folder of a `bift demo` (out/demo), of a fleet "
+        "(out/fleets/NAME, kept by `bift fleet down NAME --keep-data`), or one with a genesis.json "
+        "and the vehicles' data folders"
+    )
+
+
+def _is_vehicle(folder: Path) -> bool:
+    return VehicleFolders(folder).chain.exists()
+
+
+def _measured(file: Path) -> Mapping[str, Any]:
+    if not file.exists():
+        return {}
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ReportError(f"{file} can't be read ({error}): move it away to go without") from error
+    # `bift chaos` writes another report beside those of its scenarios, which have folders.
+    if not isinstance(document, dict) or "global_cids" not in document:
+        raise ReportError(f"{file} is not what `bift demo` writes: move it away to go without")
+    return document
