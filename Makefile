@@ -3,7 +3,7 @@ PYTHON ?= python3
 ENTER := scripts/enter
 # demo's settings, passed on only when given: make demo VEHICLES=3 ITERATIONS=2
 DEMO_FLAGS = $(foreach name,VEHICLES ITERATIONS BAGS MODE RULE DEVICE SEED STORAGE MALICIOUS ATTACKERS OUT,$(call flag,$(name))) \
-	$(if $(ENCRYPT),--encrypt)
+	$(if $(ENCRYPT),--encrypt) $(if $(filter 0 no,$(DASHBOARD)),--no-dashboard)
 flag = $(if $($(1)),--$(shell echo $(1) | tr A-Z a-z) '$($(1))')
 
 .PHONY: help setup kubo demo test lint types format lock clean
@@ -11,7 +11,7 @@ flag = $(if $($(1)),--$(shell echo $(1) | tr A-Z a-z) '$($(1))')
 help:
 	@echo 'make setup    set everything up (once; a later one takes a second)'
 	@echo 'make demo     set up, then five vehicles learn together; VEHICLES= ITERATIONS= BAGS='
-	@echo '              MODE= RULE= ENCRYPT=1 DEVICE= SEED= STORAGE= MALICIOUS= ATTACKERS= OUT= change the defaults'
+	@echo '              MODE= RULE= ENCRYPT=1 DEVICE= SEED= STORAGE= MALICIOUS= ATTACKERS= OUT= DASHBOARD=no change the defaults'
 	@echo 'make kubo     build the IPFS daemon Kubo with Go, for STORAGE=kubo (once, some minutes)'
 	@echo 'make test     set up, then run every test; PYTEST_ARGS= passes through'
 	@echo 'make lint     ruff; make types: mypy; make format: rewrite the layout'

@@ -30,7 +30,16 @@ setup(
     license="Apache-2.0",
     packages=find_packages(include=["bift_ros", "bift_ros.*"]),
     package_data={
-        "bift_ros": ["**/*.html", "**/*.css", "**/*.js", "**/*.yaml", "**/*.json", "py.typed"]
+        "bift_ros": [
+            "**/*.html",
+            "**/*.css",
+            "**/*.js",
+            "**/*.svg",
+            "**/vendor/*.txt",
+            "**/*.yaml",
+            "**/*.json",
+            "py.typed",
+        ]
     },
     python_requires=">=3.10",
     data_files=[

@@ -95,6 +95,10 @@ def test_the_terminal_tells_what_happened(demo: Run) -> None:
         assert name in demo.printed
 
 
+def test_a_page_shows_it_meanwhile(demo: Run) -> None:
+    assert "The fleet's page: http://127.0.0.1:" in demo.printed
+
+
 def test_nothing_keeps_running(demo: Run) -> None:
     assert demo.left_over == []
 

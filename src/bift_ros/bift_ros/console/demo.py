@@ -60,6 +60,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", type=_device, default="auto", help="auto, cpu, cuda, cuda:N")
     add_run_arguments(parser, defaults, "bags, models and training")
+    parser.add_argument(
+        "--dashboard",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="show the fleet in the browser meanwhile, on this machine alone",
+    )
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -71,6 +77,7 @@ def main(arguments: argparse.Namespace) -> int:
         encrypt=arguments.encrypt,
         storage=arguments.storage,
         device=arguments.device,
+        dashboard=arguments.dashboard,
     )
     console = Console(stderr=arguments.json)
     scenario = Scenario()

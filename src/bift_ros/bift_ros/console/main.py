@@ -18,6 +18,7 @@ COMMANDS = {
         "bift_ros.console.fleet",
         "run a fleet that a file describes: up, status, logs, down",
     ),
+    "dashboard": ("bift_ros.console.dashboard", "see the fleet in the browser, live"),
     "chaos": ("bift_ros.console.chaos", "kill vehicles, cut the network: does the fleet agree?"),
     "bag": ("bift_ros.console.bag", "make and inspect rosbags: synth, from-images, info"),
     "account": ("bift_ros.console.account", "make and show keys: create, list, show"),

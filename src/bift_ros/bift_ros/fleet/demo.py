@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from rich.console import Console
 from rich.live import Live
 
 from bift_ros.chain.genesis import RULE_OF_MODE, Policy
+from bift_ros.dashboard.server import DashboardError
 from bift_ros.fleet import display, report
 from bift_ros.fleet.bags import find_bags, synthetic_bags
 from bift_ros.fleet.evaluation import Evaluator
+from bift_ros.fleet.live_dashboard import live_dashboard
 from bift_ros.fleet.plan import FleetPlan, FleetSettings, prepare, vehicle_name
 from bift_ros.fleet.processes import ProcessFleet
 from bift_ros.fleet.reading import ModelReader
@@ -59,6 +62,8 @@ class DemoOptions:
     """Frames per vehicle of synthesized bags."""
     local_epochs: int = 10
     out: Path = Path("out/demo")
+    dashboard: bool = False
+    """Whether a page shows the fleet while it runs."""
 
 
 class Demo:
@@ -109,11 +114,26 @@ class Demo:
         try:
             for vehicle in plan.vehicles:
                 monitor.watch(vehicle.name)
-            with ProcessFleet(plan, environment, self._scenario.namespaces) as fleet:
+            with (
+                self._dashboard(),
+                ProcessFleet(plan, environment, self._scenario.namespaces) as fleet,
+            ):
                 self._follow(plan, fleet, monitor, evaluator)
                 return monitor.vehicles
         finally:
             monitor.close()
+
+    @contextmanager
+    def _dashboard(self) -> Iterator[None]:
+        """The page, for as long as the fleet runs; the demo goes on where there can be none."""
+        with ExitStack() as stack:
+            if self._options.dashboard:
+                try:
+                    url = stack.enter_context(live_dashboard(self._options.out))
+                    self._console.print(f"The fleet's page: {url}")
+                except DashboardError as error:
+                    self._console.print(f"no dashboard: {error}")
+            yield
 
     def _bags(self) -> tuple[tuple[Path, ...], Path]:
         """Each vehicle's bag and the test set."""

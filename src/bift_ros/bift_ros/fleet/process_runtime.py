@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -73,6 +73,11 @@ class ProcessRuntime:
                     started(vehicle.name)
         except (ChainError, KeyFileError, StorageError, NoDomainError, OSError) as error:
             raise FleetError(str(error)) from error
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """By which its ROS nodes find each other; empty where no such fleet was brought up."""
+        return self._started().environment
 
     @contextmanager
     def monitor(self) -> Iterator[Monitor]:

@@ -1,0 +1,104 @@
+"""What the page is sent, as JSON values.
+
+Everything that a vehicle said goes through `plain`: JSON has no NaN, and ROS has arrays of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from bift_ros.dashboard.changes import News, VehicleNow
+from bift_ros.dashboard.traffic import TrafficSample
+from bift_ros.monitoring.findings import Finding
+from bift_ros.monitoring.sightings import BlockSeen, ModelSeen
+
+Document = dict[str, Any]
+
+
+def document(news: News, whole: bool, clock: float) -> Document:
+    """What is new. `whole`: it replaces all that the page knew. `clock`: the listener's, now."""
+    return {
+        "whole": whole,
+        "clock": clock,
+        "head": news.head,
+        "vehicles": [vehicle(v) for v in news.vehicles],
+        "blocks": [block(b) for b in news.blocks],
+        "losses": plain(news.losses),
+        "traffic": [traffic_sample(s) for s in news.traffic],
+        "findings": [finding(f) for f in news.findings],
+    }
+
+
+def vehicle(seen: VehicleNow) -> Document:
+    """A vehicle; `status` is null until it has spoken."""
+    return {
+        "name": seen.name,
+        "address": seen.address,
+        "tip": seen.tip_hash,
+        "heard_at": seen.heard_at,
+        "status": plain(seen.status) if seen.status is not None else None,
+    }
+
+
+def block(seen: BlockSeen) -> Document:
+    """A block; updates as [address, accuracy, samples], `model` null where it brings none."""
+    return {
+        "hash": seen.hash,
+        "previous_hash": seen.previous_hash,
+        "index": seen.index,
+        "miner": seen.miner,
+        "timestamp": seen.timestamp,
+        "transactions": dict(seen.transactions),
+        "updates": [[u.sender, plain(u.accuracy), u.samples] for u in seen.updates],
+        "model": model(seen.model) if seen.model is not None else None,
+    }
+
+
+def model(seen: ModelSeen) -> Document:
+    """The global model that a block brings."""
+    return {
+        "model_id": seen.model_id,
+        "current_iter": seen.current_iter,
+        "total_iter": seen.total_iter,
+        "global_cid": seen.global_cid,
+        "rule": seen.rule,
+        "accuracy": plain(seen.accuracy),
+        "contributors": list(seen.contributors),
+    }
+
+
+def traffic_sample(sample: TrafficSample) -> Document:
+    """What went through the network in a while, as rates a second."""
+    return {
+        "at": sample.at,
+        "fetched": sample.fetched / sample.seconds,
+        "served": sample.served / sample.seconds,
+        "messages": {kind: count / sample.seconds for kind, count in sample.messages.items()},
+    }
+
+
+def finding(found: Finding) -> Document:
+    """What needs attention; `level` is warn, error or stale."""
+    return {
+        "subject": found.subject,
+        "part": found.part,
+        "level": found.level.name.lower(),
+        "message": found.message,
+    }
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it: NaN and infinities become null, arrays of any kind lists."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (bytes, bytearray)):
+        return value.hex()
+    if isinstance(value, Iterable):
+        return [plain(item) for item in value]
+    return plain(value.item())  # a NumPy scalar

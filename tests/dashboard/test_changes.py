@@ -1,0 +1,62 @@
+"""A reader of the fleet's picture is told everything once."""
+
+from __future__ import annotations
+
+import json
+import math
+
+from synthetic_fleet import NOW, SyntheticFleet
+
+from bift_ros.dashboard.changes import Position, news
+from bift_ros.dashboard.documents import document, plain
+from bift_ros.dashboard.watch import Watch
+from bift_ros.monitoring.view import FleetView
+
+
+def test_the_first_news_are_everything() -> None:
+    fleet = SyntheticFleet(vehicles=4, blocks=9)
+    told = news(fleet.view, Watch(), Position())
+    assert [v.name for v in told.vehicles] == fleet.names
+    assert [b.hash for b in told.blocks] == list(fleet.view.chain.blocks)
+    assert told.head == fleet.view.head
+    assert list(told.losses) == ["traffic-lights"]
+
+
+def test_then_only_what_has_changed_is_told() -> None:
+    fleet = SyntheticFleet(vehicles=4, blocks=9)
+    first = news(fleet.view, Watch(), Position())
+    assert news(fleet.view, Watch(), first.position).position == first.position
+    fleet.say(2, state="idle")
+    second = news(fleet.view, Watch(), first.position)
+    assert [v.name for v in second.vehicles] == ["vehicle_02"]
+    assert second.blocks == ()
+    before = set(fleet.view.chain.blocks)
+    fleet.iterate()
+    third = news(fleet.view, Watch(), second.position)
+    assert {b.hash for b in third.blocks} == set(fleet.view.chain.blocks) - before
+
+
+def test_nothing_is_known_of_a_fleet_that_was_not_heard() -> None:
+    assert news(FleetView(), Watch(), Position()).position == Position()
+
+
+def test_what_a_page_gets_is_json_whatever_a_vehicle_says() -> None:
+    fleet = SyntheticFleet(vehicles=4, blocks=9)
+    fleet.say(1, loss=math.inf, extra={"bytes": b"\x01", "set": {3}})
+    told = news(fleet.view, Watch(), Position())
+    sent = json.loads(json.dumps(document(told, True, NOW), allow_nan=False))
+    statuses = {v["name"]: v["status"] for v in sent["vehicles"]}
+    assert statuses["vehicle_01"]["loss"] is None
+    assert statuses["vehicle_01"]["extra"] == {"bytes": "01", "set": [3]}
+    assert statuses["vehicle_03"]["loss"] is None  # NaN: it has not trained yet
+    newest = next(b for b in reversed(sent["blocks"]) if b["model"])
+    assert set(newest["model"]["contributors"]) <= {sender for sender, _, _ in newest["updates"]}
+
+
+def test_arrays_become_lists() -> None:
+    import array
+
+    import numpy as np
+
+    assert plain(array.array("I", [1, 2])) == [1, 2]
+    assert plain(np.array([[1.5, np.nan]])) == [[1.5, None]]
