@@ -27,6 +27,7 @@ from bift_ros.storage.dagpb import InvalidFile, Link, encode_node
 from bift_ros.storage.embedded import EmbeddedStorage
 from bift_ros.storage.interface import NotFound, Storage, StorageError
 from bift_ros.storage.sources import Piece, provider_origin
+from bift_ros.storage.traffic import Traffic
 from bift_ros.storage.unixfs import blocks_of
 
 Vehicle = Callable[..., EmbeddedStorage]
@@ -44,6 +45,20 @@ def test_a_vehicle_gets_what_another_put_and_then_serves_it(vehicle: Vehicle) ->
     assert b.has(cid)
     assert b.get(cid) == DATA
     assert c.get(cid, [b.url]) == DATA
+
+
+def test_a_store_counts_what_it_fetches_and_serves(vehicle: Vehicle) -> None:
+    a, b, c = vehicle(chunk_size=1000), vehicle(), vehicle()
+    small, large = a.put(DATA[:100]), a.put(DATA)
+    assert a.traffic == Traffic()
+    b.get(small, [a.url])
+    assert (a.traffic, b.traffic) == (Traffic(served=100), Traffic(fetched=100))
+    b.get(large, [a.url])
+    blocks = sum(len(block) for _, block in blocks_of(DATA, 1000))
+    assert b.traffic == Traffic(fetched=100 + blocks)
+    assert a.traffic == Traffic(served=100 + blocks)
+    c.get(large, [b.url])
+    assert b.traffic == Traffic(fetched=100 + blocks, served=c.traffic.fetched)
 
 
 @pytest.mark.parametrize("data", [b"", b"x", bytes(10_000), DATA], ids=["0", "1", "zeros", "noise"])

@@ -79,6 +79,8 @@ class TrainingWorker:
         self._next_number = 1
         self._thread: threading.Thread | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self.gpu_mb = 0
+        """GPU memory that the process held when it last spoke, in MiB; 0 on the CPU."""
 
     def start(self) -> None:
         """Start the process, unless it was; it needs some seconds, and CPU, for importing torch."""
@@ -174,6 +176,7 @@ class TrainingWorker:
                 raise JobCancelled("the training worker was closed")
             if self._process is not None:
                 self._process.communicate()
+            self.gpu_mb = 0
             with self._log_file.open("wb") as log:
                 self._process = subprocess.Popen(
                     self._command,
@@ -202,6 +205,7 @@ class TrainingWorker:
             for event in _events(process.stdout):
                 if event.get("job") != submission.number:
                     continue
+                self.gpu_mb = event.get("gpu_mb", self.gpu_mb)
                 if event["event"] == "progress":
                     submission.report(event)
                 elif event["event"] == "failed":

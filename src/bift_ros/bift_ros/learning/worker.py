@@ -6,8 +6,8 @@ that the client owns. The client's side is `client.py`; the messages are
     in    {"job": 1, "kind": "init" | "train" | "evaluate", "architecture": …, …}
           {"cancel": 1}
     out   {"event": "ready", "device": "cpu"}
-          {"event": "progress", "job": 1, "epoch": 1, "epochs": 10, "loss": 2.1}
-          {"event": "done", "job": 1, "result": {…}}
+          {"event": "progress", "job": 1, "epoch": 1, "epochs": 10, "loss": 2.1, "gpu_mb": 120}
+          {"event": "done", "job": 1, "result": {…}, "gpu_mb": 120}
           {"event": "failed", "job": 1, "error": "TrainingDiverged", "reason": …}
 
 The process ends when stdin does, which is also when its vehicle dies, however it dies: stdin is
@@ -82,7 +82,7 @@ class Worker:
                 }
             )
         else:
-            self._send({"event": "done", "job": job, "result": result})
+            self._send({"event": "done", "job": job, "result": result, "gpu_mb": self._gpu_mb()})
 
     def _init(self, message: dict[str, Any]) -> dict[str, Any]:
         model = build_model(message["architecture"], len(CLASSES), message["seed"])
@@ -148,7 +148,14 @@ class Worker:
         return model, values, exponent
 
     def _progress(self, job: int, progress: EpochProgress) -> None:
-        self._send({"event": "progress", "job": job, **asdict(progress)})
+        event = {"event": "progress", "job": job, **asdict(progress)}
+        self._send(event | {"gpu_mb": self._gpu_mb()})
+
+    def _gpu_mb(self) -> int:
+        """What torch holds of the GPU's memory, in MiB: the part that `--memory-mb` caps."""
+        if self._device.type != "cuda":
+            return 0
+        return torch.cuda.memory_reserved(self._device) >> 20
 
 
 _JOBS: dict[str, Callable[[Worker, dict[str, Any]], dict[str, Any]]] = {

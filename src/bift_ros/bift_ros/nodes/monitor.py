@@ -6,20 +6,21 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import rclpy
 from bift_msgs.msg import Tip, VehicleStatus
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 
 from bift_ros.nodes import qos
+from bift_ros.nodes.background_node import BackgroundNode
 from bift_ros.nodes.names import is_vehicle_name
+
+
+_FIELDS = tuple(name for name in VehicleStatus.get_fields_and_field_types() if name != "stamp")
 
 
 def as_dict(message: VehicleStatus) -> dict[str, Any]:
     """A status message as plain values."""
-    names = message.get_fields_and_field_types()
-    return {name: getattr(message, name) for name in names if name != "stamp"}
+    values = {name: getattr(message, name) for name in _FIELDS}
+    values["class_samples"] = list(values["class_samples"])  # from an array
+    return values
 
 
 class FleetMonitor:
@@ -33,20 +34,10 @@ class FleetMonitor:
         self._changed = threading.Condition()
         self._vehicles: dict[str, dict[str, Any]] = {}
         self._providers: dict[str, str] = {}
-        self._context = rclpy.Context()
-        rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
-        self._node = Node(
-            "bift_monitor",
-            context=self._context,
-            enable_rosout=False,
-            start_parameter_services=False,
-        )
+        self._background = BackgroundNode("bift_monitor")
+        self._node = self._background.node
         self._node.create_subscription(Tip, "/bift/tips", self._on_tip, qos.FLEET_READER)
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self._node)
-        self._ended = False
-        self._thread = threading.Thread(target=self._spin, name="monitor", daemon=True)
-        self._thread.start()
+        self._background.start()
 
     def watch(self, name: str) -> None:
         """Subscribe to one vehicle's status, whether or not its tip has been heard."""
@@ -82,19 +73,7 @@ class FleetMonitor:
 
     def close(self) -> None:
         """Stop listening."""
-        # The context must outlast the thread: a wait that just begins in a dead one is an error.
-        self._executor.create_task(self._end)
-        self._thread.join()
-        rclpy.try_shutdown(context=self._context)
-
-    def _spin(self) -> None:
-        while not self._ended:
-            self._executor.spin_once()
-        self._executor.shutdown()
-        self._node.destroy_node()
-
-    def _end(self) -> None:
-        self._ended = True
+        self._background.close()
 
     def _on_tip(self, message: Tip) -> None:
         if not is_vehicle_name(message.name):

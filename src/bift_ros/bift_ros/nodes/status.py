@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
+from pathlib import Path
 
 import psutil
 from bift_msgs.msg import Member, VehicleStatus
@@ -13,6 +15,8 @@ from bift_ros.nodes import convert
 from bift_ros.nodes.peer_node import PeerNode
 from bift_ros.nodes.perception_node import PerceptionNode
 from bift_ros.nodes.trainer_node import TrainerNode
+from bift_ros.perception.classes import CLASSES
+from bift_ros.storage.interface import Storage
 
 
 class ResidentMemory:
@@ -46,10 +50,14 @@ class StatusReporter:
         peer: PeerNode,
         perception: PerceptionNode,
         trainer: TrainerNode | None,
+        storage: Storage,
+        folder: Path,
     ) -> None:
+        """`folder` is the one whose disk must not fill up."""
         self._name, self._address, self._genesis = name, address, genesis
         self._peer, self._perception, self._trainer = peer, perception, trainer
         self._memory, self._peak_mb = ResidentMemory(), 0
+        self._storage, self._folder = storage, folder
         self.collecting = False
         """Whether a bag is being replayed."""
 
@@ -60,9 +68,7 @@ class StatusReporter:
         self._fill_perception(message)
         self._fill_training(message)
         self._fill_chain(message)
-        worker = self._trainer.worker.pid if self._trainer is not None else None
-        message.rss_mb = self._memory.megabytes(worker)
-        self._peak_mb = message.peak_rss_mb = max(self._peak_mb, message.rss_mb)
+        self._fill_resources(message)
         return message
 
     def state_of(self, request: GetState.Request, response: GetState.Response) -> GetState.Response:
@@ -100,10 +106,22 @@ class StatusReporter:
             return "no data: does not train"
         return "idle"
 
+    def _fill_resources(self, message: VehicleStatus) -> None:
+        worker = self._trainer.worker.pid if self._trainer is not None else None
+        message.rss_mb = self._memory.megabytes(worker)
+        self._peak_mb = message.peak_rss_mb = max(self._peak_mb, message.rss_mb)
+        if self._trainer is not None and self._trainer.worker.gpu_mb:
+            message.gpu_mb = self._trainer.worker.gpu_mb
+            message.gpu_limit_mb = self._trainer.gpu_limit_mb
+        message.disk_free_mb = shutil.disk_usage(self._folder).free >> 20
+        traffic = self._storage.traffic
+        message.fetched_bytes, message.served_bytes = traffic.fetched, traffic.served
+
     def _fill_perception(self, message: VehicleStatus) -> None:
         statistics = self._perception.statistics
         message.frames_seen = statistics.frames_seen
         message.samples = statistics.samples
+        message.class_samples = [statistics.per_class.get(name, 0) for name in CLASSES]
         message.skipped = sum(statistics.skips.values()) + self._perception.lost_frames
 
     def _fill_training(self, message: VehicleStatus) -> None:

@@ -35,10 +35,11 @@ class TrainerNode(QuietNode):
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="trainer-files")
         honest = ("bift_ros.learning.worker",)
         attacking = ("bift_ros.attacks.worker", "--attack", malicious)
+        self.gpu_limit_mb: int = settings["gpu_memory_mb"]
         self.worker = TrainingWorker(
             device=settings["device"],
             threads=settings["threads"],
-            memory_mb=settings["gpu_memory_mb"],
+            memory_mb=self.gpu_limit_mb,
             allowed_architectures=allowed_architectures,
             program=attacking if malicious else honest,
         )

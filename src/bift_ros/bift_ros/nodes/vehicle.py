@@ -117,7 +117,14 @@ class Vehicle:
         )
         self._replay = ReplayNode(self._replayed)
         self._reporter = StatusReporter(
-            name, key.address, genesis, self._peer, self._perception, self._trainer
+            name,
+            key.address,
+            genesis,
+            self._peer,
+            self._perception,
+            self._trainer,
+            self._storage,
+            folders.root,
         )
         self._vehicle.serve(self._reporter.status, self._reporter.state_of)
         self._files = FileJobs(self._vehicle, self._storage, self._peer)

@@ -22,6 +22,7 @@ from bift_ros.storage.gateway import Gateway
 from bift_ros.storage.incoming import Incoming, incoming
 from bift_ros.storage.interface import NotFound, Progress, StorageError, untold
 from bift_ros.storage.sources import Piece
+from bift_ros.storage.traffic import Traffic
 from bift_ros.storage.unixfs import CHUNK_SIZE, MAX_FILE_SIZE, Chunk, levels, placed
 
 log = logging.getLogger(__name__)
@@ -76,6 +77,11 @@ class EmbeddedStorage:
     def url(self) -> str:
         """Where other vehicles reach this store; what announcements carry as the provider."""
         return self._gateway.url
+
+    @property
+    def traffic(self) -> Traffic:
+        """Bytes of blocks fetched from others, and served."""
+        return Traffic(self._fetcher.fetched.total, self._gateway.served.total)
 
     def put(self, data: bytes) -> str:
         """Store a file durably and return its CID."""

@@ -26,6 +26,7 @@ from bift_ros.storage.cidv1 import Cid
 from bift_ros.storage.interface import NotFound, StorageError
 from bift_ros.storage.sources import FaultError, Piece, Request, Source, sources_of
 from bift_ros.storage.swarm import Swarm
+from bift_ros.storage.traffic import ByteCount
 
 MAX_IN_FLIGHT = 8
 """Requests of one file at a time."""
@@ -69,6 +70,8 @@ class Fetcher:
         self._mutex = threading.Lock()
         self._fetches: set[Fetch] = set()
         self._closed = False
+        self.fetched = ByteCount()
+        """Of all files."""
 
     @contextmanager
     def fetch(
@@ -77,7 +80,7 @@ class Fetcher:
         """Begin to fetch a file: within `timeout` seconds, or (`stalled`) never so long without a
         block.
         """
-        fetch = Fetch(root, providers, self._pool, timeout, stalled)
+        fetch = Fetch(root, providers, self._pool, self.fetched, timeout, stalled)
         with self._mutex:
             if self._closed:
                 raise StorageError("the store is closed")
@@ -132,6 +135,7 @@ class Fetch:
         root: Cid,
         providers: Sequence[str],
         pool: ThreadPoolExecutor,
+        fetched: ByteCount,
         timeout: float,
         stalled: bool,
     ) -> None:
@@ -139,6 +143,7 @@ class Fetch:
         self._sources, self._refused = sources_of(providers)
         self._swarm = Swarm(self._sources)
         self._pool = pool
+        self._fetched = fetched
         self._timeout = timeout
         self._stalled = stalled
         self._until = time.monotonic() + timeout
@@ -270,6 +275,7 @@ class Fetch:
 
         def take(piece: Piece, data: memoryview) -> None:
             nonlocal told
+            self._fetched.add(len(data))
             if piece in self._left:  # else another source was faster
                 deliver(piece, data)
             job.came.append(piece)

@@ -27,6 +27,7 @@ from bift_ros.storage.blockstore import BlockStore
 from bift_ros.storage.interface import StorageError
 from bift_ros.storage.loop import LoopThread
 from bift_ros.storage.responses import Responder
+from bift_ros.storage.traffic import ByteCount
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +65,8 @@ class Gateway:
         self._port = port
         self._advertised_host = advertised_host or host
         self._loop: LoopThread | None = None
+        self.served = ByteCount()
+        """Of blocks, without heads."""
         self._disk = ThreadPoolExecutor(MAX_RESPONSES, thread_name_prefix="gateway-disk")
 
     @property
@@ -93,7 +96,8 @@ class Gateway:
             self._disk.shutdown()
 
     async def _listen(self) -> int:
-        responder = Responder(self._store, self._disk, asyncio.Semaphore(MAX_RESPONSES))
+        slots = asyncio.Semaphore(MAX_RESPONSES)
+        responder = Responder(self._store, self._disk, slots, self.served)
         app = web.Application()
         app.router.add_get("/ipfs/{cid}", responder.answer)
         self._runner = web.AppRunner(

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from bift_ros.storage.traffic import Traffic
+
 Progress = Callable[[int, int], object]
 """Told while a file comes, from any thread: bytes that are here, and in all (0: unknown yet)."""
 
@@ -32,6 +34,11 @@ class Storage(Protocol):
     @property
     def url(self) -> str:
         """What announcements carry so that other vehicles find this store's files."""
+        ...
+
+    @property
+    def traffic(self) -> Traffic:
+        """What was fetched and served; nothing where a daemon keeps count itself."""
         ...
 
     def put(self, data: bytes) -> str:

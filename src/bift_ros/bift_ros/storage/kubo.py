@@ -31,6 +31,7 @@ from bift_ros.storage.kubo_api import KuboApi
 from bift_ros.storage.race import Race
 from bift_ros.storage.sources import Piece
 from bift_ros.storage.swarm import shares
+from bift_ros.storage.traffic import Traffic
 from bift_ros.storage.unixfs import (
     CHUNK_SIZE,
     MAX_FILE_SIZE,
@@ -81,6 +82,11 @@ class KuboStorage:
         self._max_file_size = max_file_size
         self._fetcher = Fetcher()
         self._pool = ThreadPoolExecutor(_CALLS, thread_name_prefix="kubo")
+
+    @property
+    def traffic(self) -> Traffic:
+        """Nothing: `ipfs stats bw` tells what the daemon has sent and received."""
+        return Traffic()
 
     def put(self, data: bytes) -> str:
         """Store a file durably and return its CID."""

@@ -19,6 +19,7 @@ from bift_ros.storage.car import CAR_TYPE, car_block, car_header, depth_first
 from bift_ros.storage.cidv1 import RAW, Cid, CidError
 from bift_ros.storage.interface import NotFound, StorageError
 from bift_ros.storage.sources import AVAILABLE, RAW_TYPE
+from bift_ros.storage.traffic import ByteCount
 
 log = logging.getLogger(__name__)
 
@@ -36,11 +37,16 @@ class Responder:
     """Answers requests for what is in one store."""
 
     def __init__(
-        self, store: BlockStore, disk: ThreadPoolExecutor, slots: asyncio.Semaphore
+        self,
+        store: BlockStore,
+        disk: ThreadPoolExecutor,
+        slots: asyncio.Semaphore,
+        served: ByteCount,
     ) -> None:
         self._store = store
         self._disk = disk
         self._slots = slots
+        self._served = served
         self._windows: WeakKeyDictionary[asyncio.Transport, int] = WeakKeyDictionary()
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
@@ -86,7 +92,8 @@ class Responder:
                 content_type=kind,
                 headers=headers | _range_headers(start, stop, len(block)),
             )
-            await _send(request, _whole(response, request))
+            if await _send(request, _whole(response, request)) and request.method == "GET":
+                self._served.add(len(block[start:stop]))
             return response
 
     # -- a file
@@ -137,6 +144,7 @@ class Responder:
             window = min(self._windows.get(transport, MIN_WINDOW), end - at)
             begun = loop.time()
             sent = await _send(request, loop.sendfile(transport, file, at, window))
+            self._served.add(sent)
             if sent != window:
                 _abort(request)  # the file is shorter than it was
                 return
@@ -175,6 +183,7 @@ class Responder:
                     _abort(request)  # the client sees that the archive is cut off
                     break
                 sent = await _send(request, _written(response, car_block(block, data)))
+                self._served.add(len(data) if sent else 0)
         return response
 
     def _listed(self, root: Cid, scope: str, start: int, stop: int | None) -> list[Cid]:
