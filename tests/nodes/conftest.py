@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from bift_ros.fleet.domain import claimed_domain
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "peer"))  # for its `consortium`
 
 settings.register_profile("nodes", deadline=None)  # a busy machine is no failure
 settings.load_profile("nodes")

@@ -12,6 +12,8 @@ from bift_ros.monitoring.sightings import BlockSeen, Flight, Status, TipSeen
 MAX_VEHICLES = 1000
 """An onlooker takes in no more names: anybody may publish."""
 MAX_FLIGHTS = 500
+MAX_LOSSES = 10_000
+"""Iterations whose training losses are remembered."""
 
 
 @dataclass
@@ -35,6 +37,12 @@ class VehicleSeen:
         if spoken is not None and (said is None or spoken["height"] >= said.index):
             return str(spoken["tip"])
         return said.hash if said is not None else ""
+
+    @property
+    def tip_height(self) -> int:
+        """The height that it claims for `tip_hash`; 0 if it has said nothing."""
+        spoken = int(self.status["height"]) if self.status is not None else 0
+        return max(spoken, self.tip.index if self.tip is not None else 0)
 
 
 class FleetView:
@@ -68,11 +76,17 @@ class FleetView:
             self._changed(vehicle)
 
     def hear_block(self, block: BlockSeen, now: float) -> bool:
-        """A block has come; False where it was known."""
+        """A block has just been mined and come; False where it was known."""
+        if not self.learn_block(block):
+            return False
+        self.flights.append(Flight("block", block.miner, now))
+        return True
+
+    def learn_block(self, block: BlockSeen) -> bool:
+        """A block that was mined earlier has been told; False where it was known."""
         if not self.chain.add(block):
             return False
         self.revision += 1
-        self.flights.append(Flight("block", block.miner, now))
         return True
 
     def hear_transaction(self, kind: str, sender: str, now: float) -> None:
@@ -82,6 +96,8 @@ class FleetView:
     def hear_loss(self, name: str, model_id: str, iteration: int, loss: float) -> None:
         """A vehicle has finished an epoch of its local training."""
         self._losses.setdefault((model_id, iteration), {})[name] = loss
+        if len(self._losses) > MAX_LOSSES:
+            del self._losses[next(iter(self._losses))]
         self.revision += 1
 
     def forget(self, name: str) -> None:
@@ -115,6 +131,14 @@ class FleetView:
             if task == model_id
         }
 
+    def newest_loss(self, model_id: str) -> float | None:
+        """The vehicles' mean training loss in a task's newest iteration; None before the first."""
+        iterations = [iteration for task, iteration in self._losses if task == model_id]
+        if not iterations:
+            return None
+        losses = self._losses[(model_id, max(iterations))].values()
+        return sum(losses) / len(losses)
+
     def news(self, since: int) -> Iterable[VehicleSeen]:
         """The vehicles that changed after a revision."""
         return [vehicle for vehicle in self.vehicles.values() if vehicle.revision > since]
@@ -129,8 +153,10 @@ class FleetView:
                 return None
             self.vehicles[name] = VehicleSeen(name)
         vehicle = self.vehicles[name]
-        vehicle.address = address
-        self._names[address] = name
+        if vehicle.address != address:
+            self._names.pop(vehicle.address, None)
+            vehicle.address = address
+            self._names[address] = name
         return vehicle
 
     def _changed(self, vehicle: VehicleSeen) -> None:
