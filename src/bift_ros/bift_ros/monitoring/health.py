@@ -1,0 +1,122 @@
+"""Judges a fleet from what it says: a finding for each part of each vehicle, and for the fleet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bift_ros.monitoring.findings import FLEET, Finding, Level, Thresholds
+from bift_ros.monitoring.memory import VehicleMemory
+from bift_ros.monitoring.sightings import BlockSeen
+from bift_ros.monitoring.vehicle_checks import CHECKS, Known
+from bift_ros.monitoring.view import FleetView, VehicleSeen
+
+
+class Judge:
+    """Looks at the view from time to time, and remembers what shows only over time.
+
+    Nothing here is authenticated: a liar can look healthy, and only itself ill.
+    """
+
+    def __init__(self, view: FleetView, thresholds: Thresholds) -> None:
+        self._view, self._thresholds = view, thresholds
+        self._memories: dict[str, VehicleMemory] = {}
+        self._revision = 0
+        self._best: tuple[str, float] = ("", 0.0)
+
+    def judge(self, now: float) -> list[Finding]:
+        """The findings at `now`, in seconds of the listener's clock; call it once a second."""
+        for vehicle in self._view.news(self._revision):
+            if vehicle.status is not None:
+                self._memory(vehicle).learn(vehicle.status, now)
+        self._revision = self._view.revision
+        head = self._view.head
+        for vehicle in self._view.vehicles.values():
+            self._memory(vehicle).compare(vehicle.tip_hash, head, self._view.chain, now)
+        vehicles = sorted(self._view.vehicles.values(), key=lambda vehicle: vehicle.name)
+        findings = [f for vehicle in vehicles for f in self._vehicle(vehicle, head, now)]
+        return [*self._fleet(head, now), *findings]
+
+    def _memory(self, vehicle: VehicleSeen) -> VehicleMemory:
+        return self._memories.setdefault(vehicle.name, VehicleMemory())
+
+    def _is_stale(self, vehicle: VehicleSeen, now: float) -> bool:
+        silent = now - vehicle.heard_at
+        return vehicle.status is None or silent > self._thresholds.stale_seconds
+
+    def _vehicle(self, vehicle: VehicleSeen, head: str, now: float) -> Iterator[Finding]:
+        if vehicle.status is None or self._is_stale(vehicle, now):
+            said = (
+                "not heard yet"
+                if vehicle.status is None
+                else f"not heard for {now - vehicle.heard_at:.0f} s"
+            )
+            for part in CHECKS:
+                yield Finding(vehicle.name, part, Level.STALE, said)
+            return
+        known = Known(
+            vehicle.status,
+            self._memory(vehicle),
+            vehicle.tip_hash,
+            head,
+            self._view.chain,
+            self._thresholds,
+            now,
+        )
+        for part, check in CHECKS.items():
+            verdict = check(known)
+            values = {name: str(value) for name, value in verdict.values.items()}
+            yield Finding(vehicle.name, part, verdict.level, verdict.message, values)
+
+    def _fleet(self, head: str, now: float) -> Iterator[Finding]:
+        vehicles = list(self._view.vehicles.values())
+        live = [vehicle for vehicle in vehicles if not self._is_stale(vehicle, now)]
+        apart = [v.name for v in vehicles if self._memory(v).apart_since is not None]
+        equivocations = {e for v in live if v.status for e in v.status["equivocations"]}
+        values = {
+            "vehicles": str(len(vehicles)),
+            "heard": str(len(live)),
+            "head": head,
+            "apart": ", ".join(sorted(apart)),
+            "equivocations": "; ".join(sorted(equivocations)),
+        }
+        if vehicles and not live:
+            yield Finding(FLEET, "consensus", Level.STALE, "no vehicle is heard", values)
+        elif equivocations:
+            said = f"caught signing two blocks: {sorted(equivocations)[0]}"
+            yield Finding(FLEET, "consensus", Level.WARN, said, values)
+        else:
+            said = f"{len(vehicles) - len(apart)} of {len(vehicles)} vehicles agree"
+            yield Finding(FLEET, "consensus", Level.OK, said, values)
+        yield self._learning(head)
+
+    def _learning(self, head: str) -> Finding:
+        """How the global model does, by the newest block on the head's branch that brings one."""
+        block = next((b for b in self._view.chain.branch(head) if b.model is not None), None)
+        if block is None or block.model is None:
+            return Finding(FLEET, "learning", Level.OK, "no global model yet")
+        model = block.model
+        task, best = self._best
+        best = max(best, model.accuracy) if task == model.model_id else model.accuracy
+        self._best = (model.model_id, best)
+        values = {
+            "task": model.model_id,
+            "iteration": f"{model.current_iter}/{model.total_iter}",
+            "rule": model.rule,
+            "accuracy": f"{model.accuracy:.4f}",
+            "best accuracy": f"{best:.4f}",
+            "contributors": ", ".join(map(self._view.name_of, model.contributors)),
+            "refused": ", ".join(self._view.name_of(a) for a in refused_senders(block)),
+        }
+        said = f"accuracy {model.accuracy:.3f} after iteration {model.current_iter}"
+        if best - model.accuracy > self._thresholds.accuracy_drop:
+            return Finding(
+                FLEET, "learning", Level.WARN, f"diverging: {said}, and was {best:.3f}", values
+            )
+        return Finding(FLEET, "learning", Level.OK, said, values)
+
+
+def refused_senders(block: BlockSeen) -> list[str]:
+    """Addresses of those whose updates a block carries and does not reward, in their order."""
+    if block.model is None:
+        return []
+    return [u.sender for u in block.updates if u.sender not in block.model.contributors]

@@ -1,0 +1,52 @@
+"""What has to be remembered of a vehicle to judge it: one status alone shows no trend."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from bift_ros.monitoring.chain_tree import ChainTree
+from bift_ros.monitoring.sightings import Status
+
+
+@dataclass
+class VehicleMemory:
+    """Fed with each status of one vehicle. Times are seconds of the listener's clock."""
+
+    refused: int | None = None
+    """How many refusals it had counted; None before its first status."""
+    refused_at: float = -math.inf
+    """When it last refused something that its consensus got from others."""
+    failed_at: float = -math.inf
+    """When a training of its own last failed."""
+    model_id: str = ""
+    lowest_loss: float = math.inf
+    """At the end of a local training of this task."""
+    last_loss: float = math.nan
+    """At the end of the newest one; NaN before the first."""
+    apart_since: float | None = None
+    """Since when it stands apart from the fleet's head; None while it does not."""
+
+    def learn(self, status: Status, now: float) -> None:
+        """Take in a status."""
+        before, self.refused = self.refused, int(status["refused"])
+        if before is not None and self.refused > before:
+            if status["last_refusal"].startswith("training"):
+                self.failed_at = now
+            else:
+                self.refused_at = now
+        if status["model_id"] != self.model_id:
+            self.model_id = status["model_id"]
+            self.lowest_loss, self.last_loss = math.inf, math.nan
+        # Earlier epochs of a training are higher by nature.
+        if 0 < status["local_epochs"] <= status["epoch"]:
+            self.last_loss = float(status["loss"])
+            if self.last_loss < self.lowest_loss:
+                self.lowest_loss = self.last_loss
+
+    def compare(self, tip: str, head: str, chain: ChainTree, now: float) -> None:
+        """Take in where it stands, and where most stand."""
+        if tip == head or not tip or chain.contains(head, tip):
+            self.apart_since = None
+        elif tip in chain.blocks and head in chain.blocks and self.apart_since is None:
+            self.apart_since = now  # a tip that nobody has shown yet tells nothing
