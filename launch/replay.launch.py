@@ -2,6 +2,9 @@
 
 With `player:=bift` (the default) any bag of any vehicle fits: its topics are matched by how they
 end. `player:=ros2` runs `ros2 bag play` with the same topics remapped, for its keyboard controls.
+
+With `monitoring:=DIR` it plays what `monitor.launch.py record:=DIR` recorded of a whole fleet, for
+monitors and dashboards: in a ROS domain where no vehicle runs.
 """
 
 from pathlib import Path
@@ -19,9 +22,18 @@ def generate_launch_description() -> LaunchDescription:
     """Declare the arguments and play."""
     return LaunchDescription(
         [
-            DeclareLaunchArgument("bag", description="rosbag2 folder to play"),
             DeclareLaunchArgument(
-                "vehicle", description="namespace of the vehicle whose camera it is"
+                "bag", default_value="", description="rosbag2 folder of a vehicle's camera to play"
+            ),
+            DeclareLaunchArgument(
+                "vehicle",
+                default_value="",
+                description="namespace of the vehicle whose camera it is; needed with bag",
+            ),
+            DeclareLaunchArgument(
+                "monitoring",
+                default_value="",
+                description="rosbag2 folder of a recorded fleet to play instead",
             ),
             DeclareLaunchArgument(
                 "rate", default_value="1.0", description="speed, as a multiple of the bag's own"
@@ -39,23 +51,23 @@ def generate_launch_description() -> LaunchDescription:
 
 def play(context: LaunchContext) -> list[Action]:
     """The player's process; it ends with the bag."""
-    bag, vehicle, rate, player = (
-        LaunchConfiguration(name).perform(context) for name in ("bag", "vehicle", "rate", "player")
+    bag, vehicle, monitoring, rate, player = (
+        LaunchConfiguration(name).perform(context)
+        for name in ("bag", "vehicle", "monitoring", "rate", "player")
     )
-    if player == "bift":
-        return [
-            Node(
-                package="bift_ros",
-                executable="replay",
-                namespace=vehicle,
-                parameters=[{"bag": bag, "rate": float(rate)}],
-                output="screen",
-            )
-        ]
-    arguments = [f"{old}:={new}" for old, new in remappings(Path(bag), vehicle).items()]
+    if bool(monitoring) == bool(bag and vehicle):
+        raise RuntimeError("give either bag and vehicle, or monitoring")
+    if player == "ros2":
+        topics = {} if monitoring else remappings(Path(bag), vehicle)
+        remap = ["--remap", *(f"{old}:={new}" for old, new in topics.items())] if topics else []
+        command = ["ros2", "bag", "play", monitoring or bag, "--rate", rate, *remap]
+        return [ExecuteProcess(cmd=command, output="screen")]
     return [
-        ExecuteProcess(
-            cmd=["ros2", "bag", "play", bag, "--rate", rate, "--remap", *arguments],
+        Node(
+            package="bift_ros",
+            executable="replay_fleet" if monitoring else "replay",
+            namespace=vehicle,
+            parameters=[{"bag": monitoring or bag, "rate": float(rate)}],
             output="screen",
         )
     ]

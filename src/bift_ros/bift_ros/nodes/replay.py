@@ -7,20 +7,24 @@ Run as `python -m bift_ros.nodes.replay --ros-args -r __ns:=/vehicle_00 -p bag:=
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import rclpy
 from rclpy.exceptions import ParameterException
 
+from bift_ros.nodes.bag_player import BagPlayer
 from bift_ros.nodes.lifetime import ros_until_signalled
 from bift_ros.nodes.replay_node import ReplayNode
 
 
-def main(arguments: list[str] | None = None) -> int:
+def play(
+    player: Callable[[Callable[[str | None], None]], BagPlayer], arguments: list[str] | None
+) -> int:
     """Play the bag once, or until SIGINT or SIGTERM; 2 where it can't be played."""
     ended: list[str | None] = []
     with ros_until_signalled(arguments) as signalled:
         try:
-            node = ReplayNode(ended.append)
+            node = player(ended.append)
         except ParameterException as error:
             print(f"bift: {error}", file=sys.stderr)
             return 2
@@ -33,6 +37,11 @@ def main(arguments: list[str] | None = None) -> int:
         node.stop()
         node.destroy_node()
     return 2 if any(ended) else 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Play the bag of the parameters."""
+    return play(ReplayNode, arguments)
 
 
 if __name__ == "__main__":

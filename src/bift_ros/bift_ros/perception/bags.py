@@ -79,11 +79,28 @@ class BagInfo:
     problems: tuple[str, ...]  # why a vehicle could not learn from it
 
 
-def _qos(reliability: QosReliability, depth: int) -> Qos:
+def offered_qos(depth: int, *, reliable: bool = True, latched: bool = False) -> Qos:
+    """What a publisher that keeps the last `depth` messages offered; players offer it again."""
     return Qos(
-        QosHistory.KEEP_LAST, depth, reliability, QosDurability.VOLATILE, _INFINITE, _INFINITE,
-        QosLiveliness.AUTOMATIC, _INFINITE, False,
-    )  # fmt: skip
+        QosHistory.KEEP_LAST,
+        depth,
+        QosReliability.RELIABLE if reliable else QosReliability.BEST_EFFORT,
+        QosDurability.TRANSIENT_LOCAL if latched else QosDurability.VOLATILE,
+        _INFINITE,
+        _INFINITE,
+        QosLiveliness.AUTOMATIC,
+        _INFINITE,
+        False,
+    )
+
+
+def start_bag(path: Path) -> Writer:
+    """Start the bag directory `path`; raises BagError where something is there already."""
+    if path.exists():
+        raise BagError(f"{path} exists already: remove it, or name another folder")
+    writer = Writer(path, version=9, storage_plugin=StoragePlugin.MCAP)
+    writer.open()
+    return writer
 
 
 def camera_topic(vehicle: int) -> str:
@@ -101,22 +118,19 @@ class BagWriter:
 
     def __init__(self, path: Path, vehicle: int) -> None:
         """Start the bag directory `path`; raises BagError where it exists already."""
-        if path.exists():
-            raise BagError(f"{path} exists already: remove it, or name another folder")
-        self._writer = Writer(path, version=9, storage_plugin=StoragePlugin.MCAP)
-        self._writer.open()
+        self._writer = start_bag(path)
         self._frame_id = f"vehicle_{vehicle:02d}/camera_optical_frame"
         self._camera = self._writer.add_connection(
             camera_topic(vehicle),
             COMPRESSED_IMAGE,
             typestore=typestore(),
-            offered_qos_profiles=[_qos(QosReliability.BEST_EFFORT, 5)],  # sensor data
+            offered_qos_profiles=[offered_qos(5, reliable=False)],  # sensor data
         )
         self._lights = self._writer.add_connection(
             lights_topic(vehicle),
             LIGHTS,
             typestore=typestore(),
-            offered_qos_profiles=[_qos(QosReliability.RELIABLE, 10)],
+            offered_qos_profiles=[offered_qos(10)],
         )
 
     def write_frame(self, received_ns: int, stamp_ns: int, jpeg: bytes) -> None:
