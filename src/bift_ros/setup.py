@@ -43,7 +43,10 @@ setup(
     entry_points={
         "console_scripts": [
             "bift = bift_ros.console.__main__:main",
-            "replay = bift_ros.nodes.replay:main",  # what replay.launch.py starts
+            # What the launch files start
+            "monitor = bift_ros.nodes.monitor_process:main",
+            "replay = bift_ros.nodes.replay:main",
+            "replay_fleet = bift_ros.nodes.fleet_replay:main",
         ]
     },
 )

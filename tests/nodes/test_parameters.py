@@ -1,4 +1,4 @@
-"""Every setting: described, bounded, and the same in `config/vehicle.yaml`."""
+"""Every setting: described, bounded, and the same in `config/vehicle.yaml` or `monitor.yaml`."""
 
 from __future__ import annotations
 
@@ -18,20 +18,22 @@ from bift_ros.pofl.aggregate import RULES
 
 pytestmark = pytest.mark.ros
 
-CONFIG = Path(__file__).parents[2] / "config" / "vehicle.yaml"
-SECTIONS = {
+CONFIG = Path(__file__).parents[2] / "config"
+VEHICLE = {
     "/**/vehicle": parameters.VEHICLE,
     "/**/trainer": parameters.TRAINER,
     "/**/perception": parameters.PERCEPTION,
     "/**/camera_replay": parameters.CAMERA_REPLAY,
 }
-ALL = [setting for settings in SECTIONS.values() for setting in settings]
+FILES = {"vehicle.yaml": VEHICLE, "monitor.yaml": {"/**/monitor": parameters.MONITOR}}
+ALL = [s for sections in FILES.values() for settings in sections.values() for s in settings]
 
 
-def test_the_config_file_lists_the_settings_with_their_defaults() -> None:
-    document = yaml.safe_load(CONFIG.read_text())
-    assert list(document) == list(SECTIONS)
-    for section, settings in SECTIONS.items():
+@pytest.mark.parametrize("file", FILES)
+def test_the_config_file_lists_the_settings_with_their_defaults(file: str) -> None:
+    document = yaml.safe_load((CONFIG / file).read_text())
+    assert list(document) == list(FILES[file])
+    for section, settings in FILES[file].items():
         written = document[section]["ros__parameters"]
         assert list(written) == [s.name for s in settings], section
         for setting in settings:
@@ -74,9 +76,10 @@ def test_the_defaults_are_what_a_node_declares(ros: Any) -> None:
     assert described.floating_point_range[0].to_value == 10.0
 
 
-def test_a_real_parser_of_ros_takes_the_config_file(ros: Any) -> None:
-    ros.start("--params-file", str(CONFIG))
-    for section, settings in SECTIONS.items():
+@pytest.mark.parametrize("file", FILES)
+def test_a_real_parser_of_ros_takes_the_config_file(ros: Any, file: str) -> None:
+    ros.start("--params-file", str(CONFIG / file))
+    for section, settings in FILES[file].items():
         node = ros.node(section.rpartition("/")[2])
         assert parameters.declare(node, settings) == {s.name: s.default for s in settings}
 

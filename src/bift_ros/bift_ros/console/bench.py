@@ -10,6 +10,7 @@ from bift_ros.console import (
     bench_aggregation,
     bench_chain,
     bench_fleet,
+    bench_monitor,
     bench_storage,
     bench_training,
 )
@@ -18,6 +19,7 @@ _BENCHES: Mapping[str, Any] = {
     "aggregation": bench_aggregation,
     "chain": bench_chain,
     "fleet": bench_fleet,
+    "monitor": bench_monitor,
     "storage": bench_storage,
     "training": bench_training,
 }
@@ -34,6 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     bench_chain.add_arguments(actions.add_parser("chain", help=summary, description=summary))
     summary = "Run whole fleets to their task's end, by size and under faults, and time them."
     bench_fleet.add_arguments(actions.add_parser("fleet", help=summary, description=summary))
+    summary = "Measure what the monitor costs while a fleet is at rest."
+    bench_monitor.add_arguments(actions.add_parser("monitor", help=summary, description=summary))
     summary = "Time sharing files beside SFTP, among many vehicles; or with one on loopback."
     bench_storage.add_arguments(actions.add_parser("storage", help=summary, description=summary))
     summary = "Time training a federation in one batch beside a loop over its vehicles."

@@ -35,13 +35,20 @@ COMMANDS = {
     ),
     "data": ("bift_ros.console.data", "share files with the fleet: share, get, list, withdraw"),
     "system": ("bift_ros.console.system", "see the running vehicles: show"),
+    "monitor": (
+        "bift_ros.console.monitor",
+        "watch a fleet with the tools of ROS, record it, watch it again: run, replay",
+    ),
     "chain": ("bift_ros.console.chain", "read and check a vehicle's chain: show, verify, export"),
     "report": ("bift_ros.console.report", "a finished run as a page with plots, or as JSON"),
     "storage": (
         "bift_ros.console.storage",
         "run a vehicle's IPFS daemon by hand: kubo init, start, stop, status",
     ),
-    "bench": ("bift_ros.console.bench", "measure: aggregation, chain, storage, training"),
+    "bench": (
+        "bift_ros.console.bench",
+        "measure: aggregation, chain, fleet, monitor, storage, training",
+    ),
     "simulate": ("bift_ros.console.simulate", "run fleets in virtual time, with faults and liars"),
     "completion": ("bift_ros.console.completion", "complete commands in a shell: bash, zsh"),
     "experiment": ("bift_ros.console.experiment", "run a documented experiment"),

@@ -107,6 +107,41 @@ CAMERA_REPLAY = (
     Setting("rate", 1.0, "Speed of the replay, as a multiple of the bag's own.", 0.01, 1000.0),
 )
 
+MONITOR = (
+    Setting("stale_seconds", 5.0, "A vehicle not heard for so long is stale.", 1.0, 3600.0),
+    Setting(
+        "forked_seconds",
+        15.0,
+        "A vehicle that is on another branch than most, or behind, for so long is reported.",
+        1.0,
+        3600.0,
+    ),
+    Setting("recent_seconds", 60.0, "A refusal is reported for so many seconds.", 1.0, 86_400.0),
+    Setting(
+        "accuracy_drop",
+        0.1,
+        "How far the global model's accuracy may fall below the task's best, as a share of 1.",
+        0.0,
+        1.0,
+    ),
+    Setting(
+        "loss_growth",
+        3.0,
+        "How many times the task's lowest training loss of a vehicle its newest may be.",
+        1.0,
+        1000.0,
+    ),
+    Setting(
+        "disk_low_mb",
+        2048,
+        "Free disk space below which a vehicle is warned of, in MiB; a tenth of it is an error.",
+        1,
+        1_048_576,
+    ),
+    Setting("gpu_share", 0.9, "Share of the GPU memory limit above which it is near.", 0.1, 1.0),
+    Setting("record", "", "rosbag2 folder to record what the fleet says to; empty: none."),
+)
+
 
 def declare(node: Node, settings: tuple[Setting, ...]) -> dict[str, Any]:
     """Declare the settings on a node and return their values by name.

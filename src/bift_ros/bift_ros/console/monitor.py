@@ -1,0 +1,46 @@
+"""`./bift monitor run|replay`: the fleet in rqt, PlotJuggler and RViz; see docs/monitoring.md."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from bift_ros.console.errors import CommandError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Sub-commands and their options."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    summary = "Publish /diagnostics and numbers to plot, until Ctrl-C."
+    run = actions.add_parser("run", help=summary, description=summary)
+    run.add_argument("--params-file", type=Path, help="ROS parameters (YAML): config/monitor.yaml")
+    run.add_argument(
+        "--record", type=Path, metavar="DIR", help="record what the fleet says to this new rosbag2"
+    )
+    summary = "Play a recorded fleet's bag, for monitors and dashboards in this ROS_DOMAIN_ID."
+    replay = actions.add_parser("replay", help=summary, description=summary)
+    replay.add_argument("bag", type=Path, help="what `monitor run --record` has written")
+    replay.add_argument("--rate", type=float, default=1.0, help="multiple of the bag's own speed")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Become the monitor's process, or the player's."""
+    if arguments.action == "run":
+        module, ros = "bift_ros.nodes.monitor_process", []
+        if arguments.params_file is not None:
+            ros += ["--params-file", str(_there(arguments.params_file))]
+        if arguments.record is not None:
+            ros += ["-p", f"record:={arguments.record}"]
+    else:
+        module = "bift_ros.nodes.fleet_replay"
+        ros = ["-p", f"bag:={_there(arguments.bag)}", "-p", f"rate:={arguments.rate}"]
+    command = [sys.executable, "-m", module, *(["--ros-args", *ros] if ros else [])]
+    os.execv(command[0], command)
+
+
+def _there(path: Path) -> Path:
+    if not path.exists():
+        raise CommandError(f"there is no {path}")
+    return path

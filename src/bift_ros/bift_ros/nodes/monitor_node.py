@@ -1,0 +1,71 @@
+"""Watches a fleet and tells rqt, PlotJuggler and other tools of ROS how it is. Reads only."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import fields
+from pathlib import Path
+
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from std_msgs.msg import Float64
+
+from bift_ros.monitoring.findings import Thresholds
+from bift_ros.monitoring.health import Judge
+from bift_ros.monitoring.metrics import FLEET_METRICS, VEHICLE_METRICS
+from bift_ros.monitoring.view import FleetView
+from bift_ros.nodes import parameters, qos
+from bift_ros.nodes.diagnostics import Diagnostics
+from bift_ros.nodes.fleet_recorder import FleetRecorder
+from bift_ros.nodes.fleet_subscriptions import FleetSubscriptions
+from bift_ros.nodes.monitor_topics import metric_topic
+
+_PERIOD_SECONDS = 1.0
+
+
+class MonitorNode(Node):
+    """Publishes diagnostics once a second, and each number of `monitoring.metrics` as it changes.
+
+    `view` is what is known of the fleet, guarded by `lock`. Raises BagError where it can't record.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("monitor", namespace="bift", enable_rosout=False)
+        settings = parameters.declare(self, parameters.MONITOR)
+        self.view, self.lock = FleetView(), threading.Condition()
+        self._recorder = FleetRecorder(Path(settings["record"])) if settings["record"] else None
+        tap = self._recorder.take if self._recorder is not None else None
+        FleetSubscriptions(self, self.view, self.lock, tap=tap)
+        thresholds = Thresholds(**{f.name: settings[f.name] for f in fields(Thresholds)})
+        self._judge = Judge(self.view, thresholds)
+        self._diagnostics = Diagnostics(self)
+        self._numbers: dict[str, tuple[Publisher, float | None]] = {}
+        self.create_timer(_PERIOD_SECONDS, self._publish)
+
+    def close(self) -> None:
+        """Complete the bag, if one is being recorded, and leave the ROS graph."""
+        if self._recorder is not None:
+            self._recorder.close()
+        self.destroy_node()
+
+    def _publish(self) -> None:
+        with self.lock:
+            findings = self._judge.judge(time.monotonic())
+            addresses = {name: v.address for name, v in self.view.vehicles.items()}
+            numbers = {metric_topic(name): of(self.view) for name, of in FLEET_METRICS.items()}
+            for vehicle in self.view.vehicles.values():
+                for name, of_vehicle in VEHICLE_METRICS.items():
+                    numbers[metric_topic(name, vehicle.name)] = of_vehicle(vehicle)
+        self._diagnostics.publish(findings, addresses)
+        for topic, value in numbers.items():
+            self._tell(topic, value)
+
+    def _tell(self, topic: str, value: float | None) -> None:
+        """Publish a number that is new; what is None is not known yet, but its topic is there."""
+        if topic not in self._numbers:
+            self._numbers[topic] = (self.create_publisher(Float64, topic, qos.STATUS), None)
+        publisher, before = self._numbers[topic]
+        if value is not None and value != before:
+            self._numbers[topic] = (publisher, value)
+            publisher.publish(Float64(data=value))
