@@ -12,7 +12,6 @@ from bift_ros.nodes import qos
 from bift_ros.nodes.background_node import BackgroundNode
 from bift_ros.nodes.names import is_vehicle_name
 
-
 _FIELDS = tuple(name for name in VehicleStatus.get_fields_and_field_types() if name != "stamp")
 
 

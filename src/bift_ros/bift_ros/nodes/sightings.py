@@ -7,6 +7,7 @@ header and body fit the hash, or it is refused.
 from __future__ import annotations
 
 from collections import Counter
+
 from bift_msgs import msg
 
 from bift_ros.chain.blocks import MAX_BLOCK_BYTES, Block, ModelInfo
