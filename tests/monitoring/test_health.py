@@ -109,7 +109,7 @@ def test_who_is_silent_is_stale_and_then_is_not(fleet: Fleet) -> None:
     fleet.say("one")
     fleet.say("two")
     found = fleet.finding("three", "training")
-    assert (found.level, found.message) == (Level.STALE, "not heard for 6 s")
+    assert (found.level, found.message) == (Level.STALE, "not heard for 11 s")
     assert fleet.finding("one", "training").level == Level.OK
     assert fleet.finding(FLEET, "consensus").values["heard"] == "2"
     fleet.say("three")

@@ -1,8 +1,8 @@
 """``./bift bench monitor``: what the monitor costs while a fleet is at rest.
 
-Another process speaks for the vehicles, each a DDS participant with a status twice a second. A line
-gives the CPU time that the monitor's process took in one interval, discovery aside, as a share of
-one core.
+Another process speaks for the vehicles, each a DDS participant with a status every two seconds. A
+line gives the CPU time that the monitor's process took in one interval, discovery aside, as a share
+of one core.
 """
 
 from __future__ import annotations

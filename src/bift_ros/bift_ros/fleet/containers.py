@@ -28,7 +28,7 @@ USER = 10001
 DATA = "/var/lib/bift"
 SETTINGS = "/etc/bift"
 STATUS_FOLDER = str(Path(STATUS_FILE).parent)
-"""In memory: a file that is replaced twice a second would keep thirty vehicles' disk busy."""
+"""In memory: a file that is replaced again and again would keep thirty vehicles' disk busy."""
 HEALTH_CHECK = ("python3", "-IS", "/opt/bift/src/bift_ros/bift_ros/fleet/health.py")
 HEALTH_CHECK_SECONDS = 30
 """Command and period as in the image, for those that don't read it there."""

@@ -1,4 +1,4 @@
-"""Whether a vehicle is well: it writes its status twice a second, so an old one tells of a hang.
+"""Whether a vehicle is well: it writes its status all the time, so an old one tells of a hang.
 
 A container's health check runs this every half minute in every vehicle. So it looks at a file,
 which takes a hundredth of a second, and needs no environment and no DDS participant.

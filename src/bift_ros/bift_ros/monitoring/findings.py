@@ -39,7 +39,7 @@ FLEET = "fleet"
 class Thresholds:
     """Where a level begins."""
 
-    stale_seconds: float = 5.0
+    stale_seconds: float = 10.0
     """A vehicle not heard for so long is stale."""
     forked_seconds: float = 15.0
     """A vehicle that has been on another branch than most, or behind, for so long is reported."""

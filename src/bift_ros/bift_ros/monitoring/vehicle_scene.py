@@ -10,7 +10,7 @@ from bift_ros.monitoring.layout import Layout, Point
 from bift_ros.monitoring.scene import Key, Shape
 from bift_ros.monitoring.view import FleetView, VehicleSeen
 
-SILENT_SECONDS = 5.0
+SILENT_SECONDS = 10.0
 """A vehicle that has said nothing for longer is shown as silent."""
 CAR = Point(4.0, 2.0, 1.5)
 _LETTER = Point(0.0, 0.0, 1.2)

@@ -18,6 +18,8 @@ from bift_ros.nodes import convert
 
 _PERIOD_SECONDS = 0.25
 """Between two questions: vehicles have better things to do."""
+_LOOK_SECONDS = 1.0
+"""Between two looks whether anything is missing."""
 _TIMEOUT_SECONDS = 5.0
 
 
@@ -35,7 +37,7 @@ class ChainFetch:
         self._node, self._view, self._lock, self._learn = node, view, lock, learn
         self._gaps = Gaps(view)
         self._gap: Gap | None = None
-        self._asked_at = 0.0
+        self._asked_at = self._look_at = 0.0
         self._asked: tuple[Any, Future] | None = None
         self._vehicle = ""
         self._clients: tuple[Any, Any] | None = None
@@ -49,9 +51,13 @@ class ChainFetch:
             elif self._asked is None:
                 self._ask_headers(self._gap)
             return
+        if now < self._look_at:
+            return
         with self._lock:
             self._gap = self._gaps.next(now)
-        if self._gap is not None:
+        if self._gap is None:
+            self._look_at = now + _LOOK_SECONDS
+        else:
             self._asked_at = now
             self._turn_to(self._gap.vehicle)
             self._ask_headers(self._gap)

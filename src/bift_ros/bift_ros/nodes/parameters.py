@@ -71,7 +71,13 @@ VEHICLE = (
     Setting("kubo_swarm_key", "", "File with the fleet's swarm key; empty: one of its own."),
     Setting("kubo_swarm_port", 0, "Port of the daemon in the swarm; 0: any free one.", 0, 65535),
     Setting("kubo_peers", "", "Swarm addresses of other vehicles' daemons, separated by spaces."),
-    Setting("status_period", 0.5, "Seconds between two status messages.", 0.1, 60.0),
+    Setting(
+        "status_period",
+        0.5,
+        "Seconds between two status messages while something happens.",
+        0.1,
+        60.0,
+    ),
     Setting("status_file", "", "File that holds the newest status, as JSON; empty: none."),
     Setting("propose", False, "Propose the task below once this vehicle's dataset is built."),
     Setting("task.model_id", "traffic-lights", "Name of the task."),
@@ -108,7 +114,7 @@ CAMERA_REPLAY = (
 )
 
 MONITOR = (
-    Setting("stale_seconds", 5.0, "A vehicle not heard for so long is stale.", 1.0, 3600.0),
+    Setting("stale_seconds", 10.0, "A vehicle not heard for so long is stale.", 1.0, 3600.0),
     Setting(
         "forked_seconds",
         15.0,

@@ -1,4 +1,4 @@
-"""What a vehicle says of itself twice a second."""
+"""What a vehicle says of itself: twice a second while something happens, else every two seconds."""
 
 from __future__ import annotations
 
@@ -17,6 +17,20 @@ from bift_ros.nodes.perception_node import PerceptionNode
 from bift_ros.nodes.trainer_node import TrainerNode
 from bift_ros.perception.classes import CLASSES
 from bift_ros.storage.interface import Storage
+
+REST_SECONDS = 2.0
+"""A vehicle without news says so this often."""
+_NO_NEWS = frozenset(
+    ("stamp", "frames_seen", "skipped", "fetched_bytes", "served_bytes",
+     "rss_mb", "peak_rss_mb", "disk_free_mb")
+)  # fmt: skip
+"""What changes all the time."""
+_NEWS = tuple(n for n in VehicleStatus.get_fields_and_field_types() if n not in _NO_NEWS)
+
+
+def news_of(message: VehicleStatus) -> str:
+    """What to compare with a later message's: equal where nothing has happened between them."""
+    return repr([getattr(message, name) for name in _NEWS])  # in which NaN equals NaN
 
 
 class ResidentMemory:

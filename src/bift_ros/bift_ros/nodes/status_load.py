@@ -1,4 +1,4 @@
-"""Vehicles that only say how they are, twice a second: load for `./bift bench monitor`.
+"""Vehicles at rest, which only say how they are: load for `./bift bench monitor`.
 
 Run as `python -m bift_ros.nodes.status_load 30`. It prints a line once somebody listens to all.
 """
@@ -14,9 +14,9 @@ from rclpy.publisher import Publisher
 from rclpy.signals import SignalHandlerOptions
 
 from bift_ros.nodes import qos
+from bift_ros.nodes.status import REST_SECONDS
 from bift_ros.perception.classes import CLASSES
 
-_PERIOD_SECONDS = 0.5
 _TIP = "11" * 32
 _CID = "bafkrei" + "a" * 52
 
@@ -48,7 +48,7 @@ class SimulatedVehicle:
 
     def speak(self) -> None:
         """Say how it is; the camera goes on meanwhile."""
-        self._frames += 5
+        self._frames += 20
         message = VehicleStatus(
             name=self._name,
             address=self._address,
@@ -75,7 +75,7 @@ def main() -> None:
     while True:
         for vehicle in vehicles:
             vehicle.speak()
-            time.sleep(_PERIOD_SECONDS / len(vehicles))
+            time.sleep(REST_SECONDS / len(vehicles))
         if not told and all(vehicle.is_heard for vehicle in vehicles):
             told = True
             print("heard", flush=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from bift_msgs.srv import GetState
 
 from bift_ros.nodes import parameters, qos
 from bift_ros.nodes.quiet_node import QuietNode
+from bift_ros.nodes.status import REST_SECONDS, news_of
 from bift_ros.nodes.status_file import StatusFile
 
 _FILE_ERROR_SECONDS = 60.0
@@ -37,13 +40,19 @@ class VehicleNode(QuietNode):
         status: Callable[[], VehicleStatus],
         state_of: Callable[[GetState.Request, GetState.Response], GetState.Response],
     ) -> None:
-        """Begin to publish what `status` returns and to answer with `state_of`."""
+        """Begin to publish what `status` returns, and to answer with `state_of`."""
         publisher = self.create_publisher(VehicleStatus, "status", qos.STATUS)
         path = self.settings["status_file"]
         file = StatusFile(Path(path)) if path else None
+        said, said_at = "", -math.inf
 
         def publish() -> None:
-            message = status()
+            nonlocal said, said_at
+            message, now = status(), time.monotonic()
+            news = news_of(message)
+            if news == said and now - said_at < REST_SECONDS:
+                return
+            said, said_at = news, now
             publisher.publish(message)
             if file is not None:
                 self._write(file, message)

@@ -3,7 +3,7 @@
 import { layOut } from "./chain_layout.js";
 
 const MAX_TRAFFIC = 900;
-const SILENT_SECONDS = 5; // Vehicles speak twice a second.
+const SILENT_SECONDS = 10; // At rest, vehicles speak every two seconds.
 
 export class Fleet {
   constructor() {
