@@ -154,6 +154,7 @@ class TestProcesses:
             bift("up", "--detach")
             with runtime.monitor() as monitor:
                 assert re.fullmatch(r"127\.0\.0\.1:\d+", os.environ["ROS_DISCOVERY_SERVER"])
+                assert os.environ["ROS_SUPER_CLIENT"] == "TRUE"
                 assert monitor.wait(
                     lambda heard: all(
                         heard.get(name, {}).get("current_iter") == 1

@@ -17,6 +17,8 @@ from bift_ros.fleet.runtime import FleetError
 
 PORT = 11811
 """The UDP port of a server that has an address of its own; Fast DDS' default."""
+SUPER_CLIENT = {"ROS_SUPER_CLIENT": "TRUE"}
+"""What makes the server tell a process of everybody's endpoints, for one that looks for topics."""
 _PROGRAM = "fast-discovery-server"
 _READY = "Server is running"
 _START_SECONDS = 30.0

@@ -13,6 +13,7 @@ from pathlib import Path
 from bift_ros.chain.exceptions import ChainError
 from bift_ros.fleet.description import FleetDescription
 from bift_ros.fleet.discovery import (
+    SUPER_CLIENT,
     client_environment,
     free_port,
     refuse_without_program,
@@ -45,6 +46,11 @@ class _Started:
     vehicles: dict[str, ProcessIdentity] = field(default_factory=dict)
     server: ProcessIdentity | None = None
     """The discovery server, where there is one."""
+
+    @property
+    def onlookers_environment(self) -> dict[str, str]:
+        """By which others find them and all of their topics."""
+        return {**self.environment, **(SUPER_CLIENT if self.server is not None else {})}
 
     @property
     def every(self) -> list[ProcessIdentity]:
@@ -119,14 +125,14 @@ class ProcessRuntime:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """By which its ROS nodes find each other; empty where no such fleet was brought up."""
-        return self._started().environment
+        """By which its ROS nodes are found; empty where no such fleet was brought up."""
+        return self._started().onlookers_environment
 
     @contextmanager
     def monitor(self) -> Iterator[Monitor]:
         """Listen in the fleet's ROS domain."""
         processes = self._started()
-        with set_environment(processes.environment), closing(FleetMonitor()) as monitor:
+        with set_environment(processes.onlookers_environment), closing(FleetMonitor()) as monitor:
             for name in processes.vehicles:
                 monitor.watch(name)
             yield monitor
