@@ -14,8 +14,16 @@ from pathlib import Path
 
 import psutil
 import pytest
+from docker.client import DockerClient
+from docker.errors import ImageNotFound
+
+sys.path.insert(0, str(Path(__file__).parent))  # for this room's `engine_fleet`
+
+from engine_fleet import BASE, bift
 
 from bift_ros.fleet.domain import claimed_domain
+from bift_ros.fleet.engine import connect
+from bift_ros.fleet.runtime import FleetError
 from bift_ros.perception.synth import synthesize
 
 DEADLINE = 240.0
@@ -117,3 +125,21 @@ def bags(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("fleet") / "bags"
     synthesize(3, 40, folder, seed=1, test_crops=60)
     return folder
+
+
+@pytest.fixture(scope="session")
+def engine() -> DockerClient:
+    try:
+        return connect()
+    except FleetError as error:
+        pytest.skip(f"{error} (scripts/docker-engine)")
+
+
+@pytest.fixture(scope="session")
+def image(engine: DockerClient) -> None:
+    """The image of this very source, of which an engine keeps most layers."""
+    try:
+        engine.images.get(BASE)
+    except ImageNotFound:
+        pytest.skip(f"the engine has no image {BASE}: scripts/docker-base makes it")
+    bift("build", "--base", BASE)

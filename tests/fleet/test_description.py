@@ -82,6 +82,7 @@ def test_a_number_of_vehicles_is_all_it_takes(load: Load) -> None:
     assert fleet.policy == Policy(minimum_updates=2)
     assert fleet.task == TaskDescription()
     assert fleet.runtime == "process"
+    assert fleet.discovery == "multicast"
 
 
 def test_vehicles_differ_from_the_defaults_and_from_each_other(load: Load) -> None:
@@ -89,6 +90,7 @@ def test_vehicles_differ_from_the_defaults_and_from_each_other(load: Load) -> No
         """
         name: harbour
         runtime: docker
+        discovery: server
         seed: 7
         replay_rate: 2
         synthetic: {frames: 40}
@@ -103,6 +105,7 @@ def test_vehicles_differ_from_the_defaults_and_from_each_other(load: Load) -> No
     )
     van, second, third, last = fleet.vehicles
     assert (fleet.name, fleet.runtime, fleet.seed) == ("harbour", "docker", 7)
+    assert fleet.discovery == "server"
     assert (fleet.replay_rate, fleet.synthetic_frames) == (2, 40)
     assert (van.name, van.mine, van.device, van.cpus) == ("van", False, "cuda:1", 0.5)
     assert (van.memory_bytes, van.gpu_memory_mb, van.storage) == (512 << 20, 1536, "kubo")

@@ -87,6 +87,10 @@ def test_what_does_not_go_together_is_told_beside_other_mistakes(tmp_path: Path)
         ("vehicles: 2\nmalicious: {attack: alie}", "2: malicious: count is missing: it is a whole"),
         ("vehicles: 2\nmalicious: {count: 1}", "2: malicious: attack is missing: it is attack"),
         ("vehicles: 2\n7: seven", "2: 7: no such key"),
+        (
+            "vehicles: 2\ndiscovery: serve",
+            "2: discovery: no such discovery 'serve'; choose one of multicast, server",
+        ),
         ("vehicles: 2\nname: 2024-01-01", "2: name: datetime.date"),
     ],
 )

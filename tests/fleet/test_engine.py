@@ -5,106 +5,23 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 import time
-import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from docker.client import DockerClient
-from docker.errors import ContainerError, ImageNotFound, NotFound
+from docker.errors import ContainerError, NotFound
+from engine_fleet import BASE, CONSOLE, DEADLINE, Trio, on_one_tip
 
 from bift_ros.chain.genesis import load_genesis
 from bift_ros.fleet import engine_faults
 from bift_ros.fleet.containers import CPU_IMAGE, USER
-from bift_ros.fleet.engine import DockerRuntime, connect
-from bift_ros.fleet.engine_monitor import EngineMonitor
 from bift_ros.fleet.lifecycle import Fleet
 from bift_ros.fleet.record import FleetFolder
 from bift_ros.fleet.report import outcome_of
-from bift_ros.fleet.runtime import FleetError
-
-CONSOLE = (sys.executable, "-m", "bift_ros.console", "fleet")
-BASE = "bift-base:bookworm"
-DEADLINE = 600.0
-"""Seconds that a step may take on a busy machine."""
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3 * DEADLINE)]
-
-
-@pytest.fixture(scope="module")
-def engine() -> DockerClient:
-    try:
-        return connect()
-    except FleetError as error:
-        pytest.skip(f"{error} (scripts/docker-engine)")
-
-
-@pytest.fixture(scope="module")
-def image(engine: DockerClient) -> None:
-    """The image of this very source, of which an engine keeps most layers."""
-    try:
-        engine.images.get(BASE)
-    except ImageNotFound:
-        pytest.skip(f"the engine has no image {BASE}: scripts/docker-base makes it")
-    bift("build", "--base", BASE)
-
-
-class Trio:
-    """The fleet of these tests."""
-
-    def __init__(self, folder: Path, engine: DockerClient) -> None:
-        self.name = f"trio_{uuid.uuid4().hex[:8]}"
-        self.engine = engine
-        self.fleets = folder / "fleets"
-        self.file = folder / f"{self.name}.yaml"
-        self.file.write_text(
-            "runtime: docker\nvehicles: 3\nreplay_rate: 8\nsynthetic: {frames: 40}\n"
-            "defaults: {device: cpu}\n"
-            "task: {iterations: 1, local_epochs: 1}\npolicy: {difficulty: 8}\n"
-        )
-
-    def bift(self, action: str, *options: str) -> str:
-        return bift(action, str(self.file), "--fleets", str(self.fleets), *options)
-
-    def container(self, number: int) -> Any:
-        return self.engine.containers.get(f"bift-{self.name}-vehicle-{number:02d}")
-
-    def left(self) -> dict[str, list[str]]:
-        """Names of what the engine has of this fleet."""
-        filters = {"label": f"bift={self.name}"}
-        return {
-            "containers": [c.name for c in self.engine.containers.list(all=True, filters=filters)],
-            "networks": [n.name for n in self.engine.networks.list(filters=filters)],
-            "volumes": [v.name for v in self.engine.volumes.list(filters=filters)],
-        }
-
-    def wait(self, condition: Callable[[Mapping[str, Mapping[str, Any]]], bool]) -> dict[str, Any]:
-        """The vehicles' statuses once they fulfil a condition."""
-        with DockerRuntime(FleetFolder(self.fleets / self.name)).monitor() as monitor:
-            assert isinstance(monitor, EngineMonitor)
-            assert monitor.wait(condition, DEADLINE), monitor.vehicles
-            return dict(monitor.vehicles)
-
-
-def bift(*arguments: str) -> str:
-    """Run `bift fleet …` to its end; what it says."""
-    done = subprocess.run(
-        [*CONSOLE, *arguments], capture_output=True, text=True, timeout=2 * DEADLINE
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done.stdout
-
-
-def on_one_tip(vehicles: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Whether all three have finished the task, and stand on one block."""
-    return (
-        len(vehicles) == 3
-        and all(v and v["current_iter"] == v["total_iter"] == 1 for v in vehicles.values())
-        and len({v["tip"] for v in vehicles.values()}) == 1
-    )
 
 
 @pytest.fixture(scope="module")
@@ -113,8 +30,7 @@ def trio(
 ) -> Iterator[Trio]:
     trio = Trio(tmp_path_factory.mktemp("trio"), engine)
     try:
-        rows = json.loads(trio.bift("up", "--detach", "--json", "--timeout", str(int(DEADLINE))))
-        assert [row["name"] for row in rows] == ["vehicle_00", "vehicle_01", "vehicle_02"]
+        trio.up()
         yield trio
     finally:
         if any(trio.left().values()):  # after a test that failed

@@ -71,18 +71,18 @@ def swarm_stack(fleet: ContainerFleet, folder: Path) -> str:
 
 
 def _on_one_host(spec: ContainerSpec, folder: Path) -> dict[str, Any]:
-    secret = next(given for given in spec.inputs if given.kind == "secret")
-    owner = secret.source.stat()
     service = {
         **_service(spec, folder),
         "container_name": spec.name,
-        "user": f"{owner.st_uid}:{owner.st_gid}",
         "networks": {_NETWORK: {"ipv4_address": spec.address}},
         "mem_limit": spec.memory_bytes,
         "memswap_limit": spec.memory_bytes,
         "restart": "unless-stopped",
         "labels": dict(spec.labels),
     }
+    for secret in (given for given in spec.inputs if given.kind == "secret"):
+        owner = secret.source.stat()
+        service["user"] = f"{owner.st_uid}:{owner.st_gid}"
     if spec.cpus is not None:
         service["cpus"] = spec.cpus
     if spec.gpu is not None:
@@ -101,6 +101,11 @@ def _on_many_hosts(spec: ContainerSpec, folder: Path) -> dict[str, Any]:
     limits: dict[str, Any] = {"memory": f"{spec.memory_bytes}b"}
     if spec.cpus is not None:
         limits["cpus"] = str(spec.cpus)
+    deploy: dict[str, Any] = {"resources": {"limits": limits}, "labels": dict(spec.labels)}
+    if spec.vehicle is not None:
+        # The name leads to the vehicle itself and not to a balancer before it. The discovery
+        # server's is to lead to whichever container it is in now.
+        deploy["endpoint_mode"] = "dnsrr"
     owned = {"uid": str(USER), "gid": str(USER), "mode": 0o400}
     service = _service(spec, folder)
     for kind in ("configs", "secrets"):
@@ -109,12 +114,7 @@ def _on_many_hosts(spec: ContainerSpec, folder: Path) -> dict[str, Any]:
         **service,
         "networks": [_NETWORK],
         "labels": dict(spec.labels),
-        "deploy": {
-            # The name leads to the vehicle itself and not to a balancer before it.
-            "endpoint_mode": "dnsrr",
-            "resources": {"limits": limits},
-            "labels": dict(spec.labels),
-        },
+        "deploy": deploy,
     }
 
 
@@ -125,18 +125,26 @@ def _service(spec: ContainerSpec, folder: Path) -> dict[str, Any]:
         "hostname": spec.host,
         "command": [_literal(word) for word in spec.command],
         "environment": {name: _literal(value) for name, value in spec.environment.items()},
-        "volumes": [
-            {"type": "volume", "source": spec.host, "target": DATA},
-            {"type": "tmpfs", "target": STATUS_FOLDER},
-            *(_bind(given, folder) for given in spec.inputs if given.kind == "bag"),
-        ],
+        "volumes": _mounts(spec, folder),
         "configs": _references(spec, "setting"),
         "secrets": _references(spec, "secret"),
         "cap_drop": ["ALL"],
     }
     if spec.capabilities:
         service["cap_add"] = list(spec.capabilities)
+    if spec.vehicle is None:
+        service["healthcheck"] = {"disable": True}  # the image's looks for a vehicle
     return service
+
+
+def _mounts(spec: ContainerSpec, folder: Path) -> list[dict[str, Any]]:
+    if spec.vehicle is None:
+        return [{"type": "tmpfs", "target": DATA}]  # else the image would have a volume here
+    return [
+        {"type": "volume", "source": spec.host, "target": DATA},
+        {"type": "tmpfs", "target": STATUS_FOLDER},
+        *(_bind(given, folder) for given in spec.inputs if given.kind == "bag"),
+    ]
 
 
 def _shared(fleet: ContainerFleet, folder: Path) -> dict[str, Any]:
@@ -151,7 +159,11 @@ def _shared(fleet: ContainerFleet, folder: Path) -> dict[str, Any]:
         }
 
     return {
-        "volumes": {c.host: {"name": c.name, "labels": dict(c.labels)} for c in fleet.containers},
+        "volumes": {
+            c.host: {"name": c.name, "labels": dict(c.labels)}
+            for c in fleet.containers
+            if c.vehicle is not None
+        },
         "configs": files("setting"),
         "secrets": files("secret"),
     }

@@ -1,4 +1,4 @@
-"""A fleet's vehicles as containers: one `ContainerSpec` each, which every renderer translates.
+"""A fleet as containers: one `ContainerSpec` a vehicle, which every renderer translates.
 
 `engine` runs them on this host, `compose` and `kubernetes` write them down. A container holds no
 path of the host: what it is given is copied or mounted into `SETTINGS`, what it keeps is its
@@ -14,7 +14,8 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, Literal
 
-from bift_ros.fleet.description import FleetDescription, VehicleDescription
+from bift_ros.fleet.description import DEFAULT_MEMORY, FleetDescription, VehicleDescription
+from bift_ros.fleet.discovery import PORT, client_environment, server_command
 from bift_ros.fleet.health import OLDEST_SECONDS, STATUS_FILE
 from bift_ros.fleet.plan import FleetPlan, FleetSettings, VehiclePlan, key_file, prepare
 from bift_ros.fleet.processes import vehicle_command
@@ -37,8 +38,12 @@ STATUS_STREAM = (
     STATUS_FILE, str(OLDEST_SECONDS),
 )  # fmt: skip
 """What prints the vehicle's status whenever it changes."""
+DISCOVERY = "discovery"
+"""Name of the discovery server in the fleet's network."""
 _FIRST_HOST = 10
 """The first vehicle's number in the network; those below are the engine's, and an operator's."""
+_SERVER_HOST = 9
+"""The discovery server's."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +71,12 @@ class Input:
 
 @dataclass(frozen=True)
 class ContainerSpec:
-    """One vehicle's container."""
+    """One container."""
 
-    vehicle: str
+    vehicle: str | None
+    """Whose it is; None: the discovery server's, which is given nothing and keeps nothing."""
     name: str
-    """Unique on an engine; the volume is called so, too."""
+    """Unique on an engine; a vehicle's volume is called so, too."""
     host: str
     """Its name in the fleet's network."""
     address: str | None
@@ -96,6 +102,7 @@ class ContainerFleet:
     subnet: IPv4Network | None
     """None: whatever the network gives."""
     containers: tuple[ContainerSpec, ...]
+    """The discovery server's first, where there is one."""
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -117,24 +124,26 @@ def container_fleet(
 ) -> ContainerFleet:
     """Write keys, genesis and parameters below `folder` with `plan.prepare`; the containers.
 
-    With a `subnet` every vehicle has a fixed address in it, and hears the others by multicast too.
-    Without one, as on networks of several hosts, they are found by their names alone. `timestamp`
-    is the genesis time in milliseconds. Raises FleetError and what `prepare` raises.
+    With a `subnet` every container has a fixed address in it, and vehicles hear each other by
+    multicast too. Without one, as on networks of several hosts, they are found by their names
+    alone. `timestamp` is the genesis time in milliseconds. Raises FleetError and what `prepare`
+    raises.
     """
     refuse_kubo(fleet)
     hosts = _hosts(fleet)
     addresses = _addresses(fleet, subnet)
     reached_at = {name: addresses.get(name, host) for name, host in hosts.items()}
+    server = _server(fleet, subnet) if fleet.discovery == "server" else None
     plan = prepare(folder, _inside(fleet, bags, timestamp, reached_at))
-    containers = tuple(
+    vehicles = tuple(
         ContainerSpec(
             vehicle=vehicle.name,
             name=f"{LABEL}-{fleet.name}-{hosts[vehicle.name]}",
             host=hosts[vehicle.name],
             address=addresses.get(vehicle.name),
             image=image_of(vehicle),
-            command=_command(vehicle, planned),
-            environment=_environment(vehicle.name, reached_at),
+            command=_command(vehicle, planned, server),
+            environment=_environment(vehicle.name, reached_at, server),
             inputs=_inputs(plan, planned, bag),
             memory_bytes=vehicle.memory_bytes,
             cpus=vehicle.cpus,
@@ -144,6 +153,7 @@ def container_fleet(
         )
         for vehicle, planned, bag in zip(fleet.vehicles, plan.vehicles, bags, strict=True)
     )
+    containers = vehicles if server is None else (server, *vehicles)
     return ContainerFleet(fleet.name, f"{LABEL}-{fleet.name}", subnet, containers)
 
 
@@ -167,13 +177,33 @@ def _hosts(fleet: FleetDescription) -> dict[str, str]:
     hosts: dict[str, str] = {}
     for vehicle in fleet.vehicles:
         host = vehicle.name.lower().replace("_", "-")
-        if host.endswith("-") or host in hosts.values():
+        if host.endswith("-") or host in (DISCOVERY, *hosts.values()):
             raise FleetError(
                 f"the vehicle {vehicle.name} would be called {host} in the network, which another "
-                "one is too, or no host may be: give it another name"
+                "one is too, or the discovery server, or no host may be: give it another name"
             )
         hosts[vehicle.name] = host
     return hosts
+
+
+def _server(fleet: FleetDescription, subnet: IPv4Network | None) -> ContainerSpec:
+    """The discovery server's container."""
+    address = None if subnet is None else str(subnet[_SERVER_HOST])
+    return ContainerSpec(
+        vehicle=None,
+        name=f"{LABEL}-{fleet.name}-{DISCOVERY}",
+        host=DISCOVERY,
+        address=address,
+        image=image_of(fleet.vehicles[0]),  # which is there anyway
+        command=server_command(address or "0.0.0.0", PORT),
+        environment={},
+        inputs=(),
+        memory_bytes=DEFAULT_MEMORY,
+        cpus=None,
+        gpu=None,
+        capabilities=(),
+        labels={LABEL: fleet.name},
+    )
 
 
 def _addresses(fleet: FleetDescription, subnet: IPv4Network | None) -> dict[str, str]:
@@ -226,23 +256,33 @@ def _gpu(vehicle: VehicleDescription) -> str | None:
     return (index or "all") if kind == "cuda" else None
 
 
-def _command(vehicle: VehicleDescription, planned: VehiclePlan) -> tuple[str, ...]:
+def _command(
+    vehicle: VehicleDescription, planned: VehiclePlan, server: ContainerSpec | None
+) -> tuple[str, ...]:
     inside = replace(planned, parameters_file=Path(SETTINGS, "parameters.yaml"))
     command = ("python", *vehicle_command(inside)[1:])
-    if not vehicle.network:
+    before = []
+    if vehicle.network:
+        before.append("tc qdisc replace dev eth0 root netem " + shlex.join(vehicle.network.netem))
+    if server is not None and server.address is None:
+        # Fast DDS looks the name up once, and would never ask again.
+        before.append(f"until getent hosts {server.host} >/dev/null; do sleep 1; done")
+    if not before:
         return command
-    slow_down = "tc qdisc replace dev eth0 root netem " + shlex.join(vehicle.network.netem)
-    return ("sh", "-c", f'{slow_down} && exec "$@"', "sh", *command)
+    return ("sh", "-c", " && ".join([*before, 'exec "$@"']), "sh", *command)
 
 
-def _environment(own: str, reached_at: Mapping[str, str]) -> dict[str, str]:
-    return {
-        "ROS_DOMAIN_ID": "0",  # the network is the fleet's own
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET",
-        # Beside multicast, for networks without it and for vehicles that were cut off for a while:
-        # a network interface that comes back has forgotten the groups that it had joined.
-        "ROS_STATIC_PEERS": ";".join(a for name, a in reached_at.items() if name != own),
-    }
+def _environment(
+    own: str, reached_at: Mapping[str, str], server: ContainerSpec | None
+) -> dict[str, str]:
+    # The network is the fleet's own, and so is its domain.
+    alone = {"ROS_DOMAIN_ID": "0", "ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET"}
+    if server is not None:
+        return {**alone, **client_environment(server.address or server.host, PORT)}
+    # Beside multicast, for networks without it and for vehicles that were cut off for a while:
+    # a network interface that comes back has forgotten the groups that it had joined.
+    others = ";".join(address for name, address in reached_at.items() if name != own)
+    return {**alone, "ROS_STATIC_PEERS": others}
 
 
 def _inputs(plan: FleetPlan, planned: VehiclePlan, bag: Path | None) -> tuple[Input, ...]:

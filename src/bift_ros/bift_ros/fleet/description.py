@@ -111,6 +111,8 @@ class FleetDescription:
     policy: Policy
     runtime: str = "process"
     """What the vehicles run as: process or docker."""
+    discovery: str = "multicast"
+    """How they find each other: multicast or server."""
     seed: int = 0
     replay_rate: float = 1.0
     synthetic_frames: int = 500

@@ -75,7 +75,7 @@ def _build(
         vehicles=vehicles,
         task=TaskDescription(**task),
         policy=_policy(policy, len(vehicles)),
-        **{key: given[key] for key in ("runtime", "seed") if key in given},
+        **{key: given[key] for key in ("runtime", "discovery", "seed") if key in given},
         replay_rate=float(given.get("replay_rate", FleetDescription.replay_rate)),
         **{f"synthetic_{key}": value for key, value in given.get("synthetic", {}).items()},
     )

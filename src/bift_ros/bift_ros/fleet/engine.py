@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import queue
 import tarfile
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from ipaddress import IPv4Network
@@ -17,14 +16,13 @@ from typing import Any
 
 from docker.client import DockerClient, from_env
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
-from docker.types import DeviceRequest, IPAMConfig, IPAMPool
+from docker.types import IPAMConfig, IPAMPool
 
 from bift_ros.chain.exceptions import ChainError
 from bift_ros.fleet.containers import (
     CPU_IMAGE,
     DATA,
     LABEL,
-    STATUS_FOLDER,
     VEHICLE_LABEL,
     ContainerSpec,
     Image,
@@ -33,7 +31,7 @@ from bift_ros.fleet.containers import (
     refuse_kubo,
 )
 from bift_ros.fleet.description import FleetDescription
-from bift_ros.fleet.engine_files import archive
+from bift_ros.fleet.engine_containers import GRACE_SECONDS, ensure_container, remove_container
 from bift_ros.fleet.engine_monitor import EngineMonitor
 from bift_ros.fleet.log_files import read_logs
 from bift_ros.fleet.processes import vehicle_log
@@ -44,13 +42,8 @@ from bift_ros.identity.keyfile import KeyFileError
 
 _FOLDER_LABEL = "bift.folder"
 """Where the fleet lies on this host: another clone may have one of the same name."""
-_SPEC_LABEL = "bift.spec"
-"""What a container was made from, as a hash: a container that differs is made anew."""
 _AT_ONCE = 4
 """Containers that are made at the same time."""
-_GRACE_SECONDS = 20
-_CPU_PERIOD = 10**9
-"""The engine counts CPUs in billionths."""
 
 
 def connect() -> DockerClient:
@@ -100,26 +93,28 @@ class DockerRuntime:
             containers = container_fleet(self._folder.vehicles, fleet, bags, now_ms, subnet)
             images = {image: self._image_id(image) for image in containers.images}
 
-            def ensure(spec: ContainerSpec) -> str:
-                self._ensure(spec, images[spec.image], network.name)
+            def ensure(spec: ContainerSpec) -> str | None:
+                image = images[spec.image]
+                ensure_container(self._client, spec, image, network.name, self._labels)
                 return spec.vehicle
 
             with ThreadPoolExecutor(_AT_ONCE) as pool:
                 try:
                     for vehicle in pool.map(ensure, containers.containers):
-                        started(vehicle)
+                        if vehicle is not None:
+                            started(vehicle)
                 except BaseException:
                     pool.shutdown(cancel_futures=True)  # on Ctrl-C begin no others
                     raise
 
     def monitor(self) -> AbstractContextManager[Monitor]:
         """Read what the vehicles write of themselves; see `engine_monitor`."""
-        return closing(EngineMonitor(self._client, self._filters))
+        return closing(EngineMonitor(self._client, self._vehicle_filters))
 
     def running(self) -> Collection[str]:
         """The vehicles whose containers run."""
         with _told():
-            found = self._client.api.containers(filters=self._filters)
+            found = self._client.api.containers(filters=self._vehicle_filters)
         return [container["Labels"][VEHICLE_LABEL] for container in found]
 
     def logs(self, vehicles: Sequence[str], follow: bool) -> Iterator[tuple[str, str]]:
@@ -127,7 +122,11 @@ class DockerRuntime:
 
         Lines in the order in which they come; without `follow`, vehicle after vehicle.
         """
-        wanted = [c for c in self._containers() if c.labels[VEHICLE_LABEL] in vehicles]
+        wanted = [
+            c
+            for c in self._containers(self._vehicle_filters)
+            if c.labels[VEHICLE_LABEL] in vehicles
+        ]
         gone = set(vehicles) - {c.labels[VEHICLE_LABEL] for c in wanted}
         yield from read_logs({name: self._log(name) for name in sorted(gone)})
         if not follow:
@@ -174,13 +173,13 @@ class DockerRuntime:
 
         def end(container: Any) -> None:
             with suppress(NotFound):
-                container.stop(timeout=_GRACE_SECONDS)
-                if keep_data:
+                container.stop(timeout=GRACE_SECONDS)
+                if keep_data and VEHICLE_LABEL in container.labels:
                     self._log(container.labels[VEHICLE_LABEL]).write_bytes(container.logs())
-            _remove(container)
+            remove_container(container)
 
         with _told():
-            containers = self._containers()
+            containers = self._containers(self._filters)
             # All at once, since each is waited for: what they do until they end, they do together.
             with ThreadPoolExecutor(max(1, len(containers))) as pool:
                 list(pool.map(end, containers))
@@ -198,13 +197,17 @@ class DockerRuntime:
 
     @property
     def _filters(self) -> dict[str, list[str]]:
+        """What all of the fleet is found by."""
         return {"label": [f"{name}={value}" for name, value in self._labels.items()]}
 
-    def _containers(self) -> list[Any]:
+    @property
+    def _vehicle_filters(self) -> dict[str, list[str]]:
+        """What its vehicles' containers are found by, and not that of the discovery server."""
+        return {"label": [*self._filters["label"], VEHICLE_LABEL]}
+
+    def _containers(self, filters: dict[str, list[str]]) -> list[Any]:
         with _told():
-            found = self._client.containers.list(
-                all=True, filters=self._filters, ignore_removed=True
-            )
+            found = self._client.containers.list(all=True, filters=filters, ignore_removed=True)
             return sorted(found, key=lambda container: str(container.name))
 
     def _image_id(self, image: Image) -> str:
@@ -238,54 +241,6 @@ class DockerRuntime:
             return network, subnet
         raise FleetError("every subnet of 198.18.0.0/15 is in use: take another fleet down")
 
-    def _ensure(self, spec: ContainerSpec, image: str, network: str) -> None:
-        """Have this container run, as described."""
-        digest = _digest(spec, image)
-        with suppress(NotFound):
-            present = self._client.containers.get(spec.name)
-            # One that was never started may lack what it is to be given.
-            if present.labels.get(_SPEC_LABEL) == digest and present.status != "created":
-                present.start()  # which leaves a running one alone
-                return
-            _remove(present)
-        labels = {**spec.labels, **self._labels}
-        self._client.volumes.create(spec.name, labels=labels)
-        container = self._create(spec, image, network, {**labels, _SPEC_LABEL: digest})
-        with archive(spec.inputs) as data:
-            container.put_archive("/", data)
-        container.start()
-
-    def _create(
-        self, spec: ContainerSpec, image: str, network: str, labels: Mapping[str, str]
-    ) -> Any:
-        api = self._client.api
-        gpus = [DeviceRequest(device_ids=[spec.gpu], capabilities=[["gpu"]])]
-        if spec.gpu == "all":
-            gpus = [DeviceRequest(count=-1, capabilities=[["gpu"]])]
-        host = api.create_host_config(
-            binds={spec.name: {"bind": DATA, "mode": "rw"}},
-            tmpfs={STATUS_FOLDER: "mode=1777,size=1m"},
-            mem_limit=spec.memory_bytes,
-            memswap_limit=spec.memory_bytes,
-            nano_cpus=None if spec.cpus is None else int(spec.cpus * _CPU_PERIOD),
-            cap_drop=["ALL"],
-            cap_add=list(spec.capabilities),
-            device_requests=gpus if spec.gpu is not None else None,
-            network_mode=network,
-        )
-        place = api.create_endpoint_config(ipv4_address=spec.address, aliases=[spec.host])
-        made = api.create_container(
-            image,
-            command=list(spec.command),
-            name=spec.name,
-            hostname=spec.host,
-            environment=dict(spec.environment),
-            labels=dict(labels),
-            host_config=host,
-            networking_config=api.create_networking_config({network: place}),
-        )
-        return self._client.containers.get(made["Id"])
-
 
 @contextmanager
 def _told() -> Iterator[None]:
@@ -300,20 +255,6 @@ def _told() -> Iterator[None]:
 
 def _named(fleet: str) -> str:
     return f"{LABEL}={fleet}"
-
-
-def _digest(spec: ContainerSpec, image: str) -> str:
-    digest = hashlib.sha256(f"{image}\n{spec!r}\n".encode())
-    for given in spec.inputs:
-        if given.source.is_file():
-            digest.update(given.source.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def _remove(container: Any) -> None:
-    with suppress(NotFound):
-        container.stop(timeout=_GRACE_SECONDS)
-        container.remove(force=True)
 
 
 def _follow(container: Any, lines: queue.Queue[tuple[str, str] | None]) -> None:

@@ -122,6 +122,6 @@ class Disconnect:
 
 
 def _containers(client: DockerClient, fleet: str, vehicles: Sequence[str]) -> dict[str, Any]:
-    found = client.containers.list(all=True, filters={"label": f"{LABEL}={fleet}"})
+    found = client.containers.list(all=True, filters={"label": [f"{LABEL}={fleet}", VEHICLE_LABEL]})
     by_vehicle = {container.labels[VEHICLE_LABEL]: container for container in found}
     return {name: by_vehicle[name] for name in vehicles}

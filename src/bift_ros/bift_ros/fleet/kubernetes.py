@@ -1,4 +1,7 @@
-"""A fleet's containers as Kubernetes manifests: a namespace, and four objects for each vehicle."""
+"""A fleet's containers as Kubernetes manifests: a namespace, and four objects for each vehicle.
+
+A discovery server has two: a Service, whose address stays, and a Deployment.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,15 @@ from bift_ros.fleet.containers import (
     ContainerFleet,
     ContainerSpec,
 )
+from bift_ros.fleet.discovery import PORT
 
 _GIVEN = "/given"
 """Where the pod's first container finds what the vehicle's settings are made of."""
 _VOLUME_SIZE = "4Gi"
 """More than `storage_mb` by the chain and the dataset."""
+_SERVER = {"bift.server": "discovery"}
+"""A label that tells the discovery server's pod from the vehicles'."""
+_POD_SECURITY = {"runAsNonRoot": True, "runAsUser": USER, "runAsGroup": USER}
 
 
 def kubernetes_manifests(fleet: ContainerFleet) -> str:
@@ -43,15 +50,15 @@ def _objects(fleet: ContainerFleet) -> Iterator[dict[str, Any]]:
     for spec in fleet.containers:
         metadata = {"name": spec.host, "namespace": namespace, "labels": dict(spec.labels)}
         core = {"apiVersion": "v1", "metadata": metadata}
+        apps = {"apiVersion": "apps/v1", "metadata": metadata}
+        if spec.vehicle is None:
+            yield {**core, "kind": "Service", "spec": _server_service(spec)}
+            yield {**apps, "kind": "Deployment", "spec": _deployment(spec)}
+            continue
         yield {**core, "kind": "ConfigMap", "data": _texts(spec, "setting")}
         yield {**core, "kind": "Secret", "type": "Opaque", "stringData": _texts(spec, "secret")}
         yield {**core, "kind": "Service", "spec": _service(spec)}
-        yield {
-            "apiVersion": "apps/v1",
-            "kind": "StatefulSet",
-            "metadata": metadata,
-            "spec": _stateful_set(spec),
-        }
+        yield {**apps, "kind": "StatefulSet", "spec": _stateful_set(spec)}
 
 
 def _texts(spec: ContainerSpec, kind: str) -> dict[str, str]:
@@ -67,6 +74,37 @@ def _service(spec: ContainerSpec) -> dict[str, Any]:
     }
 
 
+def _server_service(spec: ContainerSpec) -> dict[str, Any]:
+    """An address that outlasts the server's pod: vehicles look the name up only once."""
+    return {
+        "selector": {**spec.labels, **_SERVER},
+        "ports": [{"name": "discovery", "port": PORT, "protocol": "UDP"}],
+    }
+
+
+def _deployment(spec: ContainerSpec) -> dict[str, Any]:
+    labels = {**spec.labels, **_SERVER}
+    return {
+        "replicas": 1,
+        "selector": {"matchLabels": labels},
+        "template": {
+            "metadata": {"labels": labels},
+            "spec": {
+                "securityContext": _POD_SECURITY,
+                "containers": [
+                    {
+                        "name": spec.host,
+                        "image": spec.image.tag,
+                        "args": list(spec.command),
+                        "resources": {"limits": {"memory": str(spec.memory_bytes)}},
+                        "securityContext": _security(()),
+                    }
+                ],
+            },
+        },
+    }
+
+
 def _stateful_set(spec: ContainerSpec) -> dict[str, Any]:
     return {
         "serviceName": spec.host,
@@ -75,12 +113,7 @@ def _stateful_set(spec: ContainerSpec) -> dict[str, Any]:
         "template": {
             "metadata": {"labels": dict(spec.labels)},
             "spec": {
-                "securityContext": {
-                    "runAsNonRoot": True,
-                    "runAsUser": USER,
-                    "runAsGroup": USER,
-                    "fsGroup": USER,
-                },
+                "securityContext": {**_POD_SECURITY, "fsGroup": USER},
                 "initContainers": [_settler(spec)],
                 "containers": [_vehicle(spec)],
                 "volumes": _volumes(spec),

@@ -7,16 +7,24 @@ import signal
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from bift_ros.chain.exceptions import ChainError
 from bift_ros.fleet.description import FleetDescription
+from bift_ros.fleet.discovery import (
+    SUPER_CLIENT,
+    client_environment,
+    free_port,
+    refuse_without_program,
+    server_command,
+    wait_for_server,
+)
 from bift_ros.fleet.domain import NoDomainError, inheritable_ros_environment
 from bift_ros.fleet.log_files import read_logs
 from bift_ros.fleet.plan import prepare
 from bift_ros.fleet.process_identity import ProcessIdentity
-from bift_ros.fleet.processes import kill_family, start_vehicle, vehicle_log
+from bift_ros.fleet.processes import kill_family, start_process, vehicle_command, vehicle_log
 from bift_ros.fleet.record import FleetFolder, write_whole
 from bift_ros.fleet.runtime import FleetError, Monitor
 from bift_ros.fleet.scenario import set_environment
@@ -26,6 +34,7 @@ from bift_ros.storage.interface import StorageError
 
 GRACE_SECONDS = 20.0
 """How long a vehicle may take to stop before it is killed."""
+_LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,18 @@ class _Started:
     environment: dict[str, str] = field(default_factory=dict)
     """By which their ROS nodes find each other."""
     vehicles: dict[str, ProcessIdentity] = field(default_factory=dict)
+    server: ProcessIdentity | None = None
+    """The discovery server, where there is one."""
+
+    @property
+    def onlookers_environment(self) -> dict[str, str]:
+        """By which others find them and all of their topics."""
+        return {**self.environment, **(SUPER_CLIENT if self.server is not None else {})}
+
+    @property
+    def every(self) -> list[ProcessIdentity]:
+        """All of them."""
+        return [*self.vehicles.values(), *([self.server] if self.server is not None else [])]
 
 
 class ProcessRuntime:
@@ -43,9 +64,12 @@ class ProcessRuntime:
     def __init__(self, folder: FleetFolder) -> None:
         self._folder = folder
         self._file = folder.root / "processes.json"
+        self._server_log = folder.root / "discovery.log"
 
     def check(self, fleet: FleetDescription) -> None:
-        """Refuse what takes a network of a vehicle's own."""
+        """Refuse what takes a network of a vehicle's own, or a program that isn't here."""
+        if fleet.discovery == "server":
+            refuse_without_program()
         impaired = [vehicle.name for vehicle in fleet.vehicles if vehicle.network]
         if impaired:
             raise FleetError(
@@ -66,24 +90,49 @@ class ProcessRuntime:
             plan = prepare(self._folder.vehicles, fleet.settings(bags, now))
             with inheritable_ros_environment() as (environment, claim):
                 processes = _Started(environment)
+                if fleet.discovery == "server":
+                    processes = self._start_server(processes)
                 for vehicle in plan.vehicles:
-                    process = start_vehicle(vehicle, environment, detached=True, inherited=claim)
+                    process = start_process(
+                        vehicle_command(vehicle),
+                        vehicle_log(vehicle.folder),
+                        processes.environment,
+                        detached=True,
+                        inherited=claim,
+                    )
                     processes.vehicles[vehicle.name] = ProcessIdentity.of(process.pid)
-                    write_whole(self._file, json.dumps(asdict(processes), indent=2) + "\n")
+                    self._remember(processes)
                     started(vehicle.name)
         except (ChainError, KeyFileError, StorageError, NoDomainError, OSError) as error:
             raise FleetError(str(error)) from error
 
+    def _start_server(self, processes: _Started) -> _Started:
+        """Start the discovery server, which all that are started later are to ask."""
+        port = free_port()
+        self._server_log.unlink(missing_ok=True)
+        command = server_command(_LOOPBACK, port)
+        server = start_process(command, self._server_log, processes.environment, detached=True)
+        environment = {**processes.environment, **client_environment(_LOOPBACK, port)}
+        processes = replace(
+            processes, environment=environment, server=ProcessIdentity.of(server.pid)
+        )
+        self._remember(processes)
+        wait_for_server(server, self._server_log)
+        return processes
+
+    def _remember(self, processes: _Started) -> None:
+        write_whole(self._file, json.dumps(asdict(processes), indent=2) + "\n")
+
     @property
     def environment(self) -> Mapping[str, str]:
-        """By which its ROS nodes find each other; empty where no such fleet was brought up."""
-        return self._started().environment
+        """By which its ROS nodes are found; empty where no such fleet was brought up."""
+        return self._started().onlookers_environment
 
     @contextmanager
     def monitor(self) -> Iterator[Monitor]:
         """Listen in the fleet's ROS domain."""
         processes = self._started()
-        with set_environment(processes.environment), closing(FleetMonitor()) as monitor:
+        with set_environment(processes.onlookers_environment), closing(FleetMonitor()) as monitor:
             for name in processes.vehicles:
                 monitor.watch(name)
             yield monitor
@@ -104,7 +153,7 @@ class ProcessRuntime:
 
     def down(self, keep_data: bool) -> None:
         """Interrupt all and wait; kill those that outlast `GRACE_SECONDS`, and their children."""
-        processes = self._started().vehicles.values()
+        processes = self._started().every
         for process in processes:
             process.send(signal.SIGINT)
         deadline = time.monotonic() + GRACE_SECONDS
@@ -118,7 +167,8 @@ class ProcessRuntime:
         try:
             document = json.loads(self._file.read_text(encoding="utf-8"))
             vehicles = {n: ProcessIdentity(**p) for n, p in document["vehicles"].items()}
-            return _Started(document["environment"], vehicles)
+            server = document.get("server")
+            return _Started(document["environment"], vehicles, server and ProcessIdentity(**server))
         except FileNotFoundError:
             return _Started()
         except (OSError, ValueError, TypeError, LookupError) as error:

@@ -43,23 +43,24 @@ def vehicle_log(folder: Path) -> Path:
     return folder / "vehicle.log"
 
 
-def start_vehicle(
-    vehicle: VehiclePlan,
+def start_process(
+    command: Sequence[str],
+    log_file: Path,
     environment: Mapping[str, str],
     *,
     detached: bool = False,
     namespace: int | None = None,
     inherited: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
-    """Start a vehicle's process, which appends to its log file.
+    """Start a process of a fleet, which appends to its log file.
 
     It gets SIGTERM when this process dies, unless it is `detached`. `namespace` is an open network
     namespace to run in, `inherited` are descriptors that stay open in it.
     """
-    with vehicle_log(vehicle.folder).open("ab") as log:
+    with log_file.open("ab") as log:
         # A session of its own: Ctrl-C reaches the vehicles through their fleet, once.
         return subprocess.Popen(
-            vehicle_command(vehicle),
+            command,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -127,8 +128,11 @@ class ProcessFleet:
 
     def start(self, vehicle: VehiclePlan) -> None:
         """Start one vehicle."""
-        self._processes[vehicle.name] = start_vehicle(
-            vehicle, self._environment, namespace=self._namespaces.get(vehicle.name)
+        self._processes[vehicle.name] = start_process(
+            vehicle_command(vehicle),
+            vehicle_log(vehicle.folder),
+            self._environment,
+            namespace=self._namespaces.get(vehicle.name),
         )
 
     def kill(self, name: str) -> None:
