@@ -32,9 +32,14 @@ ACTIONS = [
     ("storage", "kubo", "start"), ("storage", "kubo", "stop"), ("storage", "kubo", "status"),
     ("fleet", "up"), ("fleet", "status"), ("fleet", "logs"), ("fleet", "down"),
     ("data", "share"), ("data", "get"), ("data", "withdraw"), ("data", "list"),
+    ("dashboard",), ("monitor", "run"), ("monitor", "camera"), ("monitor", "replay"), ("report",),
+    ("bench", "fleet"), ("bench", "monitor"),
 ]  # fmt: skip
 # These reach ROS, which not every machine has.
-NEED_ROS = {"demo", "chaos", "system", "chain", "member", "data", "fleet", "tx", "task"}
+NEED_ROS = {
+    "demo", "chaos", "system", "chain", "member", "data", "fleet", "tx", "task", "dashboard",
+    "monitor", "report", "bench",
+}  # fmt: skip
 
 
 def skip_without_ros(command: str) -> None:
@@ -69,11 +74,12 @@ def test_every_action_prints_for_machines() -> None:
         for leaf in leaves(build_parser(*COMMANDS))
         if "--json" not in leaf._option_string_actions
     }
-    # A vehicle's process and a fleet's end log; the others print what programs read anyhow.
+    # A vehicle's or monitor's process and a fleet's end log; others print what programs read anyhow.
     assert silent == {
         "bift node run", "bift fleet down", "bift fleet logs", "bift fleet build",
         "bift fleet compose", "bift fleet manifests", "bift chain export",
-        "bift completion bash", "bift completion zsh",
+        "bift completion bash", "bift completion zsh", "bift monitor run", "bift monitor camera",
+        "bift monitor replay",
     }  # fmt: skip
 
 

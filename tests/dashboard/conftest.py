@@ -94,7 +94,7 @@ class Visit:
     def wait(self, condition: str) -> None:
         """Wait until a JavaScript expression is true."""
         # Playwright's own way evaluates a text in the page, which the page's policy forbids.
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 150
         while not self.page.evaluate(condition):
             assert time.monotonic() < deadline, f"never came: {condition}"
             self.page.wait_for_timeout(20)

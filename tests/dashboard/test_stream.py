@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from synthetic_fleet import NOW, SyntheticFleet
@@ -11,6 +13,12 @@ from synthetic_fleet import NOW, SyntheticFleet
 from bift_ros.dashboard.stream import Stream
 from bift_ros.dashboard.watch import Watch
 from bift_ros.monitoring.view import FleetView
+
+
+def run(coroutine: Coroutine[Any, Any, None]) -> None:
+    """In a thread of its own: Playwright's loop runs in this one for as long as a browser is up."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, coroutine).result()
 
 
 def read(event: bytes) -> Any:
@@ -34,7 +42,7 @@ def test_a_slow_reader_gets_at_once_all_that_it_missed_and_the_last_of_each() ->
         told = read(await anext(slow))
         assert [v["status"]["height"] for v in told["vehicles"]] == [5, 5]
 
-    asyncio.run(go())
+    run(go())
 
 
 def test_a_reader_that_comes_before_the_fleet_waits_for_it() -> None:
@@ -48,7 +56,7 @@ def test_a_reader_that_comes_before_the_fleet_waits_for_it() -> None:
         stream.changed()
         assert len(read(await first)["vehicles"]) == 3
 
-    asyncio.run(go())
+    run(go())
 
 
 def test_traffic_is_told_of_as_it_is_sampled() -> None:
@@ -65,4 +73,4 @@ def test_traffic_is_told_of_as_it_is_sampled() -> None:
         assert set(told[0]) == {"at", "fetched", "served", "messages"}
         sampling.cancel()
 
-    asyncio.run(go())
+    run(go())
