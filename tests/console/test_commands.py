@@ -74,7 +74,7 @@ def test_every_action_prints_for_machines() -> None:
         for leaf in leaves(build_parser(*COMMANDS))
         if "--json" not in leaf._option_string_actions
     }
-    # A vehicle's or monitor's process and a fleet's end log; others print what programs read anyhow.
+    # A vehicle's, monitor's or fleet's log; or what programs read anyhow.
     assert silent == {
         "bift node run", "bift fleet down", "bift fleet logs", "bift fleet build",
         "bift fleet compose", "bift fleet manifests", "bift chain export",
