@@ -1,6 +1,6 @@
 """``./bift bench monitor``: what the monitor costs while a fleet is at rest.
 
-Another process speaks for the vehicles, each a DDS participant with a status every two seconds. A
+Another process speaks for the vehicles, each a DDS participant with a status every three seconds.
 line gives the CPU time that the monitor's process took in one interval, discovery aside, as a share
 of one core.
 """

@@ -20,7 +20,7 @@ from bift_ros.monitoring.status_json import to_json
 from bift_ros.nodes.monitor import FleetMonitor
 
 _SILENT_SECONDS = 10.0
-"""After this long without a word a vehicle is silent; at rest they speak every two seconds."""
+"""After this long without a word a vehicle is silent; at rest they speak every three seconds."""
 _REFRESH_SECONDS = 0.5
 
 Statuses = Mapping[str, Mapping[str, Any]]

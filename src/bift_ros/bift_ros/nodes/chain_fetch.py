@@ -37,11 +37,11 @@ class ChainFetch:
         self._node, self._view, self._lock, self._learn = node, view, lock, learn
         self._gaps = Gaps(view)
         self._gap: Gap | None = None
-        self._asked_at = self._look_at = 0.0
+        self._asked_at = 0.0
         self._asked: tuple[Any, Future] | None = None
         self._vehicle = ""
         self._clients: tuple[Any, Any] | None = None
-        node.create_timer(_PERIOD_SECONDS, self._step)
+        self._timer = node.create_timer(_PERIOD_SECONDS, self._step)
 
     def _step(self) -> None:
         now = time.monotonic()
@@ -51,13 +51,12 @@ class ChainFetch:
             elif self._asked is None:
                 self._ask_headers(self._gap)
             return
-        if now < self._look_at:
-            return
         with self._lock:
             self._gap = self._gaps.next(now)
-        if self._gap is None:
-            self._look_at = now + _LOOK_SECONDS
-        else:
+        period = _LOOK_SECONDS if self._gap is None else _PERIOD_SECONDS
+        if self._timer.timer_period_ns != round(period * 1e9):
+            self._timer.timer_period_ns = round(period * 1e9)
+        if self._gap is not None:
             self._asked_at = now
             self._turn_to(self._gap.vehicle)
             self._ask_headers(self._gap)

@@ -24,6 +24,12 @@ class Diagnostics:
         self._tree = node.create_publisher(DiagnosticArray, AGGREGATED, 10)
         self._told: dict[str, tuple[Finding, DiagnosticStatus]] = {}
 
+    @property
+    def watched(self) -> bool:
+        """Whether anybody reads either."""
+        topics = (self._flat, self._tree)
+        return any(topic.get_subscription_count() for topic in topics)
+
     def publish(self, findings: Iterable[Finding], addresses: Mapping[str, str]) -> None:
         """Say how all is; `addresses` are the vehicles' by name."""
         findings = list(findings)

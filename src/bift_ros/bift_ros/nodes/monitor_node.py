@@ -23,6 +23,8 @@ from bift_ros.nodes.monitor_topics import metric_topic
 from bift_ros.nodes.scene_publisher import ScenePublisher
 
 _PERIOD_SECONDS = 1.0
+_UNWATCHED_SECONDS = 5.0
+"""Between two judgements while nobody reads them: those of later build on earlier ones."""
 
 
 class MonitorNode(Node):
@@ -42,6 +44,7 @@ class MonitorNode(Node):
         thresholds = Thresholds(**{f.name: settings[f.name] for f in fields(Thresholds)})
         self._judge = Judge(self.view, thresholds)
         self._diagnostics = Diagnostics(self)
+        self._judged_at = 0.0
         self._scene = ScenePublisher(self, self.view, self.lock)
         self._numbers: dict[str, tuple[Publisher, float | None]] = {}
         self.create_timer(_PERIOD_SECONDS, self._publish)
@@ -54,14 +57,18 @@ class MonitorNode(Node):
         self.destroy_node()
 
     def _publish(self) -> None:
+        now = time.monotonic()
+        if self._diagnostics.watched or now >= self._judged_at + _UNWATCHED_SECONDS:
+            self._judged_at = now
+            with self.lock:
+                findings = self._judge.judge(now)
+                addresses = {name: v.address for name, v in self.view.vehicles.items()}
+            self._diagnostics.publish(findings, addresses)
         with self.lock:
-            findings = self._judge.judge(time.monotonic())
-            addresses = {name: v.address for name, v in self.view.vehicles.items()}
             numbers = {metric_topic(name): of(self.view) for name, of in FLEET_METRICS.items()}
             for vehicle in self.view.vehicles.values():
                 for name, of_vehicle in VEHICLE_METRICS.items():
                     numbers[metric_topic(name, vehicle.name)] = of_vehicle(vehicle)
-        self._diagnostics.publish(findings, addresses)
         for topic, value in numbers.items():
             self._tell(topic, value)
 

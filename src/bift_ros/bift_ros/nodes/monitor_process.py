@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
         executor.add_node(node)
         try:
             while not signalled():
-                executor.spin_once(timeout_sec=0.5)
+                executor.spin_once(timeout_sec=1.0)
         finally:
             executor.shutdown()
             node.close()

@@ -1,4 +1,4 @@
-"""What a vehicle says of itself: twice a second while something happens, else every two seconds."""
+"""What a vehicle says of itself: twice a second, and more seldom while nothing happens."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bift_ros.nodes.trainer_node import TrainerNode
 from bift_ros.perception.classes import CLASSES
 from bift_ros.storage.interface import Storage
 
-REST_SECONDS = 2.0
+REST_SECONDS = 3.0
 """A vehicle without news says so this often."""
 _NO_NEWS = frozenset(
     ("stamp", "frames_seen", "skipped", "fetched_bytes", "served_bytes",

@@ -48,7 +48,7 @@ class SimulatedVehicle:
 
     def speak(self) -> None:
         """Say how it is; the camera goes on meanwhile."""
-        self._frames += 20
+        self._frames += 30
         message = VehicleStatus(
             name=self._name,
             address=self._address,

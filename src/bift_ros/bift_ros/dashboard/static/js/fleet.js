@@ -3,7 +3,7 @@
 import { layOut } from "./chain_layout.js";
 
 const MAX_TRAFFIC = 900;
-const SILENT_SECONDS = 10; // At rest, vehicles speak every two seconds.
+const SILENT_SECONDS = 10; // At rest, vehicles speak every three seconds.
 
 export class Fleet {
   constructor() {
