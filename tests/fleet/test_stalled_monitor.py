@@ -32,7 +32,10 @@ from bift_ros.nodes.fleet_listener import FleetListener
 listener = FleetListener()
 
 def end(view):
-    return any(b.model and b.model.current_iter == {ITERATIONS} for b in view.canonical())
+    chain = view.canonical()
+    return any(b.model and b.model.current_iter == {ITERATIONS} for b in chain) and (
+        chain[0].index == 1  # what it missed is fetched
+    )
 
 def heard(view):
     return sum(v.status is not None for v in view.vehicles.values()) == 2
