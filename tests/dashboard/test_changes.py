@@ -8,8 +8,9 @@ import math
 from synthetic_fleet import NOW, SyntheticFleet
 
 from bift_ros.dashboard.changes import Position, news
-from bift_ros.dashboard.documents import document, plain
+from bift_ros.dashboard.documents import document
 from bift_ros.dashboard.watch import Watch
+from bift_ros.monitoring.status_json import plain
 from bift_ros.monitoring.view import FleetView
 
 

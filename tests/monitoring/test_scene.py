@@ -13,11 +13,12 @@ from bift_ros.monitoring import chain_window, colours
 from bift_ros.monitoring.chain_scene import chain_shapes
 from bift_ros.monitoring.chain_window import ChainWindow
 from bift_ros.monitoring.colours import Colour
+from bift_ros.monitoring.findings import SILENT_SECONDS
 from bift_ros.monitoring.flight_scene import MAX_SHOWN, flight_shapes
 from bift_ros.monitoring.layout import Point, Pose, lay_out, pose_of
 from bift_ros.monitoring.scene import Key, Layer, Shape
 from bift_ros.monitoring.sightings import BlockSeen, ModelSeen, TipSeen
-from bift_ros.monitoring.vehicle_scene import SILENT_SECONDS, vehicle_shapes
+from bift_ros.monitoring.vehicle_scene import vehicle_shapes
 from bift_ros.monitoring.view import FleetView
 
 NOW = 100.0

@@ -16,11 +16,10 @@ from rich.text import Text
 
 from bift_ros.console.arguments import seconds, vehicle_name
 from bift_ros.fleet.display import equivocation_table, vehicle_table
+from bift_ros.monitoring.findings import SILENT_SECONDS
 from bift_ros.monitoring.status_json import to_json
 from bift_ros.nodes.monitor import FleetMonitor
 
-_SILENT_SECONDS = 10.0
-"""After this long without a word a vehicle is silent; at rest they speak every three seconds."""
 _REFRESH_SECONDS = 0.5
 
 Statuses = Mapping[str, Mapping[str, Any]]
@@ -132,7 +131,7 @@ def mark_silent(
     marked = dict(vehicles)
     for name, status in vehicles.items():
         silent = now - heard_at[name]
-        if silent > _SILENT_SECONDS:
+        if silent > SILENT_SECONDS:
             marked[name] = {**status, "state": f"silent for {silent:.0f} s"}
     return marked
 

@@ -5,14 +5,13 @@ Everything that a vehicle said goes through `plain`: JSON has no NaN, and ROS ha
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bift_ros.dashboard.changes import News, VehicleNow
 from bift_ros.dashboard.traffic import TrafficSample
 from bift_ros.monitoring.findings import Finding
 from bift_ros.monitoring.sightings import BlockSeen, ModelSeen
+from bift_ros.monitoring.status_json import plain
 
 Document = dict[str, Any]
 
@@ -87,18 +86,3 @@ def finding(found: Finding) -> Document:
         "level": found.level.name.lower(),
         "message": found.message,
     }
-
-
-def plain(value: Any) -> Any:
-    """A value as JSON has it: NaN and infinities become null, arrays of any kind lists."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, (bool, int, str)):
-        return value
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (bytes, bytearray)):
-        return value.hex()
-    if isinstance(value, Iterable):
-        return [plain(item) for item in value]
-    return plain(value.item())  # a NumPy scalar

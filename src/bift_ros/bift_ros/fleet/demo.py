@@ -19,6 +19,7 @@ from bift_ros.dashboard.server import DashboardError
 from bift_ros.fleet import display, report
 from bift_ros.fleet.bags import find_bags, synthetic_bags
 from bift_ros.fleet.evaluation import Evaluator
+from bift_ros.fleet.lifecycle import SETTLED_SECONDS
 from bift_ros.fleet.live_dashboard import live_dashboard
 from bift_ros.fleet.plan import FleetPlan, FleetSettings, prepare, vehicle_name
 from bift_ros.fleet.processes import ProcessFleet
@@ -31,8 +32,6 @@ from bift_ros.storage.kubo_daemon import find_ipfs
 ARCHITECTURE = "bift_ros.learning.models:traffic_light_cnn"
 _REPLAY_SECONDS = 12.0
 _STALLED_SECONDS = 300.0
-_SETTLED_SECONDS = 4.0
-"""How long all must stand on one tip: two equal branches are told apart by tips 3 s apart."""
 
 
 class DemoError(Exception):
@@ -190,7 +189,7 @@ class Demo:
                     tip = next(iter(vehicles.values()))["tip"]
                     if tip != agreed_on:
                         agreed_at, agreed_on = time.monotonic(), tip
-                    elif time.monotonic() - agreed_at >= _SETTLED_SECONDS:
+                    elif time.monotonic() - agreed_at >= SETTLED_SECONDS:
                         return
                     time.sleep(0.25)
                 else:

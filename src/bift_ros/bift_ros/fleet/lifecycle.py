@@ -15,6 +15,8 @@ from bift_ros.fleet.runtime import FleetError, Monitor, Status
 from bift_ros.fleet.runtimes import make_runtime
 
 POLL_SECONDS = 0.25
+SETTLED_SECONDS = 4.0
+"""How long all must stand on one tip: two equal branches are told apart by tips 3 s apart."""
 ENDED, SILENT = "ended", "silent"
 """States of vehicles that don't run, and of those that run and have not been heard."""
 _REPORTED = ("tip", "height", "accuracy", "balance", "rss_mb")

@@ -16,7 +16,7 @@ from bift_ros.fleet.bags import bags_of, synthetic_bags
 from bift_ros.fleet.bring_up import Wishes, bring_up
 from bift_ros.fleet.description_file import load_description
 from bift_ros.fleet.engine_faults import Fault
-from bift_ros.fleet.lifecycle import Fleet
+from bift_ros.fleet.lifecycle import SETTLED_SECONDS, Fleet
 from bift_ros.fleet.report import outcome_of
 from bift_ros.fleet.runtime import FleetError, Monitor, Status
 from bift_ros.learning.client import TrainingWorker
@@ -24,8 +24,6 @@ from bift_ros.learning.jobs import EvaluateJob
 from bift_ros.nodes.folders import VehicleFolders
 from bift_ros.storage.stored_files import StoredFiles
 
-_SETTLED_SECONDS = 4.0
-"""How long all must stand on one tip: two equal branches are told apart by tips 3 s apart."""
 _TEST_CROPS = 2000
 
 
@@ -129,7 +127,7 @@ class Trial:
                 one_since = None
             elif one_since is None:
                 one_since = time.monotonic()
-            elif time.monotonic() - one_since >= _SETTLED_SECONDS:
+            elif time.monotonic() - one_since >= SETTLED_SECONDS:
                 break
             if time.monotonic() > deadline:
                 stand = ", ".join(

@@ -19,6 +19,10 @@ class Level(IntEnum):
     """Nobody knows: it has not been heard for too long."""
 
 
+SILENT_SECONDS = 10.0
+"""A vehicle not heard for so long is silent; at rest they speak every three seconds."""
+
+
 @dataclass(frozen=True)
 class Finding:
     """The state of one part of one vehicle, or of the fleet."""
@@ -39,7 +43,7 @@ FLEET = "fleet"
 class Thresholds:
     """Where a level begins."""
 
-    stale_seconds: float = 10.0
+    stale_seconds: float = SILENT_SECONDS
     """A vehicle not heard for so long is stale."""
     forked_seconds: float = 15.0
     """A vehicle that has been on another branch than most, or behind, for so long is reported."""

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 
 from bift_ros.monitoring.chain_window import ChainWindow
 from bift_ros.monitoring.colours import VEHICLE_STATES, WHITE
+from bift_ros.monitoring.findings import SILENT_SECONDS
 from bift_ros.monitoring.layout import Layout, Point
 from bift_ros.monitoring.scene import Key, Shape
 from bift_ros.monitoring.view import FleetView, VehicleSeen
 
-SILENT_SECONDS = 10.0
-"""A vehicle that has said nothing for longer is shown as silent."""
 CAR = Point(4.0, 2.0, 1.5)
 _LETTER = Point(0.0, 0.0, 1.2)
 _LABEL_ABOVE = 4.0
