@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+from contextlib import redirect_stderr
 
 import rclpy
 from rclpy.experimental import EventsExecutor
@@ -25,7 +27,9 @@ class BackgroundNode:
         self.node = Node(
             name, context=self._context, enable_rosout=False, start_parameter_services=False
         )
-        self._executor = EventsExecutor(context=self._context)
+        # It hands sys.stderr to faulthandler, which needs a descriptor: a notebook's has none.
+        with redirect_stderr(sys.__stderr__):
+            self._executor = EventsExecutor(context=self._context)
         self._executor.add_node(self.node)
         self._ended = False
         self._thread = threading.Thread(target=self._spin, name=name, daemon=True)
