@@ -26,3 +26,4 @@ def test_a_line_for_each_interval(
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(line["bench"], line["vehicles"]) for line in lines] == [("monitor", 2)] * 2
     assert all(line["core_percent"] >= 0 and line["rss_mb"] > 20 for line in lines)
+    assert all(line["listener_percent"] >= 0 for line in lines)

@@ -19,6 +19,8 @@ from synthetic_fleet import NOW, SyntheticFleet
 from bift_ros.dashboard.server import Dashboard
 from bift_ros.dashboard.watch import Watch
 
+CHROMIUM = ["--no-sandbox", "--disable-gpu-watchdog"]
+"""On busy cores drawing is slow; the watchdog would take it for hung, and end it."""
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -77,7 +79,7 @@ def browser() -> Iterator[Any]:
     if program is None:
         pytest.skip("no Chromium on the PATH: on Debian, apt-get install chromium")
     with playwright.sync_playwright() as running:
-        chromium = running.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        chromium = running.chromium.launch(executable_path=program, args=CHROMIUM)
         yield chromium
         chromium.close()
 
@@ -96,8 +98,19 @@ class Visit:
         # Playwright's own way evaluates a text in the page, which the page's policy forbids.
         deadline = time.monotonic() + 150
         while not self.page.evaluate(condition):
-            assert time.monotonic() < deadline, f"never came: {condition}"
+            assert time.monotonic() < deadline, f"never came: {condition}; {self._stand()}"
             self.page.wait_for_timeout(20)
+
+    def _stand(self) -> str:
+        page = self.page.evaluate("""() => ({
+            shown: document.visibilityState,
+            loaded: document.readyState,
+            connection: document.getElementById("connection")?.dataset.state,
+            drawn: document.body.dataset.drawn,
+            resources: performance.getEntriesByType("resource").map(
+                (r) => `${r.name.split("/").pop()} ${r.responseStatus} ${r.responseEnd}`),
+        })""")
+        return f"the page: {page}, its complaints: {self.complaints}, asked for: {self.requests}"
 
 
 @pytest.fixture

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+import resource
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,17 @@ def bag(tmp_path: Path) -> Path:
     return tmp_path / "bag"
 
 
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """Stands for a full disk: who writes more of a file gets an error from the kernel."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
 def test_the_bag_is_one_of_rosbag2(bag: Path) -> None:
     """rosbag2's own reader wants definitions, type hashes and QoS; rosbags checks what is there."""
     assert (bag / "metadata.yaml").exists()
@@ -83,6 +96,31 @@ def test_a_monitor_records_what_it_hears(ros: Any, tmp_path: Path) -> None:
         assert {link.topic for link in reader.connections} == {
             "/bift/tips", "/bift/blocks", "/car/status",
         }  # fmt: skip
+
+
+def test_a_disk_that_is_full_ends_a_recording(tmp_path: Path) -> None:
+    recorder = FleetRecorder(tmp_path / "bag")
+    large = msg.Transaction(provider="x" * 2**21)
+    with files_of_at_most(4096), pytest.raises(BagError, match=r"File too large\. Make room"):
+        recorder.take("/bift/transactions", large)
+    assert (tmp_path / "bag" / "bag.mcap").stat().st_size <= 4096
+
+
+def test_a_monitor_goes_on_without_its_recording(ros: Any, tmp_path: Path) -> None:
+    path = tmp_path / "bag"
+    ros.start("-p", f"record:={path}")
+    monitor = ros.add(MonitorNode())
+    node = ros.node("car")
+    transactions = node.create_publisher(msg.Transaction, "/bift/transactions", qos.TRANSACTIONS)
+    tips = node.create_publisher(msg.Tip, "/bift/tips", qos.TIPS)
+    ros.spin_until(transactions.get_subscription_count)
+    with files_of_at_most(4096):
+        transactions.publish(msg.Transaction(provider="x" * 2**21))
+        tips.publish(SAID["/bift/tips"])
+        ros.spin_until(lambda: "car" in monitor.view.vehicles)
+        ros.spin_until(lambda: (path / "bag.mcap").stat().st_size == 4096)
+    tips.publish(convert.tip_to_message(WORLD.tip(1, 1, BLOCK.hash, 3).tip, "bus"))
+    ros.spin_until(lambda: "bus" in monitor.view.vehicles)
 
 
 def test_a_player_shows_an_onlooker_the_run_again(ros: Any, bag: Path) -> None:

@@ -1,8 +1,8 @@
 """``./bift bench monitor``: what the monitor costs while a fleet is at rest.
 
-Another process speaks for the vehicles, each a DDS participant with a status every three seconds.
+Another process speaks for the vehicles, each a DDS participant with a status every three seconds. A
 line gives the CPU time that the monitor's process took in one interval, discovery aside, as a share
-of one core.
+of one core; and that of a bare listener to the same topics, which is the least that rclpy takes.
 """
 
 from __future__ import annotations
@@ -70,19 +70,28 @@ def run(vehicles: int, seconds: int, intervals: int) -> Iterator[dict[str, Any]]
 
         load = start("bift_ros.nodes.status_load", str(vehicles))
         monitor = psutil.Process(start("bift_ros.nodes.monitor_process").pid)
+        listener = psutil.Process(start("bift_ros.nodes.plain_listener", str(vehicles)).pid)
         assert load.stdout is not None
         if not load.stdout.readline():
             raise CommandError("the simulated vehicles have ended")
         time.sleep(SETTLE_SECONDS)
         for _ in range(intervals):
-            before, began = monitor.cpu_times(), time.monotonic()
+            began, spent, least = time.monotonic(), cpu_seconds(monitor), cpu_seconds(listener)
             time.sleep(seconds)
-            after, passed = monitor.cpu_times(), time.monotonic() - began
-            spent = after.user + after.system - before.user - before.system
+            passed = time.monotonic() - began
+            spent, least = cpu_seconds(monitor) - spent, cpu_seconds(listener) - least
             yield {
                 "bench": "monitor",
                 "vehicles": vehicles,
                 "seconds": round(passed, 2),
                 "core_percent": round(100 * spent / passed, 2),
+                "listener_percent": round(100 * least / passed, 2),
+                "ratio": round(spent / least, 2) if least else None,
                 "rss_mb": monitor.memory_info().rss >> 20,
             }
+
+
+def cpu_seconds(process: psutil.Process) -> float:
+    """What a process has taken so far."""
+    times = process.cpu_times()
+    return float(times.user + times.system)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from bift_ros.nodes.fleet_topics import kind_of
-from bift_ros.perception.bags import offered_qos, start_bag
+from bift_ros.perception.bags import BagError, offered_qos, start_bag
 
 
 @cache
@@ -31,23 +33,37 @@ def _types() -> Typestore:
 class FleetRecorder:
     """Give `take` each message as it comes; `close` completes the bag.
 
-    A bag whose recorder was killed lacks its end, and is read as far as it goes.
+    Both raise BagError where the bag cannot be written any more; it has ended then. A bag that was
+    not completed lacks its end, and is read as far as it goes.
     """
 
     def __init__(self, path: Path) -> None:
         """Begin the bag folder `path`; raises BagError where there is something already."""
-        self._writer = start_bag(path)
+        self._path, self._writer = path, start_bag(path)
         self._connections: dict[str, Any] = {}
         self._last_ns = 0
 
     def take(self, topic: str, message: Any) -> None:
         """Write a message of one of the fleet's topics, as received now."""
         self._last_ns = max(self._last_ns, time.time_ns())  # lest a clock that is set back count
-        self._writer.write(self._connection(topic), self._last_ns, serialize_message(message))
+        with self._ended_by_errors():
+            self._writer.write(self._connection(topic), self._last_ns, serialize_message(message))
 
     def close(self) -> None:
         """Complete the bag."""
-        self._writer.close()
+        with self._ended_by_errors():
+            self._writer.close()
+
+    @contextmanager
+    def _ended_by_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self._writer.__exit__(type(error), error, None)  # leaves the file as it is
+            raise BagError(
+                f"{self._path} was not recorded to its end: {error.strerror}. Make room, and "
+                "record to another folder"
+            ) from error
 
     def _connection(self, topic: str) -> Any:
         if topic not in self._connections:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from rclpy.node import Node
 from rclpy.publisher import Publisher
@@ -21,6 +24,7 @@ from bift_ros.nodes.fleet_recorder import FleetRecorder
 from bift_ros.nodes.fleet_subscriptions import FleetSubscriptions
 from bift_ros.nodes.monitor_topics import metric_topic
 from bift_ros.nodes.scene_publisher import ScenePublisher
+from bift_ros.perception.bags import BagError
 
 _PERIOD_SECONDS = 1.0
 _UNWATCHED_SECONDS = 5.0
@@ -39,8 +43,7 @@ class MonitorNode(Node):
         settings = parameters.declare(self, parameters.MONITOR)
         self.view, self.lock = FleetView(), threading.Condition()
         self._recorder = FleetRecorder(Path(settings["record"])) if settings["record"] else None
-        tap = self._recorder.take if self._recorder is not None else None
-        FleetSubscriptions(self, self.view, self.lock, tap=tap)
+        FleetSubscriptions(self, self.view, self.lock, tap=self._record)
         thresholds = Thresholds(**{f.name: settings[f.name] for f in fields(Thresholds)})
         self._judge = Judge(self.view, thresholds)
         self._diagnostics = Diagnostics(self)
@@ -52,9 +55,24 @@ class MonitorNode(Node):
     def close(self) -> None:
         """Complete the bag, if one is being recorded, and leave the ROS graph."""
         if self._recorder is not None:
-            self._recorder.close()
+            with self._recording_may_end():
+                self._recorder.close()
         self._scene.close()
         self.destroy_node()
+
+    def _record(self, topic: str, message: Any) -> None:
+        if self._recorder is not None:
+            with self._recording_may_end():
+                self._recorder.take(topic, message)
+
+    @contextmanager
+    def _recording_may_end(self) -> Iterator[None]:
+        """A disk that is full ends the recording, not the watching."""
+        try:
+            yield
+        except BagError as error:
+            self._recorder = None
+            self.get_logger().error(str(error))
 
     def _publish(self) -> None:
         now = time.monotonic()

@@ -21,11 +21,16 @@ _TIP = "11" * 32
 _CID = "bafkrei" + "a" * 52
 
 
+def vehicle_name(number: int) -> str:
+    """The name of the simulated vehicle `number`, counted from 0."""
+    return f"vehicle_{number:02d}"
+
+
 class SimulatedVehicle:
     """One DDS participant with a real vehicle's topics, at rest between two iterations."""
 
     def __init__(self, number: int) -> None:
-        self._name, self._address = f"vehicle_{number:02d}", f"{number:040x}"
+        self._name, self._address = vehicle_name(number), f"{number:040x}"
         self._context = rclpy.Context()
         rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
         self._node = rclpy.create_node(
