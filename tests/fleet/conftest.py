@@ -90,7 +90,10 @@ class Surroundings:
         return [sys.executable, "-m", "bift_ros.console", *map(str, arguments)]
 
     def left_over(self) -> list[str]:
-        """The command lines of processes that were started in these surroundings and live."""
+        """The command lines of processes that were started in these surroundings and live on.
+
+        multiprocessing's resource tracker sees with a delay that all whom it served have ended.
+        """
         found = []
         for process in psutil.process_iter():
             try:
@@ -98,10 +101,19 @@ class Surroundings:
                     process.environ().get("BIFT_TEST_TOKEN") == self.token
                     and process.status() != psutil.STATUS_ZOMBIE
                 ):
-                    found.append(" ".join(process.cmdline()))
+                    found.append(process)
             except psutil.Error:
                 continue
-        return found
+        _, alive = psutil.wait_procs(found, timeout=5)
+        return [line for process in alive if (line := _command_line(process))]
+
+
+def _command_line(process: psutil.Process) -> str:
+    """Empty where it has ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
 
 
 @pytest.fixture(scope="module")
