@@ -63,7 +63,6 @@ def bring_up(context: LaunchContext) -> list[ExecuteProcess]:
             cmd=command,
             name="fleet",
             output="screen",
-            emulate_tty=True,
             sigterm_timeout=SECONDS_TO_GO_DOWN,
             on_exit=Shutdown(reason="the fleet is down"),
         )
