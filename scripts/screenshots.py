@@ -40,7 +40,7 @@ def main() -> int:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         with dashboard() as url:
             take(browser, "dashboard", url, "#fleet tbody tr")
-        take(browser, "report", report.as_uri(), "svg")
+        take(browser, "report", f"{report.as_uri()}#accuracy", "svg")
         browser.close()
     return 0
 
