@@ -19,8 +19,8 @@ from synthetic_fleet import NOW, SyntheticFleet
 from bift_ros.dashboard.server import Dashboard
 from bift_ros.dashboard.watch import Watch
 
-CHROMIUM = ["--no-sandbox", "--disable-gpu-watchdog"]
-"""On busy cores drawing is slow; the watchdog would take it for hung, and end it."""
+CHROMIUM = ["--no-sandbox", "--disable-gpu"]
+"""Without the process that plays a GPU in software: there is less that could end."""
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
