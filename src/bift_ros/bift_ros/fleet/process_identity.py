@@ -25,17 +25,19 @@ class ProcessIdentity:
 
     @classmethod
     def of(cls, pid: int) -> ProcessIdentity:
-        """That of a process that runs. Raises ProcessLookupError."""
-        state, started = _look(pid)
-        if state in "ZX":
-            raise ProcessLookupError(f"process {pid} has ended")
+        """That of a process that runs, or of a child that nobody has waited for since it ended.
+
+        Raises ProcessLookupError where there is none.
+        """
+        _, started = _look(pid)
         return cls(pid, started, _BOOT.read_text().strip())
 
     @property
     def alive(self) -> bool:
         """Whether this very process runs; one that has ended and waits for its parent doesn't."""
         with suppress(ProcessLookupError):
-            return ProcessIdentity.of(self.pid) == self
+            state, _ = _look(self.pid)
+            return state not in "ZX" and ProcessIdentity.of(self.pid) == self
         return False
 
     def send(self, number: signal.Signals) -> None:
