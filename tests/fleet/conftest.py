@@ -94,26 +94,18 @@ class Surroundings:
 
         multiprocessing's resource tracker sees with a delay that all whom it served have ended.
         """
-        found = []
+        found = {}
         for process in psutil.process_iter():
             try:
                 if process.pid != os.getpid() and (
                     process.environ().get("BIFT_TEST_TOKEN") == self.token
                     and process.status() != psutil.STATUS_ZOMBIE
                 ):
-                    found.append(process)
+                    found[process] = " ".join(process.cmdline())
             except psutil.Error:
                 continue
         _, alive = psutil.wait_procs(found, timeout=5)
-        return [line for process in alive if (line := _command_line(process))]
-
-
-def _command_line(process: psutil.Process) -> str:
-    """Empty where it has ended."""
-    try:
-        return " ".join(process.cmdline())
-    except psutil.NoSuchProcess:
-        return ""
+        return [found[process] for process in alive]
 
 
 @pytest.fixture(scope="module")

@@ -22,9 +22,9 @@ from bift_ros.fleet.chaos_partition import PartitionScenario, draw_partition
 from bift_ros.fleet.demo import Demo, DemoError, DemoOptions
 from bift_ros.fleet.domain import NoDomainError
 from bift_ros.fleet.network import NetworkError
-from bift_ros.fleet.plan import vehicle_name
 from bift_ros.fleet.processes import end_with_parent
 from bift_ros.fleet.scenario import Scenario
+from bift_ros.nodes.names import vehicle_name
 
 SCENARIOS = ("kill", "partition")
 

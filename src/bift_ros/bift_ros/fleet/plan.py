@@ -13,11 +13,7 @@ from bift_ros.chain.genesis import Genesis, Member, Policy, load_genesis, save_g
 from bift_ros.fleet.swarm import kubo_parameters
 from bift_ros.identity.keyfile import load_key, save_key
 from bift_ros.identity.keys import KeyPair
-
-
-def vehicle_name(number: int) -> str:
-    """The name, and ROS namespace, of a fleet's vehicle number 0, 1, 2, …"""
-    return f"vehicle_{number:02d}"
+from bift_ros.nodes.names import vehicle_name
 
 
 def key_file(folder: Path) -> Path:

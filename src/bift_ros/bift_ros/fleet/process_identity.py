@@ -30,14 +30,14 @@ class ProcessIdentity:
         Raises ProcessLookupError where there is none.
         """
         _, started = _look(pid)
-        return cls(pid, started, _BOOT.read_text().strip())
+        return cls(pid, started, _boot())
 
     @property
     def alive(self) -> bool:
         """Whether this very process runs; one that has ended and waits for its parent doesn't."""
         with suppress(ProcessLookupError):
-            state, _ = _look(self.pid)
-            return state not in "ZX" and ProcessIdentity.of(self.pid) == self
+            state, started = _look(self.pid)
+            return state not in "ZX" and (started, _boot()) == (self.started, self.boot)
         return False
 
     def send(self, number: signal.Signals) -> None:
@@ -66,6 +66,10 @@ class ProcessIdentity:
             yield descriptor if self.alive else None
         finally:
             os.close(descriptor)
+
+
+def _boot() -> str:
+    return _BOOT.read_text().strip()
 
 
 def _look(pid: int) -> tuple[str, int]:

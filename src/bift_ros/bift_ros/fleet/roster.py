@@ -12,8 +12,8 @@ from bift_ros.chain.genesis import MAX_MEMBERS
 from bift_ros.fleet.description import CameraTopics, VehicleDescription
 from bift_ros.fleet.impairment import Impairment
 from bift_ros.fleet.located_yaml import Place, Problem
-from bift_ros.fleet.plan import vehicle_name
 from bift_ros.fleet.quantities import parse_size
+from bift_ros.nodes.names import vehicle_name
 
 ROSTER_KEYS = ("vehicles", "defaults", "malicious")
 """What a roster is made from."""

@@ -43,7 +43,8 @@ class MonitorNode(Node):
         settings = parameters.declare(self, parameters.MONITOR)
         self.view, self.lock = FleetView(), threading.Condition()
         self._recorder = FleetRecorder(Path(settings["record"])) if settings["record"] else None
-        FleetSubscriptions(self, self.view, self.lock, tap=self._record)
+        tap = self._record if self._recorder is not None else None
+        FleetSubscriptions(self, self.view, self.lock, tap=tap)
         thresholds = Thresholds(**{f.name: settings[f.name] for f in fields(Thresholds)})
         self._judge = Judge(self.view, thresholds)
         self._diagnostics = Diagnostics(self)

@@ -12,7 +12,7 @@ import rclpy
 from rclpy.experimental import EventsExecutor
 
 from bift_ros.nodes import fleet_topics
-from bift_ros.nodes.status_load import vehicle_name
+from bift_ros.nodes.names import vehicle_name
 
 
 def main() -> None:

@@ -14,16 +14,12 @@ from rclpy.publisher import Publisher
 from rclpy.signals import SignalHandlerOptions
 
 from bift_ros.nodes import qos
+from bift_ros.nodes.names import vehicle_name
 from bift_ros.nodes.status import REST_SECONDS
 from bift_ros.perception.classes import CLASSES
 
 _TIP = "11" * 32
 _CID = "bafkrei" + "a" * 52
-
-
-def vehicle_name(number: int) -> str:
-    """The name of the simulated vehicle `number`, counted from 0."""
-    return f"vehicle_{number:02d}"
 
 
 class SimulatedVehicle:
