@@ -31,7 +31,7 @@ def test_table_7_and_a_figure_share_their_runs(bift: Any, folder: Path) -> None:
     assert "paper 53.8" in done.out
     kept = json.loads((folder / "out/experiments/table7/results.json").read_text())
     rows = kept["rows"]
-    assert len(rows) == 2 * (4 * (len(BIFT) + 4) + 1)
+    assert len(rows) == 2 * (4 * (len(BIFT) + 4) + 2)
     assert {row["attack"] for row in rows if row["seed"] == 2} == {
         "label_flip", "krum_attack", "trimmed_mean_attack", "bulyan_attack", "none",
     }  # fmt: skip

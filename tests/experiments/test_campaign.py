@@ -131,6 +131,13 @@ def test_a_run_that_is_cut_off_goes_on_to_the_same_bytes(
     assert whole[settings].backdoor == ()
 
 
+def test_what_nobody_backdoored_is_measured_too(
+    settings: Settings, data: Dataset, tmp_path: Path
+) -> None:
+    clean = replace(settings, attack="none")
+    assert len(run_all([clean], 2, data, tmp_path, CPU)[clean].backdoor) == 2
+
+
 def test_kept_runs_train_nothing_again(settings: Settings, data: Dataset, tmp_path: Path) -> None:
     run_all([settings], 2, data, tmp_path, CPU)
     news = []

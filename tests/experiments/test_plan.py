@@ -27,9 +27,9 @@ def test_the_paper_preset_is_tables_v_and_vi() -> None:
     assert paper.seeds == 3
 
 
-def test_table_7_is_the_papers_and_a_baseline() -> None:
+def test_table_7_is_the_papers_and_two_baselines() -> None:
     asked = cases("table7", Choice())
-    assert len(asked) == 4 * (len(BIFT) + 4) + 1
+    assert len(asked) == 4 * (len(BIFT) + 4) + 2
     assert {case.malicious for case in asked} == {0.3, 0.0}
     numbers = [paper_accuracy("table7", case) for case in asked if case.rule not in BIFT[1:]]
     assert numbers == [
@@ -37,13 +37,13 @@ def test_table_7_is_the_papers_and_a_baseline() -> None:
         92.8, 53.8, 85.3, 83.5, 87.6,
         91.3, 76.3, 52.1, 85.2, 73.1,
         91.0, 82.5, 88.6, 85.7, 88.2,
-        92.5,
+        None, 92.5,
     ]  # fmt: skip
 
 
 def test_splits_shares_attacks_and_rules_multiply() -> None:
     choice = Choice(["alie"], ["krum", "fedavg"], [0.1, 0.2], [None, 0.5])
-    assert len(cases("table7", choice)) == 2 * (2 * 2 + 1)
+    assert len(cases("table7", choice)) == 2 * (2 * (2 + 1) + 1)
     assert paper_accuracy("table7", Case("krum_attack", "krum", 0.3, 0.5)) is None
     assert paper_accuracy("table7", Case("krum_attack", "krum", 0.2, None)) is None
     assert paper_accuracy("table7", Case("alie", "krum", 0.3, None)) is None

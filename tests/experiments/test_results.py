@@ -83,20 +83,32 @@ def test_a_cell_compares_with_fedavg_unharmed_and_counts_backdoored_crops() -> N
     case = Case("backdoor", "krum", 0.3, None)
     rows = [row("table7", case, seed, (85.0,)) for seed in (1, 2)]
     rows = [r | {"backdoor_success": success} for r, success in zip(rows, (4.0, 7.0), strict=True)]
-    rows += [
-        row("table7", Case("none", "fedavg", 0.0, None), seed, (84.0 + seed,)) for seed in (1, 2)
-    ]
-    (table,) = tables_of("table7", rows)
+    clean = [row("table7", Case("none", "fedavg", 0.0, None), s, (84.0 + s,)) for s in (1, 2)]
+    clean = [r | {"backdoor_success": 1.0} for r in clean]
+    (table,) = tables_of("table7", rows + clean)
     compared = "Δ -0.5, worst -1.0"
     assert table.rows[0][1] == f"85.0\nworst 85.0\n{compared}\nbackdoor 5.5, worst 7.0"
-    assert table.rows[1][2] == "85.5\nworst 85.0\npaper 92.5"
+    assert table.rows[1][2] == "85.5\nworst 85.0\npaper 92.5\nbackdoor 1.0, worst 1.0"
+    (table,) = tables_of("table7", clean)
+    assert "backdoor" not in table.rows[0][1]
+
+
+def test_fedavg_of_the_others_has_a_line_of_its_own() -> None:
+    asked = cases("table7", Choice(["none"], ["fedavg"]))
+    (table,) = tables_of("table7", [row("table7", case) for case in asked])
+    assert [(line[0], line[1].split("\n")) for line in table.rows] == [
+        ("no attack, 30%", ["90.0", "Δ +0.0"]),
+        ("attackers left out, 30%", ["90.0", "Δ +0.0"]),
+        ("no attack", ["90.0", "paper 92.5"]),
+    ]
 
 
 def test_table_7_is_laid_out_as_the_papers() -> None:
     iid, skewed = tables_of("table7", rows_of("table7"))
     assert iid.columns[-4:] == ("Krum", "trimmed mean", "Bulyan", "no defence")
     assert [cells[0].split(",")[0] for cells in iid.rows] == [
-        "label flip", "Krum attack", "trimmed mean attack", "Bulyan attack", "no attack",
+        "label flip", "Krum attack", "trimmed mean attack", "Bulyan attack", "attackers left out",
+        "no attack",
     ]  # fmt: skip
     assert "α = 0.1" in skewed.title
     assert all(cell for cells in iid.rows[:4] for cell in cells)

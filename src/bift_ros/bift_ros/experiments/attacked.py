@@ -118,7 +118,8 @@ class State:
     accuracy: tuple[float, ...] = ()
     """On the test crops after each iteration, percent."""
     backdoor: tuple[float, ...] = ()
-    """How many stamped test crops are taken for the target, percent; empty for other attacks."""
+    """How many stamped test crops are taken for the target, percent. Where nobody attacks: what a
+    model that nobody backdoored mistakes for it. Empty for other attacks."""
     sent: tuple[tuple[bool, ...], ...] = ()
     """For each iteration and vehicle, whether its update was in time (and its training finite)."""
     contributed: tuple[tuple[bool, ...], ...] = ()
@@ -264,10 +265,11 @@ class AttackedFederation:
     @cached_property
     def _trials(self) -> Crops | None:
         """Stamped test crops, labelled as the attackers want them taken."""
-        if not isinstance(self._attack, Backdoor):
+        backdoor = Backdoor() if self.settings.attack == NO_ATTACK else self._attack
+        if not isinstance(backdoor, Backdoor):
             return None
-        stamped = self._attack.trials(self._test.images.numpy(), self._test.labels.numpy())
-        labels = torch.full((len(stamped),), self._attack.target)
+        stamped = backdoor.trials(self._test.images.numpy(), self._test.labels.numpy())
+        labels = torch.full((len(stamped),), backdoor.target)
         return Crops(torch.from_numpy(stamped), labels)
 
 

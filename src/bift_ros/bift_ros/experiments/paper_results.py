@@ -28,6 +28,8 @@ def paper_accuracy(experiment: str, case: Case) -> float | None:
     rule = "bift" if case.rule in BIFT else case.rule
     if case.alpha is not None or case.malicious not in (SHARE, 0.0):
         return None
+    if case.attack == NO_ATTACK and case.malicious:
+        return None  # a reference of ours
     if experiment == "fig5" or case.attack == NO_ATTACK:
         return _FIG_5.get((case.attack, rule))
     if experiment == "defences":

@@ -150,11 +150,17 @@ def _baseline(alpha: float | None) -> Case:
     return Case(NO_ATTACK, NO_DEFENCE, 0.0, alpha)
 
 
+def _left_out(share: float, alpha: float | None) -> Case:
+    """Plain FedAvg of the others: what a defence comes to that finds each attacker at once."""
+    return Case(NO_ATTACK, NO_DEFENCE, share, alpha, "rule and lateness")
+
+
 def _table7(choice: Choice, alpha: float | None) -> Iterator[Case]:
     for share in choice.shares or (SHARE,):
         for attack in choice.attacks or ATTACKS:
             for rule in choice.rules or (*BIFT, *SINGLE, NO_DEFENCE):
                 yield Case(attack, rule, share, alpha)
+        yield _left_out(share, alpha)
     yield _baseline(alpha)
 
 

@@ -100,7 +100,8 @@ class Table:
 
 def tables_of(experiment: str, rows: Sequence[Row]) -> list[Table]:
     """One table for each split; a cell has the seeds' mean, the worst seed, the paper's number, the
-    points above FedAvg that nobody attacks (Δ) and how many stamped crops a backdoor turns."""
+    points above FedAvg that nobody attacks (Δ) and, where a backdoor is among the attacks, how many
+    stamped crops are taken for its class."""
     what = "Test error (%)" if experiment in FIGURES else "Accuracy (%)"
     return [
         _table(f"{what}, {split_label(alpha)}", experiment, rows, alpha)
@@ -118,15 +119,19 @@ def _table(title: str, experiment: str, rows: Sequence[Row], alpha: float | None
         for row in rows
         if row["alpha"] == alpha and row["rule"] == NO_DEFENCE and not row["malicious"]
     }
+    backdoored = any(row["attack"] == "backdoor" for row in rows)
     names, columns = (tuple(dict.fromkeys(place[axis] for place in cells)) for axis in (0, 1))
-    errors = experiment in FIGURES
+
+    def cell(name: str, column: str) -> str:
+        found = cells.get((name, column), ())
+        return "\n".join(
+            [*_cell(found, experiment in FIGURES, unharmed), *(_successes(found) * backdoored)]
+        )
+
     return Table(
         title,
         ("", *columns),
-        tuple(
-            (name, *(_cell(cells.get((name, column), ()), errors, unharmed) for column in columns))
-            for name in names
-        ),
+        tuple((name, *(cell(name, column) for column in columns)) for name in names),
     )
 
 
@@ -136,15 +141,17 @@ def _place(experiment: str, row: Row) -> tuple[str, str]:
     attack, rule = label(row["attack"]), label(row["rule"])
     if experiment in FIGURES:
         return rule, f"{share} malicious"
+    if row["attack"] == NO_ATTACK and row["lateness"]:
+        attack = "attackers left out"
     attacked = f"{attack}, {share}" if row["malicious"] else attack
     return (f"{attacked}: {rule}", row["part"]) if experiment == "defences" else (attacked, rule)
 
 
-def _cell(rows: Sequence[Row], errors: bool, unharmed: Mapping[int, float]) -> str:
+def _cell(rows: Sequence[Row], errors: bool, unharmed: Mapping[int, float]) -> list[str]:
     """The worst seed is named where there are several. ``unharmed`` has each seed's accuracy under
     FedAvg without an attack; tables of errors don't compare with it."""
     if not rows:
-        return ""
+        return []
     accuracies = [row["accuracy"] for row in rows]
     shown = [100 - accuracy if errors else accuracy for accuracy in accuracies]
     lines = [f"{statistics.fmean(shown):.1f}"]
@@ -157,11 +164,14 @@ def _cell(rows: Sequence[Row], errors: bool, unharmed: Mapping[int, float]) -> s
         above = [row["accuracy"] - unharmed[row["seed"]] for row in rows]
         worst = f", worst {min(above):+.1f}" if len(rows) > 1 else ""
         lines.append(f"Δ {statistics.fmean(above):+.1f}{worst}")
-    successes = [row["backdoor_success"] for row in rows if row["backdoor_success"] is not None]
-    if successes:
-        worst = f", worst {max(successes):.1f}" if len(successes) > 1 else ""
-        lines.append(f"backdoor {statistics.fmean(successes):.1f}{worst}")
-    return "\n".join(lines)
+    return lines
+
+
+def _successes(rows: Sequence[Row]) -> list[str]:
+    """How many stamped crops are taken for the backdoor's class, where that was looked at."""
+    found = [row["backdoor_success"] for row in rows if row["backdoor_success"] is not None]
+    worst = f", worst {max(found):.1f}" if len(found) > 1 else ""
+    return [f"backdoor {statistics.fmean(found):.1f}{worst}"] if found else []
 
 
 def write_files(
