@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bift_ros.learning.lesson import Images, Labels
-from bift_ros.pofl.codec import UPDATE_EXPONENT
+from bift_ros.pofl.codec import UPDATE_EXPONENT, Int16Array, encode_update
 
 Updates = npt.NDArray[np.float32]
 """Updates float32[k, d], or one vector float32[d]."""
@@ -100,3 +100,8 @@ class Attack:
     def vectors(self, view: View) -> npt.NDArray[np.floating]:
         """What to send before it is clipped: float[m, d], or float[d] where all send the same."""
         return view.own
+
+
+def encode_to_fixed_point(update: npt.NDArray[np.floating]) -> Int16Array:
+    """An update float[d] as the chain says it, int16[d]."""
+    return encode_update(update, np.zeros(update.shape, np.int32))

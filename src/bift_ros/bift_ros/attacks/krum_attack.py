@@ -21,8 +21,8 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from bift_ros.attacks.interface import Attack, Updates, View
-from bift_ros.pofl.codec import Int16Array, encode_update
+from bift_ros.attacks.interface import Attack, Updates, View, encode_to_fixed_point
+from bift_ros.pofl.codec import Int16Array
 from bift_ros.pofl.distances import squared_distances
 from bift_ros.pofl.krum import krum_choice
 
@@ -95,8 +95,3 @@ def krum_selects(crafted: Int16Array, copies: int, honest: list[Int16Array]) -> 
     """Whether Krum, told of ``copies`` attackers, selects one of so many equal crafted updates."""
     distances = squared_distances([*[crafted] * copies, *honest])
     return krum_choice(distances, copies) < copies
-
-
-def encode_to_fixed_point(update: npt.NDArray[np.floating]) -> Int16Array:
-    """An update float[d] as the chain says it, int16[d]."""
-    return encode_update(update, np.zeros(update.shape, np.int32))

@@ -17,6 +17,7 @@ from bift_ros.attacks.perturbations import (
     MinMax,
     SignFlip,
 )
+from bift_ros.attacks.robust_attack import RobustAttack
 from bift_ros.attacks.trimmed_mean_attack import TrimmedMeanAttack
 
 ATTACKS: Mapping[str, Callable[[], Attack]] = {
@@ -24,6 +25,7 @@ ATTACKS: Mapping[str, Callable[[], Attack]] = {
     "krum_attack": KrumAttack,
     "trimmed_mean_attack": TrimmedMeanAttack,
     "bulyan_attack": BulyanAttack,
+    "robust_attack": RobustAttack,
     "alie": ALittleIsEnough,
     "inner_product": InnerProduct,
     "min_max": MinMax,
