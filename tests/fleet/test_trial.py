@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from bift_ros.fleet.engine_faults import draw
+from bift_ros.fleet.process_identity import ProcessIdentity
 
 CONSOLE = (sys.executable, "-m", "bift_ros.console", "bench", "fleet")
 
@@ -37,6 +40,32 @@ def test_a_fleet_is_followed_to_its_end_and_leaves_nothing(tmp_path: Path) -> No
     assert len(result["consensus_seconds"]) == 2
     assert result["up_seconds"] > 0
     assert 0 < result["accuracy"] <= 1
+    assert [left.name for left in fleets.iterdir()] == ["bags"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_fleet_that_is_told_to_end_over_and_over_leaves_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "pair.yaml"
+    file.write_text(
+        "runtime: process\nvehicles: 2\nreplay_rate: 8\nsynthetic: {frames: 40}\n"
+        "defaults: {device: cpu}\n"
+    )
+    fleets = tmp_path / "fleets"
+    with subprocess.Popen(
+        [*CONSOLE, file, "--fleets", fleets], stderr=subprocess.PIPE, text=True
+    ) as bench:
+        assert bench.stderr is not None
+        assert any("up after" in line for line in bench.stderr)
+        started = json.loads((fleets / "pair" / "processes.json").read_text())["vehicles"]
+        vehicles = [ProcessIdentity(**identity) for identity in started.values()]
+        assert [vehicle.alive for vehicle in vehicles] == [True, True]
+        while bench.poll() is None:
+            bench.send_signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                bench.wait(0.1)
+    assert bench.returncode != 0
+    assert not any(vehicle.alive for vehicle in vehicles)
     assert [left.name for left in fleets.iterdir()] == ["bags"]
 
 

@@ -15,7 +15,6 @@ from rich.table import Table
 from bift_ros.chain.exceptions import ChainError
 from bift_ros.console.arguments import positive
 from bift_ros.console.errors import CommandError
-from bift_ros.console.signals import interrupted_by_every_signal
 from bift_ros.fleet.bring_up import Wishes
 from bift_ros.fleet.description_file import DescriptionError, load_description
 from bift_ros.fleet.engine import connect
@@ -24,6 +23,7 @@ from bift_ros.fleet.lifecycle import Fleet
 from bift_ros.fleet.located_yaml import YamlSyntaxError
 from bift_ros.fleet.runtime import FleetError
 from bift_ros.fleet.runtimes import RUNTIMES
+from bift_ros.fleet.signals import interrupted_by_every_signal
 from bift_ros.fleet.trial import Trial, TrialResult
 from bift_ros.perception.bags import BagError
 

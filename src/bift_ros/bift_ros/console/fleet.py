@@ -16,7 +16,6 @@ from bift_ros.chain.exceptions import ChainError
 from bift_ros.console import fleet_containers
 from bift_ros.console.arguments import positive
 from bift_ros.console.errors import CommandError
-from bift_ros.console.signals import interrupted_by_every_signal, undisturbed
 from bift_ros.fleet.bring_up import Wishes, bring_up, find
 from bift_ros.fleet.description_file import DescriptionError
 from bift_ros.fleet.lifecycle import ENDED, Fleet
@@ -24,6 +23,7 @@ from bift_ros.fleet.located_yaml import YamlSyntaxError
 from bift_ros.fleet.record import FLEETS
 from bift_ros.fleet.runtime import FleetError, Monitor
 from bift_ros.fleet.runtimes import RUNTIMES
+from bift_ros.fleet.signals import interrupted_by_every_signal, undisturbed
 from bift_ros.fleet.watching import JsonLines, people_see, watch
 from bift_ros.perception.bags import BagError
 

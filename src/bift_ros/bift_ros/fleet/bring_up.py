@@ -18,6 +18,7 @@ from bift_ros.fleet.located_yaml import read_yaml
 from bift_ros.fleet.record import FleetFolder, FleetRecord, read_record, write_record
 from bift_ros.fleet.runtime import FleetError
 from bift_ros.fleet.runtimes import make_runtime
+from bift_ros.fleet.signals import undisturbed
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,8 @@ def _start(
         try:
             runtime.up(description, bags, lambda _: bar.advance(task))
         except BaseException:
-            runtime.down(keep_data=True)
+            with undisturbed():
+                runtime.down(keep_data=True)
             raise
 
 

@@ -19,6 +19,7 @@ from bift_ros.fleet.engine_faults import Fault
 from bift_ros.fleet.lifecycle import SETTLED_SECONDS, Fleet
 from bift_ros.fleet.report import outcome_of
 from bift_ros.fleet.runtime import FleetError, Monitor, Status
+from bift_ros.fleet.signals import undisturbed
 from bift_ros.learning.client import TrainingWorker
 from bift_ros.learning.jobs import EvaluateJob
 from bift_ros.nodes.folders import VehicleFolders
@@ -92,7 +93,7 @@ class Trial:
             honest = next(v.name for v in description.vehicles if not v.malicious)
             verified, accuracy = self._judge(fleet, honest)
         finally:
-            with suppress(FleetError):
+            with undisturbed(), suppress(FleetError):
                 fleet.down(keep_data=False)
         consensus = tuple(max(s.values()) for _, s in sorted(self._seconds.items()))
         return TrialResult(
