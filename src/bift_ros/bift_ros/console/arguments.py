@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bift_ros.nodes.names import is_vehicle_name
+from bift_ros.identity.vehicle_names import is_vehicle_name
 
 # Each vehicle's training has a 31-bit seed of its own, made from this one.
 _MAX_SEED = 2_000_000

@@ -19,7 +19,7 @@ from bift_ros.chain.genesis import (
 )
 from bift_ros.console.defence import add_defence_arguments, rule_for
 from bift_ros.console.errors import CommandError
-from bift_ros.nodes.names import is_vehicle_name
+from bift_ros.identity.vehicle_names import is_vehicle_name
 from bift_ros.pofl.aggregate import RULES
 
 

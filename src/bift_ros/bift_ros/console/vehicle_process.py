@@ -17,7 +17,7 @@ from bift_ros.console.errors import CommandError
 from bift_ros.console.keys import add_key_arguments, key_file, keystore_of
 from bift_ros.fleet.plan import write_parameters
 from bift_ros.identity.keyfile import KeyFileError, is_encrypted, load_key, read_passphrase
-from bift_ros.nodes.names import is_vehicle_name
+from bift_ros.identity.vehicle_names import is_vehicle_name
 
 
 def add_process_arguments(action: argparse.ArgumentParser, required: bool = True) -> None:

@@ -24,6 +24,7 @@ from bift_ros.experiments.sharing_backends import BACKENDS, SERVER
 from bift_ros.experiments.sharing_host import Host, HostError
 from bift_ros.experiments.sharing_sftp import REMEDY, missing_programs
 from bift_ros.fleet.network import FleetNetwork, NetworkError, fleet_network
+from bift_ros.identity.vehicle_names import vehicle_name
 from bift_ros.storage.interface import StorageError
 from bift_ros.storage.kubo_daemon import find_ipfs
 
@@ -179,11 +180,6 @@ def available(note: Note) -> list[str]:
         here.remove("kubo")
         note(f"without Kubo: {error}", lasting=True)
     return here
-
-
-def vehicle_name(number: int) -> str:
-    """The name of a vehicle, from 1 on."""
-    return f"vehicle_{number:02}"
 
 
 def _shape(network: FleetNetwork, note: Note) -> float | None:

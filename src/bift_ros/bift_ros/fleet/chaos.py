@@ -24,7 +24,7 @@ from bift_ros.fleet.domain import NoDomainError
 from bift_ros.fleet.network import NetworkError
 from bift_ros.fleet.processes import end_with_parent
 from bift_ros.fleet.scenario import Scenario
-from bift_ros.nodes.names import vehicle_name
+from bift_ros.identity.vehicle_names import vehicle_name
 
 SCENARIOS = ("kill", "partition")
 

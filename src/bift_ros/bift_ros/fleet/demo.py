@@ -25,8 +25,8 @@ from bift_ros.fleet.plan import FleetPlan, FleetSettings, prepare
 from bift_ros.fleet.processes import ProcessFleet
 from bift_ros.fleet.reading import ModelReader
 from bift_ros.fleet.scenario import Scenario
+from bift_ros.identity.vehicle_names import vehicle_name
 from bift_ros.nodes.monitor import FleetMonitor
-from bift_ros.nodes.names import vehicle_name
 from bift_ros.perception.bags import bag_info
 from bift_ros.storage.kubo_daemon import find_ipfs
 

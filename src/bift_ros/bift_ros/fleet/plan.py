@@ -13,7 +13,7 @@ from bift_ros.chain.genesis import Genesis, Member, Policy, load_genesis, save_g
 from bift_ros.fleet.swarm import kubo_parameters
 from bift_ros.identity.keyfile import load_key, save_key
 from bift_ros.identity.keys import KeyPair
-from bift_ros.nodes.names import vehicle_name
+from bift_ros.identity.vehicle_names import vehicle_name
 
 
 def key_file(folder: Path) -> Path:

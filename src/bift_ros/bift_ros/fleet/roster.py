@@ -13,7 +13,7 @@ from bift_ros.fleet.description import CameraTopics, VehicleDescription
 from bift_ros.fleet.impairment import Impairment
 from bift_ros.fleet.located_yaml import Place, Problem
 from bift_ros.fleet.quantities import parse_size
-from bift_ros.nodes.names import vehicle_name
+from bift_ros.identity.vehicle_names import vehicle_name
 
 ROSTER_KEYS = ("vehicles", "defaults", "malicious")
 """What a roster is made from."""

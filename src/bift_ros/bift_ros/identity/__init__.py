@@ -1,1 +1,1 @@
-"""Ed25519 keys, addresses and encrypted key files."""
+"""Ed25519 keys, addresses, encrypted key files, and vehicles' names."""

@@ -13,12 +13,12 @@ from bift_msgs.msg import Tip, VehicleStatus
 from rclpy.exceptions import InvalidParameterValueException
 from sensor_msgs.msg import Image
 
+from bift_ros.identity.vehicle_names import is_vehicle_name
 from bift_ros.learning.client import TrainingWorker
 from bift_ros.monitoring.camera_view import WorkerPredictions, camera_view
 from bift_ros.monitoring.global_model import ModelFollower
 from bift_ros.nodes import camera_topics, parameters, qos
 from bift_ros.nodes.camera_topics import Frame, stamp_ns
-from bift_ros.nodes.names import is_vehicle_name
 from bift_ros.nodes.quiet_node import QuietNode
 from bift_ros.perception.classes import Label
 from bift_ros.perception.images import ImageError

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from bift_msgs import msg
 from rclpy.qos import QoSProfile
 
+from bift_ros.identity.vehicle_names import is_vehicle_name
 from bift_ros.nodes import qos
-from bift_ros.nodes.names import is_vehicle_name
 
 TIPS, BLOCKS, TRANSACTIONS = "/bift/tips", "/bift/blocks", "/bift/transactions"
 STATUS, PROGRESS = "status", "training/progress"

@@ -8,9 +8,9 @@ from typing import Any
 
 from bift_msgs.msg import Tip, VehicleStatus
 
+from bift_ros.identity.vehicle_names import is_vehicle_name
 from bift_ros.nodes import qos
 from bift_ros.nodes.background_node import BackgroundNode
-from bift_ros.nodes.names import is_vehicle_name
 
 _FIELDS = tuple(name for name in VehicleStatus.get_fields_and_field_types() if name != "stamp")
 

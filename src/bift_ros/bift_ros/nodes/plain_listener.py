@@ -11,8 +11,8 @@ import sys
 import rclpy
 from rclpy.experimental import EventsExecutor
 
+from bift_ros.identity.vehicle_names import vehicle_name
 from bift_ros.nodes import fleet_topics
-from bift_ros.nodes.names import vehicle_name
 
 
 def main() -> None:

@@ -14,10 +14,10 @@ from bift_ros.chain.blocks import MAX_BLOCK_BYTES, Block, ModelInfo
 from bift_ros.chain.exceptions import FieldError, MalformedBlock
 from bift_ros.chain.fields import NAME, check_address, check_float, check_integer, check_text
 from bift_ros.chain.transactions import MAX_ITERATIONS, ModelUpdate, Transaction
+from bift_ros.identity.vehicle_names import is_vehicle_name
 from bift_ros.monitoring.sightings import BlockSeen, ModelSeen, Status, TipSeen, UpdateSeen
 from bift_ros.nodes import convert
 from bift_ros.nodes.monitor import as_dict
-from bift_ros.nodes.names import is_vehicle_name
 from bift_ros.perception.classes import CLASSES
 
 MAX_TEXT = 500

@@ -13,8 +13,8 @@ from bift_msgs.msg import Tip, TrainingProgress, VehicleStatus
 from rclpy.publisher import Publisher
 from rclpy.signals import SignalHandlerOptions
 
+from bift_ros.identity.vehicle_names import vehicle_name
 from bift_ros.nodes import qos
-from bift_ros.nodes.names import vehicle_name
 from bift_ros.nodes.status import REST_SECONDS
 from bift_ros.perception.classes import CLASSES
 

@@ -20,11 +20,11 @@ from bift_ros.chain.exceptions import ChainError
 from bift_ros.chain.genesis import load_genesis
 from bift_ros.chain.store import ChainStore
 from bift_ros.identity.keyfile import KeyFileError, load_key, read_passphrase
+from bift_ros.identity.vehicle_names import is_vehicle_name
 from bift_ros.nodes.file_jobs import FileJobs
 from bift_ros.nodes.folders import VehicleFolders
 from bift_ros.nodes.lifetime import ros_until_signalled
 from bift_ros.nodes.model_files import ModelFiles
-from bift_ros.nodes.names import is_vehicle_name
 from bift_ros.nodes.owner import OwnerCheck
 from bift_ros.nodes.owner_service import OwnerService
 from bift_ros.nodes.peer_node import PeerNode

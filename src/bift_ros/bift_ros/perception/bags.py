@@ -32,6 +32,7 @@ from rosbags.interfaces import (
 )
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 
+from bift_ros.identity.vehicle_names import vehicle_name
 from bift_ros.perception.classes import CLASS_INDEX, Label
 from bift_ros.perception.messages import (
     COMPRESSED_IMAGE,
@@ -105,12 +106,12 @@ def start_bag(path: Path) -> Writer:
 
 def camera_topic(vehicle: int) -> str:
     """A vehicle's compressed camera topic."""
-    return f"/vehicle_{vehicle:02d}/camera/image_raw/compressed"
+    return f"/{vehicle_name(vehicle)}/camera/image_raw/compressed"
 
 
 def lights_topic(vehicle: int) -> str:
     """A vehicle's label topic."""
-    return f"/vehicle_{vehicle:02d}/traffic_lights"
+    return f"/{vehicle_name(vehicle)}/traffic_lights"
 
 
 class BagWriter:
@@ -119,7 +120,7 @@ class BagWriter:
     def __init__(self, path: Path, vehicle: int) -> None:
         """Start the bag directory `path`; raises BagError where it exists already."""
         self._writer = start_bag(path)
-        self._frame_id = f"vehicle_{vehicle:02d}/camera_optical_frame"
+        self._frame_id = f"{vehicle_name(vehicle)}/camera_optical_frame"
         self._camera = self._writer.add_connection(
             camera_topic(vehicle),
             COMPRESSED_IMAGE,

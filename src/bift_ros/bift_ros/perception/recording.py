@@ -11,6 +11,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from bift_ros.identity.vehicle_names import vehicle_name
 from bift_ros.perception.bags import BagError, BagWriter
 from bift_ros.perception.classes import CLASSES, Label
 from bift_ros.perception.crops import crop_region
@@ -52,7 +53,7 @@ def check_empty(out: Path) -> None:
 
 def bag_path(out: Path, vehicle: int) -> Path:
     """Where a vehicle's bag lies below `out`."""
-    return out / f"vehicle_{vehicle:02d}"
+    return out / vehicle_name(vehicle)
 
 
 def record(
