@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from views import make_view
 
-from bift_ros.attacks.interface import Updates, View, encode_to_fixed_point
+from bift_ros.attacks.interface import KNOWLEDGE, Knowledge, Updates, View, encode_to_fixed_point
 from bift_ros.attacks.krum_attack import KrumAttack
 from bift_ros.attacks.perturbations import ALittleIsEnough, InnerProduct, MinMax, SignFlip
 from bift_ros.attacks.robust_attack import RobustAttack
@@ -89,3 +89,23 @@ def test_where_nothing_is_learned_nothing_is_pulled() -> None:
         rng=still.rng,
     )
     assert not RobustAttack().craft(still).any()
+
+
+def test_with_own_knowledge_it_pulls_but_less() -> None:
+    def pulled(knowledge: Knowledge, seed: int) -> float:
+        view = fleet(seed)
+        mean = view.honest.mean(axis=0)
+        against = -deviation(view.honest) * np.sign(mean)
+        against /= np.linalg.norm(against)
+        known = View.of(
+            knowledge,
+            honest=view.honest,
+            own=view.own,
+            global_model=view.global_model,
+            previous=view.previous,
+            rng=view.rng,
+        )
+        return float((moved_by_robust(view, RobustAttack().craft(known)) - mean) @ against)
+
+    full, own = (np.mean([pulled(k, seed) for seed in range(5)]) for k in KNOWLEDGE)
+    assert 0.2 * full < own < 0.8 * full

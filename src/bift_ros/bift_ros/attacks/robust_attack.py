@@ -40,8 +40,9 @@ Vector = npt.NDArray[np.float64]
 class RobustAttack(Attack):
     """As far as `robust` lets itself be pulled, by attackers who look like honest vehicles.
 
-    The rule is taken to assume as many attackers as there are. With own knowledge the attackers'
-    clean updates stand for the honest ones.
+    The rule is taken to assume as many attackers as there are. With own knowledge each attacker
+    pulls its own clean update. All of these stand for honest ones when the rule is run, and as many
+    more as the fleet has are drawn around them, parameter by parameter; γ is then one step less.
     """
 
     trainings: ClassVar[int] = 3
@@ -52,24 +53,33 @@ class RobustAttack(Attack):
         honest = view.honest.astype(np.float64)
         mean = honest.mean(axis=0)
         spread = honest - mean
-        mixture = view.rng.normal(size=(view.attackers, len(honest)))
-        disguised: Vector = mean + mixture @ spread / np.sqrt(max(len(honest) - 1, 1))
+        if view.knowledge == "full":
+            mixture = view.rng.normal(size=(view.attackers, len(honest)))
+            disguised: Vector = mean + mixture @ spread / np.sqrt(max(len(honest) - 1, 1))
+            others = honest
+        else:
+            disguised = view.own.astype(np.float64)
+            unknown = (max(view.members - view.attackers - len(honest), 0), len(mean))
+            drawn = mean + view.rng.normal(size=unknown) * deviation(view.honest)
+            others = np.concatenate([honest, drawn])
         direction = -deviation(view.honest) * np.sign(mean)
         direction /= np.linalg.norm(direction) or 1.0
-        known = [encode_to_fixed_point(update) for update in honest]
+        rows = [encode_to_fixed_point(update) for update in others]
         gamma = FARTHEST * float(np.sqrt(np.square(spread).sum() / len(honest)))
-        best, furthest = disguised, _place(known, disguised, direction)
+        best, furthest = disguised, _place(rows, disguised, direction)
         for _ in range(STEPS):
             crafted = disguised + gamma * direction
-            if (place := _place(known, crafted, direction)) > furthest:
+            if (place := _place(rows, crafted, direction)) > furthest:
                 best, furthest = crafted, place
             gamma *= STEP
+        if view.knowledge == "own":  # a guess: to be outvoted for too much is to gain nothing
+            best = disguised + STEP * (best - disguised)
         return best
 
 
-def _place(honest: list[Int16Array], crafted: Vector, direction: Vector) -> float:
+def _place(others: list[Int16Array], crafted: Vector, direction: Vector) -> float:
     """How far along a direction `robust` moves the model, in units of the codec."""
-    rows = [*honest, *(encode_to_fixed_point(update) for update in crafted)]
+    rows = [*others, *(encode_to_fixed_point(update) for update in crafted)]
     made = robust_weighting(gram_matrix(rows, Blocking()), len(crafted))
     places = [float(rows[i] @ direction) for i in made.indices]
     moved: float = sum(weight * place for weight, place in zip(made.weights, places, strict=True))
