@@ -15,6 +15,7 @@ from bift_ros.pofl.robust import (
     DIRECTIONS,
     STANDS_OUT,
     Weighting,
+    _smaller_group,
     robust_notes,
     robust_weighting,
     without_copies,
@@ -74,17 +75,65 @@ def test_who_pulls_one_way_together_is_outvoted(share: float) -> None:
 
 
 def test_what_the_outvoted_know_besides_still_counts() -> None:
-    """Six pull; the three honest vehicles that stand nearest to them are outvoted in that way
-    alone, so what one of them has seen besides isn't lost."""
+    """Six pull, not plainly; the three honest vehicles that stand nearest to them are outvoted in
+    that way alone, so what one of them has seen besides isn't lost."""
     rows = honest(np.random.default_rng(7), 30)
-    rows[24:, : D // 2] += np.int16(120)
-    rows[:3, : D // 2] += np.int16(40)
+    rows[24:, : D // 2] += np.int16(27)
+    rows[:3, : D // 2] += np.int16(9)
     rows[0, D // 2 :] += np.int16(30)
     found = weighting(rows, 9)
     assert found.contributors == list(range(3, 24))
     moved = movement(rows, found) - rows[3:24].mean(0)
     assert moved[: D // 2].mean() < 1
     assert moved[D // 2 :].mean() == pytest.approx(30 / 30, abs=0.5)
+
+
+@pytest.mark.parametrize("attackers", [3, 6, 9])
+def test_who_plainly_pulls_one_way_together_is_left_out_and_nobody_else(attackers: int) -> None:
+    rows = honest(np.random.default_rng(7), 30)
+    rows[:attackers, : D // 2] += np.int16(120)
+    found = weighting(rows, 9)
+    assert found.indices == found.contributors == list(range(attackers, 30))
+    assert set(found.weights) == {UNIT}
+
+
+def test_two_crowds_are_left_out() -> None:
+    rows = honest(np.random.default_rng(7), 30)
+    rows[:4, : D // 2] += np.int16(120)
+    rows[4:9, D // 2 :] += np.int16(120)
+    assert weighting(rows, 9).indices == list(range(9, 30))
+
+
+def test_a_crowd_that_is_more_than_the_assumed_attackers_loses_but_so_many() -> None:
+    rows = honest(np.random.default_rng(7), 30)
+    rows[:9, : D // 2] += np.int16(120)
+    assert len(weighting(rows, 5).indices) == 25
+
+
+@pytest.mark.parametrize("alone", [1, 2])
+def test_honest_vehicles_that_alone_see_something_are_not_left_out(alone: int) -> None:
+    rows = honest(np.random.default_rng(7), 30)
+    rows[:alone] += np.rint(np.random.default_rng(8).normal(0, 120, D)).astype(np.int16)
+    assert weighting(rows, 9).indices == list(range(30))
+
+
+@given(st.lists(st.integers(-(2**24), 2**24), min_size=2, max_size=40), st.integers(1, 40))
+def test_the_smaller_group_is_that_of_the_least_squares(places: list[int], limit: int) -> None:
+    """Against every split of the sorted places that leaves at most so many outside."""
+    values = np.array(places, np.int64)
+    group = _smaller_group(values, limit)
+    ranked = np.sort(values).astype(float)
+
+    def within(part: npt.NDArray[np.float64]) -> float:
+        return float(np.square(part - part.mean()).sum()) if len(part) else 0.0
+
+    reachable = min(limit, len(places) - 1)
+    splits = [*range(reachable + 1), *range(len(places) - reachable, len(places) + 1)]
+    best = min(within(ranked[:k]) + within(ranked[k:]) for k in splits)
+    mask = np.isin(np.arange(len(places)), list(group))
+    found = within(values[mask].astype(float)) + within(values[~mask].astype(float))
+    assert len(group) <= limit
+    assert found == pytest.approx(best, rel=1e-6, abs=1e-3)
 
 
 def test_a_crowd_of_copies_is_left_out() -> None:
