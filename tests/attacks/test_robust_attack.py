@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from views import make_view
@@ -11,19 +13,31 @@ from bift_ros.attacks.krum_attack import KrumAttack
 from bift_ros.attacks.perturbations import ALittleIsEnough, InnerProduct, MinMax, SignFlip
 from bift_ros.attacks.robust_attack import RobustAttack
 from bift_ros.attacks.spread import deviation
+from bift_ros.pofl.codec import Int16Array
 from bift_ros.pofl.columns import Blocking
 from bift_ros.pofl.distances import distances_of, gram_matrix
 from bift_ros.pofl.robust import without_copies
 from bift_ros.pofl.rules import Round
 
 
-def fleet(seed: int = 0) -> View:
+def fleet(seed: int = 0, knowledge: Knowledge = "full") -> View:
     """21 honest vehicles and nine attackers, as in the paper."""
-    return make_view(honest=21, attackers=9, size=400, seed=seed)
+    return make_view(knowledge, honest=21, attackers=9, size=400, seed=seed)
+
+
+def against(view: View) -> np.ndarray:
+    """The direction of the pull, of length 1."""
+    direction = -deviation(view.honest) * np.sign(view.honest.mean(axis=0))
+    unit: np.ndarray = direction / np.linalg.norm(direction)
+    return unit
+
+
+def encoded(view: View, crafted: Updates) -> list[Int16Array]:
+    return [encode_to_fixed_point(update) for update in (*view.honest, *crafted)]
 
 
 def moved_by_robust(view: View, crafted: Updates) -> np.ndarray:
-    rows = [encode_to_fixed_point(update) for update in (*view.honest, *crafted)]
+    rows = encoded(view, crafted)
     start = np.zeros(crafted.shape[1], np.int32)
     return Round(start, rows, [1] * len(rows), len(crafted), 6).model("robust") * 2.0**-20
 
@@ -31,7 +45,7 @@ def moved_by_robust(view: View, crafted: Updates) -> np.ndarray:
 @pytest.mark.parametrize("seed", range(5))
 def test_no_attacker_is_a_copy(seed: int) -> None:
     view = fleet(seed)
-    rows = [encode_to_fixed_point(update) for update in (*view.honest, *RobustAttack().craft(view))]
+    rows = encoded(view, RobustAttack().craft(view))
     kept, _ = without_copies(gram_matrix(rows, Blocking()), 9)
     assert kept == list(range(30))
 
@@ -40,11 +54,9 @@ def test_no_attacker_is_a_copy(seed: int) -> None:
 def test_it_pulls_further_than_what_is_sent_nine_times(seed: int) -> None:
     view = fleet(seed)
     mean = view.honest.mean(axis=0)
-    against = -deviation(view.honest) * np.sign(mean)
-    against /= np.linalg.norm(against)
 
     def pulled(crafted: Updates) -> float:
-        return float((moved_by_robust(view, crafted) - mean) @ against)
+        return float((moved_by_robust(view, crafted) - mean) @ against(view))
 
     others = [InnerProduct(), SignFlip(), MinMax(), ALittleIsEnough(), KrumAttack()]
     pull = pulled(RobustAttack().craft(view))
@@ -68,8 +80,7 @@ def test_pulling_three_times_as_hard_moves_less(seed: int) -> None:
 
 def test_attackers_are_as_unlike_as_honest_vehicles() -> None:
     view = fleet()
-    crafted = RobustAttack().craft(view)
-    rows = [encode_to_fixed_point(update) for update in (*view.honest, *crafted)]
+    rows = encoded(view, RobustAttack().craft(view))
     distances = distances_of(gram_matrix(rows, Blocking()))
     honest, attackers = (
         float(np.mean(distances[part, part][np.triu_indices(count, 1)]))
@@ -80,32 +91,16 @@ def test_attackers_are_as_unlike_as_honest_vehicles() -> None:
 
 def test_where_nothing_is_learned_nothing_is_pulled() -> None:
     still = make_view(honest=4, attackers=2, noise=0.0)
-    still = View.of(
-        "full",
-        honest=np.zeros_like(still.honest),
-        own=still.own,
-        global_model=still.global_model,
-        previous=still.previous,
-        rng=still.rng,
-    )
+    still = replace(still, honest=np.zeros_like(still.honest))
     assert not RobustAttack().craft(still).any()
 
 
 def test_with_own_knowledge_it_pulls_but_less() -> None:
     def pulled(knowledge: Knowledge, seed: int) -> float:
         view = fleet(seed)
-        mean = view.honest.mean(axis=0)
-        against = -deviation(view.honest) * np.sign(mean)
-        against /= np.linalg.norm(against)
-        known = View.of(
-            knowledge,
-            honest=view.honest,
-            own=view.own,
-            global_model=view.global_model,
-            previous=view.previous,
-            rng=view.rng,
-        )
-        return float((moved_by_robust(view, RobustAttack().craft(known)) - mean) @ against)
+        crafted = RobustAttack().craft(fleet(seed, knowledge))
+        moved = moved_by_robust(view, crafted) - view.honest.mean(axis=0)
+        return float(moved @ against(view))
 
     full, own = (np.mean([pulled(k, seed) for seed in range(5)]) for k in KNOWLEDGE)
     assert 0.2 * full < own < 0.8 * full

@@ -120,6 +120,14 @@ def test_parts_of_the_defence_are_columns() -> None:
     assert table.columns[1:] == ("rule alone", "rule and lateness", "commit–reveal", "all")
 
 
+def test_what_the_parts_cost_where_nobody_attacks_is_one_line_for_each_rule() -> None:
+    asked = cases("defences", Choice(["none"], ["krum"]))
+    (table,) = tables_of("defences", [row("defences", case) for case in asked])
+    assert [line[0] for line in table.rows] == [
+        "no attack, 30%: Krum", "no attack, 30%: Bift (robust)",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("experiment", ["table7", "defences", *FIGURES])
 def test_files_say_the_same(experiment: str, tmp_path: Path) -> None:
     rows = rows_of(experiment)

@@ -17,14 +17,21 @@ from bift_ros.fleet.process_identity import ProcessIdentity
 CONSOLE = (sys.executable, "-m", "bift_ros.console", "bench", "fleet")
 
 
+def write_fleet(folder: Path, vehicles: int, more: str = "") -> Path:
+    """The description of a fleet of processes."""
+    file = folder / "pair.yaml"
+    file.write_text(
+        f"runtime: process\nvehicles: {vehicles}\nreplay_rate: 8\nsynthetic: {{frames: 40}}\n"
+        f"defaults: {{device: cpu}}\n{more}"
+    )
+    return file
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_fleet_is_followed_to_its_end_and_leaves_nothing(tmp_path: Path) -> None:
-    file = tmp_path / "pair.yaml"
-    file.write_text(
-        "runtime: process\nvehicles: 3\nreplay_rate: 8\nsynthetic: {frames: 40}\n"
-        "defaults: {device: cpu}\n"
-        "task: {iterations: 3, local_epochs: 1}\npolicy: {difficulty: 8}\n"
+    file = write_fleet(
+        tmp_path, 3, "task: {iterations: 3, local_epochs: 1}\npolicy: {difficulty: 8}\n"
     )
     fleets = tmp_path / "fleets"
     done = subprocess.run(
@@ -46,11 +53,7 @@ def test_a_fleet_is_followed_to_its_end_and_leaves_nothing(tmp_path: Path) -> No
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_fleet_that_is_told_to_end_over_and_over_leaves_nothing(tmp_path: Path) -> None:
-    file = tmp_path / "pair.yaml"
-    file.write_text(
-        "runtime: process\nvehicles: 2\nreplay_rate: 8\nsynthetic: {frames: 40}\n"
-        "defaults: {device: cpu}\n"
-    )
+    file = write_fleet(tmp_path, 2)
     fleets = tmp_path / "fleets"
     with subprocess.Popen(
         [*CONSOLE, file, "--fleets", fleets], stderr=subprocess.PIPE, text=True
@@ -70,8 +73,7 @@ def test_a_fleet_that_is_told_to_end_over_and_over_leaves_nothing(tmp_path: Path
 
 
 def test_faults_befall_containers_alone(tmp_path: Path) -> None:
-    file = tmp_path / "pair.yaml"
-    file.write_text("runtime: process\nvehicles: 2\nsynthetic: {frames: 40}\n")
+    file = write_fleet(tmp_path, 2)
     done = subprocess.run(
         [*CONSOLE, file, "--fault", "kill", "--fleets", tmp_path / "fleets"],
         capture_output=True,

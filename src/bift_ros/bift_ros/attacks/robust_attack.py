@@ -52,7 +52,7 @@ class RobustAttack(Attack):
         """float64[m, d]: each attacker's disguise, moved by what pulls furthest."""
         honest = view.honest.astype(np.float64)
         mean = honest.mean(axis=0)
-        spread = honest - mean
+        spread, sigma = honest - mean, deviation(view.honest)
         if view.knowledge == "full":
             mixture = view.rng.normal(size=(view.attackers, len(honest)))
             disguised: Vector = mean + mixture @ spread / np.sqrt(max(len(honest) - 1, 1))
@@ -60,9 +60,9 @@ class RobustAttack(Attack):
         else:
             disguised = view.own.astype(np.float64)
             unknown = (max(view.members - view.attackers - len(honest), 0), len(mean))
-            drawn = mean + view.rng.normal(size=unknown) * deviation(view.honest)
+            drawn = mean + view.rng.normal(size=unknown) * sigma
             others = np.concatenate([honest, drawn])
-        direction = -deviation(view.honest) * np.sign(mean)
+        direction = -sigma * np.sign(mean)
         direction /= np.linalg.norm(direction) or 1.0
         rows = [encode_to_fixed_point(update) for update in others]
         gamma = FARTHEST * float(np.sqrt(np.square(spread).sum() / len(honest)))

@@ -121,12 +121,12 @@ def _table(title: str, experiment: str, rows: Sequence[Row], alpha: float | None
     }
     backdoored = any(row["attack"] == "backdoor" for row in rows)
     names, columns = (tuple(dict.fromkeys(place[axis] for place in cells)) for axis in (0, 1))
+    errors = experiment in FIGURES
 
     def cell(name: str, column: str) -> str:
         found = cells.get((name, column), ())
-        return "\n".join(
-            [*_cell(found, experiment in FIGURES, unharmed), *(_successes(found) * backdoored)]
-        )
+        lines = _cell(found, errors, unharmed)
+        return "\n".join(lines + _successes(found) if backdoored else lines)
 
     return Table(
         title,
@@ -141,10 +141,11 @@ def _place(experiment: str, row: Row) -> tuple[str, str]:
     attack, rule = label(row["attack"]), label(row["rule"])
     if experiment in FIGURES:
         return rule, f"{share} malicious"
-    if row["attack"] == NO_ATTACK and row["lateness"]:
-        attack = "attackers left out"
     attacked = f"{attack}, {share}" if row["malicious"] else attack
-    return (f"{attacked}: {rule}", row["part"]) if experiment == "defences" else (attacked, rule)
+    if experiment == "defences":
+        return f"{attacked}: {rule}", row["part"]
+    left_out = row["attack"] == NO_ATTACK and row["lateness"]
+    return f"attackers left out, {share}" if left_out else attacked, rule
 
 
 def _cell(rows: Sequence[Row], errors: bool, unharmed: Mapping[int, float]) -> list[str]:
