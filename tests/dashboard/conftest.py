@@ -21,6 +21,8 @@ from bift_ros.dashboard.watch import Watch
 
 CHROMIUM = ["--no-sandbox", "--disable-gpu"]
 """Without the process that plays a GPU in software: there is less that could end."""
+INTERRUPTED = "ERR_NETWORK_CHANGED"
+"""What Chromium ends requests with when the machine's networks change: other tests' containers."""
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -89,9 +91,49 @@ class Visit:
     """A page in the browser, and what went on behind it."""
 
     page: Any
+    drawn: str
+    """When the page is there, as a JavaScript expression."""
     complaints: list[str] = field(default_factory=list)
     """Errors and warnings of its console, and exceptions."""
     requests: list[str] = field(default_factory=list)
+    interruptions: int = 0
+
+    def __post_init__(self) -> None:
+        self.page.set_default_timeout(60_000)
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("console", self._heard)
+
+    def _heard(self, line: Any) -> None:
+        if INTERRUPTED in line.text:
+            self.interruptions += 1
+        elif line.type in ("error", "warning"):
+            self.complaints.append(line.text)
+
+    def open(self, address: str) -> None:
+        """Go to an address, and wait until the page is there."""
+        self._load(lambda: self.page.goto(address))
+
+    def reload(self) -> None:
+        """Load the page once more, and wait until it is there."""
+        self._load(self.page.reload)
+
+    def _load(self, ask: Callable[[], Any]) -> None:
+        deadline = time.monotonic() + 150
+        while True:
+            before = self.interruptions
+            try:
+                ask()
+            except Exception as error:  # Playwright's, which may not be there to be imported
+                if INTERRUPTED not in str(error):
+                    raise
+                self.interruptions += 1
+            while self.interruptions == before:
+                if self.page.evaluate(self.drawn):
+                    return
+                assert time.monotonic() < deadline, f"never drawn; {self._stand()}"
+                self.page.wait_for_timeout(20)
+            ask = self.page.reload  # to go to a fragment once more would load nothing
 
     def wait(self, condition: str) -> None:
         """Wait until a JavaScript expression is true."""
@@ -114,28 +156,28 @@ class Visit:
 
 
 @pytest.fixture
-def visit(browser: Any) -> Iterator[Callable[..., Visit]]:
-    """Opens addresses; waits until as many vehicles as the fleet has are drawn."""
+def look(browser: Any) -> Iterator[Callable[..., Visit]]:
+    """Opens an address in a browser of its own, until the page is there."""
     contexts = []
 
-    def open_page(shown: Shown, fragment: str = "", **settings: Any) -> Visit:
+    def open_address(address: str, drawn: str, **settings: Any) -> Visit:
         context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **settings})
         contexts.append(context)
-        visited = Visit(context.new_page())
-        page = visited.page
-        page.set_default_timeout(60_000)
-        page.on("request", lambda request: visited.requests.append(request.url))
-        page.on("pageerror", lambda error: visited.complaints.append(str(error)))
-        page.on(
-            "console",
-            lambda line: (
-                visited.complaints.append(line.text) if line.type in ("error", "warning") else None
-            ),
-        )
-        page.goto(shown.url + fragment)
-        visited.wait(f"document.body.dataset.drawn === '{len(shown.fleet.names)}'")
+        visited = Visit(context.new_page(), drawn)
+        visited.open(address)
         return visited
 
-    yield open_page
+    yield open_address
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def visit(look: Callable[..., Visit]) -> Callable[..., Visit]:
+    """Opens a fleet's page, until as many vehicles as the fleet has are drawn."""
+
+    def open_page(shown: Shown, fragment: str = "", **settings: Any) -> Visit:
+        drawn = f"document.body.dataset.drawn === '{len(shown.fleet.names)}'"
+        return look(shown.url + fragment, drawn, **settings)
+
+    return open_page

@@ -122,11 +122,10 @@ def test_the_folder_of_a_fleet_says_where_it_talks(
 
 @pytest.mark.browser
 def test_what_a_vehicle_says_reaches_the_page(
-    car: Car, browser: Any, record_property: Callable[[str, object], None]
+    car: Car, look: Callable[..., Any], record_property: Callable[[str, object], None]
 ) -> None:
     with live_dashboard(None) as url:
-        page = browser.new_page()
-        page.goto(url)
+        page = look(url, "document.body.dataset.drawn !== undefined").page
         cell = page.locator("#fleet td[data-state]")
         deadline = time.monotonic() + 60
         while cell.count() == 0 or cell.inner_text() != "parked":
@@ -139,7 +138,6 @@ def test_what_a_vehicle_says_reaches_the_page(
         delay = page.evaluate("window.asleep") - said_at
         record_property("message_to_page_ms", round(delay))
         print(f"on the page {delay:.0f} ms after the message")
-        page.close()
 
 
 def test_datasets_are_found_where_fleets_and_demos_keep_them(tmp_path: Path) -> None:

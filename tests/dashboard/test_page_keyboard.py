@@ -59,10 +59,11 @@ def test_the_chain_is_a_table_too(large: Any, visit: Callable[..., Any]) -> None
 def test_a_vehicle_is_chosen_by_keyboard_and_kept_in_the_address(
     small: Any, visit: Callable[..., Any]
 ) -> None:
-    page = visit(small).page
+    seen = visit(small)
+    page = seen.page
     page.locator("#fleet tbody th button").nth(1).press("Enter")
     assert page.locator("#details-title").inner_text() == "vehicle_01"
-    page.reload()
+    seen.reload()
     page.locator("#details-title", has_text="vehicle_01").wait_for()
 
 
@@ -116,7 +117,7 @@ def test_the_theme_is_the_systems_until_one_is_chosen(
     dark = page.evaluate(background)
     page.click("#theme")
     assert page.evaluate(background) != dark
-    page.reload()
+    seen.reload()
     seen.wait("document.documentElement.dataset.theme === 'light'")
     page.emulate_media(color_scheme="light")
     assert page.evaluate(background) != dark
