@@ -161,6 +161,16 @@ def test_another_runs_file_and_a_damaged_one_are_refused(
             run_all([settings], 2, data, tmp_path, CPU)
 
 
+def test_a_run_that_lacks_a_measurement_is_refused(
+    settings: Settings, data: Dataset, tmp_path: Path
+) -> None:
+    clean = replace(settings, attack="none")
+    state = run_all([clean], 1, data, tmp_path, CPU)[clean]
+    kept_runs.save(tmp_path, clean, replace(state, backdoor=()))
+    with pytest.raises(RunError, match=r"success for 0 of 1 iterations .* remove it"):
+        run_all([clean], 2, data, tmp_path, CPU)
+
+
 def test_attackers_pull_the_mean_their_way(settings: Settings, data: Dataset) -> None:
     moved = np.array([0.01, 0.02, 0.03, 0.04])
     plain = replace(settings, attack="none", malicious=0.0, rule="fedavg")

@@ -85,6 +85,12 @@ class Settings:
         """How each vehicle trains in an iteration."""
         return TrainingConfig(self.local_epochs, self.batch_size, self.learning_rate)
 
+    def backdoor(self) -> Backdoor | None:
+        """Whose success is measured, if any's. Where nobody attacks: what a model that nobody
+        backdoored mistakes for its target."""
+        attack = Backdoor() if self.attack == NO_ATTACK else make_attack(self.attack)
+        return attack if isinstance(attack, Backdoor) else None
+
     def as_json(self) -> str:
         """Canonical, one line."""
         return json.dumps(asdict(self), sort_keys=True)
@@ -118,8 +124,8 @@ class State:
     accuracy: tuple[float, ...] = ()
     """On the test crops after each iteration, percent."""
     backdoor: tuple[float, ...] = ()
-    """How many stamped test crops are taken for the target, percent. Where nobody attacks: what a
-    model that nobody backdoored mistakes for it. Empty for other attacks."""
+    """How many stamped test crops are taken for the target of `Settings.backdoor`, percent, after
+    each iteration; empty where there is none."""
     sent: tuple[tuple[bool, ...], ...] = ()
     """For each iteration and vehicle, whether its update was in time (and its training finite)."""
     contributed: tuple[tuple[bool, ...], ...] = ()
@@ -265,8 +271,8 @@ class AttackedFederation:
     @cached_property
     def _trials(self) -> Crops | None:
         """Stamped test crops, labelled as the attackers want them taken."""
-        backdoor = Backdoor() if self.settings.attack == NO_ATTACK else self._attack
-        if not isinstance(backdoor, Backdoor):
+        backdoor = self.settings.backdoor()
+        if backdoor is None:
             return None
         stamped = backdoor.trials(self._test.images.numpy(), self._test.labels.numpy())
         labels = torch.full((len(stamped),), backdoor.target)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bift_ros.experiments.attacked import Settings, State
-from bift_ros.experiments.run_files import read_run, write_run
+from bift_ros.experiments.run_files import RunError, read_run, write_run
 
 
 def path_of(folder: Path, settings: Settings) -> Path:
@@ -40,12 +40,15 @@ def save(folder: Path, settings: Settings, state: State) -> None:
 
 
 def load(folder: Path, settings: Settings) -> State | None:
-    """The run as far as it is, or None. Raises RunError for a damaged file or another run's."""
+    """The run as far as it is, or None.
+
+    Raises RunError for a damaged file, another run's, or one that lacks a measurement.
+    """
     path = path_of(folder, settings)
     if not path.exists():
         return None
     kept = read_run(path, settings.as_json(), [field.name for field in fields(State)])
-    return State(
+    state = State(
         model=kept["model"],
         previous=kept["previous"],
         accuracy=tuple(kept["accuracy"].tolist()),
@@ -53,3 +56,9 @@ def load(folder: Path, settings: Settings) -> State | None:
         sent=tuple(map(tuple, kept["sent"].tolist())),
         contributed=tuple(map(tuple, kept["contributed"].tolist())),
     )
+    if len(state.backdoor) != (state.iterations if settings.backdoor() else 0):
+        raise RunError(
+            f"{path} has the backdoor's success for {len(state.backdoor)} of {state.iterations} "
+            "iterations (an older version kept it): remove it to run it again"
+        )
+    return state
