@@ -12,6 +12,7 @@ from bift_ros.pofl.clipping import UNIT
 from bift_ros.pofl.columns import Blocking
 from bift_ros.pofl.distances import gram_matrix
 from bift_ros.pofl.robust import (
+    AGAINST,
     DIRECTIONS,
     STANDS_OUT,
     Weighting,
@@ -20,10 +21,12 @@ from bift_ros.pofl.robust import (
     robust_weighting,
     without_copies,
     without_idlers,
+    without_opponents,
 )
 
 Rows = npt.NDArray[np.int16]
 D = 5_000
+EVERYONE = list(range(30))
 
 
 def honest(rng: np.random.Generator, n: int, d: int = D, spread: float = 40.0) -> Rows:
@@ -46,9 +49,8 @@ def movement(rows: Rows, weighting: Weighting) -> npt.NDArray[np.float64]:
 
 
 def test_honest_updates_all_count_the_same() -> None:
-    everyone = list(range(30))
     rows = honest(np.random.default_rng(1), 30)
-    assert weighting(rows, 9) == Weighting(everyone, [UNIT] * 30, 30 * UNIT, everyone)
+    assert weighting(rows, 9) == Weighting(EVERYONE, [UNIT] * 30, 30 * UNIT, EVERYONE)
 
 
 def test_vehicles_that_see_different_things_all_count_the_same() -> None:
@@ -174,33 +176,47 @@ def test_reversed_trainings_are_left_out() -> None:
     assert weighting(rows, 9).indices == list(range(9, 30))
 
 
-def test_a_crowd_makes_no_honest_update_look_idle() -> None:
+def test_who_agrees_with_some_and_goes_against_others_is_no_idler() -> None:
+    """Two halves that see different things, and one vehicle that sees what lies between them."""
+    rng = np.random.default_rng(10)
+    ways = rng.normal(0, 30, (2, D))
+    rows = rng.normal(0, 40, (30, D))
+    rows[:15] += ways[0]
+    rows[15:29] += ways[1]
+    rows[29] += ways[0] - ways[1]
+    gram = gram_of(np.rint(rows).astype(np.int16))
+    assert abs(np.corrcoef(rows)[29].sum() - 1) < np.median(np.corrcoef(rows).sum(1) - 1) / 8
+    assert without_opponents(gram, without_idlers(gram, EVERYONE, 9), 9) == EVERYONE
+
+
+def test_a_crowd_makes_no_honest_update_look_like_an_opponent() -> None:
     """Late in a training honest updates agree little; nine who agree, and turn against that little,
     leave the honest with cosines whose sums stand around zero."""
     rng = np.random.default_rng(8)
     agreed, way = rng.normal(0, 6, D), rng.choice([-1, 1], D)
     rows = np.rint(agreed + rng.normal(0, 40, (30, D)))
-    rows[21:] += np.rint(60 * way - 4 * agreed)
+    rows[21:] += np.rint(60 * way - 5 * agreed)
     cosines = np.corrcoef(rows)[:21].sum(1) - 1
-    assert (cosines < np.median(np.corrcoef(rows).sum(1) - 1) / 8).sum() >= 4
-    assert set(range(21)) <= set(without_idlers(gram_of(rows.astype(np.int16)), list(range(30)), 9))
+    assert (cosines < -np.median(np.corrcoef(rows).sum(1) - 1) / AGAINST).sum() >= 4
+    gram = gram_of(rows.astype(np.int16))
+    assert set(range(21)) <= set(without_opponents(gram, without_idlers(gram, EVERYONE, 9), 9))
 
 
 def test_whoever_is_not_idle_counts_for_twice_the_common_length_at_most() -> None:
     """Seven go where all go, each with a lot of noise in a way of its own."""
     rng = np.random.default_rng(9)
     rows = honest(rng, 30).astype(np.int64)
-    rows[:7] = np.clip(rows[:7] * 30 + rng.normal(0, 6_000, (7, D)), -(2**15), 2**15 - 1)
+    rows[:7] = np.clip(rows[:7] * 30 + rng.normal(0, 3_500, (7, D)), -(2**15), 2**15 - 1)
     found = weighting(rows.astype(np.int16), 9)
     assert set(range(7, 30)) < set(found.indices)
     off = movement(rows.astype(np.int16), found) - rows[7:].mean(0)
     assert np.linalg.norm(off) < np.linalg.norm(rows[7:] - rows[7:].mean(0), axis=1).mean()
 
 
-def test_nobody_is_idle_where_nobody_agrees() -> None:
+def test_nobody_is_an_opponent_where_nobody_agrees() -> None:
     rows = np.random.default_rng(6).normal(0, 100, (11, 40)).astype(np.int16)
     rows[1::2] = -rows[:-1:2]
-    assert without_idlers(gram_of(rows), list(range(11)), 3) == list(range(11))
+    assert without_opponents(gram_of(rows), list(range(11)), 3) == list(range(11))
 
 
 def test_without_attackers_none_is_a_copy() -> None:

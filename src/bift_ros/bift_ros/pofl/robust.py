@@ -7,8 +7,9 @@ pulls together less plainly is outvoted in that way alone (why, and figures: doc
 2. **Crowds.** Attackers who mean to move a mean far must pull in one direction; honest updates
    differ in all. Where updates spread along one direction far beyond what honest ones do, they fall
    into two groups along it, and the smaller is left out, f at most.
-3. **Idlers.** An update that goes nowhere near where the others go has not learned what they
-   learned (noise, or the reverse of a training): it is left out, while f are not passed.
+3. **Idlers and opponents.** An update that has nothing in common with any other has not learned
+   what others learned (noise), and one that goes against most undoes it (a reversed training): both
+   are left out, while f are not passed.
 4. **Length.** No update counts for more than twice the median length (`pofl.clipping`).
 5. **Directions.** Along a direction in which updates spread more than along most, but not so far
    that it is plain who pulls (compare the test of Diakonikolas et al., ICML 2017, and of
@@ -40,10 +41,14 @@ COPIES = 8
 """Updates whose squared distance is under an eighth of the common one count as copies. Of honest
 vehicles the nearest two were measured at 0.9 of the median one, with unlike crops (Dirichlet,
 α = 0.5) at 0.7."""
-IDLE = 4
-"""An update whose cosines to the others add up to under a quarter of the median sum is idle. Honest
-vehicles were measured at 0.3 of it and more, rarely below; noise at 0.1, late in a training 0.22.
-"""
+IDLE = 10
+"""An update whose squared cosines to the others add up to under a tenth of the median sum is idle.
+Honest vehicles were measured at a quarter of it and more, however unlike their crops (Dirichlet,
+α = 0.1); noise at a thirtieth at most."""
+AGAINST = 2
+"""An update whose cosines to the others add up to less than minus half the median sum is an
+opponent. Reversed trainings were measured beyond it with like crops; honest vehicles never beyond
+it with like crops, and up to three of thirty at a time with the least alike."""
 DIRECTIONS = 2
 """As many are corrected at most. A third one is taken for the honest updates' own spread."""
 STANDS_OUT = (17, 10)
@@ -79,8 +84,9 @@ def robust_weighting(gram: Int64Array, byzantine: int) -> Weighting:
     """How much each update counts, from inner products int64[n, n]; ``byzantine`` is f."""
     kept, left_out = without_copies(gram, byzantine)
     kept = without_crowds(gram, kept, byzantine - left_out)
+    kept = without_idlers(gram, kept, byzantine - (len(gram) - len(kept)))
     limit = max(byzantine - (len(gram) - len(kept)), 0)
-    kept = without_idlers(gram, kept, limit)
+    kept = without_opponents(gram, kept, limit)  # who may be honest: as many are outvoted below
     inner = gram[np.ix_(kept, kept)]
     scales = clipping_scales(inner)
     weights, distrust = outvote(scaled(inner, scales), limit)
@@ -167,9 +173,22 @@ def _smaller_group(places: Int64Array, limit: int) -> frozenset[int]:
 
 
 def without_idlers(gram: Int64Array, indices: list[int], limit: int) -> list[int]:
-    """What is left of ``indices`` without the least aligned with the others, ``limit`` at most.
+    """What is left of ``indices`` without those, ``limit`` at most, who have nothing in common with
+    anybody.
 
-    Where others pull one way together they are outvoted, so that they make nobody look idle. Where
+    Squares count, so that an update which agrees with some and goes against others is not idle:
+    that is how it looks where vehicles see different things.
+    """
+    cosines = _cosines(gram[np.ix_(indices, indices)])
+    np.fill_diagonal(cosines, 0)
+    common = np.square(cosines).sum(1)
+    return _without_least(indices, 2 * IDLE * common, _twice_median(common), limit)
+
+
+def without_opponents(gram: Int64Array, indices: list[int], limit: int) -> list[int]:
+    """What is left of ``indices`` without those, ``limit`` at most, who go against the others.
+
+    Where others pull one way together they are outvoted, so that they make nobody look so. Where
     the others agree on nothing (the median is not above 0), nobody is.
     """
     cosines = _cosines(gram[np.ix_(indices, indices)])
@@ -177,9 +196,14 @@ def without_idlers(gram: Int64Array, indices: list[int], limit: int) -> list[int
     np.fill_diagonal(cosines, 0)
     alignment = cosines @ np.array(weights)
     median = _twice_median(alignment)
-    least = np.argsort(alignment, kind="stable")[:limit].tolist()
-    idle = {i for i in least if 2 * IDLE * int(alignment[i]) < median}
-    return [indices[i] for i in range(len(indices)) if median <= 0 or i not in idle]
+    return _without_least(indices, 2 * AGAINST * alignment, -median, limit if median > 0 else 0)
+
+
+def _without_least(indices: list[int], scores: Int64Array, bound: int, limit: int) -> list[int]:
+    """Without the ``limit`` lowest scores at most, where these are under a bound."""
+    least = np.argsort(scores, kind="stable")[: max(limit, 0)].tolist()
+    out = {i for i in least if int(scores[i]) < bound}
+    return [index for i, index in enumerate(indices) if i not in out]
 
 
 def _cosines(gram: Int64Array) -> Int64Array:
