@@ -1,4 +1,4 @@
-"""The house rules of DESIGN.md, section 3: which room may import what."""
+"""Which room of the package may import what (CONTRIBUTING.md)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ PACKAGE = Path(__file__).parents[1] / "src" / "bift_ros" / "bift_ros"
 # Ground floor first: a room imports only rooms that stand before it in this list.
 FLOORS = [
     "identity",
-    "pofl",
     "storage",
+    "pofl",
+    "consensus",
     "chain",
     "perception",
+    "synthesis",
     "learning",
     "attacks",
     "peer",

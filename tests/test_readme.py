@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from bift_ros.console.main import COMMANDS
-from bift_ros.storage.kubo_api import VERSIONS
-from bift_ros.storage.kubo_daemon import KuboDaemon
+from bift_ros.storage.kubo.api import VERSIONS
+from bift_ros.storage.kubo.daemon import KuboDaemon
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text()

@@ -53,10 +53,10 @@ setup(
         "console_scripts": [
             "bift = bift_ros.console.__main__:main",
             # What the launch files start
-            "monitor = bift_ros.nodes.monitor_process:main",
-            "replay = bift_ros.nodes.replay:main",
-            "replay_fleet = bift_ros.nodes.fleet_replay:main",
-            "camera_view = bift_ros.nodes.camera_view:main",
+            "monitor = bift_ros.nodes.observer.monitor_process:main",
+            "replay = bift_ros.nodes.bag.replay:main",
+            "replay_fleet = bift_ros.nodes.bag.fleet_replay:main",
+            "camera_view = bift_ros.nodes.observer.camera_view:main",
         ]
     },
 )

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 from multiformats import CID
 
-from bift_ros.chain.blocks import (
+from bift_ros.consensus.blocks import (
     MIN_NONCE,
     Block,
     Body,
@@ -18,10 +18,10 @@ from bift_ros.chain.blocks import (
     ModelInfo,
     sign_block,
 )
-from bift_ros.chain.genesis import Genesis, Member, Policy
-from bift_ros.chain.proof_of_work import search
-from bift_ros.chain.state import State, initial_state
-from bift_ros.chain.transactions import (
+from bift_ros.consensus.genesis import Genesis, Member, Policy
+from bift_ros.consensus.proof_of_work import search
+from bift_ros.consensus.state import State, initial_state
+from bift_ros.consensus.transactions import (
     Learning,
     ModelCommit,
     ModelUpdate,
@@ -31,7 +31,7 @@ from bift_ros.chain.transactions import (
     commitment_of,
     sign_transaction,
 )
-from bift_ros.chain.transition import apply_body, claimed_accuracy
+from bift_ros.consensus.transition import apply_body, claimed_accuracy
 from bift_ros.identity.keys import KeyPair
 
 START = 1_700_000_000_000

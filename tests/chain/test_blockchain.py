@@ -11,11 +11,11 @@ import pytest
 
 from bift_ros.chain import blockchain as module
 from bift_ros.chain.blockchain import Blockchain
-from bift_ros.chain.blocks import Block
-from bift_ros.chain.exceptions import WrongParent
-from bift_ros.chain.state import State
 from bift_ros.chain.store import ChainStore
-from bift_ros.chain.transition import state_transition
+from bift_ros.consensus.blocks import Block
+from bift_ros.consensus.exceptions import WrongParent
+from bift_ros.consensus.state import State
+from bift_ros.consensus.transition import state_transition
 
 
 def extend(chain: Blockchain, block: Block) -> Any:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bift_ros.chain.authorship import read_block
-from bift_ros.chain.blocks import (
+from bift_ros.consensus.authorship import read_block
+from bift_ros.consensus.blocks import (
     MAX_BLOCK_BYTES,
     MAX_NONCE,
     MIN_NONCE,
@@ -21,8 +21,8 @@ from bift_ros.chain.blocks import (
     lower_median,
     sign_block,
 )
-from bift_ros.chain.encoding import block_cid, encode
-from bift_ros.chain.exceptions import (
+from bift_ros.consensus.encoding import block_cid, encode
+from bift_ros.consensus.exceptions import (
     BadBlockSignature,
     BlockTooLarge,
     BodyMismatch,
@@ -32,8 +32,8 @@ from bift_ros.chain.exceptions import (
     MissingWork,
     UnknownMiner,
 )
-from bift_ros.chain.proof_of_work import meets, search
-from bift_ros.chain.transactions import Transfer
+from bift_ros.consensus.proof_of_work import meets, search
+from bift_ros.consensus.transactions import Transfer
 from bift_ros.identity.keys import KeyPair
 
 HEADER = Header(3, 1_700_000_000_000, bytes(32), bytes(range(32)), 0, "ab" * 20, 0, MIN_NONCE)

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from bift_ros.chain.blockchain import Blockchain
-from bift_ros.chain.blocks import Block
 from bift_ros.chain.store import ChainStore
+from bift_ros.consensus.blocks import Block
 
 KILLS = 250
 HEIGHT = 60

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from multiformats import CID
 
-from bift_ros.chain.encoding import MAX_DEPTH, block_cid, decode, encode, sha256
-from bift_ros.chain.exceptions import EncodingError
+from bift_ros.consensus.encoding import MAX_DEPTH, block_cid, decode, encode, sha256
+from bift_ros.consensus.exceptions import EncodingError
 
 SCALARS = (
     st.none()

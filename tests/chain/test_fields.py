@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bift_ros.chain import fields
+from bift_ros.consensus import fields
 from bift_ros.storage.cid import CidError, check_cid_text
 from bift_ros.storage.cidv1 import DAG_PB, RAW, Cid
 

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bift_ros.chain.fork_choice import BlockNode, branch_above, fork_point, outranks
+from bift_ros.consensus.fork_choice import BlockNode, branch_above, fork_point, outranks
 
 ROOT = BlockNode(bytes(32), 0, None, 0, 0)
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from bift_ros.chain.exceptions import FieldError, GenesisError
-from bift_ros.chain.genesis import Member, Policy, load_genesis, save_genesis
-from bift_ros.chain.state import initial_state
+from bift_ros.consensus.exceptions import FieldError, GenesisError
+from bift_ros.consensus.genesis import Member, Policy, load_genesis, save_genesis
+from bift_ros.consensus.state import initial_state
 
 
 def test_file_round_trip(fleet: Any, tmp_path: Path) -> None:

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from bift_ros.chain import exceptions as refused
-from bift_ros.chain.group_key import GroupKey
-from bift_ros.chain.group_keys import key_in_force
+from bift_ros.chain.encryption import KeyUnavailable
 from bift_ros.chain.keyring import Keyring
-from bift_ros.chain.state import State
-from bift_ros.chain.transaction_rules import check_transaction
-from bift_ros.chain.transactions import MAX_GROUP_KEY_BYTES, MembershipVote, Transaction
+from bift_ros.consensus import exceptions as refused
+from bift_ros.consensus.group_key import GroupKey
+from bift_ros.consensus.group_keys import key_in_force
+from bift_ros.consensus.state import State
+from bift_ros.consensus.transaction_rules import check_transaction
+from bift_ros.consensus.transactions import MAX_GROUP_KEY_BYTES, MembershipVote, Transaction
 from bift_ros.identity.keys import KeyPair
 from bift_ros.identity.sealing import COPY_BYTES
-from bift_ros.storage.encryption import KeyUnavailable
 
 JOINER = 4
 

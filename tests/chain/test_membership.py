@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from bift_ros.chain import exceptions as refused
 from bift_ros.chain.blockchain import Blockchain
-from bift_ros.chain.genesis import Member
-from bift_ros.chain.membership import MAX_OPEN_VOTES
-from bift_ros.chain.state import State
 from bift_ros.chain.store import ChainStore
-from bift_ros.chain.transaction_rules import check_transaction
-from bift_ros.chain.transactions import MembershipVote, Transaction, Transfer
-from bift_ros.chain.transition import state_transition
+from bift_ros.consensus import exceptions as refused
+from bift_ros.consensus.genesis import Member
+from bift_ros.consensus.membership import MAX_OPEN_VOTES
+from bift_ros.consensus.state import State
+from bift_ros.consensus.transaction_rules import check_transaction
+from bift_ros.consensus.transactions import MembershipVote, Transaction, Transfer
+from bift_ros.consensus.transition import state_transition
 from bift_ros.identity.keys import KeyPair
 
 JOINER = 5

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from bift_ros.chain import exceptions as refused
-from bift_ros.chain.blocks import MAX_BLOCK_BYTES
 from bift_ros.chain.mempool import (
     MAX_LEARNING_PER_SENDER,
     MAX_PER_SENDER,
     MAX_SEQUENCE_GAP,
     Mempool,
 )
-from bift_ros.chain.shared_files import WithdrawFile
-from bift_ros.chain.state import State
-from bift_ros.chain.transactions import ModelCommit, ModelUpdate, Transfer, sign_transaction
-from bift_ros.chain.transition import state_transition
+from bift_ros.consensus import exceptions as refused
+from bift_ros.consensus.blocks import MAX_BLOCK_BYTES
+from bift_ros.consensus.shared_files import WithdrawFile
+from bift_ros.consensus.state import State
+from bift_ros.consensus.transactions import ModelCommit, ModelUpdate, Transfer, sign_transaction
+from bift_ros.consensus.transition import state_transition
 
 RAW_CID = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"
 

@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bift_ros.chain.blocks import Block
-from bift_ros.chain.exceptions import (
+from bift_ros.consensus.blocks import Block
+from bift_ros.consensus.exceptions import (
     BadModelFile,
     BadUpdateFile,
     CannotAggregate,
     WrongModel,
 )
-from bift_ros.chain.model_check import check_model, compute_model
-from bift_ros.chain.state import State
-from bift_ros.chain.transactions import ProposeTask, Transaction
-from bift_ros.chain.transition import state_transition
+from bift_ros.consensus.model_check import check_model, compute_model
+from bift_ros.consensus.state import State
+from bift_ros.consensus.transactions import ProposeTask, Transaction
+from bift_ros.consensus.transition import state_transition
 from bift_ros.pofl.aggregate import RULES, Update, aggregate
 from bift_ros.pofl.codec import UPDATE_EXPONENT, ModelSpec, TensorSpec
 from bift_ros.pofl.files import parse_model, serialize_model, serialize_update

@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bift_ros.chain.encoding import encode
-from bift_ros.chain.exceptions import (
+from bift_ros.consensus.encoding import encode
+from bift_ros.consensus.exceptions import (
     BadSignature,
     FieldError,
     InvalidTransaction,
     MalformedTransaction,
     UnknownSender,
 )
-from bift_ros.chain.group_key import GroupKey, make_group_key
-from bift_ros.chain.shared_files import FILE_NAME, MAX_FILE_BYTES, ShareFile, WithdrawFile
-from bift_ros.chain.transactions import (
+from bift_ros.consensus.group_key import GroupKey, make_group_key
+from bift_ros.consensus.shared_files import FILE_NAME, MAX_FILE_BYTES, ShareFile, WithdrawFile
+from bift_ros.consensus.transactions import (
     MAX_SAMPLES,
     MAX_TRANSACTION_BYTES,
     MembershipVote,

@@ -9,19 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bift_ros.chain import exceptions as refused
-from bift_ros.chain.blocks import MAX_BLOCK_BYTES, MIN_NONCE, Block, Body, sign_block
-from bift_ros.chain.exceptions import InvalidBlock, InvalidTransaction
-from bift_ros.chain.proof_of_work import meets, search
-from bift_ros.chain.state import State
-from bift_ros.chain.transaction_rules import check_transaction
-from bift_ros.chain.transactions import (
+from bift_ros.consensus import exceptions as refused
+from bift_ros.consensus.blocks import MAX_BLOCK_BYTES, MIN_NONCE, Block, Body, sign_block
+from bift_ros.consensus.exceptions import InvalidBlock, InvalidTransaction
+from bift_ros.consensus.proof_of_work import meets, search
+from bift_ros.consensus.state import State
+from bift_ros.consensus.transaction_rules import check_transaction
+from bift_ros.consensus.transactions import (
     Learning,
     Transaction,
     Transfer,
     sign_transaction,
 )
-from bift_ros.chain.transition import state_transition
+from bift_ros.consensus.transition import state_transition
 from bift_ros.identity.keys import KeyPair
 
 RAW_CID = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"

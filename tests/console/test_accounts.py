@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bift_ros.chain.genesis import load_genesis
+from bift_ros.consensus.genesis import load_genesis
 from bift_ros.identity.keyfile import load_key
 
 

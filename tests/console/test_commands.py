@@ -192,7 +192,7 @@ def test_a_vehicle_becomes_its_process_with_every_path_as_it_is(
              "--malicious", "label_flip", "--params-file", str(settings)]
         )  # fmt: skip
     (command,) = commands
-    assert command[:3] == [sys.executable, "-m", "bift_ros.nodes.vehicle"]
+    assert command[:3] == [sys.executable, "-m", "bift_ros.nodes.vehicle.process"]
     context = rclpy.Context()
     rclpy.init(args=command[3:], context=context)
     try:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bift_ros.storage.kubo_daemon import KuboDaemon
+from bift_ros.storage.kubo.daemon import KuboDaemon
 
 pytestmark = pytest.mark.kubo
 

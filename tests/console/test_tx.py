@@ -16,7 +16,7 @@ from bift_ros.console.tx import find_recipient
 from bift_ros.identity.keyfile import save_key
 from bift_ros.identity.keys import KeyPair
 from bift_ros.identity.keystore import Keystore
-from bift_ros.nodes.vehicle_client import MemberState
+from bift_ros.nodes.client.vehicle_client import MemberState
 
 CAR, BUS, VAN = (KeyPair.from_seed(bytes([n]) * 32) for n in range(3))
 MEMBERS = (

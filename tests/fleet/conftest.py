@@ -24,7 +24,7 @@ from engine_fleet import BASE, bift
 from bift_ros.fleet.domain import claimed_domain
 from bift_ros.fleet.engine import connect
 from bift_ros.fleet.runtime import FleetError
-from bift_ros.perception.synth import synthesize
+from bift_ros.synthesis.synth import synthesize
 
 DEADLINE = 240.0
 """Seconds that a whole fleet may take on a busy machine."""

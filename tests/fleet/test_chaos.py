@@ -13,8 +13,8 @@ from rich.console import Console
 pytest.importorskip("rclpy", reason="the room needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
-from bift_ros.chain.genesis import Genesis, Member, Policy
 from bift_ros.chain.store import ChainStore
+from bift_ros.consensus.genesis import Genesis, Member, Policy
 from bift_ros.console.main import main
 from bift_ros.fleet import chaos_report
 from bift_ros.fleet.chaos_kill import KillScenario, schedule

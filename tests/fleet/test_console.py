@@ -21,7 +21,7 @@ pytest.importorskip("bift_msgs", reason="needs the built messages: run `make set
 
 from bift_ros.console.main import main
 from bift_ros.learning.models import build_model
-from bift_ros.nodes.monitor import FleetMonitor
+from bift_ros.nodes.observer.monitor import FleetMonitor
 from bift_ros.perception.classes import CLASSES
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]

@@ -108,7 +108,7 @@ class TestSpec:
     def test_only_a_slowed_network_may_be_administered(self, make: Make) -> None:
         plain, _, slow = make().containers
         assert plain.capabilities == ()
-        assert plain.command[:3] == ("python", "-m", "bift_ros.nodes.vehicle")
+        assert plain.command[:3] == ("python", "-m", "bift_ros.nodes.vehicle.process")
         assert slow.capabilities == ("NET_ADMIN",)
         assert "netem delay 50ms loss 1%" in slow.command[2]
         assert slow.command[4:7] == plain.command[:3]

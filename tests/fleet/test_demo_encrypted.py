@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
-from bift_ros.storage.encryption import MAGIC
+from bift_ros.chain.encryption import MAGIC
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
 

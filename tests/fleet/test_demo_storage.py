@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from bift_ros.chain.genesis import load_genesis
 from bift_ros.chain.store import ChainStore
 from bift_ros.chain.verification import verify_chain
-from bift_ros.nodes.folders import VehicleFolders
+from bift_ros.consensus.genesis import load_genesis
+from bift_ros.nodes.vehicle.folders import VehicleFolders
 from bift_ros.pofl.files import parse_model
 from bift_ros.storage.embedded import EmbeddedStorage
-from bift_ros.storage.kubo_daemon import KuboDaemon
+from bift_ros.storage.kubo.daemon import KuboDaemon
 from bift_ros.storage.stored_files import StoredFiles
 
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")

@@ -69,7 +69,11 @@ class TestSpec:
         assert plain.command[:3] == ("sh", "-c", f'{wait} && exec "$@"')
         assert slow.command[2].startswith("tc qdisc replace")
         assert slow.command[2].endswith(f' && {wait} && exec "$@"')
-        assert slow.command[4:7] == plain.command[4:7] == ("python", "-m", "bift_ros.nodes.vehicle")
+        assert (
+            slow.command[4:7]
+            == plain.command[4:7]
+            == ("python", "-m", "bift_ros.nodes.vehicle.process")
+        )
 
     def test_by_multicast_there_is_none(self, tmp_path: Path) -> None:
         fleet = containers(tmp_path, SUBNET, "discovery: multicast")

@@ -14,7 +14,7 @@ from docker.client import DockerClient
 from docker.errors import ContainerError, NotFound
 from engine_fleet import BASE, CONSOLE, DEADLINE, Trio, on_one_tip
 
-from bift_ros.chain.genesis import load_genesis
+from bift_ros.consensus.genesis import load_genesis
 from bift_ros.fleet import engine_faults
 from bift_ros.fleet.containers import CPU_IMAGE, USER
 from bift_ros.fleet.lifecycle import Fleet

@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
-from bift_ros.chain.genesis import load_genesis
+from bift_ros.consensus.genesis import load_genesis
 from bift_ros.fleet.lifecycle import Fleet
 from bift_ros.fleet.processes import kill_family
 from bift_ros.fleet.record import FleetFolder

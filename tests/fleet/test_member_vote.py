@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
-from bift_ros.nodes.monitor import FleetMonitor
+from bift_ros.nodes.observer.monitor import FleetMonitor
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
-from bift_ros.chain.exceptions import GenesisError
-from bift_ros.chain.genesis import Policy
+from bift_ros.consensus.exceptions import GenesisError
+from bift_ros.consensus.genesis import Policy
 from bift_ros.fleet.plan import FleetSettings, prepare
 from bift_ros.identity.keyfile import KeyFileError, load_key
-from bift_ros.storage.kubo_config import swarm_address
+from bift_ros.storage.kubo.config import swarm_address
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_vehicles_on_kubo_know_one_another(
 
 def test_ros_parses_the_parameters(settings: FleetSettings, tmp_path: Path) -> None:
     rclpy = pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
-    parameters = pytest.importorskip("bift_ros.nodes.parameters")
+    parameters = pytest.importorskip("bift_ros.nodes.vehicle.parameters")
     vehicle = prepare(tmp_path / "fleet", settings).vehicles[1]
     context = rclpy.Context()
     arguments = ["--ros-args", "-r", f"__ns:=/{vehicle.name}", "--params-file"]

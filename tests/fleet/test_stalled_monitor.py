@@ -16,11 +16,11 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
-from bift_ros.chain.genesis import Policy
+from bift_ros.consensus.genesis import Policy
 from bift_ros.fleet.plan import FleetSettings, prepare
 from bift_ros.fleet.processes import ProcessFleet
 from bift_ros.monitoring.view import FleetView
-from bift_ros.nodes.fleet_listener import FleetListener
+from bift_ros.nodes.observer.fleet_listener import FleetListener
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -28,7 +28,7 @@ DEADLINE = 150.0
 ITERATIONS = 3
 # It tells once it has heard the fleet, and once it knows the chain to its end.
 STALLED = f"""
-from bift_ros.nodes.fleet_listener import FleetListener
+from bift_ros.nodes.observer.fleet_listener import FleetListener
 listener = FleetListener()
 
 def end(view):

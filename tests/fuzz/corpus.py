@@ -14,13 +14,13 @@ from typing import Any
 
 from consortium import ARCHITECTURE, INITIAL_MODEL, SPEC, Consortium, cid_of
 
-from bift_ros.chain.blocks import Block, Body, Header, ModelInfo, sign_block
-from bift_ros.chain.encoding import encode
-from bift_ros.chain.genesis import Genesis, Policy
-from bift_ros.chain.group_key import make_group_key
-from bift_ros.chain.proof_of_work import search
-from bift_ros.chain.shared_files import ShareFile, WithdrawFile
-from bift_ros.chain.transactions import (
+from bift_ros.consensus.blocks import Block, Body, Header, ModelInfo, sign_block
+from bift_ros.consensus.encoding import encode
+from bift_ros.consensus.genesis import Genesis, Policy
+from bift_ros.consensus.group_key import make_group_key
+from bift_ros.consensus.proof_of_work import search
+from bift_ros.consensus.shared_files import ShareFile, WithdrawFile
+from bift_ros.consensus.transactions import (
     ModelCommit,
     ModelUpdate,
     Payload,

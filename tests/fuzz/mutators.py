@@ -15,9 +15,9 @@ from typing import Any
 
 from corpus import STRANGER, world
 
-from bift_ros.chain.encoding import decode, encode
-from bift_ros.chain.exceptions import EncodingError
-from bift_ros.chain.transactions import MAX_TRANSACTION_BYTES
+from bift_ros.consensus.encoding import decode, encode
+from bift_ros.consensus.exceptions import EncodingError
+from bift_ros.consensus.transactions import MAX_TRANSACTION_BYTES
 from bift_ros.identity.keys import KeyPair
 
 MAX_BYTES = 8_192

@@ -12,12 +12,12 @@ from consortium import ARCHITECTURE, START, Consortium
 from mutators import Mutator
 
 from bift_ros.chain.blockchain import Blockchain
-from bift_ros.chain.blocks import Block
 from bift_ros.chain.mempool import MAX_PER_SENDER
-from bift_ros.chain.model_check import compute_model
-from bift_ros.chain.state import State
 from bift_ros.chain.store import ChainStore
-from bift_ros.chain.transactions import (
+from bift_ros.consensus.blocks import Block
+from bift_ros.consensus.model_check import compute_model
+from bift_ros.consensus.state import State
+from bift_ros.consensus.transactions import (
     ModelCommit,
     ModelUpdate,
     Transaction,

@@ -16,7 +16,7 @@ from consortium import Consortium, cid_of, train
 from mutators import flip, forge_transaction
 from peer_stage import Stage
 
-from bift_ros.chain.blocks import (
+from bift_ros.consensus.blocks import (
     MIN_NONCE,
     Block,
     Body,
@@ -25,11 +25,11 @@ from bift_ros.chain.blocks import (
     SignedHeader,
     sign_block,
 )
-from bift_ros.chain.exceptions import FieldError, InvalidTransaction, MalformedBlock
-from bift_ros.chain.exceptions import MalformedTransaction as Malformed
-from bift_ros.chain.proof_of_work import search
-from bift_ros.chain.tips import sign_tip
-from bift_ros.chain.transactions import (
+from bift_ros.consensus.exceptions import FieldError, InvalidTransaction, MalformedBlock
+from bift_ros.consensus.exceptions import MalformedTransaction as Malformed
+from bift_ros.consensus.proof_of_work import search
+from bift_ros.consensus.tips import sign_tip
+from bift_ros.consensus.transactions import (
     Learning,
     ModelCommit,
     ModelUpdate,

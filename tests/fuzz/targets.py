@@ -20,10 +20,10 @@ import peer_target
 import tree_target
 from consortium import SPEC, Consortium
 
-from bift_ros.chain.authorship import read_block
-from bift_ros.chain.blocks import Block, Header, SignedHeader
-from bift_ros.chain.encoding import decode, encode
-from bift_ros.chain.exceptions import (
+from bift_ros.consensus.authorship import read_block
+from bift_ros.consensus.blocks import Block, Header, SignedHeader
+from bift_ros.consensus.encoding import decode, encode
+from bift_ros.consensus.exceptions import (
     BadBlockSignature,
     BadSignature,
     BlockTooLarge,
@@ -37,8 +37,8 @@ from bift_ros.chain.exceptions import (
     UnknownMiner,
     UnknownSender,
 )
-from bift_ros.chain.genesis import load_genesis, save_genesis
-from bift_ros.chain.transactions import Transaction, read_transaction
+from bift_ros.consensus.genesis import load_genesis, save_genesis
+from bift_ros.consensus.transactions import Transaction, read_transaction
 from bift_ros.pofl.codec import UPDATE_EXPONENT
 from bift_ros.pofl.files import (
     ModelFileError,

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from consortium import Bench, Consortium, of
 
-from bift_ros.chain.blocks import MAX_BLOCK_BYTES
-from bift_ros.chain.transactions import Transfer
+from bift_ros.consensus.blocks import MAX_BLOCK_BYTES
+from bift_ros.consensus.transactions import Transfer
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import Refused
 

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from targets import TARGETS, Target, inputs_in
 
-from bift_ros.chain.encoding import MAX_DEPTH, decode, encode
+from bift_ros.consensus.encoding import MAX_DEPTH, decode, encode
 
 RUN = Path(__file__).with_name("run.py")
 ALL = list(TARGETS)

@@ -17,8 +17,8 @@ pytest.importorskip("bift_msgs", reason="needs the built messages: run `make set
 
 from rclpy.serialization import deserialize_message, serialize_message
 
-from bift_ros.chain.authorship import read_block
-from bift_ros.chain.exceptions import (
+from bift_ros.consensus.authorship import read_block
+from bift_ros.consensus.exceptions import (
     BadBlockSignature,
     BadSignature,
     BodyMismatch,
@@ -28,7 +28,7 @@ from bift_ros.chain.exceptions import (
     UnknownMiner,
     UnknownSender,
 )
-from bift_ros.chain.transactions import read_transaction
+from bift_ros.consensus.transactions import read_transaction
 from bift_ros.nodes import convert
 
 pytestmark = pytest.mark.ros

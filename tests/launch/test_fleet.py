@@ -15,7 +15,7 @@ import launch_pytest
 from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 
-from bift_ros.nodes.monitor import FleetMonitor
+from bift_ros.nodes.observer.monitor import FleetMonitor
 
 ROOT = Path(__file__).parents[2]
 FLEET = """\

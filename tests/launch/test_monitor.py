@@ -22,8 +22,9 @@ from launch.actions import IncludeLaunchDescription, SetEnvironmentVariable
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from rclpy.executors import SingleThreadedExecutor
 
-from bift_ros.nodes import fleet_recorder, qos
-from bift_ros.nodes.fleet_recorder import FleetRecorder
+from bift_ros.nodes import qos
+from bift_ros.nodes.observer import fleet_recorder
+from bift_ros.nodes.observer.fleet_recorder import FleetRecorder
 from bift_ros.perception.bags import Bag
 
 ROOT = Path(__file__).parents[2]

@@ -13,10 +13,10 @@ import launch_pytest
 from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 
-from bift_ros.chain.genesis import Genesis, Member, Policy, save_genesis
+from bift_ros.consensus.genesis import Genesis, Member, Policy, save_genesis
 from bift_ros.identity.keyfile import save_key
 from bift_ros.identity.keys import KeyPair
-from bift_ros.nodes.monitor import FleetMonitor
+from bift_ros.nodes.observer.monitor import FleetMonitor
 
 ROOT = Path(__file__).parents[2]
 

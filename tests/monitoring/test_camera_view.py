@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bift_ros.chain.encryption import FileKey
 from bift_ros.learning.client import TrainingWorker
 from bift_ros.learning.errors import LearningError
 from bift_ros.learning.jobs import DEFAULT_ARCHITECTURE, InitJob, PredictJob
@@ -18,9 +19,8 @@ from bift_ros.monitoring.colours import RIGHT, UNJUDGED, WRONG, Colour
 from bift_ros.monitoring.global_model import GlobalModel, ModelFollower
 from bift_ros.perception.classes import CLASSES, Label
 from bift_ros.perception.crops import crop_region
-from bift_ros.perception.scene import make_frame
 from bift_ros.storage.embedded import EmbeddedStorage
-from bift_ros.storage.encryption import FileKey
+from bift_ros.synthesis.scene import make_frame
 
 DEADLINE = 240.0
 FRAME = make_frame(np.random.default_rng(3))

@@ -19,8 +19,8 @@ from bift_msgs.msg import TrafficLight, TrafficLightArray
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image, RegionOfInterest
 
-from bift_ros.nodes.perception_node import PerceptionNode
-from bift_ros.nodes.replay_node import ReplayNode
+from bift_ros.nodes.bag.replay_node import ReplayNode
+from bift_ros.nodes.vehicle.perception_node import PerceptionNode
 
 pytestmark = pytest.mark.ros
 

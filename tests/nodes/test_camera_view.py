@@ -17,16 +17,17 @@ from rclpy.exceptions import ParameterException
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image, RegionOfInterest
 
+from bift_ros.chain.encryption import FileKey
 from bift_ros.learning.client import TrainingWorker
 from bift_ros.learning.jobs import InitJob, PredictJob
 from bift_ros.monitoring.colours import RIGHT, UNJUDGED, WRONG
-from bift_ros.nodes import camera_view, qos
-from bift_ros.nodes.camera_view_node import CameraViewNode
+from bift_ros.nodes import qos
+from bift_ros.nodes.observer import camera_view
+from bift_ros.nodes.observer.camera_view_node import CameraViewNode
 from bift_ros.perception.crops import crop_region
 from bift_ros.perception.images import decode_compressed
-from bift_ros.perception.scene import encode_jpeg, make_frame
 from bift_ros.storage.embedded import EmbeddedStorage
-from bift_ros.storage.encryption import FileKey
+from bift_ros.synthesis.scene import encode_jpeg, make_frame
 
 pytestmark = pytest.mark.ros
 

@@ -14,10 +14,10 @@ pytest.importorskip("bift_msgs", reason="needs the built messages: run `make set
 from bift_msgs import msg
 from rclpy.serialization import deserialize_message, serialize_message
 
-from bift_ros.chain.blocks import MIN_NONCE, Body, Header, ModelInfo, sign_block
-from bift_ros.chain.exceptions import FieldError, MalformedBlock, MalformedTransaction
-from bift_ros.chain.tips import sign_tip
-from bift_ros.chain.transactions import (
+from bift_ros.consensus.blocks import MIN_NONCE, Body, Header, ModelInfo, sign_block
+from bift_ros.consensus.exceptions import FieldError, MalformedBlock, MalformedTransaction
+from bift_ros.consensus.tips import sign_tip
+from bift_ros.consensus.transactions import (
     MAX_ITERATIONS,
     MembershipVote,
     ModelUpdate,

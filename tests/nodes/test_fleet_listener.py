@@ -18,14 +18,14 @@ from bift_msgs import msg
 from consortium import Consortium
 
 from bift_ros.chain.blockchain import Blockchain
-from bift_ros.chain.blocks import Block
 from bift_ros.chain.store import ChainStore
-from bift_ros.chain.transactions import Transfer
-from bift_ros.chain.transition import state_transition
+from bift_ros.consensus.blocks import Block
+from bift_ros.consensus.transactions import Transfer
+from bift_ros.consensus.transition import state_transition
 from bift_ros.monitoring.view import FleetView
 from bift_ros.nodes import convert, qos
-from bift_ros.nodes.catch_up_services import CatchUpServices
-from bift_ros.nodes.fleet_listener import FleetListener
+from bift_ros.nodes.observer.fleet_listener import FleetListener
+from bift_ros.nodes.vehicle.catch_up_services import CatchUpServices
 
 pytestmark = pytest.mark.ros
 
@@ -155,7 +155,7 @@ def test_nonsense_is_passed_over(ros: Any, listener: FleetListener, chain: Block
 
 STALLED = """
 import sys
-from bift_ros.nodes.fleet_listener import FleetListener
+from bift_ros.nodes.observer.fleet_listener import FleetListener
 listener = FleetListener()
 listener.wait(lambda view: len(view.flights) > 0, 60)
 print("heard", flush=True)

@@ -20,10 +20,10 @@ from rosbags.interfaces import QosDurability
 from rosbags.rosbag2 import Reader
 
 from bift_ros.nodes import convert, qos
-from bift_ros.nodes.fleet_listener import FleetListener
-from bift_ros.nodes.fleet_recorder import FleetRecorder
-from bift_ros.nodes.fleet_replay_node import FleetReplayNode
-from bift_ros.nodes.monitor_node import MonitorNode
+from bift_ros.nodes.bag.fleet_replay_node import FleetReplayNode
+from bift_ros.nodes.observer.fleet_listener import FleetListener
+from bift_ros.nodes.observer.fleet_recorder import FleetRecorder
+from bift_ros.nodes.observer.monitor_node import MonitorNode
 from bift_ros.perception.bags import BagError
 
 pytestmark = pytest.mark.ros

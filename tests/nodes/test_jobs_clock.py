@@ -12,10 +12,10 @@ import pytest
 
 pytest.importorskip("rclpy", reason="the room needs ROS 2: run `make setup`")
 
-from bift_ros.chain.blocks import MIN_NONCE, Header
-from bift_ros.chain.proof_of_work import meets
-from bift_ros.nodes.clock import IterationClock, IterationSeconds
-from bift_ros.nodes.jobs import NonceSearch, StorageJobs
+from bift_ros.consensus.blocks import MIN_NONCE, Header
+from bift_ros.consensus.proof_of_work import meets
+from bift_ros.nodes.vehicle.clock import IterationClock, IterationSeconds
+from bift_ros.nodes.vehicle.jobs import NonceSearch, StorageJobs
 from bift_ros.peer.effects import Fetch, Put
 from bift_ros.peer.events import Event, FetchFailed, FileFetched, NonceFound
 from bift_ros.storage.cid import cid_of
@@ -134,7 +134,7 @@ def test_what_could_not_be_kept_is_kept_once_the_disk_allows(
 ) -> None:
     models = [b"model %d" % n for n in range(5)]
     incoming = tmp_path / "own" / "tmp"
-    monkeypatch.setattr("bift_ros.nodes.jobs._TRY_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr("bift_ros.nodes.vehicle.jobs._TRY_AGAIN_SECONDS", 0.0)
     incoming.rename(tmp_path / "gone")
     for data in models:
         jobs.put(Put(cid_of(data), data))
@@ -149,7 +149,7 @@ def test_what_could_not_be_kept_is_kept_once_the_disk_allows(
 def test_a_disk_that_fails_is_not_tried_all_the_time(
     jobs: StorageJobs, storage: EmbeddedStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bift_ros.nodes.jobs._TRY_AGAIN_SECONDS", 3600.0)
+    monkeypatch.setattr("bift_ros.nodes.vehicle.jobs._TRY_AGAIN_SECONDS", 3600.0)
     (tmp_path / "own" / "tmp").rename(tmp_path / "gone")
     jobs.put(Put(cid_of(b"a model"), b"a model"))
     (tmp_path / "gone").rename(tmp_path / "own" / "tmp")
@@ -179,7 +179,7 @@ def test_a_provider_that_is_no_address_fails_too(jobs: StorageJobs, posted: Post
 
 def test_the_clock_takes_an_iteration_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr("bift_ros.nodes.clock.time.monotonic", lambda: now)
+    monkeypatch.setattr("bift_ros.nodes.vehicle.clock.time.monotonic", lambda: now)
     clock = IterationClock()
     assert clock.last == IterationSeconds()
     clock.training_started()

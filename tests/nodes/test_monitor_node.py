@@ -17,8 +17,9 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.qos import QoSProfile
 from std_msgs.msg import Float64
 
-from bift_ros.nodes import monitor_topics, qos
-from bift_ros.nodes.monitor_node import MonitorNode
+from bift_ros.nodes import qos
+from bift_ros.nodes.observer import monitor_topics
+from bift_ros.nodes.observer.monitor_node import MonitorNode
 
 pytestmark = pytest.mark.ros
 

@@ -17,14 +17,14 @@ from bift_msgs.msg import Block, Tip, Transaction, VehicleStatus
 from bift_msgs.srv import GetBlocks, GetHeaders, SubmitTransaction
 
 from bift_ros.chain.blockchain import Blockchain
-from bift_ros.chain.genesis import Genesis, Member, Policy
 from bift_ros.chain.store import ChainStore
-from bift_ros.chain.tips import sign_tip
-from bift_ros.chain.transactions import MembershipVote, ProposeTask, Transfer, sign_transaction
+from bift_ros.consensus.genesis import Genesis, Member, Policy
+from bift_ros.consensus.tips import sign_tip
+from bift_ros.consensus.transactions import MembershipVote, ProposeTask, Transfer, sign_transaction
 from bift_ros.identity.keys import KeyPair
 from bift_ros.nodes import convert, qos
-from bift_ros.nodes.monitor import FleetMonitor
-from bift_ros.nodes.peer_node import PeerNode
+from bift_ros.nodes.observer.monitor import FleetMonitor
+from bift_ros.nodes.vehicle.peer_node import PeerNode
 from bift_ros.peer.config import PeerConfig
 from bift_ros.storage.cid import cid_of
 from bift_ros.storage.embedded import EmbeddedStorage

@@ -21,8 +21,8 @@ from visualization_msgs.msg import Marker, MarkerArray
 from bift_ros.monitoring import colours
 from bift_ros.monitoring.sightings import BlockSeen
 from bift_ros.monitoring.view import FleetView
-from bift_ros.nodes import scene_publisher
-from bift_ros.nodes.scene_publisher import ScenePublisher
+from bift_ros.nodes.observer import scene_publisher
+from bift_ros.nodes.observer.scene_publisher import ScenePublisher
 
 pytestmark = pytest.mark.ros
 

@@ -19,9 +19,9 @@ pytest.importorskip("bift_msgs", reason="needs the built messages: run `make set
 from bift_msgs.msg import VehicleStatus
 
 from bift_ros.monitoring.status_json import from_json
-from bift_ros.nodes.monitor import as_dict
-from bift_ros.nodes.status_file import StatusFile
-from bift_ros.nodes.vehicle_node import VehicleNode
+from bift_ros.nodes.observer.monitor import as_dict
+from bift_ros.nodes.vehicle.status_file import StatusFile
+from bift_ros.nodes.vehicle.vehicle_node import VehicleNode
 
 pytestmark = pytest.mark.ros
 

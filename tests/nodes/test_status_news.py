@@ -8,8 +8,8 @@ from typing import Any
 from bift_msgs.msg import VehicleStatus
 
 from bift_ros.nodes import qos
-from bift_ros.nodes.status import news_of
-from bift_ros.nodes.vehicle_node import VehicleNode
+from bift_ros.nodes.vehicle.status import news_of
+from bift_ros.nodes.vehicle.vehicle_node import VehicleNode
 
 
 def test_counters_are_no_news_and_all_else_is() -> None:

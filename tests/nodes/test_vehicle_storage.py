@@ -10,13 +10,13 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 
-from bift_ros.nodes import parameters
-from bift_ros.nodes.folders import VehicleFolders
-from bift_ros.nodes.vehicle_storage import open_storage
+from bift_ros.nodes.vehicle import parameters
+from bift_ros.nodes.vehicle.folders import VehicleFolders
+from bift_ros.nodes.vehicle.vehicle_storage import open_storage
 from bift_ros.storage.embedded import EmbeddedStorage
 from bift_ros.storage.interface import StorageError
-from bift_ros.storage.kubo_config import KuboSettings, new_swarm_key
-from bift_ros.storage.kubo_daemon import KuboDaemon
+from bift_ros.storage.kubo.config import KuboSettings, new_swarm_key
+from bift_ros.storage.kubo.daemon import KuboDaemon
 
 
 def settings(**changed: Any) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from typing import Any
 from consortium import DEFAULTS, INITIAL_MODEL, START, Consortium, train
 
 from bift_ros.chain.blockchain import Blockchain
-from bift_ros.chain.blocks import MIN_NONCE, Block, Header, SignedHeader
-from bift_ros.chain.proof_of_work import search
-from bift_ros.chain.state import State
 from bift_ros.chain.store import ChainStore
+from bift_ros.consensus.blocks import MIN_NONCE, Block, Header, SignedHeader
+from bift_ros.consensus.proof_of_work import search
+from bift_ros.consensus.state import State
 from bift_ros.peer.catch_up import HEADERS_PER_ANSWER
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import (

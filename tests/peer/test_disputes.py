@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from consortium import Bench, Consortium, of
 
-from bift_ros.chain.blocks import Block
-from bift_ros.chain.transactions import (
+from bift_ros.consensus.blocks import Block
+from bift_ros.consensus.transactions import (
     ModelCommit,
     ModelUpdate,
     Transaction,

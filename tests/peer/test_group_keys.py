@@ -9,17 +9,17 @@ import pytest
 from consortium import SPEC
 from harness import Fleet, Vehicle
 
-from bift_ros.chain.group_key import GroupKey
-from bift_ros.chain.group_keys import key_in_force
+from bift_ros.chain.encryption import MAGIC, KeyUnavailable
 from bift_ros.chain.keyring import Keyring
-from bift_ros.chain.transactions import MembershipVote
 from bift_ros.chain.verification import verify_chain
+from bift_ros.consensus.group_key import GroupKey
+from bift_ros.consensus.group_keys import key_in_force
+from bift_ros.consensus.transactions import MembershipVote
 from bift_ros.identity.keys import KeyPair
 from bift_ros.identity.sealing import COPY_BYTES
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import BroadcastTransaction, Effect, Refused, Train
 from bift_ros.peer.events import Submit
-from bift_ros.storage.encryption import MAGIC, KeyUnavailable
 
 
 def encrypting(size: int = 4, **options: Any) -> Fleet:

@@ -9,8 +9,8 @@ import pytest
 
 from bift_ros.perception.classes import CLASSES
 from bift_ros.perception.crops import crop_region
-from bift_ros.perception.scene import HEIGHT, WIDTH, encode_jpeg, make_frame
-from bift_ros.perception.signals import Head, draw_head, paste_head
+from bift_ros.synthesis.scene import HEIGHT, WIDTH, encode_jpeg, make_frame
+from bift_ros.synthesis.signals import Head, draw_head, paste_head
 
 COLOURS = ((255, 40, 30), (255, 170, 30), (40, 240, 140))
 

@@ -16,10 +16,10 @@ from bift_ros.perception.bags import BagError, bag_info, read_bag
 from bift_ros.perception.classes import CLASS_INDEX, CLASSES
 from bift_ros.perception.crops import crop_region
 from bift_ros.perception.dataset import read_images
-from bift_ros.perception.from_images import find_pictures, from_images, parse_classes
 from bift_ros.perception.messages import LIGHTS
 from bift_ros.perception.pipeline import Pipeline
-from bift_ros.perception.synth import class_weights, synthesize
+from bift_ros.synthesis.from_images import find_pictures, from_images, parse_classes
+from bift_ros.synthesis.synth import class_weights, synthesize
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -12,9 +12,9 @@ from hypothesis import settings
 
 from bift_ros.storage.blockstore import BlockStore
 from bift_ros.storage.embedded import EmbeddedStorage
-from bift_ros.storage.kubo import KuboStorage
-from bift_ros.storage.kubo_config import KuboSettings, new_swarm_key, swarm_address
-from bift_ros.storage.kubo_daemon import KuboDaemon
+from bift_ros.storage.kubo.config import KuboSettings, new_swarm_key, swarm_address
+from bift_ros.storage.kubo.daemon import KuboDaemon
+from bift_ros.storage.kubo.storage import KuboStorage
 from bift_ros.storage.loop import LoopThread
 
 sys.path.insert(0, str(Path(__file__).parent))  # for this room's `files`

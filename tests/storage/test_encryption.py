@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bift_ros.chain.encryption import MAGIC, OVERHEAD, EncryptionError, FileKey, key_name
 from bift_ros.pofl.codec import MODEL_EXPONENT, ModelSpec, TensorSpec
 from bift_ros.pofl.files import ModelFileError, serialize_model
-from bift_ros.storage.encryption import MAGIC, OVERHEAD, EncryptionError, FileKey, key_name
 
 KEY, OTHER = FileKey(bytes(range(32))), FileKey(bytes(range(1, 33)))
 SPEC = ModelSpec((TensorSpec("weight", (4, 8)),))

@@ -18,9 +18,9 @@ from bift_ros.storage.cid import cid_of
 from bift_ros.storage.cidv1 import DAG_PB, RAW, Cid, CidError
 from bift_ros.storage.dagpb import InvalidFile
 from bift_ros.storage.interface import NotFound, Storage, StorageError
-from bift_ros.storage.kubo import KuboStorage
-from bift_ros.storage.kubo_api import KuboApi
-from bift_ros.storage.kubo_daemon import KuboDaemon
+from bift_ros.storage.kubo.api import KuboApi
+from bift_ros.storage.kubo.daemon import KuboDaemon
+from bift_ros.storage.kubo.storage import KuboStorage
 from bift_ros.storage.unixfs import CHUNK_SIZE
 
 pytestmark = pytest.mark.kubo
@@ -214,7 +214,7 @@ def test_a_call_is_quiet_and_goes_to_no_proxy(kubo: Kubo, monkeypatch: pytest.Mo
 
 
 def test_importing_the_client_is_quiet() -> None:
-    code = "import bift_ros.storage.kubo"
+    code = "import bift_ros.storage.kubo.storage"
     done = subprocess.run(
         [sys.executable, "-W", "always::UserWarning", "-W", "always::FutureWarning", "-c", code],
         capture_output=True,

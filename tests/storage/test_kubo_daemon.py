@@ -18,12 +18,13 @@ from typing import Any
 import psutil
 import pytest
 
-from bift_ros.storage import kubo_config, kubo_daemon
 from bift_ros.storage.cidv1 import RAW, Cid
 from bift_ros.storage.interface import StorageError
-from bift_ros.storage.kubo import KuboStorage
-from bift_ros.storage.kubo_config import KuboSettings, new_swarm_key, read_swarm_key
-from bift_ros.storage.kubo_daemon import KuboDaemon, gateway_url
+from bift_ros.storage.kubo import config as kubo_config
+from bift_ros.storage.kubo import daemon as kubo_daemon
+from bift_ros.storage.kubo.config import KuboSettings, new_swarm_key, read_swarm_key
+from bift_ros.storage.kubo.daemon import KuboDaemon, gateway_url
+from bift_ros.storage.kubo.storage import KuboStorage
 
 pytestmark = pytest.mark.kubo
 
@@ -121,7 +122,7 @@ def test_starting_twice_is_harmless_and_changing_a_running_one_is_refused(daemon
 def test_a_daemon_outlives_whoever_started_it_and_is_stopped_by_another(daemon: Daemon) -> None:
     one = daemon(start=False)
     code = (
-        "import sys, pathlib; from bift_ros.storage.kubo_daemon import KuboDaemon; "
+        "import sys, pathlib; from bift_ros.storage.kubo.daemon import KuboDaemon; "
         "KuboDaemon(pathlib.Path(sys.argv[1])).start()"
     )
     subprocess.run([sys.executable, "-c", code, str(one.repository)], check=True)
@@ -135,7 +136,7 @@ def test_a_daemon_outlives_whoever_started_it_and_is_stopped_by_another(daemon: 
 def test_an_attached_daemon_ends_with_whoever_started_it(daemon: Daemon) -> None:
     one = daemon(start=False)
     code = (
-        "import sys, os, pathlib; from bift_ros.storage.kubo_daemon import KuboDaemon; "
+        "import sys, os, pathlib; from bift_ros.storage.kubo.daemon import KuboDaemon; "
         "KuboDaemon(pathlib.Path(sys.argv[1])).start(attached=True); os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", code, str(one.repository)], check=False)

@@ -22,9 +22,9 @@ from bift_ros.storage.cidv1 import RAW, Cid
 from bift_ros.storage.embedded import EmbeddedStorage
 from bift_ros.storage.errand import Errand, Tally
 from bift_ros.storage.interface import NotFound, StorageError, untold
-from bift_ros.storage.kubo import KuboStorage
-from bift_ros.storage.kubo_api import KuboApi, Unreachable, untested
-from bift_ros.storage.kubo_daemon import KuboDaemon
+from bift_ros.storage.kubo.api import KuboApi, Unreachable, untested
+from bift_ros.storage.kubo.daemon import KuboDaemon
+from bift_ros.storage.kubo.storage import KuboStorage
 from bift_ros.storage.stored_files import StoredFiles
 from bift_ros.storage.unixfs import CHUNK_SIZE
 

@@ -13,9 +13,9 @@ import psutil
 import pytest
 
 from bift_ros.storage.interface import Storage, StorageError
-from bift_ros.storage.kubo_config import KuboSettings
-from bift_ros.storage.kubo_daemon import KuboDaemon
-from bift_ros.storage.own_kubo import OwnKuboStorage
+from bift_ros.storage.kubo.config import KuboSettings
+from bift_ros.storage.kubo.daemon import KuboDaemon
+from bift_ros.storage.kubo.own_daemon import OwnKuboStorage
 
 pytestmark = pytest.mark.kubo
 

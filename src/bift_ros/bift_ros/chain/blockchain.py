@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from bift_ros.chain.blocks import Block, SignedHeader
-from bift_ros.chain.exceptions import InvalidBlock, StoreError, WrongParent
-from bift_ros.chain.fork_choice import BlockNode, branch_above, fork_point, outranks
-from bift_ros.chain.genesis import Genesis
-from bift_ros.chain.state import State, initial_state
 from bift_ros.chain.store import ChainStore
-from bift_ros.chain.transition import state_transition
+from bift_ros.consensus.blocks import Block, SignedHeader
+from bift_ros.consensus.exceptions import InvalidBlock, StoreError, WrongParent
+from bift_ros.consensus.fork_choice import BlockNode, branch_above, fork_point, outranks
+from bift_ros.consensus.genesis import Genesis
+from bift_ros.consensus.state import State, initial_state
+from bift_ros.consensus.transition import state_transition
 
 MAX_CACHED_STATES = 64
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from bift_ros.chain.blocks import MAX_BLOCK_BYTES
-from bift_ros.chain.exceptions import (
+from bift_ros.consensus.blocks import MAX_BLOCK_BYTES
+from bift_ros.consensus.exceptions import (
     AlreadyKnown,
     DuplicateCommit,
     DuplicateUpdate,
@@ -24,15 +24,15 @@ from bift_ros.chain.exceptions import (
     SequenceTaken,
     SequenceUsed,
 )
-from bift_ros.chain.genesis import Genesis
-from bift_ros.chain.state import State, Task
-from bift_ros.chain.transaction_rules import (
+from bift_ros.consensus.genesis import Genesis
+from bift_ros.consensus.state import State, Task
+from bift_ros.consensus.transaction_rules import (
     apply_transaction,
     check_payload,
     check_round,
     check_sequence,
 )
-from bift_ros.chain.transactions import (
+from bift_ros.consensus.transactions import (
     Learning,
     ModelCommit,
     ModelUpdate,

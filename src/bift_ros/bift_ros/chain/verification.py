@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from bift_ros.chain.blocks import Block
-from bift_ros.chain.exceptions import InvalidBlock
-from bift_ros.chain.genesis import Genesis
 from bift_ros.chain.keyring import Keyring
-from bift_ros.chain.model_check import Encrypt, Fetch, as_it_is, check_model
-from bift_ros.chain.state import State, initial_state
 from bift_ros.chain.store import ChainStore
-from bift_ros.chain.transition import state_transition
+from bift_ros.consensus.blocks import Block
+from bift_ros.consensus.exceptions import InvalidBlock
+from bift_ros.consensus.genesis import Genesis
+from bift_ros.consensus.model_check import Encrypt, Fetch, as_it_is, check_model
+from bift_ros.consensus.state import State, initial_state
+from bift_ros.consensus.transition import state_transition
 from bift_ros.storage.interface import StorageError
 
 _BATCH = 64

@@ -18,8 +18,8 @@ from rich.table import Table
 from bift_ros.perception import recording
 from bift_ros.perception.bags import BagError, BagInfo, bag_info
 from bift_ros.perception.classes import CLASSES
-from bift_ros.perception.from_images import from_images, parse_classes
-from bift_ros.perception.synth import synthesize
+from bift_ros.synthesis.from_images import from_images, parse_classes
+from bift_ros.synthesis.synth import synthesize
 
 SYNTH = """\
 Draw street scenes as a windscreen camera sees them (640×480 JPEG, 10 Hz, one to three traffic

@@ -26,13 +26,13 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from rich.console import Console
 
-from bift_ros.chain.authorship import read_block
 from bift_ros.chain.blockchain import Blockchain
-from bift_ros.chain.blocks import MIN_NONCE, Block, Body, Header, ModelInfo, sign_block
-from bift_ros.chain.genesis import Genesis, Member, Policy
-from bift_ros.chain.state import State, initial_state
 from bift_ros.chain.store import ChainStore
-from bift_ros.chain.transactions import (
+from bift_ros.consensus.authorship import read_block
+from bift_ros.consensus.blocks import MIN_NONCE, Block, Body, Header, ModelInfo, sign_block
+from bift_ros.consensus.genesis import Genesis, Member, Policy
+from bift_ros.consensus.state import State, initial_state
+from bift_ros.consensus.transactions import (
     ModelUpdate,
     Payload,
     ProposeTask,
@@ -40,7 +40,7 @@ from bift_ros.chain.transactions import (
     sign_transaction,
     signature_holds,
 )
-from bift_ros.chain.transition import state_transition
+from bift_ros.consensus.transition import state_transition
 from bift_ros.identity.keys import KeyPair
 from bift_ros.storage.cid import cid_of
 

@@ -12,7 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bift_ros.chain.exceptions import ChainError
+from bift_ros.consensus.exceptions import ChainError
 from bift_ros.console.arguments import positive
 from bift_ros.console.errors import CommandError
 from bift_ros.fleet.bring_up import Wishes

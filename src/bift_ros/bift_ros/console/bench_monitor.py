@@ -68,9 +68,11 @@ def run(vehicles: int, seconds: int, intervals: int) -> Iterator[dict[str, Any]]
             stack.callback(process.kill)
             return process
 
-        load = start("bift_ros.nodes.status_load", str(vehicles))
-        monitor = psutil.Process(start("bift_ros.nodes.monitor_process").pid)
-        listener = psutil.Process(start("bift_ros.nodes.plain_listener", str(vehicles)).pid)
+        load = start("bift_ros.nodes.observer.status_load", str(vehicles))
+        monitor = psutil.Process(start("bift_ros.nodes.observer.monitor_process").pid)
+        listener = psutil.Process(
+            start("bift_ros.nodes.observer.plain_listener", str(vehicles)).pid
+        )
         assert load.stdout is not None
         if not load.stdout.readline():
             raise CommandError("the simulated vehicles have ended")

@@ -11,18 +11,18 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from bift_ros.chain.blocks import Block
-from bift_ros.chain.genesis import Genesis
 from bift_ros.chain.keyring import Keyring
 from bift_ros.chain.store import ChainStore
 from bift_ros.chain.verification import verify_chain
+from bift_ros.consensus.blocks import Block
+from bift_ros.consensus.genesis import Genesis
 from bift_ros.console.chain_export import FORMATS
 from bift_ros.console.errors import CommandError
 from bift_ros.console.own_vehicle import own_vehicle
 from bift_ros.console.read_chain import ReadChain, add_source_arguments, read_chain, utc
 from bift_ros.console.stored_chain import add_data_arguments, height_of, open_chain
 from bift_ros.console.transaction_text import KINDS, says, transaction_object
-from bift_ros.nodes.folders import VehicleFolders
+from bift_ros.nodes.vehicle.folders import VehicleFolders
 from bift_ros.storage.stored_files import StoredFiles
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from bift_ros.chain.blocks import Block
+from bift_ros.consensus.blocks import Block
 from bift_ros.console.read_chain import ReadChain, utc
 from bift_ros.console.transaction_text import KINDS, transaction_object
 

@@ -7,7 +7,7 @@ import json
 
 from rich.console import Console
 
-from bift_ros.chain.exceptions import ChainError
+from bift_ros.consensus.exceptions import ChainError
 from bift_ros.console.arguments import positive
 from bift_ros.console.errors import CommandError
 from bift_ros.console.run_arguments import add_run_arguments, run_options

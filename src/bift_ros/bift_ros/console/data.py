@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
-from bift_ros.chain.shared_files import FILE_NAME
-from bift_ros.chain.sharing import shared_files
-from bift_ros.chain.state import State
+from bift_ros.consensus.shared_files import FILE_NAME
+from bift_ros.consensus.sharing import shared_files
+from bift_ros.consensus.state import State
 from bift_ros.console.arguments import add_wait_argument
 from bift_ros.console.errors import CommandError
 from bift_ros.console.own_vehicle import OwnVehicle, own_vehicle

@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bift_ros.chain.exceptions import ChainError
+from bift_ros.consensus.exceptions import ChainError
 from bift_ros.console import fleet_containers
 from bift_ros.console.arguments import positive
 from bift_ros.console.errors import CommandError

@@ -8,8 +8,8 @@ import math
 import time
 from pathlib import Path
 
-from bift_ros.chain.exceptions import ChainError
-from bift_ros.chain.genesis import (
+from bift_ros.consensus.exceptions import ChainError
+from bift_ros.consensus.genesis import (
     MODES,
     RULE_OF_MODE,
     Genesis,

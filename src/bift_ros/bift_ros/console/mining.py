@@ -11,9 +11,9 @@ from bift_ros.console.keys import key_file, keystore_of, unlock
 from bift_ros.console.vehicles import asking
 from bift_ros.identity.keyfile import KeyFileError, is_encrypted
 from bift_ros.identity.keys import KeyPair
-from bift_ros.nodes.monitor import listen
+from bift_ros.nodes.client.vehicle_client import NOBODY_HEARD, VehicleClient
+from bift_ros.nodes.observer.monitor import listen
 from bift_ros.nodes.owner import START_MINING, STOP_MINING, OwnerRequest
-from bift_ros.nodes.vehicle_client import NOBODY_HEARD, VehicleClient
 
 
 def set_mining(arguments: argparse.Namespace, mine: bool) -> int:

@@ -27,8 +27,8 @@ from bift_ros.experiments.figures import draw
 from bift_ros.experiments.plan import FIGURES, PRESETS, Case, Choice, Scale, cases, runs_of
 from bift_ros.experiments.reproduction import reproduce, surroundings
 from bift_ros.experiments.results import label, split_label, tables_of, write_files
-from bift_ros.perception.from_images import parse_classes
 from bift_ros.pofl.aggregate import RULES
+from bift_ros.synthesis.from_images import parse_classes
 
 _SCALE_OPTIONS = ("vehicles", "crops", "test_crops", "local_epochs", "iterations", "seeds")
 _ROOT = Path("out/experiments")

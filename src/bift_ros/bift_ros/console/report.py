@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from bift_ros.chain.exceptions import ChainError
+from bift_ros.consensus.exceptions import ChainError
 from bift_ros.console.errors import CommandError
 from bift_ros.fleet.runtime import FleetError
 from bift_ros.reports.page import render

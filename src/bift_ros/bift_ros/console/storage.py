@@ -13,11 +13,11 @@ from pathlib import Path
 
 from bift_ros.console.arguments import positive
 from bift_ros.console.errors import CommandError
-from bift_ros.nodes.folders import VehicleFolders
+from bift_ros.nodes.vehicle.folders import VehicleFolders
 from bift_ros.storage.interface import StorageError
-from bift_ros.storage.kubo_api import untested
-from bift_ros.storage.kubo_config import SWARM_KEY_FILE, KuboSettings, read_swarm_key
-from bift_ros.storage.kubo_daemon import KuboDaemon, KuboStatus
+from bift_ros.storage.kubo.api import untested
+from bift_ros.storage.kubo.config import SWARM_KEY_FILE, KuboSettings, read_swarm_key
+from bift_ros.storage.kubo.daemon import KuboDaemon, KuboStatus
 
 _MIB = 1 << 20
 _ACTIONS = {

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bift_ros.chain.exceptions import ChainError
-from bift_ros.chain.genesis import Genesis, load_genesis
-from bift_ros.chain.state import State
 from bift_ros.chain.store import ChainStore
 from bift_ros.chain.verification import replay
+from bift_ros.consensus.exceptions import ChainError
+from bift_ros.consensus.genesis import Genesis, load_genesis
+from bift_ros.consensus.state import State
 from bift_ros.console.errors import CommandError
-from bift_ros.nodes.folders import VehicleFolders
+from bift_ros.nodes.vehicle.folders import VehicleFolders
 
 
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:

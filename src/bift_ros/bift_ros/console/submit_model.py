@@ -11,10 +11,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bift_ros.chain.fields import NAME
+from bift_ros.chain.encryption import KeyUnavailable
 from bift_ros.chain.keyring import Keyring
 from bift_ros.chain.store import ChainStore
-from bift_ros.chain.transactions import ProposeTask, sign_transaction
+from bift_ros.consensus.fields import NAME
+from bift_ros.consensus.transactions import ProposeTask, sign_transaction
 from bift_ros.console.defence import rule_for
 from bift_ros.console.errors import CommandError
 from bift_ros.console.own_vehicle import OwnVehicle, own_vehicle
@@ -25,9 +26,8 @@ from bift_ros.learning.client import TrainingWorker
 from bift_ros.learning.errors import LearningError
 from bift_ros.learning.initial_model import initial_model
 from bift_ros.learning.jobs import DEFAULT_ARCHITECTURE, InitJob
+from bift_ros.nodes.client.vehicle_client import VehicleClient
 from bift_ros.nodes.owner import OwnerRequest
-from bift_ros.nodes.vehicle_client import VehicleClient
-from bift_ros.storage.encryption import KeyUnavailable
 
 _KEY_POLL_SECONDS = 0.5
 _FACTORY = re.compile(r"[\w.]+:\w+")

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
-from bift_ros.chain.group_key import GroupKey
-from bift_ros.chain.shared_files import ShareFile, WithdrawFile
-from bift_ros.chain.transactions import (
+from bift_ros.consensus.group_key import GroupKey
+from bift_ros.consensus.shared_files import ShareFile, WithdrawFile
+from bift_ros.consensus.transactions import (
     MembershipVote,
     ModelCommit,
     ModelUpdate,

@@ -11,8 +11,8 @@ from typing import Any
 
 from rich.console import Console
 
-from bift_ros.chain.blocks import Block
-from bift_ros.chain.transactions import Transaction, Transfer, sign_transaction
+from bift_ros.consensus.blocks import Block
+from bift_ros.consensus.transactions import Transaction, Transfer, sign_transaction
 from bift_ros.console.arguments import add_vehicle_arguments, add_wait_argument, positive
 from bift_ros.console.errors import CommandError
 from bift_ros.console.keys import add_key_arguments, keystore_of, signing_key
@@ -27,7 +27,7 @@ from bift_ros.console.transaction_text import says, transaction_object
 from bift_ros.console.vehicles import running_vehicle
 from bift_ros.identity.keyfile import KeyFileError
 from bift_ros.identity.keystore import Keystore, is_account_name
-from bift_ros.nodes.vehicle_client import MemberState
+from bift_ros.nodes.client.vehicle_client import MemberState
 
 _ADDRESS = re.compile(r"[0-9a-f]{40}")
 _ID = re.compile(r"[0-9a-f]{64}")

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from bift_ros.attacks.registry import ATTACKS
-from bift_ros.chain.exceptions import ChainError
-from bift_ros.chain.genesis import Genesis, load_genesis
+from bift_ros.consensus.exceptions import ChainError
+from bift_ros.consensus.genesis import Genesis, load_genesis
 from bift_ros.console.arguments import whole
 from bift_ros.console.defence import check_miner, rule_for
 from bift_ros.console.errors import CommandError
@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace, *, mine: bool, defend: bool | None = None
     except OSError as error:
         raise CommandError(str(error)) from error
     ros += ["--params-file", str(settings)]
-    command = [sys.executable, "-m", "bift_ros.nodes.vehicle", "--ros-args", *ros]
+    command = [sys.executable, "-m", "bift_ros.nodes.vehicle.process", "--ros-args", *ros]
     sys.stdout.flush()
     os.execv(command[0], command)
 

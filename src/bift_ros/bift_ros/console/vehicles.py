@@ -6,9 +6,13 @@ import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bift_ros.chain.exceptions import ChainError
+from bift_ros.consensus.exceptions import ChainError
 from bift_ros.console.errors import CommandError
-from bift_ros.nodes.vehicle_client import VehicleClient, VehicleUnreachableError, find_vehicle
+from bift_ros.nodes.client.vehicle_client import (
+    VehicleClient,
+    VehicleUnreachableError,
+    find_vehicle,
+)
 
 
 @contextmanager

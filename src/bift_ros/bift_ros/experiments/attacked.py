@@ -22,7 +22,7 @@ from torch import nn
 from bift_ros.attacks.backdoor import Backdoor
 from bift_ros.attacks.interface import Attack, Knowledge, View
 from bift_ros.attacks.registry import make_attack
-from bift_ros.chain.genesis import Policy
+from bift_ros.consensus.genesis import Policy
 from bift_ros.experiments.datasets import Dataset
 from bift_ros.experiments.splits import split
 from bift_ros.learning.data import Crops

@@ -14,7 +14,7 @@ from bift_ros.experiments.federation import crops_digest, make_data
 from bift_ros.learning.data import CROP_SIZE, Crops
 from bift_ros.perception.bags import BagError
 from bift_ros.perception.classes import CLASS_INDEX, CLASSES
-from bift_ros.perception.from_images import find_pictures
+from bift_ros.synthesis.from_images import find_pictures
 
 
 class DataError(ValueError):

@@ -24,9 +24,9 @@ from bift_ros.learning.jobs import DEFAULT_ARCHITECTURE, TrainingConfig
 from bift_ros.learning.models import build_model, read_parameters, write_parameters
 from bift_ros.learning.training import choose_device, train_local
 from bift_ros.perception.classes import CLASSES
-from bift_ros.perception.synth import synthesize
 from bift_ros.pofl.aggregate import Update, aggregate
 from bift_ros.pofl.codec import Int32Array, encode_model, encode_update
+from bift_ros.synthesis.synth import synthesize
 
 _SYNTH_SEEDS = {"train": 101, "test": 102}
 

@@ -26,7 +26,7 @@ from bift_ros.experiments.sharing_sftp import REMEDY, missing_programs
 from bift_ros.fleet.network import FleetNetwork, NetworkError, fleet_network
 from bift_ros.identity.vehicle_names import vehicle_name
 from bift_ros.storage.interface import StorageError
-from bift_ros.storage.kubo_daemon import find_ipfs
+from bift_ros.storage.kubo.daemon import find_ipfs
 
 DIRECTIONS = ("download", "upload")
 MBIT_PER_S = 40.0

@@ -16,14 +16,14 @@ from typing import Protocol
 from bift_ros.experiments.sharing_sftp import SftpClient, SftpServer
 from bift_ros.storage.embedded import EmbeddedStorage
 from bift_ros.storage.interface import StorageError
-from bift_ros.storage.kubo_config import (
+from bift_ros.storage.kubo.config import (
     SWARM_KEY_FILE,
     KuboSettings,
     new_swarm_key,
     read_swarm_key,
     swarm_address,
 )
-from bift_ros.storage.own_kubo import OwnKuboStorage
+from bift_ros.storage.kubo.own_daemon import OwnKuboStorage
 
 STALL = 120.0
 """Seconds without a block after which a transfer has failed."""

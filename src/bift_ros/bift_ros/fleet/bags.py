@@ -11,7 +11,7 @@ from rich.progress import Progress
 from bift_ros.fleet.description import FleetDescription
 from bift_ros.perception.bags import BagError
 from bift_ros.perception.recording import bag_path
-from bift_ros.perception.synth import synthesize
+from bift_ros.synthesis.synth import synthesize
 
 
 def find_bags(folder: Path, vehicles: int | None) -> tuple[tuple[Path, ...], Path]:

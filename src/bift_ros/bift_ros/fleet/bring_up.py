@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from bift_ros.chain.genesis import load_genesis
+from bift_ros.consensus.genesis import load_genesis
 from bift_ros.fleet.bags import bags_of
 from bift_ros.fleet.description import FleetDescription
 from bift_ros.fleet.description_file import load_description, name_of

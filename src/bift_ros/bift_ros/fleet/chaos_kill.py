@@ -11,12 +11,12 @@ from typing import Any
 
 from rich.console import Console
 
-from bift_ros.chain.exceptions import StoreError
+from bift_ros.consensus.exceptions import StoreError
 from bift_ros.fleet.disk import look
 from bift_ros.fleet.plan import VehiclePlan
 from bift_ros.fleet.processes import ProcessFleet
 from bift_ros.fleet.scenario import Scenario, iteration_of
-from bift_ros.nodes.monitor import FleetMonitor
+from bift_ros.nodes.observer.monitor import FleetMonitor
 
 UPDATE_WAIT_MS = 5000
 """Chaos' T_m: it is what a missing vehicle costs the others in every iteration."""

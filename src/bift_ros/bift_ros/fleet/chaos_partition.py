@@ -10,13 +10,13 @@ from typing import Any
 
 from rich.console import Console
 
-from bift_ros.chain.exceptions import StoreError
+from bift_ros.consensus.exceptions import StoreError
 from bift_ros.fleet.chaos_kill import UPDATE_WAIT_MS
 from bift_ros.fleet.disk import ChainOnDisk, look
 from bift_ros.fleet.network import FleetNetwork, fleet_network
 from bift_ros.fleet.processes import ProcessFleet
 from bift_ros.fleet.scenario import Scenario, iteration_of, set_environment
-from bift_ros.nodes.monitor import FleetMonitor
+from bift_ros.nodes.observer.monitor import FleetMonitor
 
 ITERATIONS_APART = 2
 """So many iterations the majority makes before the network is healed."""

@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 
-from bift_ros.chain.genesis import RULE_OF_MODE, Policy
+from bift_ros.consensus.genesis import RULE_OF_MODE, Policy
 from bift_ros.dashboard.server import DashboardError
 from bift_ros.fleet import display, report
 from bift_ros.fleet.bags import find_bags, synthetic_bags
@@ -26,9 +26,9 @@ from bift_ros.fleet.processes import ProcessFleet
 from bift_ros.fleet.reading import ModelReader
 from bift_ros.fleet.scenario import Scenario
 from bift_ros.identity.vehicle_names import vehicle_name
-from bift_ros.nodes.monitor import FleetMonitor
+from bift_ros.nodes.observer.monitor import FleetMonitor
 from bift_ros.perception.bags import bag_info
-from bift_ros.storage.kubo_daemon import find_ipfs
+from bift_ros.storage.kubo.daemon import find_ipfs
 
 ARCHITECTURE = "bift_ros.learning.models:traffic_light_cnn"
 _REPLAY_SECONDS = 12.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bift_ros.chain.genesis import Policy
+from bift_ros.consensus.genesis import Policy
 from bift_ros.fleet.impairment import Impairment
 from bift_ros.fleet.plan import FleetSettings
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bift_ros.chain.genesis import RULE_OF_MODE, Policy
+from bift_ros.consensus.genesis import RULE_OF_MODE, Policy
 from bift_ros.fleet.description import FleetDescription, TaskDescription, VehicleDescription
 from bift_ros.fleet.fleet_schema import fleet_schema, schema_problems
 from bift_ros.fleet.located_yaml import LocatedYaml, Problem, YamlSyntaxError, read_yaml

@@ -18,7 +18,7 @@ from docker.client import DockerClient, from_env
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.types import IPAMConfig, IPAMPool
 
-from bift_ros.chain.exceptions import ChainError
+from bift_ros.consensus.exceptions import ChainError
 from bift_ros.fleet.containers import (
     CPU_IMAGE,
     DATA,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, wait
 from pathlib import Path
 
-from bift_ros.chain.exceptions import ChainError
+from bift_ros.consensus.exceptions import ChainError
 from bift_ros.fleet.reading import ModelReader
 from bift_ros.learning.client import TrainingWorker
 from bift_ros.learning.errors import LearningError

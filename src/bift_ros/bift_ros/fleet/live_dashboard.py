@@ -12,8 +12,8 @@ from bift_ros.fleet.process_runtime import ProcessRuntime
 from bift_ros.fleet.record import FleetFolder
 from bift_ros.fleet.scenario import set_environment
 from bift_ros.identity.vehicle_names import is_vehicle_name
-from bift_ros.nodes.fleet_listener import FleetListener
-from bift_ros.nodes.folders import VehicleFolders
+from bift_ros.nodes.observer.fleet_listener import FleetListener
+from bift_ros.nodes.vehicle.folders import VehicleFolders
 
 
 @contextmanager

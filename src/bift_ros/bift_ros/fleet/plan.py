@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from bift_ros.chain.genesis import Genesis, Member, Policy, load_genesis, save_genesis
+from bift_ros.consensus.genesis import Genesis, Member, Policy, load_genesis, save_genesis
 from bift_ros.fleet.swarm import kubo_parameters
 from bift_ros.identity.keyfile import load_key, save_key
 from bift_ros.identity.keys import KeyPair

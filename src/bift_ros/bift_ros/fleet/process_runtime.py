@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from bift_ros.chain.exceptions import ChainError
+from bift_ros.consensus.exceptions import ChainError
 from bift_ros.fleet.description import FleetDescription
 from bift_ros.fleet.discovery import (
     SUPER_CLIENT,
@@ -29,7 +29,7 @@ from bift_ros.fleet.record import FleetFolder, write_whole
 from bift_ros.fleet.runtime import FleetError, Monitor
 from bift_ros.fleet.scenario import set_environment
 from bift_ros.identity.keyfile import KeyFileError
-from bift_ros.nodes.monitor import FleetMonitor
+from bift_ros.nodes.observer.monitor import FleetMonitor
 from bift_ros.storage.interface import StorageError
 
 GRACE_SECONDS = 20.0

@@ -28,7 +28,7 @@ def vehicle_command(vehicle: VehiclePlan) -> list[str]:
     return [
         sys.executable,
         "-m",
-        "bift_ros.nodes.vehicle",
+        "bift_ros.nodes.vehicle.process",
         "--ros-args",
         "-r",
         f"__ns:=/{vehicle.name}",

@@ -9,12 +9,12 @@ from typing import Any
 
 from rich.table import Table
 
-from bift_ros.chain.genesis import Genesis
-from bift_ros.chain.state import State
 from bift_ros.chain.store import ChainStore
 from bift_ros.chain.verification import verify_chain
+from bift_ros.consensus.genesis import Genesis
+from bift_ros.consensus.state import State
 from bift_ros.fleet.reading import keyring_of
-from bift_ros.nodes.folders import VehicleFolders
+from bift_ros.nodes.vehicle.folders import VehicleFolders
 from bift_ros.storage.stored_files import StoredFiles
 
 Status = Mapping[str, Any]

@@ -8,7 +8,7 @@ from glob import glob
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bift_ros.chain.genesis import MAX_MEMBERS
+from bift_ros.consensus.genesis import MAX_MEMBERS
 from bift_ros.fleet.description import CameraTopics, VehicleDescription
 from bift_ros.fleet.impairment import Impairment
 from bift_ros.fleet.located_yaml import Place, Problem

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from bift_ros.fleet.domain import local_ros_environment
 from bift_ros.fleet.processes import ProcessFleet
-from bift_ros.nodes.monitor import FleetMonitor
+from bift_ros.nodes.observer.monitor import FleetMonitor
 
 
 @dataclass(frozen=True)

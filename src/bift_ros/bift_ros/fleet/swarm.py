@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bift_ros.nodes.folders import VehicleFolders
-from bift_ros.storage.kubo_config import (
+from bift_ros.nodes.vehicle.folders import VehicleFolders
+from bift_ros.storage.kubo.config import (
     SWARM_KEY_FILE,
     KuboSettings,
     new_swarm_key,
     read_swarm_key,
     swarm_address,
 )
-from bift_ros.storage.kubo_daemon import KuboDaemon
+from bift_ros.storage.kubo.daemon import KuboDaemon
 
 _HOST = "127.0.0.1"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bift_ros.chain.genesis import load_genesis
+from bift_ros.consensus.genesis import load_genesis
 from bift_ros.fleet.bags import bags_of, synthetic_bags
 from bift_ros.fleet.bring_up import Wishes, bring_up
 from bift_ros.fleet.description_file import load_description
@@ -22,7 +22,7 @@ from bift_ros.fleet.runtime import FleetError, Monitor, Status
 from bift_ros.fleet.signals import undisturbed
 from bift_ros.learning.client import TrainingWorker
 from bift_ros.learning.jobs import EvaluateJob
-from bift_ros.nodes.folders import VehicleFolders
+from bift_ros.nodes.vehicle.folders import VehicleFolders
 from bift_ros.storage.stored_files import StoredFiles
 
 _TEST_CROPS = 2000

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from bift_ros.storage.encryption import EncryptionError, key_name
+from bift_ros.chain.encryption import EncryptionError, key_name
 from bift_ros.storage.interface import Storage, StorageError
 
 _RETRY_SECONDS = 5.0

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from bift_msgs import msg
 
-from bift_ros.chain import blocks, tips, transactions
-from bift_ros.chain.exceptions import FieldError, MalformedBlock, MalformedTransaction
-from bift_ros.chain.group_key import GroupKey
-from bift_ros.chain.shared_files import ShareFile, WithdrawFile
+from bift_ros.consensus import blocks, tips, transactions
+from bift_ros.consensus.exceptions import FieldError, MalformedBlock, MalformedTransaction
+from bift_ros.consensus.group_key import GroupKey
+from bift_ros.consensus.shared_files import ShareFile, WithdrawFile
 
 _PAYLOADS: dict[Any, Any] = {
     transactions.Transfer: msg.Transfer,

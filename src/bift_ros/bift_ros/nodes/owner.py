@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import astuple, dataclass
 
-from bift_ros.chain.encoding import encode
-from bift_ros.chain.exceptions import ChainError
-from bift_ros.chain.fields import MAX_INTEGER, check_integer
+from bift_ros.consensus.encoding import encode
+from bift_ros.consensus.exceptions import ChainError
+from bift_ros.consensus.fields import MAX_INTEGER, check_integer
 from bift_ros.identity.keys import KeyPair, verify
 
 MAX_AGE_MS = 60_000

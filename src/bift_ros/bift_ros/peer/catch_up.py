@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from bift_ros.chain.authorship import check_authorship
-from bift_ros.chain.blocks import SignedHeader
-from bift_ros.chain.exceptions import InvalidBlock, UnknownMiner
-from bift_ros.chain.tips import SignedTip
+from bift_ros.consensus.authorship import check_authorship
+from bift_ros.consensus.blocks import SignedHeader
+from bift_ros.consensus.exceptions import InvalidBlock, UnknownMiner
+from bift_ros.consensus.tips import SignedTip
 from bift_ros.peer.context import Context
 from bift_ros.peer.effects import RequestBlocks, RequestHeaders
 from bift_ros.peer.intake import Intake

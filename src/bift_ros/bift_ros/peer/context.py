@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from bift_ros.chain.blockchain import Blockchain
-from bift_ros.chain.genesis import Genesis, Member
+from bift_ros.chain.encryption import EncryptionError, KeyUnavailable
 from bift_ros.chain.keyring import Keyring
 from bift_ros.chain.mempool import Mempool
-from bift_ros.chain.model_check import ComputedModel, as_it_is, compute_model
-from bift_ros.chain.state import State, changed
-from bift_ros.chain.transactions import ModelUpdate, Transaction
+from bift_ros.consensus.genesis import Genesis, Member
+from bift_ros.consensus.model_check import ComputedModel, as_it_is, compute_model
+from bift_ros.consensus.state import State, changed
+from bift_ros.consensus.transactions import ModelUpdate, Transaction
 from bift_ros.identity.keys import KeyPair
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import Effect, Refused
 from bift_ros.peer.files import Fetches, FileCache
-from bift_ros.storage.encryption import EncryptionError, KeyUnavailable
 
 _MAXIMUM_REFUSED = 4096
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bift_ros.chain.blocks import Header
-from bift_ros.chain.fork_choice import fork_point
+from bift_ros.consensus.blocks import Header
+from bift_ros.consensus.fork_choice import fork_point
 from bift_ros.peer.context import Context
 from bift_ros.peer.standing import Standing
 

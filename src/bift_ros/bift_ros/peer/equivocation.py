@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from bift_ros.chain.blocks import Header, SignedHeader
+from bift_ros.consensus.blocks import Header, SignedHeader
 from bift_ros.peer.context import Context
 from bift_ros.peer.effects import EquivocationFound
 

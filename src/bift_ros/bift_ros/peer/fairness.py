@@ -18,10 +18,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from bift_ros.chain.blocks import MAX_BLOCK_BYTES, Block
 from bift_ros.chain.mempool import round_after
-from bift_ros.chain.state import State
-from bift_ros.chain.transactions import (
+from bift_ros.consensus.blocks import MAX_BLOCK_BYTES, Block
+from bift_ros.consensus.state import State
+from bift_ros.consensus.transactions import (
     MAX_TRANSACTION_BYTES,
     Learning,
     ModelCommit,

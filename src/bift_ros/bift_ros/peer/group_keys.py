@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from bift_ros.chain.encoding import sha256
-from bift_ros.chain.exceptions import InvalidTransaction
-from bift_ros.chain.group_key import GroupKey
-from bift_ros.chain.group_keys import has_given
 from bift_ros.chain.keyring import Keyring
-from bift_ros.chain.state import State
+from bift_ros.consensus.encoding import sha256
+from bift_ros.consensus.exceptions import InvalidTransaction
+from bift_ros.consensus.group_key import GroupKey
+from bift_ros.consensus.group_keys import has_given
+from bift_ros.consensus.state import State
 from bift_ros.peer.context import Context
 from bift_ros.peer.effects import RequestKeys
 from bift_ros.peer.events import KeysAnswered

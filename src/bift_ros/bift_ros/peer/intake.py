@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from bift_ros.chain.authorship import check_authorship
-from bift_ros.chain.blocks import MAX_BLOCK_BYTES, Block
-from bift_ros.chain.exceptions import BlockTooLarge, BodyMismatch, InvalidBlock, WrongTimestamp
-from bift_ros.chain.model_check import ComputedModel, compare_model
-from bift_ros.chain.state import State
-from bift_ros.chain.transactions import ModelUpdate
-from bift_ros.chain.transition import state_transition
+from bift_ros.consensus.authorship import check_authorship
+from bift_ros.consensus.blocks import MAX_BLOCK_BYTES, Block
+from bift_ros.consensus.exceptions import BlockTooLarge, BodyMismatch, InvalidBlock, WrongTimestamp
+from bift_ros.consensus.model_check import ComputedModel, compare_model
+from bift_ros.consensus.state import State
+from bift_ros.consensus.transactions import ModelUpdate
+from bift_ros.consensus.transition import state_transition
 from bift_ros.peer.context import Context
 from bift_ros.peer.disputes import Disputes
 from bift_ros.peer.equivocation import Equivocations

@@ -9,11 +9,11 @@ any effect tells the fleet of it; a simulation hands in a store in memory.
 from __future__ import annotations
 
 from bift_ros.chain.blockchain import Blockchain, Reorg
-from bift_ros.chain.blocks import Block, Header
-from bift_ros.chain.exceptions import InvalidTransaction, SequenceUsed
-from bift_ros.chain.genesis import Genesis
-from bift_ros.chain.state import State
-from bift_ros.chain.transactions import Learning, ModelCommit, ModelUpdate, Transaction
+from bift_ros.consensus.blocks import Block, Header
+from bift_ros.consensus.exceptions import InvalidTransaction, SequenceUsed
+from bift_ros.consensus.genesis import Genesis
+from bift_ros.consensus.state import State
+from bift_ros.consensus.transactions import Learning, ModelCommit, ModelUpdate, Transaction
 from bift_ros.identity.keys import KeyPair
 from bift_ros.peer.catch_up import CatchUp
 from bift_ros.peer.config import PeerConfig

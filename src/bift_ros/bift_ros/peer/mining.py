@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bift_ros.chain.blocks import MIN_NONCE, Block, Body, Header, sign_block
-from bift_ros.chain.encoding import sha256
-from bift_ros.chain.exceptions import BadModelFile, CannotAggregate
 from bift_ros.chain.mempool import round_after
-from bift_ros.chain.state import State
-from bift_ros.chain.transactions import Learning, ModelCommit, ModelUpdate, Transaction
+from bift_ros.consensus.blocks import MIN_NONCE, Block, Body, Header, sign_block
+from bift_ros.consensus.encoding import sha256
+from bift_ros.consensus.exceptions import BadModelFile, CannotAggregate
+from bift_ros.consensus.state import State
+from bift_ros.consensus.transactions import Learning, ModelCommit, ModelUpdate, Transaction
 from bift_ros.peer.context import Context
 from bift_ros.peer.effects import Mine, StopMining
 from bift_ros.peer.updates import Updates

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bift_ros.chain.encoding import decode, encode
-from bift_ros.chain.exceptions import InvalidTransaction, SequenceUsed
-from bift_ros.chain.transactions import Learning, Payload, Transaction, sign_transaction
+from bift_ros.consensus.encoding import decode, encode
+from bift_ros.consensus.exceptions import InvalidTransaction, SequenceUsed
+from bift_ros.consensus.transactions import Learning, Payload, Transaction, sign_transaction
 from bift_ros.peer.context import Context
 from bift_ros.peer.effects import BroadcastTransaction
 

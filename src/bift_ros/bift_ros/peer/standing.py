@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from bift_ros.chain.exceptions import InvalidTransaction
-from bift_ros.chain.tips import SignedTip, check_tip, sign_tip
+from bift_ros.consensus.exceptions import InvalidTransaction
+from bift_ros.consensus.tips import SignedTip, check_tip, sign_tip
 from bift_ros.peer.context import Context
 from bift_ros.peer.effects import AnnounceTip
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from bift_ros.chain.encoding import decode, encode
-from bift_ros.chain.exceptions import FieldError, InvalidTransaction
 from bift_ros.chain.mempool import round_after
-from bift_ros.chain.state import State, Task
-from bift_ros.chain.transactions import ModelCommit, ModelUpdate, RoundKey, commitment_of
+from bift_ros.consensus.encoding import decode, encode
+from bift_ros.consensus.exceptions import FieldError, InvalidTransaction
+from bift_ros.consensus.state import State, Task
+from bift_ros.consensus.transactions import ModelCommit, ModelUpdate, RoundKey, commitment_of
 from bift_ros.peer.context import Context
 from bift_ros.peer.effects import CancelTraining, Train, TrainingRequest
 from bift_ros.peer.events import Trained, TrainingFailed

@@ -11,7 +11,7 @@ from typing import Any
 
 from bift_ros.fleet.lifecycle import Fleet
 from bift_ros.fleet.record import FleetFolder
-from bift_ros.nodes.folders import VehicleFolders
+from bift_ros.nodes.vehicle.folders import VehicleFolders
 
 
 class ReportError(Exception):

@@ -19,7 +19,7 @@ import tempfile
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
-_ROOMS = ("chain", "peer", "pofl", "simulation")
+_ROOMS = ("consensus", "chain", "peer", "pofl", "simulation")
 _LEFT_AS_THEY_ARE = re.compile(
     r"cached_property|__dict__"  # a compiled class has neither
     r"|\bClassVar\b"  # which a compiled dataclass takes for a field

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bift_ros.chain.blocks import Block, SignedHeader
+from bift_ros.consensus.blocks import Block, SignedHeader
 from bift_ros.peer.catch_up import BLOCKS_PER_ANSWER, HEADERS_PER_ANSWER
 from bift_ros.peer.effects import Effect, TrainingRequest
 from bift_ros.peer.events import Event

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bift_ros.chain.shared_files import ShareFile, WithdrawFile
-from bift_ros.chain.transactions import Transfer
+from bift_ros.consensus.shared_files import ShareFile, WithdrawFile
+from bift_ros.consensus.transactions import Transfer
 
 if TYPE_CHECKING:
     from bift_ros.simulation.fleet import Fleet

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bift_ros.chain.blocks import Block
+from bift_ros.consensus.blocks import Block
 from bift_ros.peer.effects import Effect
 from bift_ros.simulation.agenda import Agenda
 from bift_ros.simulation.history import History

@@ -6,8 +6,8 @@ import random
 from dataclasses import replace
 from typing import Any
 
-from bift_ros.chain.blocks import MIN_NONCE, Block, Body, Header, sign_block
-from bift_ros.chain.proof_of_work import search
+from bift_ros.consensus.blocks import MIN_NONCE, Block, Body, Header, sign_block
+from bift_ros.consensus.proof_of_work import search
 from bift_ros.identity.keys import KeyPair
 
 _ATTEMPTS = 1_000_000

@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bift_ros.chain.blocks import Block
-from bift_ros.chain.exceptions import ChainError
 from bift_ros.chain.keyring import Keyring
 from bift_ros.chain.mempool import MAX_TRANSACTIONS
-from bift_ros.chain.model_check import check_model
-from bift_ros.chain.state import State, initial_state
-from bift_ros.chain.transactions import Learning
-from bift_ros.chain.transition import state_transition
+from bift_ros.consensus.blocks import Block
+from bift_ros.consensus.exceptions import ChainError
+from bift_ros.consensus.model_check import check_model
+from bift_ros.consensus.state import State, initial_state
+from bift_ros.consensus.transactions import Learning
+from bift_ros.consensus.transition import state_transition
 from bift_ros.peer.effects import (
     BroadcastTransaction,
     Effect,

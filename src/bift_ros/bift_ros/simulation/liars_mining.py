@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bift_ros.chain.blocks import MIN_NONCE, Block, Body, Header
-from bift_ros.chain.exceptions import InvalidBlock
-from bift_ros.chain.transactions import Transfer, sign_transaction
-from bift_ros.chain.transition import state_transition
+from bift_ros.consensus.blocks import MIN_NONCE, Block, Body, Header
+from bift_ros.consensus.exceptions import InvalidBlock
+from bift_ros.consensus.transactions import Transfer, sign_transaction
+from bift_ros.consensus.transition import state_transition
 from bift_ros.peer.events import BlockReceived
 from bift_ros.simulation.conduct import Conduct
 from bift_ros.simulation.forging import forge
 
 if TYPE_CHECKING:
-    from bift_ros.chain.state import State
+    from bift_ros.consensus.state import State
     from bift_ros.simulation.vehicle import Vehicle
 
 _REWRITE_SECONDS = 7

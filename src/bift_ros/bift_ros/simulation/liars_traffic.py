@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bift_ros.chain.blocks import MIN_NONCE, Block, Body, Header, SignedHeader
-from bift_ros.chain.tips import sign_tip
-from bift_ros.chain.transactions import (
+from bift_ros.consensus.blocks import MIN_NONCE, Block, Body, Header, SignedHeader
+from bift_ros.consensus.tips import sign_tip
+from bift_ros.consensus.transactions import (
     MAX_SALT_BYTES,
     ModelUpdate,
     ProposeTask,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from bift_ros.chain.blocks import Block, Header, SignedHeader
-from bift_ros.chain.exceptions import StoreError
-from bift_ros.chain.genesis import Genesis
 from bift_ros.chain.store import ChainStore
+from bift_ros.consensus.blocks import Block, Header, SignedHeader
+from bift_ros.consensus.exceptions import StoreError
+from bift_ros.consensus.genesis import Genesis
 
 
 class MemoryStore(ChainStore):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from bift_ros.chain.genesis import MAX_MEMBERS, MODES, Policy
+from bift_ros.consensus.genesis import MAX_MEMBERS, MODES, Policy
 from bift_ros.peer.config import PeerConfig
 
 FAULTS = ("delay", "loss", "partition", "crash", "skew", "liars")

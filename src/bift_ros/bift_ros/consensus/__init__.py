@@ -1,0 +1,1 @@
+"""What every member computes alike: the same bytes give the same result. A change is a fork."""

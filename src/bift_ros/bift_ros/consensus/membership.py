@@ -1,0 +1,77 @@
+"""Who is in the consortium: members join and leave by a vote that the chain records.
+
+Each member votes in a signed transaction. A change takes effect with the vote that brings it above
+the policy's threshold, from the next transaction on. Who has left keeps its stake and history, and
+may be voted in again; its key counts for nothing meanwhile, and its files are listed no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from bift_ros.consensus.blocks import Block
+from bift_ros.consensus.exceptions import InvalidVote
+from bift_ros.consensus.genesis import MAX_MEMBERS, Genesis, Member
+from bift_ros.consensus.group_keys import next_epoch
+from bift_ros.consensus.sharing import with_list
+from bift_ros.consensus.state import State
+from bift_ros.consensus.transactions import MembershipVote
+
+MAX_OPEN_VOTES = 8
+"""Undecided votes that a member may have, so that ballots stay few."""
+
+
+def names_on(genesis: Genesis, blocks: Iterable[Block]) -> dict[str, str]:
+    """Address → name, of everybody who is, was or is proposed as a member on a chain."""
+    payloads = (tx.payload for block in blocks for tx in block.body.transactions)
+    voted = [Member(p.name, p.public_key) for p in payloads if isinstance(p, MembershipVote)]
+    return {member.address: member.name for member in (*voted, *genesis.members)}
+
+
+def check_vote(state: State, voter: str, vote: MembershipVote) -> None:
+    """Refuse a vote that makes no sense in `state`; raises InvalidVote."""
+    member = Member(vote.name, vote.public_key)
+    present = state.members.get(member.address)
+    if vote.action == "join":
+        if present is not None:
+            raise InvalidVote(f"{vote.name} joins, but its key is the member {present.name}'s")
+        if any(other.name == vote.name for other in state.members.values()):
+            raise InvalidVote(f"{vote.name} joins, but another member has this name")
+        if len(state.members) >= MAX_MEMBERS:
+            raise InvalidVote(f"{vote.name} joins, but there are {MAX_MEMBERS} members")
+    elif present != member:
+        raise InvalidVote(f"{vote.name} leaves, but no member has this name and key")
+    elif len(state.members) <= state.policy.minimum_updates:
+        raise InvalidVote(
+            f"{vote.name} leaves, but {state.policy.minimum_updates} members are the least that "
+            "can make a global model"
+        )
+    if voter in state.ballots.get(vote, ()):
+        raise InvalidVote(f"{voter} has voted for {vote.name} to {vote.action} already")
+    if sum(voter in voters for voters in state.ballots.values()) >= MAX_OPEN_VOTES:
+        raise InvalidVote(f"{voter} has {MAX_OPEN_VOTES} votes that are not decided")
+
+
+def apply_vote(state: State, voter: str, vote: MembershipVote) -> State:
+    """Count a vote that has passed `check_vote`, and make the change where it decides it."""
+    voters = state.ballots.get(vote, frozenset()) | {voter}
+    ballots = {**state.ballots, vote: voters}
+    if len(voters & state.members.keys()) <= state.policy.membership_threshold * len(state.members):
+        return replace(state, ballots=ballots)
+    del ballots[vote]
+    state = replace(state, epoch=next_epoch(state.epoch, vote.action, vote.public_key))
+    member = Member(vote.name, vote.public_key)
+    members = dict(state.members)
+    if vote.action == "leave":
+        del members[member.address]
+        shares = with_list(state.shares, member.address, {})
+        return replace(state, members=members, ballots=ballots, shares=shares)
+    members[member.address] = member
+    return replace(
+        state,
+        members=members,
+        ballots=ballots,
+        balances={member.address: 0, **state.balances},
+        sequences={member.address: 0, **state.sequences},
+    )

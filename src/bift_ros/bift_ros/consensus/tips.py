@@ -1,0 +1,86 @@
+"""Where a member says that it stands, signed: to catch up, and to see what most members hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+
+from bift_ros.consensus.encoding import encode
+from bift_ros.consensus.exceptions import BadSignature, UnknownSender
+from bift_ros.consensus.fields import check_address, check_bytes, check_integer, check_text
+from bift_ros.consensus.genesis import Genesis, Member
+from bift_ros.consensus.transactions import HASH_BYTES, is_signed, remember_signature
+from bift_ros.identity.keys import SIGNATURE_BYTES, KeyPair
+
+PROVIDER = re.compile(r"[!-~]{0,256}")
+"""What a base URL looks like, at the most."""
+_SIGNING_TAG = "bift tip 1"
+
+
+@dataclass(frozen=True)
+class SignedTip:
+    """The head of a member's chain. It holds on one chain only, and a newer one replaces it."""
+
+    sender: str
+    """The member's address."""
+    index: int
+    """Height of its tip."""
+    hash: bytes
+    """Hash of its tip, 32 bytes."""
+    learning_weight: int
+    """Learning weight of its branch."""
+    provider: str
+    """Base URL where its files can be had; empty where there is none."""
+    stamp: int
+    """When it was said, milliseconds since the Unix epoch by the member's clock."""
+    signature: bytes
+    """The member's Ed25519 signature over `signing_bytes`, 64 bytes."""
+
+    def __post_init__(self) -> None:
+        check_address("sender", self.sender)
+        check_integer("index", self.index, 0)
+        check_bytes("hash", self.hash, HASH_BYTES, HASH_BYTES)
+        check_integer("learning_weight", self.learning_weight, 0)
+        check_text("provider", self.provider, PROVIDER)
+        check_integer("stamp", self.stamp, 0)
+        check_bytes("signature", self.signature, SIGNATURE_BYTES, SIGNATURE_BYTES)
+
+    def signing_bytes(self, genesis_hash: bytes) -> bytes:
+        """Give what the signature covers on the chain of `genesis_hash`."""
+        return genesis_hash + self._encoded
+
+    @cached_property
+    def _encoded(self) -> bytes:
+        values = [getattr(self, field.name) for field in fields(self) if field.name != "signature"]
+        return encode([_SIGNING_TAG, *values])
+
+
+def sign_tip(
+    key: KeyPair,
+    genesis_hash: bytes,
+    *,
+    index: int,
+    tip_hash: bytes,
+    learning_weight: int,
+    provider: str,
+    stamp: int,
+) -> SignedTip:
+    """Say as the owner of `key` where it stands; raises FieldError for a field out of bounds."""
+    unsigned = SignedTip(
+        key.address, index, tip_hash, learning_weight, provider, stamp, bytes(SIGNATURE_BYTES)
+    )
+    signature = key.sign(unsigned.signing_bytes(genesis_hash))
+    tip = SignedTip(key.address, index, tip_hash, learning_weight, provider, stamp, signature)
+    remember_signature(tip, key.public_key, genesis_hash)
+    return tip
+
+
+def check_tip(tip: SignedTip, genesis: Genesis, members: Mapping[str, Member]) -> None:
+    """Refuse what none of `members` signed; raises UnknownSender or BadSignature."""
+    member = members.get(tip.sender)
+    if member is None:
+        raise UnknownSender(f"{tip.sender} is not a member of {genesis.name}")
+    if not is_signed(tip, member.public_key, genesis.hash):
+        raise BadSignature(f"the tip of {tip.sender} is not signed by it")

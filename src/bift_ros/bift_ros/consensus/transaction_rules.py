@@ -1,0 +1,175 @@
+"""When a transaction may stand on the chain, and what it does there."""
+
+from __future__ import annotations
+
+from bift_ros.consensus.exceptions import (
+    CommitmentMismatch,
+    CommitmentsUnused,
+    DuplicateCommit,
+    DuplicateUpdate,
+    FutureIteration,
+    GroupKeysUnused,
+    InsufficientBalance,
+    MissingCommitment,
+    SequenceGap,
+    SequenceUsed,
+    StaleIteration,
+    TaskActive,
+    TaskNameUsed,
+    UnknownRecipient,
+    UnknownSender,
+    UnknownTask,
+    WrongBase,
+    WrongSequence,
+)
+from bift_ros.consensus.genesis import Genesis
+from bift_ros.consensus.group_key import GroupKey
+from bift_ros.consensus.group_keys import apply_group_key
+from bift_ros.consensus.membership import apply_vote, check_vote
+from bift_ros.consensus.shared_files import ShareFile, WithdrawFile
+from bift_ros.consensus.sharing import apply_share, check_share
+from bift_ros.consensus.state import State, Task, changed, changed_task
+from bift_ros.consensus.transactions import (
+    Learning,
+    MembershipVote,
+    ModelCommit,
+    ModelUpdate,
+    ProposeTask,
+    Transaction,
+    Transfer,
+    check_signature,
+    commitment_of,
+)
+
+
+def check_transaction(state: State, genesis: Genesis, tx: Transaction) -> None:
+    """Refuse what may not come next on the chain; raises a kind of InvalidTransaction."""
+    check_signature(tx, genesis, state.members)
+    check_sequence(state, tx)
+    check_payload(state, tx)
+
+
+def check_sequence(state: State, tx: Transaction) -> None:
+    """Refuse all but the sender's next sequence number, or of learning the iteration."""
+    if isinstance(tx.payload, Learning):
+        if tx.sequence != tx.payload.iteration:
+            raise WrongSequence(
+                f"sequence {tx.sequence} of a {tx.payload.KIND} for iteration "
+                f"{tx.payload.iteration}: the two must be equal"
+            )
+        return
+    expected = state.sequences[tx.sender]
+    if tx.sequence < expected:
+        raise SequenceUsed(f"sequence {tx.sequence} of {tx.sender} is used, {expected} is next")
+    if tx.sequence > expected:
+        raise SequenceGap(f"sequence {tx.sequence} of {tx.sender} is early, {expected} is next")
+
+
+def check_payload(state: State, tx: Transaction) -> None:
+    """Refuse what `state` does not allow, the sequence number aside."""
+    payload = tx.payload
+    if tx.sender not in state.members:
+        raise UnknownSender(f"the sender {tx.sender} is no member any more")
+    if isinstance(payload, Learning):  # nearly all of them
+        task = check_round(state, payload)
+        if isinstance(payload, ModelUpdate):
+            _check_update(task, tx.sender, payload, state.policy.commit_reveal)
+        else:
+            _check_commit(task, tx.sender, payload, state.policy.commit_reveal)
+    elif isinstance(payload, Transfer):
+        if payload.recipient not in state.balances:
+            raise UnknownRecipient(f"the recipient {payload.recipient} is not a member")
+        if payload.amount > state.balances[tx.sender]:
+            raise InsufficientBalance(
+                f"{tx.sender} owns {state.balances[tx.sender]} and wants to give {payload.amount}"
+            )
+    elif isinstance(payload, ProposeTask):
+        if state.task is not None and not _replaceable(state, state.task):
+            raise TaskActive(f"the task {state.task.model_id} is active; propose again after it")
+        if payload.model_id in {task.model_id for task in (*state.finished, state.task) if task}:
+            raise TaskNameUsed(f"an earlier task has the name {payload.model_id}")
+    elif isinstance(payload, MembershipVote):
+        check_vote(state, tx.sender, payload)
+    elif isinstance(payload, ShareFile):
+        check_share(state, tx.sender, payload)
+    elif isinstance(payload, GroupKey) and not state.policy.encrypt_models:
+        raise GroupKeysUnused("this chain's model files are not encrypted")
+
+
+def _replaceable(state: State, task: Task) -> bool:
+    return not task.history and state.timestamp - task.since >= state.policy.task_timeout_ms
+
+
+def check_round(state: State, payload: Learning) -> Task:
+    """Refuse a commit or update unless its task, iteration and base are going on."""
+    if state.finished and any(task.model_id == payload.model_id for task in state.finished):
+        raise StaleIteration(f"the task {payload.model_id} is finished")
+    task = state.task
+    if task is None or task.model_id != payload.model_id:
+        raise UnknownTask(f"no task {payload.model_id} is active")
+    expected = task.current_iter + 1
+    if payload.iteration < expected:
+        raise StaleIteration(f"iteration {payload.iteration} is over, {expected} is going on")
+    if payload.iteration > expected:
+        raise FutureIteration(f"iteration {payload.iteration} is early, {expected} is going on")
+    if payload.base_cid != task.global_cid:
+        raise WrongBase(f"trained from {payload.base_cid}, not from {task.global_cid}")
+    return task
+
+
+def _check_commit(task: Task, sender: str, commit: ModelCommit, committed: bool) -> None:
+    if not committed:
+        raise CommitmentsUnused("this chain runs without commit–reveal")
+    if sender in task.commitments:
+        raise DuplicateCommit(f"{sender} has committed in iteration {commit.iteration}")
+    if commit.base_block != task.base_block:
+        raise WrongBase("the commitment is for another branch with the same model")
+
+
+def _check_update(task: Task, sender: str, update: ModelUpdate, committed: bool) -> None:
+    if sender in task.updates:
+        raise DuplicateUpdate(f"{sender} has an update in iteration {update.iteration} already")
+    # A copy must not earn a second reward, and the contributors are told apart by their CIDs.
+    if update.cid in task.updates.values():
+        raise DuplicateUpdate(f"the update {update.cid} of {sender} is another member's too")
+    if not committed:
+        return
+    commitment = task.commitments.get(sender)
+    if commitment is None:
+        raise MissingCommitment(f"{sender} has not committed in iteration {update.iteration}")
+    if commitment != commitment_of(update.cid, update.salt, sender):
+        raise CommitmentMismatch(f"{sender} reveals another update than it committed to")
+
+
+def apply_transaction(state: State, tx: Transaction) -> State:
+    """Give the state after `tx`, which has passed `check_transaction`."""
+    payload = tx.payload
+    if isinstance(payload, Learning):
+        return _apply_learning(state, tx.sender, payload)
+    state = changed(state, sequences={**state.sequences, tx.sender: tx.sequence + 1})
+    if isinstance(payload, Transfer):
+        balances = dict(state.balances)
+        balances[tx.sender] -= payload.amount
+        balances[payload.recipient] += payload.amount
+        return changed(state, balances=balances)
+    if isinstance(payload, MembershipVote):
+        return apply_vote(state, tx.sender, payload)
+    if isinstance(payload, ShareFile | WithdrawFile):
+        return apply_share(state, tx.sender, payload)
+    if isinstance(payload, GroupKey):
+        return apply_group_key(state, tx.sender, payload)
+    finished = state.finished if state.task is None else (*state.finished, state.task)
+    task = Task(payload, tx.sender, since=state.timestamp)
+    return changed(state, task=task, finished=finished)
+
+
+def _apply_learning(state: State, sender: str, payload: ModelCommit | ModelUpdate) -> State:
+    task = state.task
+    assert task is not None, "checked before"
+    # Each member counts once per iteration, whether it commits, updates, or does both.
+    known = sender in task.commitments or sender in task.updates
+    if isinstance(payload, ModelCommit):
+        task = changed_task(task, commitments={**task.commitments, sender: payload.commitment})
+    else:
+        task = changed_task(task, updates={**task.updates, sender: payload.cid})
+    return changed(state, task=task, learning_weight=state.learning_weight + (not known))

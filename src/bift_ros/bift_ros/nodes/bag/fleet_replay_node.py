@@ -1,0 +1,45 @@
+"""Plays a bag of a fleet's topics, as `nodes.fleet_recorder` writes it, for whoever watches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+
+from rclpy.publisher import Publisher
+
+from bift_ros.nodes.bag.bag_player import BagPlayer
+from bift_ros.nodes.observer.fleet_topics import kind_of
+
+_PATIENCE_SECONDS = 5.0
+_POLL_SECONDS = 0.05
+
+
+class FleetReplayNode(BagPlayer):
+    """Speaks in place of all vehicles: run it in a ROS domain without any.
+
+    It begins when somebody listens, or after 5 seconds.
+    """
+
+    PLAYS = "fleet"
+
+    def __init__(self, on_finished: Callable[[str | None], None]) -> None:
+        """`on_finished` is called from the thread, with an error's text or None."""
+        super().__init__("fleet_replay", on_finished)
+        self._outputs: dict[str, Publisher] = {}
+
+    def prepare(self, topics: Iterable[str]) -> None:
+        """Be found before the first message."""
+        publishers = [p for topic in topics if (p := self.publisher(topic)) is not None]
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while not any(p.get_subscription_count() for p in publishers):
+            if time.monotonic() > deadline or self.stopped_within(_POLL_SECONDS):
+                return
+
+    def publisher(self, topic: str) -> Publisher | None:
+        """The topic itself, where it is one of a fleet's."""
+        kind = kind_of(topic)
+        if kind is None:
+            return None
+        if topic not in self._outputs:
+            self._outputs[topic] = self.create_publisher(kind.type, topic, kind.profile)
+        return self._outputs[topic]

@@ -1,0 +1,35 @@
+"""Plays a rosbag as this vehicle's camera and map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bift_msgs.msg import TrafficLightArray
+from rclpy.publisher import Publisher
+from sensor_msgs.msg import CompressedImage, Image
+
+from bift_ros.nodes import qos
+from bift_ros.nodes.bag.bag_player import BagPlayer
+from bift_ros.perception.replay_topics import CAMERA_TOPICS, relative_topic
+
+_KINDS = dict(zip(CAMERA_TOPICS, (Image, CompressedImage, TrafficLightArray), strict=True))
+
+
+class ReplayNode(BagPlayer):
+    """Publishes a bag's camera and label messages, whatever vehicle they were recorded on."""
+
+    PLAYS = "camera or traffic light"
+
+    def __init__(self, on_finished: Callable[[str | None], None]) -> None:
+        """`on_finished` is called from the thread, with an error's text or None."""
+        super().__init__("camera_replay", on_finished)
+        self._outputs: dict[str, Publisher] = {}
+
+    def publisher(self, topic: str) -> Publisher | None:
+        """The vehicle's own topic of that name."""
+        name = relative_topic(topic)
+        if name is None:
+            return None
+        if name not in self._outputs:
+            self._outputs[name] = self.create_publisher(_KINDS[name], name, qos.REPLAY)
+        return self._outputs[name]

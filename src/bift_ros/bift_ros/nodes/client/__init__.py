@@ -1,0 +1,1 @@
+"""Calls to running vehicles, without ROS types."""

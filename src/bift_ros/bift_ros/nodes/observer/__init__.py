@@ -1,0 +1,1 @@
+"""Nodes that watch a fleet and never take part."""

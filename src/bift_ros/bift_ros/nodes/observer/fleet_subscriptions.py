@@ -1,0 +1,136 @@
+"""A node's subscriptions to all that a fleet says, feeding a view of the fleet."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from bift_msgs import msg
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+
+from bift_ros.consensus.exceptions import ChainError, FieldError
+from bift_ros.monitoring.view import FleetView
+from bift_ros.nodes import qos
+from bift_ros.nodes.observer import fleet_topics, sightings
+from bift_ros.nodes.observer.chain_fetch import ChainFetch
+
+
+class FleetSubscriptions:
+    """Vehicles are found by their tips, which are latched; anybody's nonsense is passed over.
+
+    It only reads, and asks one vehicle at a time for older blocks. Writers keep the last few
+    messages and wait for nobody, so an onlooker that stalls holds up none of them.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        view: FleetView,
+        lock: threading.Condition,
+        on_change: Callable[[], None] | None = None,
+        tap: Callable[[str, Any], None] | None = None,
+    ) -> None:
+        """All changes of `view` are made with `lock` held and notify it; then comes `on_change`.
+
+        `tap` gets every message as it comes, nonsense too, and the older blocks that were fetched.
+        """
+        self._node, self._view, self._lock, self._on_change = node, view, lock, on_change
+        self._tap = tap
+        self._heard: set[str] = set()
+        self._subscribe(fleet_topics.TIPS, self._on_tip)
+        self._subscribe(fleet_topics.BLOCKS, self._on_block)
+        # Of transactions only those matter that are said from now on.
+        self._subscribe(fleet_topics.TRANSACTIONS, self._on_transaction, qos.LIVE_READER)
+        self._fetch = ChainFetch(node, view, lock, self._fetched)
+
+    def _subscribe(
+        self, topic: str, take: Callable[..., None], profile: QoSProfile | None = None
+    ) -> None:
+        kind = fleet_topics.kind_of(topic)
+        assert kind is not None, topic
+
+        def heard(message: Any) -> None:
+            if self._tap is not None:
+                self._tap(topic, message)
+            take(message)
+
+        self._node.create_subscription(kind.type, topic, heard, profile or kind.profile)
+
+    def _on_tip(self, message: msg.Tip) -> None:
+        try:
+            tip = sightings.tip_seen(message)
+        except FieldError:
+            return
+        self._change(lambda: self._view.hear_tip(tip))
+        if tip.name in self._view.vehicles and tip.name not in self._heard:
+            self._heard.add(tip.name)
+            for name, take in (
+                (fleet_topics.STATUS, self._on_status),
+                (fleet_topics.PROGRESS, self._on_progress),
+            ):
+                topic = fleet_topics.vehicle_topic(tip.name, name)
+                self._subscribe(topic, partial(take, tip.name))
+
+    def _on_status(self, name: str, message: msg.VehicleStatus) -> None:
+        try:
+            status = sightings.status_seen(message, name)
+        except FieldError:
+            return
+        self._change(lambda: self._view.hear_status(status, time.monotonic()))
+
+    def _on_progress(self, name: str, message: msg.TrainingProgress) -> None:
+        try:
+            sightings.check_progress(message)
+        except FieldError:
+            return
+        self._change(
+            lambda: self._view.hear_loss(name, message.model_id, message.iteration, message.loss)
+        )
+
+    def _on_transaction(self, message: msg.Transaction) -> None:
+        try:
+            transaction = sightings.transaction_seen(message)
+        except ChainError:
+            return
+        kind = transaction.payload.KIND
+        self._change(
+            lambda: self._view.hear_transaction(kind, transaction.sender, time.monotonic())
+        )
+
+    def _on_block(self, message: msg.Block) -> None:
+        try:
+            block = sightings.block_seen(message)
+        except ChainError:
+            return
+        self._change(lambda: self._view.hear_block(block, time.monotonic()))
+
+    def _fetched(self, messages: Sequence[msg.Block]) -> int:
+        if self._tap is not None:
+            for message in messages:
+                self._tap(fleet_topics.BLOCKS, message)
+        return self._learn(messages)
+
+    def _learn(self, messages: Sequence[msg.Block]) -> int:
+        """Take in blocks that were mined earlier; how many were new."""
+        new = 0
+        for message in messages:
+            try:
+                block = sightings.block_seen(message)
+            except ChainError:
+                continue
+            with self._lock:
+                new += self._view.learn_block(block)
+        if new:
+            self._change(lambda: None)
+        return new
+
+    def _change(self, make: Callable[[], object]) -> None:
+        with self._lock:
+            make()
+            self._lock.notify_all()
+        if self._on_change is not None:
+            self._on_change()

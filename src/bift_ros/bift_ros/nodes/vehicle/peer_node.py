@@ -1,0 +1,273 @@
+"""The consensus of one vehicle on ROS: topics and services in, `Peer`, effects out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bift_msgs import msg, srv
+
+from bift_ros.chain.blockchain import Blockchain
+from bift_ros.chain.mempool import Mempool
+from bift_ros.consensus.blocks import Block, SignedHeader
+from bift_ros.consensus.exceptions import (
+    FieldError,
+    InvalidBlock,
+    InvalidTransaction,
+    UnknownSender,
+)
+from bift_ros.consensus.genesis import Genesis, Member
+from bift_ros.consensus.transactions import Learning, ModelUpdate, Payload
+from bift_ros.identity.keys import KeyPair
+from bift_ros.nodes import convert, qos
+from bift_ros.nodes.quiet_node import QuietNode
+from bift_ros.nodes.vehicle.catch_up_services import CatchUpClient, CatchUpServices
+from bift_ros.nodes.vehicle.clock import IterationClock
+from bift_ros.nodes.vehicle.jobs import NonceSearch, StorageJobs
+from bift_ros.nodes.vehicle.training_client import TrainingClient
+from bift_ros.peer import effects
+from bift_ros.peer.config import PeerConfig
+from bift_ros.peer.events import (
+    BlockReceived,
+    Event,
+    Submit,
+    Tick,
+    TipReceived,
+    Trained,
+    TrainingFailed,
+    TransactionReceived,
+)
+from bift_ros.peer.machine import Peer
+from bift_ros.storage.interface import Storage
+
+_TICK_SECONDS = 0.25
+
+
+class PeerNode(QuietNode):
+    """Drives one `Peer`. All of it runs in the executor's thread; other threads `post`."""
+
+    def __init__(
+        self,
+        name: str,
+        key: KeyPair,
+        genesis: Genesis,
+        chain: Blockchain,
+        config: PeerConfig,
+        storage: Storage,
+    ) -> None:
+        super().__init__("peer")
+        self._name, self._address, self._genesis, self._chain = name, key.address, genesis, chain
+        self._provider = storage.url
+        self.peer = Peer(key, genesis, chain, config, self._provider)
+        self.clock = IterationClock()
+        self.refused, self.last_refusal = 0, ""
+        self.started = False
+        self.storage_jobs = StorageJobs(storage, self.post)
+        self.nonce_search = NonceSearch(self.post)
+        self._transactions = self._topic(
+            msg.Transaction, "transactions", qos.TRANSACTIONS, self._on_transaction
+        )
+        self._blocks = self._topic(msg.Block, "blocks", qos.BLOCKS, self._on_block)
+        self._tips = self._topic(msg.Tip, "tips", qos.TIPS, self._on_tip)
+        self._catch_up_services = CatchUpServices(self, chain, self._provider)
+        self._catch_up = CatchUpClient(self, chain, self.take, self.post, self._on_block)
+        self.create_service(srv.SubmitTransaction, "submit_transaction", self._submit)
+        self.training = TrainingClient(self, self._training_ended)
+        self.create_timer(_TICK_SECONDS, self._tick)
+
+    def start(self) -> None:
+        """Announce where this vehicle stands and begin to take part."""
+        self.started = True
+        self._carry_out(self.peer.start(self._now()))
+
+    def stop(self) -> None:
+        """End the threads."""
+        self.nonce_search.close()
+        self.storage_jobs.close()
+
+    def post(self, event: Event) -> None:
+        """Hand over an event from any thread."""
+        if self.executor is not None:
+            self.executor.create_task(self.take, event)
+
+    def take(self, event: Event) -> None:
+        """Let the peer deal with an event, here in the executor's thread."""
+        if self.started:
+            self._carry_out(self.peer.handle(event, self._now()))
+
+    def once(self, seconds: float, call: Callable[[], None]) -> None:
+        """Have something called a single time, so many seconds from now."""
+
+        def due() -> None:
+            self.destroy_timer(timer)
+            call()
+
+        timer = self.create_timer(seconds, due)
+
+    @property
+    def address(self) -> str:
+        """This vehicle's account."""
+        return self._address
+
+    @property
+    def known_members(self) -> Mapping[str, Member]:
+        """Everybody who is or was a member, by address."""
+        return self._chain.known_members
+
+    @property
+    def equivocations(self) -> list[str]:
+        """One line for each miner caught signing two blocks on one parent."""
+        evidence = self._chain.store.evidence()
+        return [self._equivocation_text(first) for first, _ in evidence]
+
+    def submit(self, payload: Payload) -> None:
+        """Sign a transaction of this vehicle and send it. Raises InvalidTransaction."""
+        if self._address not in self.peer.state.members:
+            raise UnknownSender(
+                f"{self._address} is no member: the members must vote it in "
+                f"(`bift member vote join {self._name} PUBLIC_KEY`)"
+            )
+        self.take(Submit(payload))
+
+    def _tick(self) -> None:
+        self.training.poll()
+        self.storage_jobs.put_again()
+        self.take(Tick())
+
+    @staticmethod
+    def _now() -> int:
+        return time.time_ns() // 1_000_000
+
+    def _topic(self, kind: Any, name: str, profile: Any, callback: Callable[[Any], None]) -> Any:
+        self.create_subscription(kind, f"/bift/{name}", callback, qos.FLEET_READER)
+        return self.create_publisher(kind, f"/bift/{name}", profile)
+
+    # --- in -------------------------------------------------------------------------------
+
+    def _on_transaction(self, message: msg.Transaction) -> None:
+        try:
+            transaction = convert.transaction_from_message(message)
+        except InvalidTransaction as error:
+            self._refused(effects.Refused("transaction", message.sender, str(error)))
+            return
+        if transaction.sender == self._address and isinstance(transaction.payload, Learning):
+            return  # our own words come back; but our owner may speak through another vehicle
+        if isinstance(transaction.payload, ModelUpdate):
+            self.clock.update_heard()
+        self.take(TransactionReceived(transaction, convert.provider_from_message(message)))
+
+    def _on_block(self, message: msg.Block) -> None:
+        try:
+            block = convert.block_from_message(message)
+        except (InvalidBlock, InvalidTransaction) as error:
+            self._refused(effects.Refused("block", message.header.miner, str(error)))
+            return
+        self.take(BlockReceived(block, convert.provider_from_message(message)))
+
+    def _on_tip(self, message: msg.Tip) -> None:
+        if message.peer == self._address:
+            return
+        try:
+            tip = convert.tip_from_message(message)
+        except FieldError as error:
+            self._refused(effects.Refused("tip", message.peer, str(error)))
+            return
+        self.take(TipReceived(tip))
+
+    def _submit(
+        self, request: srv.SubmitTransaction.Request, response: srv.SubmitTransaction.Response
+    ) -> srv.SubmitTransaction.Response:
+        message, before = request.transaction, self.refused
+        try:
+            transaction = convert.transaction_from_message(message)
+            # The peer passes over what it knows or refused before, and here somebody waits.
+            Mempool().add(transaction, self.peer.state, self._genesis)
+        except InvalidTransaction as error:
+            self._refused(effects.Refused("transaction", message.sender, str(error)))
+        else:
+            self.take(TransactionReceived(transaction, convert.provider_from_message(message)))
+        response.accepted = self.refused == before
+        response.reason = "" if response.accepted else self.last_refusal
+        if response.accepted:
+            self._transactions.publish(message)
+        return response
+
+    # --- out ------------------------------------------------------------------------------
+
+    def _carry_out(self, todo: list[effects.Effect]) -> None:
+        for effect in todo:
+            self._do(effect)
+
+    def _do(self, effect: effects.Effect) -> None:
+        match effect:
+            case effects.BroadcastTransaction(transaction):
+                if isinstance(transaction.payload, ModelUpdate):
+                    self.clock.update_heard()
+                self._transactions.publish(
+                    convert.transaction_to_message(transaction, self._provider)
+                )
+            case effects.BroadcastBlock(block):
+                self._blocks.publish(convert.block_to_message(block, self._provider))
+            case effects.AnnounceTip(tip):
+                self._tips.publish(convert.tip_to_message(tip, self._name))
+            case effects.RequestHeaders():
+                self._catch_up.request_headers(effect)
+            case effects.RequestBlocks():
+                self._catch_up.request_blocks(effect)
+            case effects.RequestKeys():
+                self._catch_up.request_keys(effect)
+            case effects.Fetch():
+                self.storage_jobs.fetch(effect)
+            case effects.Put():
+                self.storage_jobs.put(effect)
+            case effects.Train(request):
+                self.clock.training_started()
+                self.training.start(request)
+            case effects.CancelTraining():
+                self.training.cancel()
+            case effects.Mine(header):
+                self.nonce_search.start(header)
+            case effects.StopMining():
+                self.nonce_search.stop()
+            case effects.TipChanged(block, removed, notes):
+                self._tip_changed(block, removed, notes)
+            case effects.EquivocationFound(first):
+                self.get_logger().error(self._equivocation_text(first))
+            case effects.Refused():
+                self._refused(effect)
+
+    def _training_ended(self, event: Trained | TrainingFailed) -> None:
+        self.clock.training_ended()
+        self.take(event)
+
+    def _tip_changed(self, block: Block, removed: int, notes: tuple[str, ...]) -> None:
+        info = block.body.model_info
+        if info is not None:
+            self.clock.iteration_finished(self.storage_jobs.take_seconds())
+        left = f", leaving {removed} blocks of another branch" if removed else ""
+        made = (
+            f" with iteration {info.current_iter}/{info.total_iter} of {info.model_id}"
+            f" ({info.rule}, {len(info.contributors)} contributors)"
+            if info is not None
+            else ""
+        )
+        self.get_logger().info(f"tip {block.header.index} {block.hash.hex()[:12]}{made}{left}")
+        for note in notes:
+            self.get_logger().info(note)
+
+    def _refused(self, refusal: effects.Refused) -> None:
+        self.refused += 1
+        whose = f" from {self._who(refusal.sender)}" if refusal.sender else ""
+        self.last_refusal = f"{refusal.what}{whose}: {refusal.reason}"
+        self.get_logger().warning(f"refused {self.last_refusal}")
+
+    def _equivocation_text(self, signed: SignedHeader) -> str:
+        """What a person is told; `signed` is either of the two headers."""
+        header = signed.header
+        parent = header.previous_hash.hex()[:12]
+        return f"{self._who(header.miner)} signed two blocks at height {header.index} on {parent}"
+
+    def _who(self, address: str) -> str:
+        member = self._chain.known_members.get(address)
+        return member.name if member is not None else repr(address[:40])

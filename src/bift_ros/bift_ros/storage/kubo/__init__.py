@@ -1,0 +1,1 @@
+"""Storage on Kubo, a real IPFS daemon."""

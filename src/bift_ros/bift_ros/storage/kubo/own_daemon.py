@@ -1,0 +1,128 @@
+"""A vehicle's own Kubo daemon: it starts, stops and, should it die, comes again with the store."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from bift_ros.storage.interface import StorageError
+from bift_ros.storage.kubo.api import Unreachable
+from bift_ros.storage.kubo.config import KuboSettings
+from bift_ros.storage.kubo.daemon import KuboDaemon
+from bift_ros.storage.kubo.storage import KuboStorage
+
+log = logging.getLogger(__name__)
+
+RESTART_DELAY = 5.0
+"""Seconds between two attempts to start a daemon that does not start."""
+REVIVAL_TIMEOUT = 30.0
+"""Seconds that a call waits for a daemon that died to come again; a busy machine needs many."""
+RETRY_DELAY = 0.1
+"""Seconds between two attempts to reach it; one that is refused costs nothing."""
+
+T = TypeVar("T")
+
+
+class OwnKuboStorage(KuboStorage):
+    """A `Storage` in a daemon that lives as long as it does.
+
+    A call that meets a daemon that has just died waits for the next one and is made again.
+    """
+
+    def __init__(self, repository: Path, settings: KuboSettings, advertised_host: str) -> None:
+        """Start a daemon in its folder, made where it is missing. Raises `StorageError`."""
+        self._daemon = KuboDaemon(repository)
+        self._daemon.stop()  # what an earlier process of this vehicle may have left
+        self._daemon.init(settings)
+        self._daemon.start(attached=True)
+        self._closing = threading.Event()
+        self._starting = threading.Lock()
+        try:
+            super().__init__(self._daemon.api, self._daemon.url(advertised_host))
+        except StorageError:
+            self._daemon.stop()
+            raise
+        self._keeper = threading.Thread(target=self._keep, name="kubo-keeper", daemon=True)
+        self._keeper.start()
+
+    def put(self, data: bytes) -> str:
+        """Store a file durably and return its CID."""
+        return self._again(lambda: super(OwnKuboStorage, self).put(data))
+
+    def put_file(self, path: Path) -> str:
+        """Store a file of any size durably, in bounded memory, and return its CID."""
+        return self._again(lambda: super(OwnKuboStorage, self).put_file(path))
+
+    def get(self, cid: str, providers: Sequence[str] = (), **options: float) -> bytes:
+        """Return a file from this daemon or from others, as `KuboStorage.get` does."""
+        return self._again(lambda: super(OwnKuboStorage, self).get(cid, providers, **options))
+
+    def get_file(self, cid: str, path: Path, providers: Sequence[str] = (), **options: Any) -> None:
+        """Write a file to `path`, as `KuboStorage.get_file` does."""
+        self._again(lambda: super(OwnKuboStorage, self).get_file(cid, path, providers, **options))
+
+    def pin(self, cid: str) -> None:
+        """Keep a file until it is unpinned, across restarts; `NotFound` if it isn't here."""
+        self._again(lambda: super(OwnKuboStorage, self).pin(cid))
+
+    def unpin(self, cid: str) -> None:
+        """Let a file go when space is needed."""
+        self._again(lambda: super(OwnKuboStorage, self).unpin(cid))
+
+    def has(self, cid: str) -> bool:
+        """Whether the whole file is here."""
+        return self._again(lambda: super(OwnKuboStorage, self).has(cid))
+
+    def close(self) -> None:
+        """Stop fetching, and the daemon."""
+        self._closing.set()
+        super().close()
+        with self._starting:
+            self._daemon.stop()
+        self._keeper.join()
+
+    def _again(self, call: Callable[[], T]) -> T:
+        """Make a call, and where a daemon dies under it once more, as soon as the next one answers.
+
+        That one may die too, so it is not told apart from one that has not come yet.
+        """
+        give_up: float | None = None
+        while True:
+            try:
+                return call()
+            except Unreachable:
+                now = time.monotonic()
+                give_up = give_up or now + REVIVAL_TIMEOUT
+                if now >= give_up or self._closing.wait(RETRY_DELAY):
+                    raise
+
+    def _keep(self) -> None:
+        while True:
+            for address, reason in self._daemon.connect_peers().items():
+                log.info("not connected to %s yet: %s", address, reason)
+            status = self._daemon.wait()
+            if self._closing.is_set():
+                return
+            log.error(
+                "the Kubo daemon of %s ended (%s); starting it again",
+                self._daemon.repository,
+                "killed" if status is None else f"status {status}",
+            )
+            while not self._start():
+                if self._closing.wait(RESTART_DELAY):
+                    return
+
+    def _start(self) -> bool:
+        with self._starting:
+            if self._closing.is_set():
+                return True
+            try:
+                self._daemon.start(attached=True)
+            except StorageError as error:
+                log.error("%s", error)
+                return False
+            return True

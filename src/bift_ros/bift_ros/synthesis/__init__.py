@@ -1,0 +1,1 @@
+"""Street scenes that are drawn: bags of pictures and labels where no camera is."""
