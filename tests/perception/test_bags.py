@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from recorded import parse_image, read_bag, replay
 from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from bift_ros.perception import messages
-from bift_ros.perception.bags import Bag, BagError, BagWriter, bag_info, read_bag
+from bift_ros.perception.bags import Bag, BagError, BagWriter, bag_info
 from bift_ros.perception.classes import CLASSES, Label
 from bift_ros.perception.images import CompressedImage
 from bift_ros.perception.messages import COMPRESSED_IMAGE, DEFINITIONS, LIGHTS
@@ -60,11 +61,7 @@ def test_the_sample_is_small_and_whole() -> None:
 
 def test_the_sample_becomes_a_dataset(tmp_path: Path) -> None:
     pipeline = Pipeline(tmp_path)
-    for message in read_bag(SAMPLE):
-        if message.type == LIGHTS:
-            pipeline.on_labels(*messages.parse_lights(message.data))
-        else:
-            pipeline.on_image(*messages.parse_image(message.type, message.data))
+    replay(SAMPLE, pipeline)
     pipeline.finish()
     statistics = pipeline.statistics
     assert statistics.skips == {}
@@ -104,7 +101,7 @@ def test_a_reader_that_knows_only_the_bag_understands_it() -> None:
 def test_messages_round_trip() -> None:
     stamp = 1_700_000_000_123_456_789
     assert messages.parse_lights(messages.lights_cdr(stamp, "f", LABELS)) == (stamp, LABELS)
-    got, image = messages.parse_image(COMPRESSED_IMAGE, messages.image_cdr(stamp, "f", b"jpeg"))
+    got, image = parse_image(messages.image_cdr(stamp, "f", b"jpeg"))
     assert got == stamp
     assert isinstance(image, CompressedImage)
     assert bytes(image.data) == b"jpeg"

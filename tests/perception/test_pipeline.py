@@ -7,8 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from recorded import read_images
 
-from bift_ros.perception.dataset import read_images
 from bift_ros.perception.images import CompressedImage, RawImage
 from bift_ros.perception.pipeline import Pipeline
 

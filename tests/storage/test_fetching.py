@@ -7,26 +7,21 @@ import logging
 import os
 import random
 import socket
-import tempfile
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession, web
-from hypothesis import given
-from hypothesis import strategies as st
 
 from bift_ros.storage import fetcher, sources
-from bift_ros.storage.car import CarReader, car_block, car_header
 from bift_ros.storage.cid import cid_of
 from bift_ros.storage.cidv1 import RAW, Cid, CidError
 from bift_ros.storage.dagpb import InvalidFile, Link, encode_node
 from bift_ros.storage.embedded import EmbeddedStorage
 from bift_ros.storage.interface import NotFound, Storage, StorageError
-from bift_ros.storage.sources import Piece, provider_origin
+from bift_ros.storage.sources import provider_origin
 from bift_ros.storage.traffic import Traffic
 from bift_ros.storage.unixfs import blocks_of
 
@@ -591,63 +586,6 @@ def test_a_vehicle_serves_what_it_has_got_so_far(vehicle: Vehicle, provider: Pro
         assert len(asked) < 51
         go_on.set()
         assert waiting.result(30) == DATA
-
-
-def test_archives_take_files_from_store_to_store(vehicle: Vehicle, tmp_path: Path) -> None:
-    a, b = vehicle(chunk_size=1000), vehicle()
-    archive = tmp_path / "file.car"
-    for data in (b"", b"x", DATA, bytes(10_000)):
-        cid = a.put(data)
-        a.export_car(cid, archive)
-        assert b.import_car(archive) == cid
-        assert b.has(cid)
-        assert b.get(cid) == data
-    with pytest.raises(NotFound):
-        a.export_car(str(Cid.of(RAW, b"absent")), archive)
-
-
-def test_a_bad_archive_is_refused_and_named(vehicle: Vehicle, tmp_path: Path) -> None:
-    a, b = vehicle(chunk_size=1000), vehicle()
-    cid = a.put(DATA)
-    path = tmp_path / "file.car"
-    a.export_car(cid, path)
-    good = path.read_bytes()
-    bad = {
-        b"": "cut off",
-        b"nonsense": "head|archive",
-        good[:40]: "head|archive",
-        good[:-1]: "cut off",
-        good[: len(good) // 2]: "cut off",
-        good[:-1] + bytes([good[-1] ^ 1]): "damaged",
-        good[:80]: "cut off|lacks",
-        good.replace(b"gversion\x01", b"gversion\x02", 1): "version 1",
-    }
-    for content, reason in bad.items():
-        path.write_bytes(content)
-        with pytest.raises(StorageError, match=reason) as caught:
-            b.import_car(path)
-        assert str(path) in str(caught.value)
-        assert not b.has(cid)
-    path.write_bytes(good)
-    assert b.import_car(path) == cid
-    path.unlink()
-    with pytest.raises(StorageError, match="cannot be read"):
-        b.import_car(path)
-
-
-@given(st.integers(0, 900), st.integers(0, 255))
-def test_any_archive_is_read_or_refused(at: int, byte: int) -> None:
-    data = bytes(range(250))
-    blocks = [(c, bytes(block)) for c, block in blocks_of(data, 100)]
-    root = blocks[-1][0]
-    archive = bytearray(car_header(root) + b"".join(car_block(c, block) for c, block in blocks))
-    archive[at % len(archive)] = byte
-    with tempfile.TemporaryFile() as file:
-        file.write(archive)
-        file.flush()
-        with suppress(StorageError):
-            reader = CarReader(file)
-            reader.get([Piece(c) for c, _ in blocks], lambda p, got: None)
 
 
 def test_closing_ends_a_waiting_get(vehicle: Vehicle, provider: Provider) -> None:

@@ -299,12 +299,6 @@ def _recover(file: Path, folder: Path) -> Path:
     return copy
 
 
-def read_bag(path: Path) -> Iterator[BagMessage]:
-    """All messages of a bag in order of reception; raises BagError."""
-    with Bag(path) as bag:
-        yield from bag.messages()
-
-
 def bag_info(path: Path) -> BagInfo:
     """Count a bag's messages and labels; raises BagError where there is nothing to read."""
     with Bag(path) as bag:

@@ -232,24 +232,3 @@ def _write_png(path: Path, crop: Image) -> None:
     temporary = path.with_suffix(".part")
     temporary.write_bytes(data.tobytes())
     os.replace(temporary, path)
-
-
-def read_images(folder: Path) -> tuple[Image, NDArray[np.int64]]:
-    """All crops below `<folder>/<class>/`, sorted by path: RGB uint8 [n, 32, 32, 3] and class
-    indices int64 [n].
-
-    Reads a split of a dataset or a held-out test set, also while a vehicle writes it: a file
-    that is evicted meanwhile is left out. Raises DatasetError where the folder is missing.
-    """
-    if not folder.is_dir():
-        raise DatasetError(f"no folder {folder}: make it with `./bift bag synth`, or name another")
-    images, labels = [], []
-    for name, index in CLASS_INDEX.items():
-        for path in sorted((folder / name).glob("*.png")):
-            bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
-            if bgr is None or bgr.shape != (32, 32, 3):
-                continue
-            images.append(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
-            labels.append(index)
-    stacked = np.stack(images) if images else np.empty((0, 32, 32, 3), np.uint8)
-    return np.asarray(stacked, np.uint8), np.array(labels, np.int64)

@@ -14,7 +14,6 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from bift_ros.perception.classes import Label
-from bift_ros.perception.images import CompressedImage, RawImage
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
@@ -88,15 +87,6 @@ def _parse(type_name: str, cdr: bytes) -> Any:
 
 def _stamp_ns(message: Any) -> int:
     return int(message.header.stamp.sec) * 10**9 + int(message.header.stamp.nanosec)
-
-
-def parse_image(type_name: str, cdr: bytes) -> tuple[int, RawImage | CompressedImage]:
-    """Stamp in nanoseconds and fields of an Image or CompressedImage; raises MessageError."""
-    message = _parse(type_name, cdr)
-    if type_name == COMPRESSED_IMAGE:
-        return _stamp_ns(message), CompressedImage(message.format, message.data)
-    fields = (message.height, message.width, message.encoding, message.is_bigendian, message.step)
-    return _stamp_ns(message), RawImage(*fields, message.data)
 
 
 def parse_lights(cdr: bytes) -> tuple[int, tuple[Label, ...]]:

@@ -5,19 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
 
 from bift_ros.storage.blockstore import MAX_BYTES, BlockStore
-from bift_ros.storage.car import CarError, CarReader, car_block, car_header, depth_first
-from bift_ros.storage.cidv1 import DAG_PB, RAW, Cid, CidError
+from bift_ros.storage.cidv1 import DAG_PB, RAW, Cid
 from bift_ros.storage.copying import Buffer
 from bift_ros.storage.dagpb import InvalidFile
-from bift_ros.storage.disk import replacing, write_error
-from bift_ros.storage.fetcher import Fetcher
+from bift_ros.storage.fetcher import Fetch, Fetcher
 from bift_ros.storage.gateway import Gateway
 from bift_ros.storage.incoming import Incoming, incoming
 from bift_ros.storage.interface import NotFound, Progress, StorageError, untold
@@ -29,13 +26,6 @@ log = logging.getLogger(__name__)
 
 GET_TIMEOUT = 30.0
 """Seconds that a `get` may take by default."""
-
-
-class Origin(Protocol):
-    """Where blocks come from: other vehicles, or an archive."""
-
-    def get(self, pieces: Sequence[Piece], deliver: Callable[[Piece, Buffer], None]) -> None:
-        """Give each of the pieces to `deliver`, checked against its CID."""
 
 
 class EmbeddedStorage:
@@ -135,42 +125,6 @@ class EmbeddedStorage:
         with complete as coming:
             coming.give(path)
 
-    def export_car(self, cid: str, path: Path) -> None:
-        """Write a file of this store as a CAR archive, for `ipfs dag import`; `NotFound` if it
-        isn't here.
-        """
-        root = Cid.parse(cid)
-        if not self._blocks.has_file(root):
-            raise NotFound(f"{root} is not, or not wholly, in this store")
-        path = Path(os.path.abspath(path))
-        try:
-            with (
-                self._blocks.busy(root),
-                replacing(path) as target,
-                open(target, "wb", closefd=False) as archive,
-            ):
-                archive.write(car_header(root))
-                for block in depth_first(root, self._blocks.get):
-                    archive.write(car_block(block, self._blocks.get(block)))
-        except OSError as error:
-            raise write_error(str(path), error) from error
-
-    def import_car(self, path: Path) -> str:
-        """Store the one file of a CAR archive durably, each block checked; returns its CID.
-
-        Raises `StorageError`, which names the archive.
-        """
-        try:
-            with path.open("rb", buffering=0) as file:
-                archive = CarReader(file)
-                with incoming(self._blocks, archive.root, GET_TIMEOUT) as coming:
-                    self._bring(archive.root, coming, archive, self._max_bytes)
-                return str(archive.root)
-        except OSError as error:
-            raise StorageError(f"{path} cannot be read: {error.strerror}") from error
-        except (CidError, CarError) as error:
-            raise StorageError(f"{path}: {error}") from error
-
     def pin(self, cid: str) -> None:
         """Keep a file until it is unpinned, across restarts; `NotFound` if it isn't here."""
         self._blocks.pin(Cid.parse(cid))
@@ -216,36 +170,24 @@ class EmbeddedStorage:
             incoming(self._blocks, root, timeout) as coming,
             self._fetcher.fetch(root, providers, timeout, stalled=stalled) as fetch,
         ):
-            self._bring(root, coming, fetch, max_size, on_progress)
+            if root.codec == RAW:
+                _bring_block(self._blocks, root, coming, fetch, max_size)
+            else:
+                _bring_tree(root, coming, fetch, max_size, on_progress)
+            coming.finish()
+            on_progress(coming.size, coming.size)
             for url, reason in fetch.report().skipped.items():
                 log.warning("fetching %s: provider %s was skipped: %s", root, url, reason)
             yield coming
 
-    def _bring(
-        self,
-        root: Cid,
-        coming: Incoming,
-        origin: Origin,
-        max_size: int,
-        on_progress: Progress = untold,
-    ) -> None:
-        if root.codec == RAW:
-            _bring_block(self._blocks, root, coming, origin, max_size)
-        else:
-            _bring_tree(root, coming, origin, max_size, on_progress)
-        coming.finish()
-        on_progress(coming.size, coming.size)
-
 
 def _bring_tree(
-    root: Cid, coming: Incoming, origin: Origin, max_size: int, on_progress: Progress
+    root: Cid, coming: Incoming, fetch: Fetch, max_size: int, on_progress: Progress
 ) -> None:
     for level in levels(root, coming.node, max_size):
         if level[0].cid.codec == DAG_PB:
             nodes = {part.cid for part in level if not coming.has_node(part.cid)}
-            origin.get(
-                [Piece(node) for node in nodes], lambda p, data: coming.add_node(p.cid, data)
-            )
+            fetch.get([Piece(node) for node in nodes], lambda p, data: coming.add_node(p.cid, data))
 
     def deliver(piece: Piece, data: Buffer) -> None:
         assert piece.offset is not None
@@ -256,18 +198,18 @@ def _bring_tree(
 
     missing = coming.lay_out(placed(level))
     on_progress(coming.here, coming.size)
-    origin.get([Piece(*chunk) for chunk in missing], deliver)
+    fetch.get([Piece(*chunk) for chunk in missing], deliver)
 
 
 def _bring_block(
-    store: BlockStore, root: Cid, coming: Incoming, origin: Origin, max_size: int
+    store: BlockStore, root: Cid, coming: Incoming, fetch: Fetch, max_size: int
 ) -> None:
     """A file of one chunk: its size is known only once it is here."""
     came: list[bytes] = []
     try:
         came.append(store.get(root))
     except NotFound:
-        origin.get([Piece(root)], lambda _, data: came.append(bytes(data)))
+        fetch.get([Piece(root)], lambda _, data: came.append(bytes(data)))
     size = len(came[0])
     if size > max_size:
         raise InvalidFile(f"{root} is a file of {size} bytes where {max_size} are allowed")

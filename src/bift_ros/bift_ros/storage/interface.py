@@ -1,4 +1,4 @@
-"""What every store offers to the rooms above (DESIGN section 7)."""
+"""What every store offers to the rooms above."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Everything is drawn from one seeded NumPy generator, so that a seed gives the same pixels again.
 The difficulty is meant: a far light's arrow is a few pixels, fog and glare take its colour, and
-branches hide part of it. No classifier gets all of them right. DESIGN section 2, issue part Bags.
+branches hide part of it. No classifier gets all of them right.
 """
 
 from __future__ import annotations

@@ -9,13 +9,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from recorded import parse_image, read_bag, read_images, replay
 
 from bift_ros.console import bag as command
 from bift_ros.perception import messages
-from bift_ros.perception.bags import BagError, bag_info, read_bag
+from bift_ros.perception.bags import BagError, bag_info
 from bift_ros.perception.classes import CLASS_INDEX, CLASSES
 from bift_ros.perception.crops import crop_region
-from bift_ros.perception.dataset import read_images
 from bift_ros.perception.messages import LIGHTS
 from bift_ros.perception.pipeline import Pipeline
 from bift_ros.synthesis.from_images import find_pictures, from_images, parse_classes
@@ -99,11 +99,7 @@ def test_from_images_uses_each_picture_once(photos: Path, tmp_path: Path) -> Non
     # Through a vehicle's own pipeline the pictures come back with their colours.
     for number, path in enumerate(done.bags):
         pipeline = Pipeline(tmp_path / f"dataset{number}", val_share=0)
-        for message in read_bag(path):
-            if message.type == LIGHTS:
-                pipeline.on_labels(*messages.parse_lights(message.data))
-            else:
-                pipeline.on_image(*messages.parse_image(message.type, message.data))
+        replay(path, pipeline)
         assert set(pipeline.statistics.skips) <= {"near_duplicate"}
         images, labels = read_images(tmp_path / f"dataset{number}" / "train")
         middle = images[:, 14:18, 14:18].mean(axis=(1, 2))
@@ -122,7 +118,7 @@ def test_the_crop_of_a_square_picture_is_the_picture(tmp_path: Path) -> None:
     done = from_images(tmp_path / "in", 1, tmp_path / "out")
     raw = [m for m in read_bag(done.bags[0]) if m.type != LIGHTS]
     lights = [m for m in read_bag(done.bags[0]) if m.type == LIGHTS]
-    _, image = messages.parse_image(raw[0].type, raw[0].data)
+    _, image = parse_image(raw[0].data)
     _, labels = messages.parse_lights(lights[0].data)
     crop = crop_region(image.decode(), *labels[0][1:])
     assert crop[16, 16].mean() < 70
