@@ -20,7 +20,7 @@ from bift_ros.experiments import sharing, sharing_sftp
 from bift_ros.experiments.sharing import Row
 from bift_ros.experiments.sharing_backends import BACKENDS
 from bift_ros.experiments.sharing_plot import plot
-from bift_ros.fleet.network import NetworkError, fleet_network
+from bift_ros.fleet.runtimes.network import NetworkError, fleet_network
 
 COMMAND = [sys.executable, "-m", "bift_ros.console", "bench", "storage"]
 

@@ -14,8 +14,8 @@ import pytest
 pytest.importorskip("rclpy", reason="the room below needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
-from bift_ros.fleet.process_identity import ProcessIdentity
-from bift_ros.fleet.record import FleetFolder, FleetRecord, write_record
+from bift_ros.fleet.runtimes.folder import FleetFolder, FleetRecord, write_record
+from bift_ros.fleet.runtimes.process_identity import ProcessIdentity
 
 NAMES = ["vehicle_00", "vehicle_01", "vehicle_02"]
 

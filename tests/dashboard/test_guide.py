@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bift_ros.dashboard.pages import STATIC
-from bift_ros.fleet.domain import claimed_domain
+from bift_ros.fleet.runtimes.domain import claimed_domain
 
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 

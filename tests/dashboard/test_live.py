@@ -23,8 +23,8 @@ pytest.importorskip("bift_msgs", reason="needs the built messages: run `make set
 import rclpy
 from bift_msgs.msg import Tip, VehicleStatus
 
-from bift_ros.fleet.domain import claimed_domain
-from bift_ros.fleet.live_dashboard import dataset_in, live_dashboard
+from bift_ros.fleet.runs.live_dashboard import dataset_in, live_dashboard
+from bift_ros.fleet.runtimes.domain import claimed_domain
 from bift_ros.nodes import qos
 
 pytestmark = pytest.mark.ros

@@ -21,9 +21,9 @@ sys.path.insert(0, str(Path(__file__).parent))  # for this room's `engine_fleet`
 
 from engine_fleet import BASE, bift
 
-from bift_ros.fleet.domain import claimed_domain
-from bift_ros.fleet.engine import connect
-from bift_ros.fleet.runtime import FleetError
+from bift_ros.fleet.runtimes.docker.engine import connect
+from bift_ros.fleet.runtimes.domain import claimed_domain
+from bift_ros.fleet.runtimes.runtime import FleetError
 from bift_ros.synthesis.synth import synthesize
 
 DEADLINE = 240.0

@@ -12,9 +12,9 @@ from typing import Any
 
 from docker.client import DockerClient
 
-from bift_ros.fleet.engine import DockerRuntime
-from bift_ros.fleet.engine_monitor import EngineMonitor
-from bift_ros.fleet.record import FleetFolder
+from bift_ros.fleet.runtimes.docker.engine import DockerRuntime
+from bift_ros.fleet.runtimes.docker.engine_monitor import EngineMonitor
+from bift_ros.fleet.runtimes.folder import FleetFolder
 
 CONSOLE = (sys.executable, "-m", "bift_ros.console", "fleet")
 BASE = "bift-base:bookworm"

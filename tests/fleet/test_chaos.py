@@ -16,11 +16,11 @@ pytest.importorskip("bift_msgs", reason="needs the built messages: run `make set
 from bift_ros.chain.store import ChainStore
 from bift_ros.consensus.genesis import Genesis, Member, Policy
 from bift_ros.console.main import main
-from bift_ros.fleet import chaos_report
-from bift_ros.fleet.chaos_kill import KillScenario, schedule
-from bift_ros.fleet.chaos_partition import draw_partition
-from bift_ros.fleet.disk import look
-from bift_ros.fleet.scenario import iteration_of
+from bift_ros.fleet.runs import chaos_report
+from bift_ros.fleet.runs.chaos_kill import KillScenario, schedule
+from bift_ros.fleet.runs.chaos_partition import draw_partition
+from bift_ros.fleet.runs.disk import look
+from bift_ros.fleet.runs.scenario import iteration_of
 from bift_ros.identity.keys import KeyPair
 
 NAMES = [f"vehicle_0{n}" for n in range(5)]

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
-from bift_ros.fleet.network import NetworkError, fleet_network
+from bift_ros.fleet.runtimes.network import NetworkError, fleet_network
 from bift_ros.synthesis.synth import synthesize
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]

@@ -16,9 +16,11 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from bift_ros.fleet import health
-from bift_ros.fleet.compose import compose_file, swarm_stack
-from bift_ros.fleet.containers import (
+from bift_ros.fleet.deploy.compose import compose_file, swarm_stack
+from bift_ros.fleet.deploy.kubernetes import kubernetes_manifests
+from bift_ros.fleet.description.file import load_description
+from bift_ros.fleet.runtimes.docker import health
+from bift_ros.fleet.runtimes.docker.containers import (
     DATA,
     HEALTH_CHECK,
     HEALTH_CHECK_SECONDS,
@@ -27,10 +29,8 @@ from bift_ros.fleet.containers import (
     ContainerFleet,
     container_fleet,
 )
-from bift_ros.fleet.description_file import load_description
-from bift_ros.fleet.kubernetes import kubernetes_manifests
-from bift_ros.fleet.runtime import FleetError
-from bift_ros.fleet.subnets import subnets
+from bift_ros.fleet.runtimes.docker.subnets import subnets
+from bift_ros.fleet.runtimes.runtime import FleetError
 
 REPOSITORY = Path(__file__).parents[2]
 SUBNET = IPv4Network("198.18.8.0/21")

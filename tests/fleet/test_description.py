@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from bift_ros.attacks.registry import ATTACKS
 from bift_ros.consensus.genesis import MAX_MEMBERS, MODES, RULE_OF_MODE, Policy
-from bift_ros.fleet.description import (
+from bift_ros.fleet.description.file import load_description
+from bift_ros.fleet.description.fleet import (
     DEFAULT_GPU_MEMORY_MB,
     DEFAULT_MEMORY,
     CameraTopics,
@@ -23,12 +24,11 @@ from bift_ros.fleet.description import (
     TaskDescription,
     VehicleDescription,
 )
-from bift_ros.fleet.description_file import load_description
-from bift_ros.fleet.fleet_schema import fleet_schema
-from bift_ros.fleet.impairment import Impairment
-from bift_ros.fleet.plan import prepare
-from bift_ros.fleet.processes import vehicle_command
-from bift_ros.fleet.quantities import parse_size
+from bift_ros.fleet.description.impairment import Impairment
+from bift_ros.fleet.description.quantities import parse_size
+from bift_ros.fleet.description.schema import fleet_schema
+from bift_ros.fleet.runtimes.plan import prepare
+from bift_ros.fleet.runtimes.processes import vehicle_command
 from bift_ros.pofl.aggregate import RULES
 
 REPOSITORY = Path(__file__).parents[2]

@@ -12,9 +12,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bift_ros.fleet.description import FleetDescription
-from bift_ros.fleet.description_file import DescriptionError, load_description
-from bift_ros.fleet.fleet_schema import fleet_schema
+from bift_ros.fleet.description.file import DescriptionError, load_description
+from bift_ros.fleet.description.fleet import FleetDescription
+from bift_ros.fleet.description.schema import fleet_schema
 
 
 def errors(folder: Path, text: str, **overrides: Any) -> list[str]:

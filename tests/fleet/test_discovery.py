@@ -13,13 +13,13 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from bift_ros.fleet.compose import compose_file, swarm_stack
-from bift_ros.fleet.containers import DATA, ContainerFleet, container_fleet
-from bift_ros.fleet.description_file import load_description
-from bift_ros.fleet.kubernetes import kubernetes_manifests
-from bift_ros.fleet.process_runtime import ProcessRuntime
-from bift_ros.fleet.record import FleetFolder
-from bift_ros.fleet.runtime import FleetError
+from bift_ros.fleet.deploy.compose import compose_file, swarm_stack
+from bift_ros.fleet.deploy.kubernetes import kubernetes_manifests
+from bift_ros.fleet.description.file import load_description
+from bift_ros.fleet.runtimes.docker.containers import DATA, ContainerFleet, container_fleet
+from bift_ros.fleet.runtimes.folder import FleetFolder
+from bift_ros.fleet.runtimes.process_runtime import ProcessRuntime
+from bift_ros.fleet.runtimes.runtime import FleetError
 
 SUBNET = IPv4Network("198.18.8.0/21")
 COMMAND = ["fast-discovery-server", "--server-id", "0", "--udp-address"]
@@ -131,8 +131,8 @@ class TestRenderers:
 LISTEN = """
 import os, re, sys
 from pathlib import Path
-from bift_ros.fleet.process_runtime import ProcessRuntime
-from bift_ros.fleet.record import FleetFolder
+from bift_ros.fleet.runtimes.process_runtime import ProcessRuntime
+from bift_ros.fleet.runtimes.folder import FleetFolder
 
 names = ("vehicle_00", "vehicle_01")
 with ProcessRuntime(FleetFolder(Path(sys.argv[1]))).monitor() as monitor:

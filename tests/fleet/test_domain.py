@@ -9,8 +9,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from bift_ros.fleet import domain
-from bift_ros.fleet.domain import (
+from bift_ros.fleet.runtimes import domain
+from bift_ros.fleet.runtimes.domain import (
     NoDomainError,
     claimed_domain,
     discovery_port,

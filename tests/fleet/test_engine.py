@@ -15,11 +15,11 @@ from docker.errors import ContainerError, NotFound
 from engine_fleet import BASE, CONSOLE, DEADLINE, Trio, on_one_tip
 
 from bift_ros.consensus.genesis import load_genesis
-from bift_ros.fleet import engine_faults
-from bift_ros.fleet.containers import CPU_IMAGE, USER
-from bift_ros.fleet.lifecycle import Fleet
-from bift_ros.fleet.record import FleetFolder
-from bift_ros.fleet.report import outcome_of
+from bift_ros.fleet.runs import engine_faults
+from bift_ros.fleet.runs.fleet import Fleet
+from bift_ros.fleet.runs.report import outcome_of
+from bift_ros.fleet.runtimes.docker.containers import CPU_IMAGE, USER
+from bift_ros.fleet.runtimes.folder import FleetFolder
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3 * DEADLINE)]
 

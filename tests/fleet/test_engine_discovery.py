@@ -9,9 +9,9 @@ import pytest
 from docker.client import DockerClient
 from engine_fleet import DEADLINE, Trio, on_one_tip
 
-from bift_ros.fleet.containers import VEHICLE_LABEL
-from bift_ros.fleet.lifecycle import Fleet
-from bift_ros.fleet.record import FleetFolder
+from bift_ros.fleet.runs.fleet import Fleet
+from bift_ros.fleet.runtimes.docker.containers import VEHICLE_LABEL
+from bift_ros.fleet.runtimes.folder import FleetFolder
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3 * DEADLINE)]
 

@@ -14,10 +14,10 @@ pytest.importorskip("bift_msgs", reason="needs the built messages: run `make set
 from rich.console import Console
 
 from bift_ros.console.main import main
-from bift_ros.fleet.bags import bags_of
-from bift_ros.fleet.description_file import load_description
-from bift_ros.fleet.plan import prepare
-from bift_ros.fleet.record import FleetFolder, FleetRecord, read_record, write_record
+from bift_ros.fleet.description.file import load_description
+from bift_ros.fleet.runs.bags import bags_of
+from bift_ros.fleet.runtimes.folder import FleetFolder, FleetRecord, read_record, write_record
+from bift_ros.fleet.runtimes.plan import prepare
 
 pytestmark = pytest.mark.ros
 

@@ -16,10 +16,10 @@ pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
 from bift_ros.consensus.genesis import load_genesis
-from bift_ros.fleet.lifecycle import Fleet
-from bift_ros.fleet.processes import kill_family
-from bift_ros.fleet.record import FleetFolder
-from bift_ros.fleet.report import VehicleOutcome, outcome_of
+from bift_ros.fleet.runs.fleet import Fleet
+from bift_ros.fleet.runs.report import VehicleOutcome, outcome_of
+from bift_ros.fleet.runtimes.folder import FleetFolder
+from bift_ros.fleet.runtimes.processes import kill_family
 from bift_ros.identity.keyfile import save_key
 from bift_ros.identity.keys import KeyPair
 

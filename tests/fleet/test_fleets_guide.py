@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from bift_ros.fleet.description_file import DescriptionError, load_description
-from bift_ros.fleet.fleet_schema import fleet_schema
+from bift_ros.fleet.description.file import DescriptionError, load_description
+from bift_ros.fleet.description.schema import fleet_schema
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "fleets.md").read_text()
 ROWS = dict(re.findall(r"^\| `([a-z_.]+)` \| (.+?) \| .*\|$", GUIDE, re.MULTILINE))

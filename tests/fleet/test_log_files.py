@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from bift_ros.fleet.log_files import read_logs
+from bift_ros.fleet.runtimes.log_files import read_logs
 
 
 def test_logs_are_read_one_after_the_other(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from bift_ros.fleet import network as network_module
-from bift_ros.fleet.namespaces import inside, new_namespace
-from bift_ros.fleet.network import FleetNetwork, NetworkError, fleet_network
+from bift_ros.fleet.runtimes import network as network_module
+from bift_ros.fleet.runtimes.namespaces import inside, new_namespace
+from bift_ros.fleet.runtimes.network import FleetNetwork, NetworkError, fleet_network
 
 PORT = 5000
 GROUP = "239.255.0.1"

@@ -12,7 +12,7 @@ import yaml
 
 from bift_ros.consensus.exceptions import GenesisError
 from bift_ros.consensus.genesis import Policy
-from bift_ros.fleet.plan import FleetSettings, prepare
+from bift_ros.fleet.runtimes.plan import FleetSettings, prepare
 from bift_ros.identity.keyfile import KeyFileError, load_key
 from bift_ros.storage.kubo.config import swarm_address
 

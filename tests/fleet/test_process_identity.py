@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from bift_ros.fleet.process_identity import ProcessIdentity
+from bift_ros.fleet.runtimes.process_identity import ProcessIdentity
 
 DEADLINE = 30.0
 

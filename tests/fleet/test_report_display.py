@@ -19,8 +19,8 @@ from bift_msgs.msg import VehicleStatus
 from bift_ros.consensus.genesis import Genesis, Member, Policy
 from bift_ros.consensus.state import Iteration, State, Task, initial_state
 from bift_ros.consensus.transactions import ProposeTask
-from bift_ros.fleet import display, report
-from bift_ros.fleet.report import VehicleOutcome
+from bift_ros.fleet.runs import display, report
+from bift_ros.fleet.runs.report import VehicleOutcome
 from bift_ros.identity.keys import KeyPair
 from bift_ros.nodes.observer.monitor import as_dict
 from bift_ros.storage.cid import cid_of

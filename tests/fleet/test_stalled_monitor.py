@@ -17,8 +17,8 @@ pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
 from bift_ros.consensus.genesis import Policy
-from bift_ros.fleet.plan import FleetSettings, prepare
-from bift_ros.fleet.processes import ProcessFleet
+from bift_ros.fleet.runtimes.plan import FleetSettings, prepare
+from bift_ros.fleet.runtimes.processes import ProcessFleet
 from bift_ros.monitoring.view import FleetView
 from bift_ros.nodes.observer.fleet_listener import FleetListener
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from bift_ros.fleet.engine_faults import draw
-from bift_ros.fleet.process_identity import ProcessIdentity
+from bift_ros.fleet.runs.engine_faults import draw
+from bift_ros.fleet.runtimes.process_identity import ProcessIdentity
 
 CONSOLE = (sys.executable, "-m", "bift_ros.console", "bench", "fleet")
 

@@ -19,9 +19,9 @@ pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
 from bift_ros.consensus.genesis import Policy
-from bift_ros.fleet.plan import FleetPlan, FleetSettings, prepare
-from bift_ros.fleet.processes import ProcessFleet, vehicle_command
-from bift_ros.fleet.report import outcome_of
+from bift_ros.fleet.runs.report import outcome_of
+from bift_ros.fleet.runtimes.plan import FleetPlan, FleetSettings, prepare
+from bift_ros.fleet.runtimes.processes import ProcessFleet, vehicle_command
 from bift_ros.identity.keyfile import save_key
 from bift_ros.identity.keys import KeyPair
 from bift_ros.nodes.observer.monitor import FleetMonitor

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bift_ros.fleet.domain import claimed_domain
+from bift_ros.fleet.runtimes.domain import claimed_domain
 
 
 @pytest.fixture(autouse=True, scope="module")

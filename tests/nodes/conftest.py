@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from bift_ros.fleet.domain import claimed_domain
+from bift_ros.fleet.runtimes.domain import claimed_domain
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "peer"))  # for its `consortium`
 

@@ -15,16 +15,16 @@ from rich.table import Table
 from bift_ros.consensus.exceptions import ChainError
 from bift_ros.console.arguments import positive
 from bift_ros.console.errors import CommandError
-from bift_ros.fleet.bring_up import Wishes
-from bift_ros.fleet.description_file import DescriptionError, load_description
-from bift_ros.fleet.engine import connect
-from bift_ros.fleet.engine_faults import Disconnect, Fault, Kill, draw
-from bift_ros.fleet.lifecycle import Fleet
-from bift_ros.fleet.located_yaml import YamlSyntaxError
-from bift_ros.fleet.runtime import FleetError
-from bift_ros.fleet.runtimes import RUNTIMES
-from bift_ros.fleet.signals import interrupted_by_every_signal
-from bift_ros.fleet.trial import Trial, TrialResult
+from bift_ros.fleet.description.file import DescriptionError, load_description
+from bift_ros.fleet.description.located_yaml import YamlSyntaxError
+from bift_ros.fleet.runs.bring_up import Wishes
+from bift_ros.fleet.runs.engine_faults import Disconnect, Fault, Kill, draw
+from bift_ros.fleet.runs.fleet import Fleet
+from bift_ros.fleet.runs.signals import interrupted_by_every_signal
+from bift_ros.fleet.runs.trial import Trial, TrialResult
+from bift_ros.fleet.runtimes.docker.engine import connect
+from bift_ros.fleet.runtimes.registry import RUNTIMES
+from bift_ros.fleet.runtimes.runtime import FleetError
 from bift_ros.perception.bags import BagError
 
 _FAULTS = {"kill": Kill, "disconnect": Disconnect}

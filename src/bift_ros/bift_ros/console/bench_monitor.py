@@ -22,7 +22,7 @@ from rich.console import Console
 
 from bift_ros.console.arguments import positive
 from bift_ros.console.errors import CommandError
-from bift_ros.fleet.domain import local_ros_environment
+from bift_ros.fleet.runtimes.domain import local_ros_environment
 
 SETTLE_SECONDS = 5.0
 """After all vehicles have been found."""

@@ -11,8 +11,8 @@ from bift_ros.consensus.exceptions import ChainError
 from bift_ros.console.arguments import positive
 from bift_ros.console.errors import CommandError
 from bift_ros.console.run_arguments import add_run_arguments, run_options
-from bift_ros.fleet import chaos, chaos_report
-from bift_ros.fleet.chaos import SCENARIOS, ChaosOptions
+from bift_ros.fleet.runs import chaos, chaos_report
+from bift_ros.fleet.runs.chaos import SCENARIOS, ChaosOptions
 from bift_ros.identity.keyfile import KeyFileError
 from bift_ros.perception.bags import BagError
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from bift_ros.console.errors import CommandError
 from bift_ros.dashboard.server import DashboardError
-from bift_ros.fleet.live_dashboard import live_dashboard
-from bift_ros.fleet.runtime import FleetError
+from bift_ros.fleet.runs.live_dashboard import live_dashboard
+from bift_ros.fleet.runtimes.runtime import FleetError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

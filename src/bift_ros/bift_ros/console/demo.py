@@ -14,10 +14,10 @@ from bift_ros.consensus.genesis import MODES
 from bift_ros.console.arguments import positive
 from bift_ros.console.errors import CommandError
 from bift_ros.console.run_arguments import add_run_arguments, run_options
-from bift_ros.fleet.attackers import Attackers, AttackersError
-from bift_ros.fleet.demo import Demo, DemoError, DemoOptions
-from bift_ros.fleet.domain import NoDomainError
-from bift_ros.fleet.scenario import Scenario
+from bift_ros.fleet.runs.attackers import Attackers, AttackersError
+from bift_ros.fleet.runs.demo import Demo, DemoError, DemoOptions
+from bift_ros.fleet.runs.scenario import Scenario
+from bift_ros.fleet.runtimes.domain import NoDomainError
 from bift_ros.identity.keyfile import KeyFileError
 from bift_ros.perception.bags import BagError
 from bift_ros.pofl.aggregate import RULES

@@ -16,15 +16,15 @@ from bift_ros.consensus.exceptions import ChainError
 from bift_ros.console import fleet_containers
 from bift_ros.console.arguments import positive
 from bift_ros.console.errors import CommandError
-from bift_ros.fleet.bring_up import Wishes, bring_up, find
-from bift_ros.fleet.description_file import DescriptionError
-from bift_ros.fleet.lifecycle import ENDED, Fleet
-from bift_ros.fleet.located_yaml import YamlSyntaxError
-from bift_ros.fleet.record import FLEETS
-from bift_ros.fleet.runtime import FleetError, Monitor
-from bift_ros.fleet.runtimes import RUNTIMES
-from bift_ros.fleet.signals import interrupted_by_every_signal, undisturbed
-from bift_ros.fleet.watching import JsonLines, people_see, watch
+from bift_ros.fleet.description.file import DescriptionError
+from bift_ros.fleet.description.located_yaml import YamlSyntaxError
+from bift_ros.fleet.runs.bring_up import Wishes, bring_up, find
+from bift_ros.fleet.runs.fleet import ENDED, Fleet
+from bift_ros.fleet.runs.signals import interrupted_by_every_signal, undisturbed
+from bift_ros.fleet.runs.watching import JsonLines, people_see, watch
+from bift_ros.fleet.runtimes.folder import FLEETS
+from bift_ros.fleet.runtimes.registry import RUNTIMES
+from bift_ros.fleet.runtimes.runtime import FleetError, Monitor
 from bift_ros.perception.bags import BagError
 
 

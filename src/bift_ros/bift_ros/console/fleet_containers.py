@@ -11,15 +11,20 @@ from typing import Any
 
 from rich.console import Console
 
-from bift_ros.fleet.bags import bags_of
-from bift_ros.fleet.compose import compose_file, give_away_keys, swarm_stack
-from bift_ros.fleet.containers import CPU_IMAGE, CUDA_IMAGE, ContainerFleet, container_fleet
-from bift_ros.fleet.description import FleetDescription
-from bift_ros.fleet.description_file import load_description
-from bift_ros.fleet.engine import connect
-from bift_ros.fleet.image import build_image
-from bift_ros.fleet.kubernetes import kubernetes_manifests
-from bift_ros.fleet.subnets import subnets
+from bift_ros.fleet.deploy.compose import compose_file, give_away_keys, swarm_stack
+from bift_ros.fleet.deploy.image import build_image
+from bift_ros.fleet.deploy.kubernetes import kubernetes_manifests
+from bift_ros.fleet.description.file import load_description
+from bift_ros.fleet.description.fleet import FleetDescription
+from bift_ros.fleet.runs.bags import bags_of
+from bift_ros.fleet.runtimes.docker.containers import (
+    CPU_IMAGE,
+    CUDA_IMAGE,
+    ContainerFleet,
+    container_fleet,
+)
+from bift_ros.fleet.runtimes.docker.engine import connect
+from bift_ros.fleet.runtimes.docker.subnets import subnets
 
 _CLONE = Path(__file__).parents[4]
 _IMAGES = {image.torch: image for image in (CPU_IMAGE, CUDA_IMAGE)}

@@ -12,7 +12,7 @@ from rich.progress import Progress
 
 from bift_ros.consensus.exceptions import ChainError
 from bift_ros.console.errors import CommandError
-from bift_ros.fleet.runtime import FleetError
+from bift_ros.fleet.runtimes.runtime import FleetError
 from bift_ros.reports.page import render
 from bift_ros.reports.places import ReportError, RunPlace, find_run
 from bift_ros.reports.read_run import read_run

@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.text import Text
 
 from bift_ros.console.arguments import seconds, vehicle_name
-from bift_ros.fleet.display import equivocation_table, vehicle_table
+from bift_ros.fleet.runs.display import equivocation_table, vehicle_table
 from bift_ros.monitoring.findings import SILENT_SECONDS
 from bift_ros.monitoring.status_json import to_json
 from bift_ros.nodes.observer.monitor import FleetMonitor

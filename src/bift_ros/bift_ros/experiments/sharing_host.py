@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bift_ros.fleet.namespaces import enter_namespace
-from bift_ros.fleet.processes import end_with_parent
+from bift_ros.fleet.runtimes.namespaces import enter_namespace
+from bift_ros.fleet.runtimes.processes import end_with_parent
 
 STOP_TIMEOUT = 30.0
 """Seconds that a host may take to end what it started before it is killed."""

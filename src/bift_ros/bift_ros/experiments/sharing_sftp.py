@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from bift_ros.fleet.processes import end_with_parent
+from bift_ros.fleet.runtimes.processes import end_with_parent
 
 REMEDY = "install OpenSSH (the packages openssh-server and openssh-client)"
 

@@ -15,8 +15,8 @@ from bift_ros.chain.store import ChainStore
 from bift_ros.chain.verification import verify_chain
 from bift_ros.consensus.exceptions import ChainError
 from bift_ros.consensus.genesis import Genesis, load_genesis
-from bift_ros.fleet.processes import vehicle_log
-from bift_ros.fleet.reading import keyring_of
+from bift_ros.fleet.runs.reading import keyring_of
+from bift_ros.fleet.runtimes.processes import vehicle_log
 from bift_ros.identity.keyfile import KeyFileError
 from bift_ros.nodes.vehicle.folders import VehicleFolders
 from bift_ros.perception.dataset import DatasetError, stored_counts

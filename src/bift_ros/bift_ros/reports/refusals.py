@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bift_ros.fleet.log_files import read_logs
+from bift_ros.fleet.runtimes.log_files import read_logs
 from bift_ros.reports.run import Refusal
 
 _LINE = re.compile(r"^\[WARN\] .*?: refused (?P<what>\w+)(?: from (?P<who>[^:]+))?: (?P<why>.*)$")

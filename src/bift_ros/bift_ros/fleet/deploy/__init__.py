@@ -1,0 +1,1 @@
+"""A fleet as files for the tools of others, and the image that they run."""

@@ -1,0 +1,1 @@
+"""What a fleet is, and the file that says so."""

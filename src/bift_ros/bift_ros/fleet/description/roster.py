@@ -1,0 +1,195 @@
+"""Who is in a fleet: each vehicle's settings out of `vehicles`, `defaults` and `malicious`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from glob import glob
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bift_ros.consensus.genesis import MAX_MEMBERS
+from bift_ros.fleet.description.fleet import CameraTopics, VehicleDescription
+from bift_ros.fleet.description.impairment import Impairment
+from bift_ros.fleet.description.located_yaml import Place, Problem
+from bift_ros.fleet.description.quantities import parse_size
+from bift_ros.identity.vehicle_names import vehicle_name
+
+ROSTER_KEYS = ("vehicles", "defaults", "malicious")
+"""What a roster is made from."""
+LEAST_GPU_MEMORY_MB = 128
+_SYNTHETIC = "synthetic"
+_MAKE_BAGS = "make some with `bift bag synth` or `bift bag from-images`"
+
+
+class _Entry(NamedTuple):
+    """One vehicle before its settings are made out; others may share its place in the file."""
+
+    place: Place
+    own: Mapping[str, Any]
+
+
+class Roster:
+    """Makes the vehicles of a document in whose ROSTER_KEYS the schema finds nothing wrong.
+
+    `folder` is that of the document's file; what is wrong goes into `problems`.
+    """
+
+    def __init__(self, document: Mapping[str, Any], folder: Path) -> None:
+        self._document, self._folder = document, folder
+        self._defaults: Mapping[str, Any] = document.get("defaults", {})
+        self._dealt: dict[Place, list[Path]] = {}
+        self.problems: list[Problem] = []
+
+    def vehicles(self, limit: int | None = None) -> tuple[VehicleDescription, ...]:
+        """All of them, in order; `limit`: so many instead of the file's number."""
+        entries = self._entries(limit)
+        wanted: dict[Place, int] = {}
+        for entry in entries:
+            place, _ = self._source(entry, "bag", "camera")
+            wanted[place] = wanted.get(place, 0) + 1
+        made = [self._vehicle(n, entry, wanted) for n, entry in enumerate(entries)]
+        self._check_names(made, entries)
+        if not any(v.mine for v in made):
+            self._problem(("vehicles",), "no vehicle mines: set mine: true for one at least")
+        return self._with_attackers(made)
+
+    def _problem(self, place: Place, text: str) -> None:
+        problem = Problem(place, text)
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+    def _entries(self, limit: int | None) -> list[_Entry]:
+        given = self._document["vehicles"]
+        if isinstance(given, int):
+            entries = [_Entry(("vehicles",), {})] * (limit or given)
+        else:
+            entries = [
+                entry
+                for n, own in enumerate(given)
+                for entry in [_Entry(("vehicles", n), own)] * own.get("count", 1)
+            ][:limit]
+        if limit is not None and limit > len(entries):
+            self._problem(
+                ("vehicles",), f"{limit} are asked for, but {len(entries)} are listed here"
+            )
+        if len(entries) > MAX_MEMBERS:
+            self._problem(
+                ("vehicles",), f"{len(entries)} are more than a chain has members: {MAX_MEMBERS}"
+            )
+        return entries
+
+    def _source(self, entry: _Entry, *keys: str) -> tuple[Place, Any]:
+        """Where the first of these keys stands for a vehicle, in its own before the defaults."""
+        for place, settings in ((entry.place, entry.own), (("defaults",), self._defaults)):
+            for key in keys:
+                if key in settings:
+                    return (*place, key), settings[key]
+        return (), None
+
+    def _vehicle(self, n: int, entry: _Entry, wanted: Mapping[Place, int]) -> VehicleDescription:
+        for place, settings in ((entry.place, entry.own), (("defaults",), self._defaults)):
+            if "bag" in settings and "camera" in settings:
+                self._problem((*place, "camera"), "stands beside a bag: delete one of the two")
+        settings = {**self._defaults, **entry.own}
+        plain = ("mine", "malicious", "storage", "device", "cpus")
+        vehicle = VehicleDescription(
+            name=entry.own.get("name", vehicle_name(n)),
+            **{key: settings[key] for key in plain if key in settings},
+        )
+        source, value = self._source(entry, "bag", "camera")
+        if isinstance(value, Mapping):
+            vehicle = replace(vehicle, camera=CameraTopics(**value))
+        elif value is not None and value != _SYNTHETIC:
+            vehicle = replace(vehicle, bag=self._bag(source, value, wanted[source]))
+        return self._with_limits(self._with_network(vehicle, entry), entry)
+
+    def _with_network(self, vehicle: VehicleDescription, entry: _Entry) -> VehicleDescription:
+        place, _ = self._source(entry, "network")
+        network = Impairment(
+            **{**self._defaults.get("network", {}), **entry.own.get("network", {})}
+        )
+        if network.jitter is not None and network.delay is None:
+            self._problem((*place, "jitter"), "varies a delay: give delay, too")
+        return replace(vehicle, network=network)
+
+    def _with_limits(self, vehicle: VehicleDescription, entry: _Entry) -> VehicleDescription:
+        _, memory = self._source(entry, "memory")
+        if memory is not None:
+            vehicle = replace(vehicle, memory_bytes=parse_size(memory))
+        place, share = self._source(entry, "gpu_memory")
+        if share is not None:
+            mebibytes = parse_size(share) >> 20
+            if mebibytes < LEAST_GPU_MEMORY_MB:
+                self._problem(place, f"{share} is too little: give {LEAST_GPU_MEMORY_MB}MB or more")
+            vehicle = replace(vehicle, gpu_memory_mb=mebibytes)
+        return vehicle
+
+    def _bag(self, place: Place, value: str | list[str], wanted: int) -> Path | None:
+        """The next bag from a place in the file that `wanted` vehicles take theirs from."""
+        if place not in self._dealt:
+            self._dealt[place] = self._find_bags(place, value, wanted)
+        bags = self._dealt[place]
+        return bags.pop(0) if bags else None
+
+    def _find_bags(self, place: Place, value: str | list[str], wanted: int) -> list[Path]:
+        if isinstance(value, str) and "*" not in value:
+            return self._bags_at(place, value) * wanted
+        texts = [value] if isinstance(value, str) else value
+        found = [bag for text in texts for bag in self._bags_at(place, text)]
+        if found and len(found) < wanted:
+            self._problem(
+                place,
+                f"{len(found)} bags for {wanted} vehicles: {_MAKE_BAGS}, or lower the number of "
+                "vehicles",
+            )
+        return found
+
+    def _bags_at(self, place: Place, text: str) -> list[Path]:
+        folder = self._folder.resolve()
+        if "*" in text:
+            matching = [folder / name for name in sorted(glob(text, root_dir=folder))]
+            bags = [path for path in matching if _is_bag(path)]
+            if not bags:
+                self._problem(place, f"no bag at {folder / text}: {_MAKE_BAGS}")
+            return bags
+        path = folder / text
+        if not path.exists():
+            self._problem(place, f"no bag at {path}: {_MAKE_BAGS}")
+        elif not _is_bag(path):
+            inside = any(map(_is_bag, path.glob("*")))
+            hint = f"; for the bags in it write {text}/*" if inside else ""
+            self._problem(place, f"{path} is no bag: it has neither metadata.yaml nor .mcap{hint}")
+        return [path]
+
+    def _check_names(self, made: list[VehicleDescription], entries: list[_Entry]) -> None:
+        first: dict[str, int] = {}
+        for n, vehicle in enumerate(made):
+            if first.setdefault(vehicle.name, n) != n:
+                self._problem(
+                    (*entries[n].place, "name"),
+                    f"two vehicles are called {vehicle.name}: give one another name or none",
+                )
+
+    def _with_attackers(self, made: list[VehicleDescription]) -> tuple[VehicleDescription, ...]:
+        group = self._document.get("malicious")
+        place: Place = ("vehicles",)
+        if group is not None:
+            place = ("malicious", "count")
+            first = max(0, len(made) - group["count"])
+            made[first:] = [
+                replace(v, malicious=v.malicious or group["attack"]) for v in made[first:]
+            ]
+        attackers = sum(v.malicious is not None for v in made)
+        if attackers == len(made):
+            self._problem(
+                place, f"{attackers} attackers in a fleet of {len(made)}: leave an honest vehicle"
+            )
+        return tuple(made)
+
+
+def _is_bag(path: Path) -> bool:
+    """Whether there is a rosbag2, maybe one whose recorder was killed."""
+    if path.is_dir():
+        return (path / "metadata.yaml").exists() or any(path.glob("*.mcap"))
+    return path.suffix == ".mcap" and path.exists()

@@ -1,0 +1,1 @@
+"""Fleets brought up, followed and ended."""

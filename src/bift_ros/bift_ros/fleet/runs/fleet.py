@@ -1,0 +1,131 @@
+"""A fleet that was brought up: waiting for it, its state, its logs and its end."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from bift_ros.fleet.runtimes.folder import FLEETS, FleetFolder, read_record
+from bift_ros.fleet.runtimes.registry import make_runtime
+from bift_ros.fleet.runtimes.runtime import FleetError, Monitor, Status
+
+POLL_SECONDS = 0.25
+SETTLED_SECONDS = 4.0
+"""How long all must stand on one tip: two equal branches are told apart by tips 3 s apart."""
+ENDED, SILENT = "ended", "silent"
+"""States of vehicles that don't run, and of those that run and have not been heard."""
+_REPORTED = ("tip", "height", "accuracy", "balance", "rss_mb")
+
+
+class Fleet:
+    """One that was brought up, and may have gone down since."""
+
+    def __init__(self, folder: FleetFolder) -> None:
+        """Raises FleetError where none lies there."""
+        self.folder, self.record = folder, read_record(folder)
+        self._runtime = make_runtime(self.record.runtime, folder)
+
+    @property
+    def ended(self) -> list[str]:
+        """The vehicles that don't run."""
+        running = self._runtime.running()
+        return [name for name in self.record.vehicles if name not in running]
+
+    @property
+    def runs(self) -> bool:
+        """Whether any vehicle does."""
+        return len(self.ended) < len(self.record.vehicles)
+
+    def command(self, action: str, *options: str) -> str:
+        """What a person types to do something with this fleet."""
+        fleets = self.folder.root.parent
+        where = () if fleets == FLEETS else ("--fleets", str(fleets))
+        return f"`{shlex.join(['bift', 'fleet', action, self.record.name, *options, *where])}`"
+
+    def listening(self) -> AbstractContextManager[Monitor]:
+        """Hear the vehicles."""
+        return self._runtime.monitor()
+
+    def wait(
+        self, monitor: Monitor, timeout: float, show: Callable[[Mapping[str, Status]], None]
+    ) -> float:
+        """Wait until every vehicle has heard all the others; the seconds that it took.
+
+        `show` is told several times a second what the vehicles say. Raises FleetError when one
+        ends or `timeout` seconds pass.
+        """
+        began = time.monotonic()
+        for statuses in self.statuses(monitor):
+            show(statuses)
+            waiting = [name for name, status in statuses.items() if not self._hears_all(status)]
+            if not waiting:
+                break
+            for name in self.ended:
+                raise FleetError(self.end_of(name))
+            if time.monotonic() - began > timeout:
+                raise FleetError(
+                    f"after {timeout:.0f} s these have not heard all others: {', '.join(waiting)}; "
+                    f"{self.command('logs')} may tell why"
+                )
+        return time.monotonic() - began
+
+    def end_of(self, name: str) -> str:
+        """What to say of a vehicle that has ended by itself."""
+        return f"{name} has ended; {self.command('logs', '--vehicle', name)} tells why"
+
+    def statuses(self, monitor: Monitor) -> Iterator[dict[str, Status]]:
+        """What every vehicle says of itself, at once and then several times a second."""
+        while True:
+            heard = monitor.vehicles
+            yield {name: heard.get(name, {}) for name in self.record.vehicles}
+            time.sleep(POLL_SECONDS)
+
+    def report(self, patience: float) -> list[dict[str, Any]]:
+        """A row for each vehicle; those that run are waited for, for `patience` seconds at most."""
+        running = set(self.record.vehicles) - set(self.ended)
+        if not running:
+            return self.rows({})
+        with self.listening() as monitor:
+            monitor.wait(lambda heard: all(heard.get(name) for name in running), patience)
+            return self.rows(monitor.vehicles)
+
+    def rows(self, statuses: Mapping[str, Status]) -> list[dict[str, Any]]:
+        """Each vehicle's name and state, and what it said: None where it said nothing."""
+        rows, ended = [], self.ended
+        for name in self.record.vehicles:
+            status = {} if name in ended else statuses.get(name, {})
+            state = ENDED if name in ended else status.get("state", SILENT)
+            said = {field: status.get(field) for field in _REPORTED}
+            rows.append({"name": name, "state": state, **said})
+        return rows
+
+    def logs(self, vehicles: Sequence[str], follow: bool) -> Iterator[tuple[str, str]]:
+        """Names and lines of vehicles' logs, all of them where none is named. Raises FleetError."""
+        for name in vehicles:
+            if name not in self.record.vehicles:
+                raise FleetError(
+                    f"there is no vehicle {name!r} in the fleet {self.record.name}: choose of "
+                    f"{', '.join(self.record.vehicles)}"
+                )
+        return self._runtime.logs(vehicles or self.record.vehicles, follow)
+
+    def data_of(self, vehicle: str) -> AbstractContextManager[Path]:
+        """The data folder of a vehicle that doesn't run; to be read only."""
+        if vehicle not in self.ended:
+            end = self.command("down", "--keep-data")
+            raise FleetError(f"{vehicle} runs, and its data change: {end} first")
+        return self._runtime.data(vehicle)
+
+    def down(self, keep_data: bool) -> None:
+        """End every vehicle; without `keep_data` nothing of the fleet is left."""
+        self._runtime.down(keep_data)
+        if not keep_data:
+            shutil.rmtree(self.folder.root)
+
+    def _hears_all(self, status: Status) -> bool:
+        return bool(status) and status["peers"] >= len(self.record.vehicles) - 1

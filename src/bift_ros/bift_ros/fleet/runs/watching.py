@@ -1,0 +1,72 @@
+"""Shows a fleet's state for as long as a person watches: a live table, or lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+
+from bift_ros.fleet.runs.display import iteration_line, vehicle_table
+from bift_ros.fleet.runs.fleet import Fleet
+from bift_ros.fleet.runtimes.runtime import FleetError, Monitor, Status
+
+Show = Callable[[Mapping[str, Status]], None]
+
+
+def watch(fleet: Fleet, monitor: Monitor, show: Show, warn: Callable[[str], None]) -> None:
+    """Show what the vehicles say until none runs any more, which raises FleetError.
+
+    `warn` is told of each vehicle that ends meanwhile.
+    """
+    told: set[str] = set()
+    for statuses in fleet.statuses(monitor):
+        show(statuses)
+        for name in fleet.ended:
+            if name not in told:
+                warn(fleet.end_of(name))
+                told.add(name)
+        if not fleet.runs:
+            raise FleetError(f"every vehicle of the fleet {fleet.record.name} has ended")
+
+
+@contextmanager
+def people_see(console: Console) -> Iterator[Show]:
+    """A table that is drawn anew in a terminal; elsewhere a line for each iteration."""
+    if not console.is_terminal:
+        yield _Lines(console).show
+        return
+    with Live(console=console, refresh_per_second=4, transient=True) as live:
+        yield lambda statuses: live.update(vehicle_table(statuses))
+
+
+class _Lines:
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._told: set[tuple[str, int]] = set()
+
+    def show(self, statuses: Mapping[str, Status]) -> None:
+        for status in statuses.values():
+            iteration = (status.get("model_id", ""), status.get("current_iter", 0))
+            if iteration[1] > 0 and iteration not in self._told:
+                self._told.add(iteration)
+                self._console.print(iteration_line(status))
+
+
+class JsonLines:
+    """Prints the fleet's rows as a line of JSON whenever more than memory has changed."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._last: list[dict[str, Any]] = []
+
+    def show(self, statuses: Mapping[str, Status]) -> None:
+        """Print what is new."""
+        rows = self._fleet.rows(statuses)
+        news = [{**row, "rss_mb": None} for row in rows]
+        if news != self._last:
+            self._last = news
+            print(json.dumps(rows), flush=True)
