@@ -1,29 +1,28 @@
 """The colcon workspace: bift_msgs and bift_ros into the clone's build/ and install/.
 
-Each package is built again only when what defines its build has changed. The source of bift_ros
-is used in place (PYTHONPATH), so an edit needs no build; installed are its launch files, its
-settings and its entry in the ament index, for `ros2 launch` and `ros2 run`.
+Each package is renewed only when what defines it has changed. The source of bift_ros is used in
+place (PYTHONPATH), so an edit needs no build; installed are its launch files, its settings and its
+entry in the ament index, for `ros2 launch` and `ros2 run`.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from bift_setup.colcon import build_package, write_environment
 from bift_setup.contents import key_of, locked
+from bift_setup.messages import install_messages, messages_key
 from bift_setup.python_environment import PythonEnvironment
 from bift_setup.report import run_logged, step
 from bift_setup.shell_environment import shell_environment
 
 _STAMP = "bift_build.json"
-ENVIRONMENT_FILE = "bift_env.sh"
 
 
 def ensure_workspace(environment: PythonEnvironment, root: Path, base: Mapping[str, str]) -> None:
-    """Build the packages that changed and write install/bift_env.sh. Raises SetupError."""
+    """Renew the packages that changed and write install/bift_env.sh. Raises SetupError."""
     wanted = _keys(environment, root)
     stamp = root / "install" / _STAMP
     if _read_stamp(stamp) == wanted:
@@ -34,13 +33,13 @@ def ensure_workspace(environment: PythonEnvironment, root: Path, base: Mapping[s
         if not changed:
             return
         stamp.unlink(missing_ok=True)
-        stamp.parent.mkdir(exist_ok=True)
-        shell = shell_environment(environment, root)
-        environment_file = stamp.parent / ENVIRONMENT_FILE
-        environment_file.write_text(shell)
+        environment_file = write_environment(environment, root)
         try:
-            with step("colcon build of " + " and ".join(changed)):
-                _build(environment, root, changed, base)
+            if "bift_msgs" in changed:
+                install_messages(environment, root, base)
+            if "bift_ros" in changed:
+                with step("colcon build of bift_ros"):
+                    build_package(environment, root / "src", "bift_ros", root, base)
             _check(environment, root, base)
         except BaseException:
             environment_file.unlink()  # so that ./bift says that there is no finished set-up
@@ -49,17 +48,18 @@ def ensure_workspace(environment: PythonEnvironment, root: Path, base: Mapping[s
 
 
 def _keys(environment: PythonEnvironment, root: Path) -> dict[str, str]:
-    source = root / "src"
-    place = [str(root), str(environment.path), shell_environment(environment, root)]
-    ros = source / "bift_ros"
+    sources = root / "src"
+    # The clone's path is in the shell's variables.
+    place = [shell_environment(environment, root), messages_key(environment, sources)]
+    ros = sources / "bift_ros"
     packaging = [ros / name for name in ("package.xml", "setup.py", "setup.cfg", "resource")]
     data = [root / "launch", root / "config"]
-    defining = {"bift_msgs": [source / "bift_msgs"], "bift_ros": [*packaging, *data]}
-    return {
-        package: key_of(texts=place, paths=[*paths, Path(__file__)])
-        for package, paths in defining.items()
-        if (source / package).is_dir()  # a container image builds the messages alone
+    keys = {
+        "bift_msgs": key_of(texts=place),
+        "bift_ros": key_of(texts=place, paths=[*packaging, *data, Path(__file__)]),
     }
+    # A container image builds the messages alone.
+    return {package: key for package, key in keys.items() if (sources / package).is_dir()}
 
 
 def _read_stamp(stamp: Path) -> dict[str, str]:
@@ -68,40 +68,6 @@ def _read_stamp(stamp: Path) -> dict[str, str]:
     except (OSError, ValueError):
         return {}
     return read if isinstance(read, dict) else {}
-
-
-def _build(
-    environment: PythonEnvironment, root: Path, packages: list[str], base: Mapping[str, str]
-) -> None:
-    for package in packages:
-        _discard_moved(root / "build" / package)
-    python = environment.python
-    log = root / "build" / "colcon.log"
-    log.unlink(missing_ok=True)
-    colcon = [
-        *(root / "scripts" / "enter", python, "-m", "colcon", "--log-base", root / "log"),
-        *("build", "--merge-install", "--base-paths", root / "src"),
-        *("--packages-select", *packages, "--event-handlers", "console_direct+"),
-        *("--cmake-args", f"-DPython3_EXECUTABLE={python}", f"-DPYTHON_EXECUTABLE={python}"),
-        "-DBUILD_TESTING=OFF",
-    ]
-    remedy = "`make clean` and `make setup` build afresh."
-    # colcon's own choice (-j with -l) falls back to one job on a machine that is at all busy.
-    parallel = {**base, "MAKEFLAGS": f"-j{len(os.sched_getaffinity(0))}"}
-    run_logged([str(part) for part in colcon], log, remedy, parallel, root)
-
-
-def _discard_moved(build: Path) -> None:
-    """Delete what CMake made for another folder: a clone that was moved or copied.
-
-    CMake would go on building there, and this clone would keep its old messages.
-    """
-    try:
-        cache = (build / "CMakeCache.txt").read_text(errors="replace")
-    except OSError:
-        return
-    if f"CMAKE_CACHEFILE_DIR:INTERNAL={build}\n" not in cache:
-        shutil.rmtree(build)
 
 
 def _check(environment: PythonEnvironment, root: Path, base: Mapping[str, str]) -> None:
