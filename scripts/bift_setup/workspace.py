@@ -52,11 +52,12 @@ def _keys(environment: PythonEnvironment, root: Path) -> dict[str, str]:
     # The clone's path is in the shell's variables.
     place = [shell_environment(environment, root), messages_key(environment, sources)]
     ros = sources / "bift_ros"
-    packaging = [ros / name for name in ("package.xml", "setup.py", "setup.cfg", "resource")]
-    data = [root / "launch", root / "config"]
+    packaging = ("package.xml", "setup.py", "setup.cfg", "resource", "launch", "config")
     keys = {
         "bift_msgs": key_of(texts=place),
-        "bift_ros": key_of(texts=place, paths=[*packaging, *data, Path(__file__)]),
+        "bift_ros": key_of(
+            texts=place, paths=[*(ros / name for name in packaging), Path(__file__)]
+        ),
     }
     # A container image builds the messages alone.
     return {package: key for package, key in keys.items() if (sources / package).is_dir()}

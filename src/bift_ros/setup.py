@@ -1,4 +1,4 @@
-"""ament_python packaging. Third-party pins are requirements/bift.txt, not here."""
+"""ament_python packaging. What is needed is named here and in package.xml; a clone pins it."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).resolve().parent
-REPOSITORY = HERE.parents[1]
 SHARE = Path("share", "bift_ros")
 
 
 def shared(folder: str) -> list[tuple[str, list[str]]]:
-    """List the files below a top-level folder for installation under share/bift_ros."""
-    files = sorted(path for path in (REPOSITORY / folder).rglob("*.*") if path.is_file())
+    """List the files below one of the package's folders for installation under its share."""
+    files = sorted(path for path in (HERE / folder).rglob("*.*") if path.is_file())
     return [
         # distutils wants paths relative to this file's folder.
-        (str(SHARE / path.parent.relative_to(REPOSITORY)), [os.path.relpath(path, HERE)])
+        (str(SHARE / path.parent.relative_to(HERE)), [os.path.relpath(path, HERE)])
         for path in files
         if "__pycache__" not in path.parts
     ]
@@ -27,6 +26,10 @@ setup(
     name="bift_ros",
     version="0.1.0",
     description="Federated learning for vehicles on a blockchain, over ROS 2",
+    author="Bift authors",
+    author_email="bift@example.com",
+    maintainer="Bift authors",
+    maintainer_email="bift@example.com",
     license="Apache-2.0",
     packages=find_packages(include=["bift_ros", "bift_ros.*"]),
     package_data={
@@ -42,6 +45,31 @@ setup(
         ]
     },
     python_requires=">=3.10",
+    install_requires=[
+        "setuptools",
+        "aiohttp",
+        "cryptography",
+        "jinja2",
+        "markupsafe",
+        "matplotlib",
+        "multiformats",
+        "numpy",
+        "opencv-python-headless",
+        "psutil",
+        "pyyaml",
+        "requests",
+        "rich",
+        "rosbags",
+        "safetensors",
+        "threadpoolctl",
+        "torch",
+    ],
+    extras_require={
+        "fleet": ["docker", "jsonschema"],
+        "kubo": ["ipfshttpclient"],
+        "completion": ["shtab"],
+        "test": ["pytest"],
+    },
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/bift_ros"]),
         (str(SHARE), ["package.xml"]),

@@ -158,7 +158,7 @@ def test_a_copy_replaces_the_messages_and_nothing_else(tmp_path: Path) -> None:
 def test_set_up_of_a_second_clone_builds_no_messages(tmp_path: Path) -> None:
     pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
     clone = tmp_path / "second clone"
-    for name in ("src", "scripts", "requirements", "launch", "config"):
+    for name in ("src", "scripts", "requirements"):
         shutil.copytree(ROOT / name, clone / name, ignore=shutil.ignore_patterns("__pycache__"))
     kept = ("PATH", "HOME", "BIFT_CACHE", "XDG_CACHE_HOME", "BIFT_ROS_PREFIX")
     plain = {name: os.environ[name] for name in kept if name in os.environ}

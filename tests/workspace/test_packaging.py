@@ -17,30 +17,28 @@ pytest.importorskip("colcon_ros", reason="needs colcon: run `make setup`")
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build a copy of the repository that has launch files, settings and an empty folder."""
-    clone = tmp_path_factory.mktemp("clone")
+    """Build a copy of the package with one more launch file, settings and an empty folder."""
+    workspace = tmp_path_factory.mktemp("workspace")
+    package = workspace / "src" / "bift_ros"
     shutil.copytree(
-        ROOT / "src" / "bift_ros",
-        clone / "src" / "bift_ros",
-        ignore=shutil.ignore_patterns("__pycache__"),
+        ROOT / "src" / "bift_ros", package, ignore=shutil.ignore_patterns("__pycache__")
     )
-    (clone / "launch").mkdir()
-    (clone / "launch" / "probe.launch.py").write_text("# a launch file\n")
-    (clone / "config" / "fleets").mkdir(parents=True)
-    (clone / "config" / "fleets" / "probe.yaml").write_text("vehicles: 5\n")
-    (clone / "config" / "empty").mkdir()
-    build(clone)
-    return clone / "install"
+    (package / "launch" / "probe.launch.py").write_text("# a launch file\n")
+    (package / "config" / "fleets").mkdir()
+    (package / "config" / "fleets" / "probe.yaml").write_text("vehicles: 5\n")
+    (package / "config" / "empty").mkdir()
+    build(workspace)
+    return workspace / "install"
 
 
-def build(clone: Path) -> None:
+def build(workspace: Path) -> None:
     command = [
         *(sys.executable, "-m", "colcon", "--log-base", "log"),
         *("build", "--merge-install", "--base-paths", "src", "--packages-select", "bift_ros"),
     ]
     environment = {**os.environ, "PYTHONPATH": ""}
     finished = subprocess.run(
-        command, cwd=clone, env=environment, capture_output=True, text=True, check=False
+        command, cwd=workspace, env=environment, capture_output=True, text=True, check=False
     )
     assert finished.returncode == 0, finished.stdout + finished.stderr
 
@@ -54,6 +52,15 @@ def test_launch_files_and_settings_keep_their_folders(installed: Path) -> None:
     share = installed / "share" / "bift_ros"
     assert (share / "launch" / "probe.launch.py").read_text() == "# a launch file\n"
     assert (share / "config" / "fleets" / "probe.yaml").read_text() == "vehicles: 5\n"
+    for folder in ("launch", "config"):
+        shipped = [p for p in (ROOT / "src" / "bift_ros" / folder).rglob("*.*") if p.is_file()]
+        names = {path.relative_to(ROOT / "src" / "bift_ros") for path in shipped}
+        assert {path for path in names if not (share / path).is_file()} == set()
+
+
+def test_the_top_levels_names_lead_into_the_package() -> None:
+    for folder in ("launch", "config"):
+        assert (ROOT / folder).readlink() == Path("src", "bift_ros", folder)
 
 
 def test_every_room_is_installed(installed: Path) -> None:
@@ -70,7 +77,7 @@ def test_ros2_run_finds_the_command(installed: Path) -> None:
     assert "bift = bift_ros.console.__main__:main" in entry_points.read_text()
 
 
-def test_a_clone_without_launch_and_config_builds(tmp_path: Path) -> None:
+def test_the_package_builds_without_launch_and_config(tmp_path: Path) -> None:
     source = tmp_path / "src" / "bift_ros"
     (source / "bift_ros").mkdir(parents=True)
     (source / "bift_ros" / "__init__.py").touch()
