@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bift_ros.pofl.clipping import UNIT
@@ -248,6 +248,7 @@ def in_floats(rows: Rows, f: int) -> tuple[npt.NDArray[np.float64], list[float]]
 
 @settings(max_examples=100, deadline=None)
 @given(st.integers(0, 2**32), st.integers(7, 24), st.integers(1, 12), st.floats(0.5, 40.0))
+@example(57676, 7, 1, 0.5)  # its third variance and its fourth are close
 def test_the_movement_is_that_of_floats(seed: int, n: int, scale: int, factor: float) -> None:
     rng = np.random.default_rng(seed)
     f = (n - 1) // 3

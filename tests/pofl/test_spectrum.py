@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from spectrum_error import errors
 
 from bift_ros.pofl.spectrum import Int64Array, centred, leading_directions
 
@@ -44,6 +45,31 @@ def test_two_directions_are_numpys(seed: int, n: int, scale: int) -> None:
         share = direction.variance / found[0].variance
         assert share == pytest.approx(value / values[-1], rel=1e-3)
     assert abs(found[0].places @ found[1].places) < 1e-5 * found[0].norm
+
+
+def test_the_ratio_that_robust_decides_on_is_numpys() -> None:
+    """For fleets of all sizes and kinds (figures: docs/robust.md)."""
+    assert max(errors(200)) < 1e-4
+
+
+def test_no_start_is_unlucky() -> None:
+    """Two directions as good as each other, and rows of the matrix that see one of them only."""
+    rows = np.zeros((8, 12), np.int64)
+    rows[:2, 0], rows[2:4, 1], rows[4:6, 2] = (1_000, -1_000), (1_000, -1_000), (999, -999)
+    rows[6:, 3] = (600, -600)
+    variances = [found.variance for found in leading_directions(centred(gram_of(rows)), 4)]
+    shares = [variance / variances[0] for variance in variances]
+    assert shares == pytest.approx([1, 1, 0.999**2, 0.36], rel=1e-5)
+
+
+@pytest.mark.parametrize("n", [240, 1_000])
+def test_large_fleets_keep_the_bound(n: int) -> None:
+    rng = np.random.default_rng(n)
+    gram = gram_of(np.rint(rng.normal(0, 40, (n, 300))).astype(np.int64))
+    values = np.linalg.eigvalsh(about_mean(gram))
+    (direction,) = leading_directions(centred(gram), 1)
+    unit = max(int(np.abs(centred(gram)).max()).bit_length() - 25, 0)
+    assert direction.variance * 2.0**unit == pytest.approx(values[-1], rel=2e-3)
 
 
 def test_equal_updates_have_no_direction() -> None:

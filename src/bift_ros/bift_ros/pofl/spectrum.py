@@ -1,21 +1,28 @@
 """The directions along which updates spread furthest, exactly the same on every machine.
 
-Principal components from the Gram matrix of updates, in integers: power iteration with a fixed
-number of steps, each new direction kept orthogonal to the earlier ones. Where it has not converged
-it is the same everywhere all the same.
+Principal components from the Gram matrix C of updates. C raised to the power s = 2**12, by squaring
+it so many times, is all but a multiple of the leading eigenvector's v vᵀ; v is taken out of C, and
+the next one looked for. That has no start vector to be unlucky with, and a bound: of k updates, the
+variance found is at least k^(−1/s) times the largest there is, 0.998 for a thousand (the column
+of Cˢ with the largest diagonal value, which is the trace's k-th part at least, is v).
+
+All values are integers. BLAS multiplies them in float64, yet exactly: they are kept so short that
+every sum of products in any order stays under 2**53.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isqrt
 
 import numpy as np
 import numpy.typing as npt
 
 Int64Array = npt.NDArray[np.int64]
+Float64Array = npt.NDArray[np.float64]
 
-_STEPS = 32
+_SQUARINGS = 12
 _MATRIX_BITS, _VECTOR_BITS = 25, 24
 """Sizes at which a sum of up to 2**12 products (`MAX_UPDATES`) stays below 2**62."""
 
@@ -50,26 +57,42 @@ def leading_directions(spread: Int64Array, count: int) -> list[Direction]:
     ``spread`` is a centred Gram matrix int64[k, k], at most 2**12 of them.
     """
     matrix = _scaled(spread)
+    rest = matrix
     left = sum(matrix.diagonal().tolist())
     rounding = 4 * len(matrix)  # of the diagonal: no direction is made of that alone
     found: list[Direction] = []
     while len(found) < min(count, len(matrix) - 1) and left > rounding:
-        found.append(_next(matrix, found))
+        found.append(_next(matrix, rest, found))
         left -= found[-1].variance
+        rest = _without(rest, found[-1])
     return found
 
 
-def _next(matrix: Int64Array, earlier: Sequence[Direction]) -> Direction:
-    """By power iteration, from the row of the largest diagonal value."""
-    vector = _orthogonal(matrix[int(np.argmax(matrix.diagonal()))], earlier)
-    for _ in range(_STEPS):
-        image = _orthogonal(matrix @ vector, earlier)
-        if not image.any():
-            break
-        vector = image
+def _next(matrix: Int64Array, rest: Int64Array, earlier: Sequence[Direction]) -> Direction:
+    """The leading direction of ``rest``, which is the matrix without earlier ones."""
+    power = _shortened(rest.astype(np.float64))
+    for _ in range(_SQUARINGS):
+        power = _shortened(power @ power)
+    column = power[:, int(np.argmax(power.diagonal()))].astype(np.int64)
+    vector = _orthogonal(column, earlier)
     values, product = vector.tolist(), (matrix @ vector).tolist()
     norm = sum(a * a for a in values) or 1
     return Direction(vector, norm, sum(a * b for a, b in zip(values, product, strict=True)) // norm)
+
+
+def _without(matrix: Int64Array, direction: Direction) -> Int64Array:
+    """The matrix less its part along a direction, variance times v vᵀ for v of length 1."""
+    unit = (direction.places << _VECTOR_BITS) // max(isqrt(direction.norm), 1)
+    square = unit[:, None] * unit[None, :] >> _VECTOR_BITS
+    rest: Int64Array = matrix - (direction.variance * square >> _VECTOR_BITS)
+    return rest
+
+
+def _shortened(matrix: Float64Array) -> Float64Array:
+    """A matrix of integers, as integers so short that products of two such matrices are exact."""
+    bits = (53 - len(matrix).bit_length()) // 2
+    excess = int(np.abs(matrix).max()).bit_length() - bits
+    return np.rint(np.ldexp(matrix, -excess))
 
 
 def _orthogonal(vector: Int64Array, earlier: Sequence[Direction]) -> Int64Array:
