@@ -10,25 +10,26 @@ pytest.importorskip("rclpy", reason="the command needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
 from bift_ros.console.system import mark_silent, task_line
+from bift_ros.monitoring.status import VehicleStatus
+from bift_ros.monitoring.status_json import status_from_json
 
 
-def status(**fields: Any) -> dict[str, Any]:
-    nothing = {"state": "idle", "height": 0, "model_id": "", "current_iter": 0, "total_iter": 0}
-    return {**nothing, "accuracy": 0.0, "rule": "", **fields}
+def status(**fields: Any) -> VehicleStatus:
+    return status_from_json({"name": "car", "state": "idle", **fields})
 
 
 def test_who_has_not_spoken_for_long_is_silent() -> None:
     heard = {"car": status(), "bus": status()}
     marked = mark_silent(heard, {"car": 100.0, "bus": 88.0}, now=101.0)
     assert marked["car"] == heard["car"]
-    assert marked["bus"]["state"] == "silent for 13 s"
-    assert heard["bus"]["state"] == "idle"
+    assert marked["bus"].state == "silent for 13 s"
+    assert heard["bus"].state == "idle"
 
 
 def test_the_task_is_told_by_who_is_furthest() -> None:
     lights = {"model_id": "lights", "total_iter": 3}
-    behind, ahead = status(**lights, height=1), status(**lights, height=2, current_iter=1)
-    ahead |= {"accuracy": 0.875, "rule": "robust"}
+    behind = status(**lights, height=1)
+    ahead = status(**lights, height=2, current_iter=1, accuracy=0.875, rule="robust")
     assert task_line({"car": status()}) == ""
     assert task_line({"car": behind}) == "lights: iteration 0/3"
     assert task_line({"car": behind, "bus": ahead}) == (

@@ -11,6 +11,7 @@ from typing import Any
 
 from bift_ros.dashboard.traffic import Traffic
 from bift_ros.monitoring.sightings import BlockSeen, ModelSeen, TipSeen, UpdateSeen
+from bift_ros.monitoring.status_json import status_from_json
 from bift_ros.monitoring.view import FleetView
 
 NOW = 5000.0
@@ -69,11 +70,11 @@ class SyntheticFleet:
     def speak(self, now: float = HEARD) -> None:
         """Every vehicle says how it is; one has fallen silent, one stands on a fork."""
         for number in range(len(self.names)):
-            self.view.hear_status(self._status(number), NOW - 42 if number == 11 else now)
+            self.say(number, NOW - 42 if number == 11 else now)
 
     def say(self, number: int, now: float = HEARD, **fields: Any) -> None:
         """One vehicle says something else."""
-        self.view.hear_status({**self._status(number), **fields}, now)
+        self.view.hear_status(status_from_json({**self._status(number), **fields}), now)
 
     def traffic(self, samples: int = 300) -> Traffic:
         """What went through the network in the last minutes, one sample a second."""

@@ -21,7 +21,7 @@ pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
 import rclpy
-from bift_msgs.msg import Tip, VehicleStatus
+from bift_msgs.msg import ChainStatus, Tip, VehicleStatus
 
 from bift_ros.fleet.runs.live_dashboard import dataset_in, live_dashboard
 from bift_ros.fleet.runtimes.domain import claimed_domain
@@ -53,7 +53,8 @@ class Car:
         self._tips.publish(Tip(peer=ADDRESS, name="car", index=0, hash="0" * 64))
 
     def say(self, state: str) -> None:
-        self._status.publish(VehicleStatus(name="car", address=ADDRESS, state=state, tip="0" * 64))
+        chain = ChainStatus(tip="0" * 64)
+        self._status.publish(VehicleStatus(name="car", address=ADDRESS, state=state, chain=chain))
 
     def close(self) -> None:
         self.node.destroy_node()

@@ -141,7 +141,8 @@ def test_a_vehicle_shows_its_samples_where_they_lie(
     seen.wait("[...document.images].every((i) => i.complete && i.naturalWidth === 32)")
     seen.page.locator("#fleet tbody th button").nth(0).click()
     seen.wait("document.querySelector('#details .note')?.textContent.includes('--data')")
+    vehicle = small.fleet.view.vehicles["vehicle_00"]
     # The balance is the vehicle's own word, whether or not its samples are here.
     assert seen.page.locator("#details .classes li").first.inner_text().split() == [
-        "red", "circle", str(small.fleet.view.vehicles["vehicle_00"].status["class_samples"][0]),
+        "red", "circle", str(vehicle.status.dataset.class_samples[0]),
     ]  # fmt: skip

@@ -6,17 +6,14 @@ import pytest
 
 from bift_ros.dashboard import traffic
 from bift_ros.dashboard.traffic import Traffic
+from bift_ros.monitoring.status import ResourceStatus, VehicleStatus
+from bift_ros.monitoring.status_json import status_from_json
 from bift_ros.monitoring.view import FleetView
 
 
 def say(view: FleetView, name: str, fetched: int, served: int) -> None:
-    view.hear_status(
-        {
-            "name": name, "address": name, "tip": "", "height": 0,
-            "fetched_bytes": fetched, "served_bytes": served,
-        },
-        0.0,
-    )  # fmt: skip
+    resources = ResourceStatus(fetched_bytes=fetched, served_bytes=served)
+    view.hear_status(VehicleStatus(name, name, resources=resources), 0.0)
 
 
 def test_growth_is_summed_over_the_vehicles() -> None:
@@ -65,7 +62,7 @@ def test_the_oldest_samples_go(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_statuses_of_before_these_counters_are_no_traffic() -> None:
     view, made = FleetView(), Traffic()
-    view.hear_status({"name": "old", "address": "a", "tip": "", "height": 0}, 0.0)
+    view.hear_status(status_from_json({"name": "old", "address": "a"}), 0.0)
     made.sample(view, 1.0)
     made.sample(view, 2.0)
     assert (made.newest(1)[0].fetched, made.newest(1)[0].served) == (0, 0)

@@ -15,6 +15,7 @@ from docker.client import DockerClient
 from bift_ros.fleet.runtimes.docker.engine import DockerRuntime
 from bift_ros.fleet.runtimes.docker.engine_monitor import EngineMonitor
 from bift_ros.fleet.runtimes.folder import FleetFolder
+from bift_ros.monitoring.status import Statuses
 
 CONSOLE = (sys.executable, "-m", "bift_ros.console", "fleet")
 BASE = "bift-base:bookworm"
@@ -79,10 +80,10 @@ def bift(*arguments: str) -> str:
     return done.stdout
 
 
-def on_one_tip(vehicles: Mapping[str, Mapping[str, Any]]) -> bool:
+def on_one_tip(vehicles: Statuses) -> bool:
     """Whether all three have finished the task, and stand on one block."""
     return (
         len(vehicles) == 3
-        and all(v and 0 < v["current_iter"] == v["total_iter"] for v in vehicles.values())
-        and len({v["tip"] for v in vehicles.values()}) == 1
+        and all(v and v.task.is_done for v in vehicles.values())
+        and len({v.chain.tip for v in vehicles.values() if v}) == 1
     )

@@ -22,6 +22,7 @@ from bift_ros.fleet.runs.chaos_partition import draw_partition
 from bift_ros.fleet.runs.disk import look
 from bift_ros.fleet.runs.scenario import iteration_of
 from bift_ros.identity.keys import KeyPair
+from bift_ros.monitoring.status import TaskStatus, VehicleStatus
 
 NAMES = [f"vehicle_0{n}" for n in range(5)]
 
@@ -89,7 +90,10 @@ def test_bad_options_are_said_before_anything_runs(
 
 def test_the_fleet_is_where_its_foremost_vehicle_is() -> None:
     assert iteration_of({}) == 0
-    assert iteration_of({"a": {}, "b": {"current_iter": 2}, "c": {"current_iter": 1}}) == 2
+    b, c = (
+        VehicleStatus(name, task=TaskStatus(current_iter=n)) for name, n in (("b", 2), ("c", 1))
+    )
+    assert iteration_of({"a": None, "b": b, "c": c}) == 2
 
 
 def test_a_chain_on_disk_has_what_it_has(tmp_path: Path) -> None:

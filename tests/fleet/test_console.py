@@ -21,6 +21,7 @@ pytest.importorskip("bift_msgs", reason="needs the built messages: run `make set
 
 from bift_ros.console.main import main
 from bift_ros.learning.models import build_model
+from bift_ros.monitoring.status import Statuses
 from bift_ros.nodes.observer.monitor import FleetMonitor
 from bift_ros.perception.classes import CLASSES
 
@@ -67,7 +68,7 @@ class Console:
         return json.loads(self.run(*words, "--json"))
 
     def reach(self, condition: Callable[[dict[str, Any]], bool]) -> None:
-        def all_speak(vehicles: dict[str, dict[str, Any]]) -> bool:
+        def all_speak(vehicles: Statuses) -> bool:
             return all(vehicles.get(name) for name in NAMES) and condition(vehicles)
 
         assert self.monitor.wait(all_speak, DEADLINE), self.monitor.vehicles
@@ -118,8 +119,10 @@ def console(surroundings: Any, bags: Path, tmp_path: Path) -> Iterator[Console]:
             console.vehicle("van", "node", "run", *options(2, "van")) as van,
         ):
             processes = [car, bus, van]
-            console.reach(lambda all_: all(v["samples"] and v["peers"] == 2 for v in all_.values()))
-            console.reach(lambda all_: all(v["state"] != "collecting" for v in all_.values()))
+            console.reach(
+                lambda all_: all(v.dataset.samples and v.chain.peers == 2 for v in all_.values())
+            )
+            console.reach(lambda all_: all(v.state != "collecting" for v in all_.values()))
             yield console
     finally:
         console.monitor.close()
@@ -167,13 +170,13 @@ def a_task_is_submitted_and_watched(console: Console) -> None:
 
 
 def stake_is_given(console: Console) -> None:
-    console.reach(lambda all_: len({v["tip"] for v in all_.values()}) == 1)
-    before = {name: s["balance"] for name, s in console.monitor.vehicles.items()}
+    console.reach(lambda all_: len({v.chain.tip for v in all_.values()}) == 1)
+    before = {name: s.chain.balance for name, s in console.monitor.vehicles.items()}
     giver = next(name for name in NAMES if before[name] >= 20)
     taker = next(name for name in NAMES if name != giver)
     sent = console.json("tx", "transfer", taker, 5, "--key", giver, *console.store)
     assert sent["from"] == console.json("account", "show", giver, *console.store[:2])["address"]
-    console.reach(lambda all_: all_[taker]["balance"] == before[taker] + 5)
+    console.reach(lambda all_: all_[taker].chain.balance == before[taker] + 5)
     shown = console.json("tx", "show", sent["id"], "--vehicle", taker)
     assert (shown["state"], shown["sender_name"]) == ("included", giver)
     assert shown["payload"] == {"recipient": sent["to"], "amount": 5}
@@ -186,19 +189,19 @@ def stake_is_given(console: Console) -> None:
 
 def mining_stops_and_starts(console: Console) -> None:
     stopped = console.json("miner", "stop", "--on", "car", "--wait", 15, *console.store)
-    console.reach(lambda all_: not all_["car"]["mines"] and all_["bus"]["mines"])
+    console.reach(lambda all_: not all_["car"].mines and all_["bus"].mines)
     assert stopped["mining"] == ["bus"]
     everybody = console.json("miner", "stop", "--wait", 15, *console.store)
     assert everybody["mining"] == []
-    console.reach(lambda all_: not any(v["mines"] for v in all_.values()))
-    giver = max(NAMES, key=lambda name: console.monitor.vehicles[name]["balance"])
+    console.reach(lambda all_: not any(v.mines for v in all_.values()))
+    giver = max(NAMES, key=lambda name: console.monitor.vehicles[name].chain.balance)
     taker = next(name for name in NAMES if name != giver)
     sent = console.json("tx", "transfer", taker, 1, "--key", giver, *console.store)
     # It waits wherever it is heard of, for nobody takes it into a block.
-    console.reach(lambda all_: all(v["mempool"] == 1 for v in all_.values()))
+    console.reach(lambda all_: all(v.chain.mempool == 1 for v in all_.values()))
     assert console.json("tx", "show", sent["id"], "--vehicle", "van")["state"] == "waiting"
     console.run("miner", "start", "--on", "bus", *console.store)
-    console.reach(lambda all_: all(v["mempool"] == 0 for v in all_.values()))
+    console.reach(lambda all_: all(v.chain.mempool == 0 for v in all_.values()))
     assert console.json("tx", "show", sent["id"], "--vehicle", "van")["state"] == "included"
 
     other = console.folder / "other.pem"
@@ -236,7 +239,7 @@ def a_file_is_submitted(console: Console) -> None:
     second = console.json("node", "submit-model", model, *options, "--wait", 60)
     assert (second["task"], second["rule"]) == ("model-2", "robust")
     console.reach(lambda all_: all(
-        (v["model_id"], v["current_iter"]) == ("model-2", 1) for v in all_.values()
+        (v.task.model_id, v.task.current_iter) == ("model-2", 1) for v in all_.values()
     ))  # fmt: skip
     verified = console.json("chain", "verify", "--data", console.folder / "bus", "--genesis",
                             console.folder / "genesis.json")  # fmt: skip

@@ -63,12 +63,12 @@ def test_a_file_is_shared_listed_and_fetched(surroundings: Any, tmp_path: Path) 
     try:
         together = {"car", "bus"}
         assert monitor.wait(
-            lambda all_: all(all_.get(n, {}).get("peers") for n in together), DEADLINE
+            lambda all_: all((s := all_.get(n)) and s.chain.peers for n in together), DEADLINE
         ), monitor.vehicles
         words = ("--announce", "--description", "the old town")
         cid = data("share", tile, *words, by="car")
         assert monitor.wait(
-            lambda all_: all(all_.get(n, {}).get("height") for n in together), DEADLINE
+            lambda all_: all((s := all_.get(n)) and s.chain.height for n in together), DEADLINE
         ), monitor.vehicles
         listed = surroundings.bift(
             "data", "list", "--data", tmp_path / "bus", "--genesis", genesis, "--json"

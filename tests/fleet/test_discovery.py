@@ -139,7 +139,7 @@ with ProcessRuntime(FleetFolder(Path(sys.argv[1]))).monitor() as monitor:
     assert re.fullmatch(r"127.0.0.1:[0-9]+", os.environ["ROS_DISCOVERY_SERVER"])
     assert os.environ["ROS_SUPER_CLIENT"] == "TRUE"
     assert monitor.wait(
-        lambda heard: all(heard.get(name, {}).get("current_iter") == 1 for name in names),
+        lambda heard: all((s := heard.get(n)) and s.task.current_iter == 1 for n in names),
         timeout=200,
     ), monitor.vehicles
 """

@@ -35,7 +35,7 @@ def trio(
 def test_who_knows_the_others_learns_without_the_server(trio: Trio) -> None:
     trio.named("discovery").kill()
     said = trio.wait(on_one_tip)
-    assert all(v["peers"] == 2 for v in said.values())
+    assert all(v.chain.peers == 2 for v in said.values())
 
 
 def test_who_comes_later_waits_for_the_server(trio: Trio) -> None:
@@ -45,9 +45,9 @@ def test_who_comes_later_waits_for_the_server(trio: Trio) -> None:
     trio.wait(lambda vehicles: not vehicles["vehicle_02"])
     newcomer.start()
     alone = trio.wait(lambda vehicles: bool(vehicles["vehicle_02"]))
-    assert alone["vehicle_02"]["peers"] == 0
+    assert alone["vehicle_02"].chain.peers == 0
     trio.named("discovery").start()
-    trio.wait(lambda vehicles: on_one_tip(vehicles) and vehicles["vehicle_02"]["peers"] == 2)
+    trio.wait(lambda vehicles: on_one_tip(vehicles) and vehicles["vehicle_02"].chain.peers == 2)
 
 
 def test_the_server_is_no_vehicle_and_keeps_nothing(trio: Trio) -> None:
@@ -77,7 +77,7 @@ def test_a_command_in_a_container_hears_all(trio: Trio) -> None:
 
 
 def test_a_second_up_resumes_the_kept_chain_and_down_leaves_nothing(trio: Trio) -> None:
-    (tip,) = {v["tip"] for v in trio.wait(on_one_tip).values()}
+    (tip,) = {v.chain.tip for v in trio.wait(on_one_tip).values()}
     trio.bift("down", "--keep-data")
     left = trio.left()
     assert left["containers"] == left["networks"] == []
@@ -86,6 +86,6 @@ def test_a_second_up_resumes_the_kept_chain_and_down_leaves_nothing(trio: Trio) 
         "vehicle_00", "vehicle_01", "vehicle_02",
     ]  # fmt: skip
     trio.up()
-    assert {v["tip"] for v in trio.wait(on_one_tip).values()} == {tip}
+    assert {v.chain.tip for v in trio.wait(on_one_tip).values()} == {tip}
     trio.bift("down")
     assert trio.left() == {"containers": [], "networks": [], "volumes": []}

@@ -22,6 +22,8 @@ from bift_ros.fleet.runtimes.folder import FleetFolder
 from bift_ros.fleet.runtimes.processes import kill_family
 from bift_ros.identity.keyfile import save_key
 from bift_ros.identity.keys import KeyPair
+from bift_ros.monitoring.status import Statuses, VehicleStatus
+from bift_ros.monitoring.status_json import status_json
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -70,20 +72,21 @@ class Town:
         )
         return rows
 
-    def wait_for_iteration(self, number: int) -> dict[str, dict[str, Any]]:
+    def wait_for_iteration(self, number: int) -> dict[str, VehicleStatus]:
         """The vehicles' own statuses once all have finished so many, on one tip."""
         names = Fleet(self.folder).record.vehicles
         with Fleet(self.folder).listening() as monitor:
 
-            def reached(heard: dict[str, dict[str, Any]]) -> bool:
-                every = [heard.get(name, {}) for name in names]
+            def reached(heard: Statuses) -> bool:
+                every = [status for name in names if (status := heard.get(name))]
                 return (
-                    all(status.get("current_iter") == number for status in every)
-                    and len({status["tip"] for status in every}) == 1
+                    len(every) == len(names)
+                    and all(status.task.current_iter == number for status in every)
+                    and len({status.chain.tip for status in every}) == 1
                 )
 
             assert monitor.wait(reached, DEADLINE), monitor.vehicles
-            return {name: dict(monitor.vehicles[name]) for name in names}
+            return {n: status for n in names if (status := monitor.vehicles[n])}
 
     def outcomes(self) -> list[VehicleOutcome]:
         """The chains on disk, each recomputed; nothing may run."""
@@ -103,13 +106,14 @@ def test_the_guides_fleet_goes_up_and_down_and_resumes(surroundings: Any, tmp_pa
         said, _ = town.run(up)
         assert re.search(r"^The fleet town is up: 3 vehicles heard each other", said, re.MULTILINE)
         statuses = town.wait_for_iteration(1)
-        assert all(status["total_iter"] == 1 for status in statuses.values())
+        assert all(status.task.total_iter == 1 for status in statuses.values())
         table, _ = town.run(status)
         rows = town.rows()
         assert [row["name"] for row in rows] == ["vehicle_00", "vehicle_01", "vehicle_02"]
         for row in rows:
             assert set(row) == {"name", "state", *SAID, "rss_mb"}
-            assert {f: row[f] for f in SAID} == {f: statuses[row["name"]][f] for f in SAID}
+            said_itself = status_json(statuses[row["name"]])
+            assert {f: row[f] for f in SAID} == {f: said_itself[f] for f in SAID}
             assert row["height"] >= 1
             assert row["balance"] == 20
             assert row["rss_mb"] > 50
@@ -127,8 +131,8 @@ def test_the_guides_fleet_goes_up_and_down_and_resumes(surroundings: Any, tmp_pa
     try:
         town.run(resume)
         resumed = town.wait_for_iteration(1)
-        assert {status["tip"] for status in resumed.values()} == {before[0].state.tip_hash.hex()}
-        assert {status["balance"] for status in resumed.values()} == {20}
+        assert {status.chain.tip for status in resumed.values()} == {before[0].state.tip_hash.hex()}
+        assert {status.chain.balance for status in resumed.values()} == {20}
     finally:
         town.run(remove)
     assert surroundings.left_over() == []

@@ -15,6 +15,7 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
+from bift_ros.monitoring.status import Statuses
 from bift_ros.nodes.observer.monitor import FleetMonitor
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
@@ -67,6 +68,9 @@ def test_a_vehicle_joins_by_vote(surroundings: Any, tmp_path: Path) -> None:
     monitor = FleetMonitor()
     running = [start("car")]
 
+    def stands_at(all_: Statuses, height: int) -> bool:
+        return all((s := all_.get(n)) and s.chain.height == height for n in ("car", "bus"))
+
     def reach(condition: Callable[[dict[str, Any]], bool]) -> None:
         assert monitor.wait(condition, DEADLINE), monitor.vehicles
 
@@ -78,13 +82,13 @@ def test_a_vehicle_joins_by_vote(surroundings: Any, tmp_path: Path) -> None:
         assert "not a member" in stranger.stderr
         voted = vote("car", "join", "bus", public["bus"])
         assert voted.returncode == 0, voted.stderr
-        reach(lambda all_: all(all_.get(n, {}).get("height") == 1 for n in ("car", "bus")))
+        reach(lambda all_: stands_at(all_, 1))
         again = vote("car", "join", "bus", public["bus"])
         assert again.returncode == 2
         assert "is the member bus's" in again.stderr
         # The new member's word counts.
         assert vote("bus", "join", "tram", public["stranger"]).returncode == 0
-        reach(lambda all_: all(all_.get(n, {}).get("height") == 2 for n in ("car", "bus")))
+        reach(lambda all_: stands_at(all_, 2))
     finally:
         monitor.close()
         printed = [stop(vehicle) for vehicle in running]

@@ -14,15 +14,14 @@ from rich.console import Console
 pytest.importorskip("rclpy", reason="the room needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
-from bift_msgs.msg import VehicleStatus
-
 from bift_ros.consensus.genesis import Genesis, Member, Policy
 from bift_ros.consensus.state import Iteration, State, Task, initial_state
 from bift_ros.consensus.transactions import ProposeTask
 from bift_ros.fleet.runs import display, report
 from bift_ros.fleet.runs.report import VehicleOutcome
 from bift_ros.identity.keys import KeyPair
-from bift_ros.nodes.observer.monitor import as_dict
+from bift_ros.monitoring.status import VehicleStatus
+from bift_ros.monitoring.status_json import status_from_json, status_json
 from bift_ros.storage.cid import cid_of
 
 KEYS = [KeyPair.from_seed(bytes([n] * 32)) for n in range(3)]
@@ -52,11 +51,11 @@ def finished_state() -> State:
     )
 
 
-def status(name: str, **fields: Any) -> dict[str, Any]:
-    return as_dict(VehicleStatus(name=name, **fields))
+def status(name: str, **fields: Any) -> VehicleStatus:
+    return status_from_json({"name": name, **fields})
 
 
-def statuses() -> dict[str, dict[str, Any]]:
+def statuses() -> dict[str, VehicleStatus]:
     return {
         name: status(
             name, samples=100 + n, update_bytes=5000, peak_rss_mb=300, state="idle", height=3,
@@ -178,9 +177,9 @@ def text_of(renderable: Any) -> str:
 
 
 def test_progress_shows_vehicles_and_iterations() -> None:
-    vehicles: dict[str, dict[str, Any]] = statuses() | {"vehicle_03": {}}
+    vehicles: dict[str, VehicleStatus | None] = {**statuses(), "vehicle_03": None}
     text = text_of(
-        display.progress("the headline", vehicles, {1: vehicles["vehicle_00"]}, {1: 0.625})
+        display.progress("the headline", vehicles, {1: statuses()["vehicle_00"]}, {1: 0.625})
     )
     assert "the headline" in text
     assert "vehicle_03" in text
@@ -196,12 +195,12 @@ def test_an_iteration_that_is_being_measured_says_so() -> None:
 
 
 def test_who_signed_two_blocks_is_named_with_those_who_hold_the_proof() -> None:
-    vehicles: dict[str, dict[str, Any]] = statuses() | {"vehicle_03": {}}
+    vehicles: dict[str, VehicleStatus | None] = {**statuses(), "vehicle_03": None}
     assert display.equivocation_table(vehicles) is None
     said = "vehicle_02 signed two blocks at height 7 on 0a1b2c"
     vehicles["vehicle_00"] = status("vehicle_00", equivocations=[said])
     vehicles["vehicle_01"] = status("vehicle_01", equivocations=[said, "[bold]other"])
-    assert json.loads(json.dumps(vehicles))["vehicle_01"]["equivocations"][0] == said
+    assert json.loads(json.dumps(status_json(vehicles["vehicle_01"])))["equivocations"][0] == said
     text = text_of(display.equivocation_table(vehicles))
     (line,) = (line for line in text.splitlines() if said in line)
     assert "vehicle_00, vehicle_01" in line

@@ -54,8 +54,8 @@ def learned(view: FleetView) -> bool:
     statuses = [v.status for v in view.vehicles.values() if v.status is not None]
     return (
         len(statuses) == 2
-        and all(status["current_iter"] == ITERATIONS for status in statuses)
-        and len({status["tip"] for status in statuses}) == 1
+        and all(status.task.current_iter == ITERATIONS for status in statuses)
+        and len({status.chain.tip for status in statuses}) == 1
     )
 
 
@@ -101,9 +101,9 @@ def test_a_fleet_goes_on_while_a_monitor_is_stopped(
         with listener.reading() as view:
             statuses = [v.status for v in view.vehicles.values() if v.status is not None]
         for status in statuses:
-            assert status["disk_free_mb"] > 0
-            assert len(status["class_samples"]) == 10
-            assert sum(status["class_samples"]) == status["samples"] > 0
-            assert status["gpu_mb"] == status["gpu_limit_mb"] == 0
-            assert status["fetched_bytes"] > 10_000
-            assert status["served_bytes"] > 10_000
+            assert status.resources.disk_free_mb > 0
+            assert len(status.dataset.class_samples) == 10
+            assert sum(status.dataset.class_samples) == status.dataset.samples > 0
+            assert status.resources.gpu_mb == status.resources.gpu_limit_mb == 0
+            assert status.resources.fetched_bytes > 10_000
+            assert status.resources.served_bytes > 10_000

@@ -46,7 +46,7 @@ def plan_of(folder: Path, bags: tuple[Path, ...], **policy: Any) -> FleetPlan:
 def watching(plan: FleetPlan) -> Iterator[tuple[FleetMonitor, dict[str, set[str]]]]:
     """A monitor, and every state that each vehicle was seen in."""
     states: dict[str, set[str]] = {v.name: set() for v in plan.vehicles}
-    monitor = FleetMonitor(lambda status: states[status["name"]].add(status["state"]))
+    monitor = FleetMonitor(lambda status: states[status.name].add(status.state))
     try:
         for vehicle in plan.vehicles:
             monitor.watch(vehicle.name)
@@ -64,8 +64,8 @@ def wait_for(
 
 
 def finished(vehicles: dict[str, dict[str, Any]]) -> bool:
-    return all(v["current_iter"] == 2 == v["total_iter"] for v in vehicles.values()) and (
-        len({v["tip"] for v in vehicles.values()}) == 1
+    return all(v.task.current_iter == 2 == v.task.total_iter for v in vehicles.values()) and (
+        len({v.chain.tip for v in vehicles.values()}) == 1
     )
 
 

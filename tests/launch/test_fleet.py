@@ -54,7 +54,10 @@ def test_a_fleet_learns_and_leaves_nothing(tmp_path: Path) -> Iterator[None]:
     monitor = FleetMonitor()
     try:
         learned = monitor.wait(
-            lambda heard: sum(s.get("current_iter", 0) >= 1 for s in heard.values()) == 2, 240
+            lambda heard: (
+                sum(s is not None and s.task.current_iter >= 1 for s in heard.values()) == 2
+            ),
+            240,
         )
         assert learned, monitor.vehicles
     finally:

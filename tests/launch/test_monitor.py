@@ -16,7 +16,7 @@ pytest.importorskip("launch_pytest", reason="needs ROS 2's launch_pytest, no whe
 import launch
 import launch_pytest
 import rclpy
-from bift_msgs.msg import Tip, VehicleStatus
+from bift_msgs.msg import ChainStatus, DatasetStatus, Tip, VehicleStatus
 from diagnostic_msgs.msg import DiagnosticArray
 from launch.actions import IncludeLaunchDescription, SetEnvironmentVariable
 from launch.launch_description_sources import PythonLaunchDescriptionSource
@@ -29,7 +29,12 @@ from bift_ros.perception.bags import Bag
 
 ROOT = Path(__file__).parents[2]
 TIP = Tip(name="car", peer="a" * 40, hash="11" * 32, index=4)
-STATUS = VehicleStatus(name="car", address="a" * 40, tip="11" * 32, height=4, samples=3)
+STATUS = VehicleStatus(
+    name="car",
+    address="a" * 40,
+    chain=ChainStatus(tip="11" * 32, height=4),
+    dataset=DatasetStatus(samples=3),
+)
 
 
 def start(file: str, **arguments: str) -> IncludeLaunchDescription:

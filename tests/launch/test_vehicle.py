@@ -57,4 +57,4 @@ def test_the_vehicle_is_heard() -> None:
         status = monitor.vehicles["car_7"]
     finally:
         monitor.close()
-    assert status["height"] == 0
+    assert status.chain.height == 0

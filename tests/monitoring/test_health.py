@@ -10,6 +10,7 @@ import pytest
 from bift_ros.monitoring.findings import FLEET, Finding, Level, Thresholds
 from bift_ros.monitoring.health import Judge
 from bift_ros.monitoring.sightings import BlockSeen, ModelSeen, UpdateSeen
+from bift_ros.monitoring.status_json import status_from_json
 from bift_ros.monitoring.vehicle_checks import CHECKS
 from bift_ros.monitoring.view import FleetView
 
@@ -68,8 +69,8 @@ class Fleet:
             self.say(name)
 
     def say(self, name: str, **changes: Any) -> None:
-        status = {**HEALTHY, "name": name, "address": name * 4, **changes}
-        self.view.hear_status(status, self.now)
+        said = {**HEALTHY, "name": name, "address": name * 4, **changes}
+        self.view.hear_status(status_from_json(said), self.now)
 
     def later(self, seconds: float) -> None:
         """All go on saying what they said last, while the judge looks."""

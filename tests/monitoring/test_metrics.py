@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bift_ros.monitoring.metrics import FLEET_METRICS, VEHICLE_METRICS
 from bift_ros.monitoring.sightings import BlockSeen, ModelSeen, UpdateSeen
+from bift_ros.monitoring.status_json import status_from_json
 from bift_ros.monitoring.view import FleetView
 
 
@@ -26,10 +27,11 @@ def test_the_numbers_follow_the_heads_branch() -> None:
     view.learn_block(block(1, 0.5, ("one", "two")))
     view.learn_block(block(2, 0.75, ("one",)))
     for name, waiting in (("one", 3), ("two", 8)):
-        view.hear_status(
-            {"name": name, "address": name, "tip": "2", "height": 2, "mempool": waiting,
-             "model_id": "lights", "balance": 40, "epoch": 1, "loss": 0.25}, 1.0,
-        )  # fmt: skip
+        status = status_from_json({
+            "name": name, "address": name, "tip": "2", "height": 2, "mempool": waiting,
+            "model_id": "lights", "balance": 40, "epoch": 1, "loss": 0.25,
+        })  # fmt: skip
+        view.hear_status(status, 1.0)
         view.hear_loss(name, "lights", 1, 9.0)
         view.hear_loss(name, "lights", 2, float(waiting))
     assert numbers(view) == {

@@ -18,6 +18,8 @@ from bift_ros.monitoring.flight_scene import MAX_SHOWN, flight_shapes
 from bift_ros.monitoring.layout import Point, Pose, lay_out, pose_of
 from bift_ros.monitoring.scene import Key, Layer, Shape
 from bift_ros.monitoring.sightings import BlockSeen, ModelSeen, TipSeen
+from bift_ros.monitoring.status import VehicleStatus
+from bift_ros.monitoring.status_json import status_from_json
 from bift_ros.monitoring.vehicle_scene import vehicle_shapes
 from bift_ros.monitoring.view import FleetView
 
@@ -29,10 +31,11 @@ def block(name: str, parent: str, index: int, model: ModelSeen | None = None) ->
     return BlockSeen(name, parent, index, "m" * 40, 1000 * index, {"model_commit": 3}, (), model)
 
 
-def status(name: str, tip: str, height: int, **more: Any) -> dict[str, Any]:
+def status(name: str, tip: str, height: int, **more: Any) -> VehicleStatus:
     address = name.encode().hex().ljust(40, "0")
     said = {"name": name, "address": address, "tip": tip, "height": height, "state": "idle"}
-    return said | {"current_iter": 1, "accuracy": 0.87, "balance": 120} | more
+    said |= {"current_iter": 1, "accuracy": 0.87, "balance": 120}
+    return status_from_json(said | more)
 
 
 def fleet(length: int = 3, **vehicles: str) -> FleetView:
@@ -84,7 +87,7 @@ def test_a_vehicle_is_labelled_with_its_name_stake_and_accuracy() -> None:
 def test_a_vehicle_has_the_colour_of_its_state(said: dict[str, Any], shown: str) -> None:
     view = fleet(3, bus="b3", van="b3", tram="b3")
     view.hear_block(block("fork", "b1", 2), 0.0)
-    view.hear_status(status("car", "b3", 3) | said, NOW)
+    view.hear_status(status("car", **{"tip": "b3", "height": 3} | said), NOW)
     shape = vehicle_layer(view)[Key("vehicles", 3)]
     assert shape.colour == colours.VEHICLE_STATES[shown]
 

@@ -7,6 +7,7 @@ import pytest
 from bift_ros.monitoring import chain_tree, view
 from bift_ros.monitoring.chain_tree import ChainTree
 from bift_ros.monitoring.sightings import BlockSeen, TipSeen
+from bift_ros.monitoring.status import ChainStatus, VehicleStatus
 from bift_ros.monitoring.view import FleetView
 
 
@@ -14,8 +15,8 @@ def block(name: str, parent: str, index: int) -> BlockSeen:
     return BlockSeen(name, parent, index, "m" * 40, 1000 * index, {}, (), None)
 
 
-def status(name: str, tip: str, height: int) -> dict[str, object]:
-    return {"name": name, "address": name * 4, "tip": tip, "height": height}
+def status(name: str, tip: str, height: int) -> VehicleStatus:
+    return VehicleStatus(name, name * 4, chain=ChainStatus(height, tip))
 
 
 FORKED = [block("a", "genesis", 1), block("b", "a", 2), block("c", "b", 3), block("x", "a", 2)]

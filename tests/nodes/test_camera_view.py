@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
-from bift_msgs.msg import Tip, TrafficLight, TrafficLightArray, VehicleStatus
+from bift_msgs.msg import TaskStatus, Tip, TrafficLight, TrafficLightArray, VehicleStatus
 from rclpy.exceptions import ParameterException
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image, RegionOfInterest
@@ -57,7 +57,9 @@ class Vehicle:
     def stand_on(self, cid: str, iteration: int) -> None:
         """Say from now on which global model is the newest."""
         self._tips.publish(Tip(name="car", peer="a" * 40, provider=self._url))
-        self._said = VehicleStatus(name="car", global_cid=cid, current_iter=iteration)
+        self._said = VehicleStatus(
+            name="car", task=TaskStatus(global_cid=cid, current_iter=iteration)
+        )
 
     def _drive(self) -> None:
         self._second += 1

@@ -95,7 +95,9 @@ def test_what_a_vehicle_says_arrives(ros: Any, listener: FleetListener, chain: B
     node = ros.node("vehicle")
     node.create_publisher(msg.Tip, "/bift/tips", qos.TIPS).publish(tip_of(0, "car", chain))
     status = node.create_publisher(msg.VehicleStatus, "/car/status", qos.STATUS)
-    status.publish(msg.VehicleStatus(name="car", address=WORLD.address(0), balance=40))
+    status.publish(
+        msg.VehicleStatus(name="car", address=WORLD.address(0), chain=msg.ChainStatus(balance=40))
+    )
     progress = node.create_publisher(msg.TrainingProgress, "/car/training/progress", qos.PROGRESS)
     ros.spin_until(lambda: progress.get_subscription_count() == 1)
     progress.publish(msg.TrainingProgress(model_id="lights", iteration=1, epoch=1, loss=0.5))
@@ -103,7 +105,7 @@ def test_what_a_vehicle_says_arrives(ros: Any, listener: FleetListener, chain: B
     wait(ros, listener, lambda view: view.vehicles["car"].status is not None)
     with listener.reading() as view:
         assert view.name_of(WORLD.address(0)) == "car"
-        assert view.vehicles["car"].status["balance"] == 40
+        assert view.vehicles["car"].status.chain.balance == 40
 
 
 def test_messages_under_way_are_noticed(
@@ -142,13 +144,15 @@ def test_nonsense_is_passed_over(ros: Any, listener: FleetListener, chain: Block
     blocks.publish(real)
     transactions.publish(msg.Transaction())
     status.publish(msg.VehicleStatus(name="van", address="b" * 40))
-    status.publish(msg.VehicleStatus(name="car", address="b" * 40, accuracy=float("nan")))
+    task = msg.TaskStatus(accuracy=float("nan"))
+    status.publish(msg.VehicleStatus(name="car", address="b" * 40, task=task))
     tips.publish(tip_of(0, "car", chain))
-    status.publish(msg.VehicleStatus(name="car", address="b" * 40, last_refusal="x" * 10_000))
+    chain_said = msg.ChainStatus(last_refusal="x" * 10_000)
+    status.publish(msg.VehicleStatus(name="car", address="b" * 40, chain=chain_said))
     wait(ros, listener, lambda view: view.vehicles and view.vehicles["car"].status is not None)
     with listener.reading() as view:
         assert list(view.vehicles) == ["car"]
-        assert len(view.vehicles["car"].status["last_refusal"]) == 500
+        assert len(view.vehicles["car"].status.chain.last_refusal) == 500
         assert not view.chain.blocks
         assert not view.flights
 

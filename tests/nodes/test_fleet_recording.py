@@ -35,7 +35,9 @@ SAID = {
     "/bift/blocks": convert.block_to_message(BLOCK),
     "/bift/transactions": convert.transaction_to_message(BLOCK.body.transactions[0]),
     "/car/status": msg.VehicleStatus(
-        name="car", address=WORLD.address(0), height=1, tip=BLOCK.hash.hex(), balance=20
+        name="car",
+        address=WORLD.address(0),
+        chain=msg.ChainStatus(height=1, tip=BLOCK.hash.hex(), balance=20),
     ),
     "/car/training/progress": msg.TrainingProgress(model_id="lights", iteration=1, loss=0.5),
 }
@@ -139,7 +141,7 @@ def test_a_player_shows_an_onlooker_the_run_again(ros: Any, bag: Path) -> None:
         player.stop()
         with listener.reading() as view:
             assert [block.hash for block in view.canonical()] == [BLOCK.hash.hex()]
-            assert view.vehicles["car"].status["balance"] == 20
+            assert view.vehicles["car"].status.chain.balance == 20
 
 
 def test_another_bag_is_refused(ros: Any, tmp_path: Path) -> None:

@@ -13,13 +13,16 @@ pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
 from bift_msgs.msg import Tip, VehicleStatus
+from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.qos import QoSProfile
 from std_msgs.msg import Float64
 
+from bift_ros.monitoring.status_json import status_from_json
 from bift_ros.nodes import qos
 from bift_ros.nodes.observer import monitor_topics
 from bift_ros.nodes.observer.monitor_node import MonitorNode
+from bift_ros.nodes.status_message import status_to_message
 
 pytestmark = pytest.mark.ros
 
@@ -39,7 +42,8 @@ class Car:
 
     def say(self, **fields: Any) -> None:
         common = {"name": "car", "address": ADDRESS, "tip": TIP, "height": 4, "samples": 3}
-        self._status.publish(VehicleStatus(**common, **fields))
+        status = status_from_json({**common, **fields})
+        self._status.publish(status_to_message(status, Time()))
 
 
 @pytest.fixture

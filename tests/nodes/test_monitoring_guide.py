@@ -16,7 +16,7 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
-from bift_msgs.msg import Tip, VehicleStatus
+from bift_msgs.msg import ChainStatus, Tip, VehicleStatus
 from diagnostic_msgs.msg import DiagnosticArray
 
 from bift_ros.console.main import build_parser
@@ -79,7 +79,7 @@ def test_a_run_is_recorded_and_watched_again(ros: Any, tmp_path: Path) -> None:
     tips = node.create_publisher(Tip, "/bift/tips", qos.TIPS)
     tips.publish(Tip(name="car", peer="a" * 40, hash="11" * 32))
     status = node.create_publisher(VehicleStatus, "/car/status", qos.STATUS)
-    status.publish(VehicleStatus(name="car", address="a" * 40, height=7))
+    status.publish(VehicleStatus(name="car", address="a" * 40, chain=ChainStatus(height=7)))
     with start(record, tmp_path) as monitor:
         try:
             ros.spin_until(lambda: said.get("bift/car: consensus") == "at height 7")
@@ -90,7 +90,7 @@ def test_a_run_is_recorded_and_watched_again(ros: Any, tmp_path: Path) -> None:
     node.destroy_publisher(status)
     heights: list[int] = []
     node.create_subscription(
-        VehicleStatus, "/car/status", lambda m: heights.append(m.height), qos.STATUS
+        VehicleStatus, "/car/status", lambda m: heights.append(m.chain.height), qos.STATUS
     )
     with start(replay, tmp_path) as player:
         ros.spin_until(lambda: heights == [7] or player.poll() is not None)

@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
-from bift_msgs.msg import Block, Tip, Transaction, VehicleStatus
+from bift_msgs.msg import Block, ChainStatus, Tip, Transaction, VehicleStatus
 from bift_msgs.srv import GetBlocks, GetHeaders, SubmitTransaction
 
 from bift_ros.chain.blockchain import Blockchain
@@ -22,6 +22,7 @@ from bift_ros.consensus.genesis import Genesis, Member, Policy
 from bift_ros.consensus.tips import sign_tip
 from bift_ros.consensus.transactions import MembershipVote, ProposeTask, Transfer, sign_transaction
 from bift_ros.identity.keys import KeyPair
+from bift_ros.monitoring import status as monitoring
 from bift_ros.nodes import convert, qos
 from bift_ros.nodes.observer.monitor import FleetMonitor
 from bift_ros.nodes.vehicle.peer_node import PeerNode
@@ -208,14 +209,14 @@ def test_a_members_odd_tip_is_borne(ros: Any, peer: PeerNode, tip_hash: bytes) -
 
 def test_a_monitor_bears_names_that_ros_does_not(ros: Any) -> None:
     ros.start()
-    heard: queue.Queue[dict[str, Any]] = queue.Queue()
+    heard: queue.Queue[monitoring.VehicleStatus] = queue.Queue()
     with closing(FleetMonitor(heard.put)) as monitor:
         node = ros.node("fleet")
         tips = node.create_publisher(Tip, "/bift/tips", qos.TRANSACTIONS)
         for name in ("not a name!", "", "1car", "a/../b", "car"):
             tips.publish(Tip(peer=name, name=name, provider="http://127.0.0.1:1"))
         status = node.create_publisher(VehicleStatus, "/car/status", qos.STATUS)
-        status.publish(VehicleStatus(name="car", height=3))
-        assert heard.get(timeout=60)["height"] == 3
+        status.publish(VehicleStatus(name="car", address="a" * 40, chain=ChainStatus(height=3)))
+        assert heard.get(timeout=60).chain.height == 3
         assert list(monitor.vehicles) == ["car"]
         assert monitor.providers == ("http://127.0.0.1:1",)

@@ -20,6 +20,8 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from bift_ros.monitoring import colours
 from bift_ros.monitoring.sightings import BlockSeen
+from bift_ros.monitoring.status import VehicleStatus
+from bift_ros.monitoring.status_json import status_from_json
 from bift_ros.monitoring.view import FleetView
 from bift_ros.nodes.observer import scene_publisher
 from bift_ros.nodes.observer.scene_publisher import ScenePublisher
@@ -56,10 +58,11 @@ class Screen:
         return marker.text if marker is not None else ""
 
 
-def status(name: str, **more: Any) -> dict[str, Any]:
+def status(name: str, **more: Any) -> VehicleStatus:
     address = name.encode().hex().ljust(40, "0")
     said = {"name": name, "address": address, "tip": "b", "height": 2, "state": "idle"}
-    return said | {"current_iter": 1, "accuracy": 0.5, "balance": 20} | more
+    said |= {"current_iter": 1, "accuracy": 0.5, "balance": 20}
+    return status_from_json(said | more)
 
 
 @pytest.fixture

@@ -16,10 +16,8 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
-from bift_msgs.msg import VehicleStatus
-
-from bift_ros.monitoring.status_json import from_json
-from bift_ros.nodes.observer.monitor import as_dict
+from bift_ros.monitoring.status import ChainStatus, DatasetStatus, TrainingStatus, VehicleStatus
+from bift_ros.monitoring.status_json import status_from_json
 from bift_ros.nodes.vehicle.status_file import StatusFile
 from bift_ros.nodes.vehicle.vehicle_node import VehicleNode
 
@@ -38,10 +36,24 @@ def strict(text: str) -> Any:
 def test_it_holds_the_newest_status(tmp_path: Path) -> None:
     file = StatusFile(tmp_path / "status.json")
     for height in (1, 2):
-        status = VehicleStatus(name="car", height=height, equivocations=["van at 7"], loss=0.25)
-        file.write(status)
-        assert strict((tmp_path / "status.json").read_text()) == as_dict(status)
+        said = {"name": "car", "height": height, "equivocations": ["van at 7"], "loss": 0.25}
+        file.write(status_from_json(said))
+        written = strict((tmp_path / "status.json").read_text())
+        assert written.items() >= said.items()
+        assert status_from_json(written) == status_from_json(said)
     assert [path.name for path in tmp_path.iterdir()] == ["status.json"]
+
+
+def test_its_keys_are_the_same_in_every_version(tmp_path: Path) -> None:
+    StatusFile(tmp_path / "status.json").write(VehicleStatus("car"))
+    assert set(strict((tmp_path / "status.json").read_text())) == {
+        "name", "address", "state", "mines", "frames_seen", "samples", "skipped", "class_samples",
+        "epoch", "local_epochs", "loss", "height", "tip", "model_id", "current_iter", "total_iter",
+        "global_cid", "accuracy", "rule", "contributors", "balance", "mempool", "peers", "refused",
+        "last_refusal", "equivocations", "training_seconds", "storage_seconds",
+        "consensus_seconds", "update_bytes", "rss_mb", "peak_rss_mb", "gpu_mb", "gpu_limit_mb",
+        "disk_free_mb", "fetched_bytes", "served_bytes",
+    }  # fmt: skip
 
 
 def test_what_an_earlier_run_has_left_is_gone_at_the_start(tmp_path: Path) -> None:
@@ -52,20 +64,25 @@ def test_what_an_earlier_run_has_left_is_gone_at_the_start(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
 def test_a_loss_that_is_no_number_is_null(tmp_path: Path, loss: float) -> None:
-    StatusFile(tmp_path / "status.json").write(VehicleStatus(name="car", loss=loss))
+    StatusFile(tmp_path / "status.json").write(
+        VehicleStatus("car", training=TrainingStatus(loss=loss))
+    )
     document = strict((tmp_path / "status.json").read_text())
     assert document["loss"] is None
-    status = from_json(document)
-    assert math.isnan(status["loss"])
-    assert f"{status['loss']:.3f}" == "nan"
-    assert status["name"] == "car"
+    status = status_from_json(document)
+    assert math.isnan(status.training.loss)
+    assert f"{status.training.loss:.3f}" == "nan"
+    assert status.name == "car"
 
 
 def test_a_reader_finds_one_status_whole(tmp_path: Path) -> None:
     """While statuses of very different lengths replace each other."""
     path = tmp_path / "status.json"
     file = StatusFile(path)
-    statuses = [VehicleStatus(name="car", last_refusal=text) for text in ("short", "long" * 5000)]
+    statuses = [
+        VehicleStatus("car", chain=ChainStatus(last_refusal=text))
+        for text in ("short", "long" * 5000)
+    ]
     file.write(statuses[0])
     enough = threading.Event()
 
@@ -100,7 +117,7 @@ def test_a_vehicle_outlives_a_disk_that_cannot_be_written(
 
     def status() -> VehicleStatus:
         said.append(None)
-        return VehicleStatus(name="car", samples=len(said))  # always news
+        return VehicleStatus("car", dataset=DatasetStatus(samples=len(said)))  # always news
 
     ros.add(VehicleNode()).serve(status, lambda request, response: response)
     ros.spin_until(path.exists, what="the first status")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
 
 from bift_ros.console.errors import CommandError
 from bift_ros.console.keys import key_file, keystore_of, unlock
@@ -27,17 +28,17 @@ def set_mining(arguments: argparse.Namespace, mine: bool) -> int:
     silent = sorted(set(names) - set(heard))
     if silent:
         raise CommandError(f"not heard: {', '.join(silent)}; running are {', '.join(heard)}")
-    addresses = {name: str(heard[name]["address"]) for name in names or heard}
+    addresses = {name: heard[name].address for name in names or heard}
     for name, key in _owned(arguments, addresses, bool(names)).items():
         with asking(), VehicleClient(name, arguments.wait) as client:
             genesis_hash = client.state().genesis_hash
             job = client.owner_job(key, genesis_hash, OwnerRequest(action))
         if job.error:
             raise CommandError(f"{name}: {job.error}")
-        heard[name]["mines"] = mine
+        heard[name] = replace(heard[name], mines=mine)
         if not arguments.json:
             print(f"{name} {'mines' if mine else 'mines no more'}")
-    mining = [name for name, status in heard.items() if status["mines"]]
+    mining = [name for name, status in heard.items() if status.mines]
     if arguments.json:
         print(json.dumps({"mining": mining, "idle": sorted(set(heard) - set(mining))}))
     if not mine and not mining:

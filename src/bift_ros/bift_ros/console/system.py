@@ -7,8 +7,9 @@ import json
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from queue import Empty, SimpleQueue
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -17,12 +18,11 @@ from rich.text import Text
 from bift_ros.console.arguments import seconds, vehicle_name
 from bift_ros.fleet.runs.display import equivocation_table, vehicle_table
 from bift_ros.monitoring.findings import SILENT_SECONDS
-from bift_ros.monitoring.status_json import to_json
+from bift_ros.monitoring.status import Statuses, VehicleStatus
+from bift_ros.monitoring.status_json import status_json
 from bift_ros.nodes.observer.monitor import FleetMonitor
 
 _REFRESH_SECONDS = 0.5
-
-Statuses = Mapping[str, Mapping[str, Any]]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +66,7 @@ def main(arguments: argparse.Namespace) -> int:
     finally:
         monitor.close()
     if arguments.json:
-        print(json.dumps([to_json(status) for status in vehicles.values()], allow_nan=False))
+        print(json.dumps([status_json(status) for status in vehicles.values()], allow_nan=False))
     elif vehicles:
         Console().print(_display(vehicles))
     if not vehicles:
@@ -76,14 +76,14 @@ def main(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _chosen(heard: Statuses, only: str | None) -> dict[str, Mapping[str, Any]]:
+def _chosen(heard: Statuses, only: str | None) -> Mapping[str, VehicleStatus]:
     """Those that have spoken and are wanted."""
     return {name: s for name, s in heard.items() if s and only in (None, name)}
 
 
 def _watch(arguments: argparse.Namespace) -> int:
     """Show what comes until a person has seen enough, which is how a watch ends well."""
-    came: SimpleQueue[dict[str, Any]] = SimpleQueue()
+    came: SimpleQueue[VehicleStatus] = SimpleQueue()
     monitor = FleetMonitor(came.put)
     try:
         (_watch_json if arguments.json else _watch_table)(came, arguments.vehicle)
@@ -93,28 +93,28 @@ def _watch(arguments: argparse.Namespace) -> int:
         monitor.close()
 
 
-def _watch_json(came: SimpleQueue[dict[str, Any]], only: str | None) -> NoReturn:
+def _watch_json(came: SimpleQueue[VehicleStatus], only: str | None) -> NoReturn:
     while True:
         status = came.get()
-        if only in (None, status["name"]):
-            print(json.dumps(to_json(status), allow_nan=False), flush=True)
+        if only in (None, status.name):
+            print(json.dumps(status_json(status), allow_nan=False), flush=True)
 
 
-def _watch_table(came: SimpleQueue[dict[str, Any]], only: str | None) -> NoReturn:
-    vehicles: dict[str, dict[str, Any]] = {}
+def _watch_table(came: SimpleQueue[VehicleStatus], only: str | None) -> NoReturn:
+    vehicles: dict[str, VehicleStatus] = {}
     heard_at: dict[str, float] = {}
     with Live(Text("listening …"), auto_refresh=False) as live:
         while True:
             for status in _waiting(came):
-                if only in (None, status["name"]):
-                    vehicles[status["name"]] = status
-                    heard_at[status["name"]] = time.monotonic()
+                if only in (None, status.name):
+                    vehicles[status.name] = status
+                    heard_at[status.name] = time.monotonic()
             if vehicles:
                 marked = mark_silent(dict(sorted(vehicles.items())), heard_at, time.monotonic())
                 live.update(_display(marked), refresh=True)
 
 
-def _waiting(came: SimpleQueue[dict[str, Any]]) -> Iterable[dict[str, Any]]:
+def _waiting(came: SimpleQueue[VehicleStatus]) -> Iterable[VehicleStatus]:
     """What comes until the next refresh is due."""
     until = time.monotonic() + _REFRESH_SECONDS
     while (left := until - time.monotonic()) > 0:
@@ -125,18 +125,18 @@ def _waiting(came: SimpleQueue[dict[str, Any]]) -> Iterable[dict[str, Any]]:
 
 
 def mark_silent(
-    vehicles: Statuses, heard_at: Mapping[str, float], now: float
-) -> dict[str, Mapping[str, Any]]:
+    vehicles: Mapping[str, VehicleStatus], heard_at: Mapping[str, float], now: float
+) -> Mapping[str, VehicleStatus]:
     """Say of those that have not spoken for a while that they are silent; times in seconds."""
     marked = dict(vehicles)
     for name, status in vehicles.items():
         silent = now - heard_at[name]
         if silent > SILENT_SECONDS:
-            marked[name] = {**status, "state": f"silent for {silent:.0f} s"}
+            marked[name] = replace(status, state=f"silent for {silent:.0f} s")
     return marked
 
 
-def _display(vehicles: Statuses) -> RenderableType:
+def _display(vehicles: Mapping[str, VehicleStatus]) -> RenderableType:
     parts: list[RenderableType] = [vehicle_table(vehicles)]
     task = task_line(vehicles)
     if task:
@@ -147,12 +147,12 @@ def _display(vehicles: Statuses) -> RenderableType:
     return Group(*parts)
 
 
-def task_line(vehicles: Statuses) -> str:
+def task_line(vehicles: Mapping[str, VehicleStatus]) -> str:
     """How far the fleet's task is, by the vehicle with the highest tip; empty without a task."""
-    furthest = max(vehicles.values(), key=lambda status: int(status["height"]))
-    if not furthest["model_id"]:
+    task = max(vehicles.values(), key=lambda status: status.chain.height).task
+    if not task.model_id:
         return ""
-    line = f"{furthest['model_id']}: iteration {furthest['current_iter']}/{furthest['total_iter']}"
-    if furthest["current_iter"]:
-        line += f", accuracy {furthest['accuracy']:.1%}, by {furthest['rule']}"
+    line = f"{task.model_id}: iteration {task.current_iter}/{task.total_iter}"
+    if task.current_iter:
+        line += f", accuracy {task.accuracy:.1%}, by {task.rule}"
     return line

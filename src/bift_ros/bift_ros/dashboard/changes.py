@@ -9,7 +9,8 @@ from typing import NamedTuple
 from bift_ros.dashboard.traffic import TrafficSample
 from bift_ros.dashboard.watch import Watch
 from bift_ros.monitoring.findings import Finding
-from bift_ros.monitoring.sightings import BlockSeen, Status
+from bift_ros.monitoring.sightings import BlockSeen
+from bift_ros.monitoring.status import VehicleStatus
 from bift_ros.monitoring.view import FleetView
 
 Losses = Mapping[str, Mapping[int, float]]
@@ -36,7 +37,7 @@ class VehicleNow(NamedTuple):
     tip_hash: str
     heard_at: float
     """Seconds of the listener's monotonic clock; 0 before its first status."""
-    status: Status | None
+    status: VehicleStatus | None
 
 
 @dataclass(frozen=True)
@@ -80,5 +81,5 @@ def _newest(view: FleetView, count: int) -> tuple[BlockSeen, ...]:
 
 
 def _tasks(view: FleetView) -> set[str]:
-    said = {str(v.status["model_id"]) for v in view.vehicles.values() if v.status is not None}
+    said = {v.status.task.model_id for v in view.vehicles.values() if v.status is not None}
     return said - {""}

@@ -1,6 +1,6 @@
 """What the page is sent, as JSON values.
 
-Everything that a vehicle said goes through `plain`: JSON has no NaN, and ROS has arrays of its own.
+Everything that a vehicle said goes through `plain`: JSON has no NaN.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from bift_ros.dashboard.changes import News, VehicleNow
 from bift_ros.dashboard.traffic import TrafficSample
 from bift_ros.monitoring.findings import Finding
 from bift_ros.monitoring.sightings import BlockSeen, ModelSeen
-from bift_ros.monitoring.status_json import plain
+from bift_ros.monitoring.status_json import plain, status_json
 
 Document = dict[str, Any]
 
@@ -37,7 +37,7 @@ def vehicle(seen: VehicleNow) -> Document:
         "address": seen.address,
         "tip": seen.tip_hash,
         "heard_at": seen.heard_at,
-        "status": plain(seen.status) if seen.status is not None else None,
+        "status": status_json(seen.status) if seen.status is not None else None,
     }
 
 

@@ -42,7 +42,7 @@ class Traffic:
     def sample(self, view: FleetView, now: float) -> None:
         """Look at the fleet; the first look only notes where the counters stand."""
         counters = {
-            name: (int(v.status.get("fetched_bytes", 0)), int(v.status.get("served_bytes", 0)))
+            name: (v.status.resources.fetched_bytes, v.status.resources.served_bytes)
             for name, v in view.vehicles.items()
             if v.status is not None
         }

@@ -71,7 +71,7 @@ class Judge:
         vehicles = list(self._view.vehicles.values())
         live = [vehicle for vehicle in vehicles if not self._is_stale(vehicle, now)]
         apart = [v.name for v in vehicles if self._memory(v).apart_since is not None]
-        equivocations = {e for v in live if v.status for e in v.status["equivocations"]}
+        equivocations = {e for v in live if v.status for e in v.status.chain.equivocations}
         values = {
             "vehicles": str(len(vehicles)),
             "heard": str(len(live)),

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from bift_ros.monitoring.chain_tree import ChainTree
-from bift_ros.monitoring.sightings import Status
+from bift_ros.monitoring.status import VehicleStatus
 
 
 @dataclass
@@ -27,20 +27,20 @@ class VehicleMemory:
     apart_since: float | None = None
     """Since when it stands apart from the fleet's head; None while it does not."""
 
-    def learn(self, status: Status, now: float) -> None:
+    def learn(self, status: VehicleStatus, now: float) -> None:
         """Take in a status."""
-        before, self.refused = self.refused, int(status["refused"])
+        before, self.refused = self.refused, status.chain.refused
         if before is not None and self.refused > before:
-            if status["last_refusal"].startswith("training"):
+            if status.chain.last_refusal.startswith("training"):
                 self.failed_at = now
             else:
                 self.refused_at = now
-        if status["model_id"] != self.model_id:
-            self.model_id = status["model_id"]
+        if status.task.model_id != self.model_id:
+            self.model_id = status.task.model_id
             self.lowest_loss, self.last_loss = math.inf, math.nan
         # Earlier epochs of a training are higher by nature.
-        if 0 < status["local_epochs"] <= status["epoch"]:
-            self.last_loss = float(status["loss"])
+        if 0 < status.training.local_epochs <= status.training.epoch:
+            self.last_loss = status.training.loss
             if self.last_loss < self.lowest_loss:
                 self.lowest_loss = self.last_loss
 

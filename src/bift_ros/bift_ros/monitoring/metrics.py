@@ -23,7 +23,7 @@ def accuracy(view: FleetView) -> float | None:
 
 def loss(view: FleetView) -> float | None:
     """The vehicles' mean training loss in the newest iteration."""
-    tasks = [v.status["model_id"] for v in view.vehicles.values() if v.status is not None]
+    tasks = [v.status.task.model_id for v in view.vehicles.values() if v.status is not None]
     return view.newest_loss(max(tasks, key=tasks.count)) if tasks else None
 
 
@@ -44,7 +44,7 @@ def tip_height(view: FleetView) -> float | None:
 
 def mempool(view: FleetView) -> float | None:
     """Transactions that wait for a block, at the vehicle that has most."""
-    waiting = [v.status["mempool"] for v in view.vehicles.values() if v.status is not None]
+    waiting = [v.status.chain.mempool for v in view.vehicles.values() if v.status is not None]
     return float(max(waiting)) if waiting else None
 
 
@@ -56,14 +56,14 @@ def refused_updates(view: FleetView) -> float | None:
 
 def _stake(vehicle: VehicleSeen) -> float | None:
     """Tokens of its account."""
-    return float(vehicle.status["balance"]) if vehicle.status is not None else None
+    return float(vehicle.status.chain.balance) if vehicle.status is not None else None
 
 
 def _local_loss(vehicle: VehicleSeen) -> float | None:
     """Mean training loss of its last finished epoch."""
-    if vehicle.status is None or not vehicle.status["epoch"]:
+    if vehicle.status is None or not vehicle.status.training.epoch:
         return None
-    return float(vehicle.status["loss"])
+    return vehicle.status.training.loss
 
 
 FLEET_METRICS: Mapping[str, Callable[[FleetView], float | None]] = {
@@ -78,4 +78,4 @@ VEHICLE_METRICS: Mapping[str, Callable[[VehicleSeen], float | None]] = {
     "loss": _local_loss,
     "stake": _stake,
 }
-"""What else is of interest is plotted from the vehicle's status topic, such as `status/height`."""
+"""What else is of interest is plotted from the status topic, such as `status/chain/height`."""

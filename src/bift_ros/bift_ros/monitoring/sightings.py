@@ -7,10 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-Status = Mapping[str, Any]
-"""The fields of a VehicleStatus message by name, without its stamp."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A status as JSON, which knows no NaN: a diverged training's loss is `null` there.
+"""A status as JSON: one flat object. JSON knows no NaN: a diverged training's loss is `null`.
 
 Only numbers are ever none in a status, so reading gives a NaN back for every null.
 """
@@ -7,19 +7,36 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from typing import Any
 
-from bift_ros.monitoring.sightings import Status
+from bift_ros.monitoring.status import PARTS, VehicleStatus
+
+_OWN = ("name", "address", "state", "mines")
 
 
-def to_json(status: Status) -> dict[str, Any]:
+def status_json(status: VehicleStatus) -> dict[str, Any]:
     """The object to be written; None for every number that is not finite."""
-    return {name: plain(value) for name, value in status.items()}
+    document = {name: getattr(status, name) for name in _OWN}
+    for part in PARTS:
+        document |= vars(getattr(status, part))
+    return {name: plain(value) for name, value in document.items()}
 
 
-def from_json(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The status that was written."""
-    return {name: math.nan if value is None else value for name, value in document.items()}
+def status_from_json(document: Mapping[str, Any]) -> VehicleStatus:
+    """The status that was written; what the object lacks is as in a message."""
+    said = {name: _value(value) for name, value in document.items()}
+    parts = {
+        part: kind(**{f.name: said[f.name] for f in fields(kind) if f.name in said})
+        for part, kind in PARTS.items()
+    }
+    return VehicleStatus(**{name: said[name] for name in _OWN if name in said}, **parts)
+
+
+def _value(value: Any) -> Any:
+    if value is None:
+        return math.nan
+    return tuple(value) if isinstance(value, list) else value
 
 
 def plain(value: Any) -> Any:

@@ -9,14 +9,14 @@ from typing import NamedTuple
 from bift_ros.monitoring.chain_tree import ChainTree
 from bift_ros.monitoring.findings import Level, Thresholds
 from bift_ros.monitoring.memory import VehicleMemory
-from bift_ros.monitoring.sightings import Status
+from bift_ros.monitoring.status import VehicleStatus
 from bift_ros.perception.classes import CLASSES
 
 
 class Known(NamedTuple):
     """All that a check may look at."""
 
-    status: Status
+    status: VehicleStatus
     memory: VehicleMemory
     tip: str
     head: str
@@ -38,61 +38,61 @@ def consensus(known: Known) -> Verdict:
     """Whether the vehicle stands where most stand, and takes what it is sent."""
     status, memory, limits = known.status, known.memory, known.thresholds
     values = {
-        "height": status["height"],
+        "height": status.chain.height,
         "tip": known.tip,
-        "mempool": status["mempool"],
-        "peers": status["peers"],
-        "stake": status["balance"],
-        "refused": status["refused"],
-        "last refusal": status["last_refusal"],
-        "equivocations": len(status["equivocations"]),
+        "mempool": status.chain.mempool,
+        "peers": status.chain.peers,
+        "stake": status.chain.balance,
+        "refused": status.chain.refused,
+        "last refusal": status.chain.last_refusal,
+        "equivocations": len(status.chain.equivocations),
     }
     since = memory.apart_since
     if since is not None and known.now - since > limits.forked_seconds:
         seconds = f"for {known.now - since:.0f} s"
         head = known.chain.blocks.get(known.head)
         if known.chain.contains(known.tip, known.head):
-            behind = head.index - status["height"] if head is not None else 0
+            behind = head.index - status.chain.height if head is not None else 0
             return Verdict(Level.WARN, f"behind by {behind} blocks {seconds}", values)
         return Verdict(Level.ERROR, f"forked: on another branch than most {seconds}", values)
     if known.now - memory.refused_at <= limits.recent_seconds:
-        return Verdict(Level.WARN, f"refused {status['last_refusal']}", values)
-    return Verdict(Level.OK, f"at height {status['height']}", values)
+        return Verdict(Level.WARN, f"refused {status.chain.last_refusal}", values)
+    return Verdict(Level.OK, f"at height {status.chain.height}", values)
 
 
 def training(known: Known) -> Verdict:
     """Whether its local training gets anywhere."""
     status, memory, limits = known.status, known.memory, known.thresholds
     values = {
-        "state": status["state"],
-        "epoch": f"{status['epoch']}/{status['local_epochs']}",
-        "loss": f"{status['loss']:.4g}",
+        "state": status.state,
+        "epoch": f"{status.training.epoch}/{status.training.local_epochs}",
+        "loss": f"{status.training.loss:.4g}",
         "lowest loss": f"{memory.lowest_loss:.4g}",
-        "task": status["model_id"],
-        "iteration": f"{status['current_iter']}/{status['total_iter']}",
-        "seconds": f"{status['training_seconds']:.1f}",
+        "task": status.task.model_id,
+        "iteration": f"{status.task.current_iter}/{status.task.total_iter}",
+        "seconds": f"{status.training.training_seconds:.1f}",
     }
     loss, lowest = memory.last_loss, memory.lowest_loss
     if known.now - memory.failed_at <= limits.recent_seconds:
-        return Verdict(Level.ERROR, status["last_refusal"], values)
+        return Verdict(Level.ERROR, status.chain.last_refusal, values)
     if math.isfinite(lowest) and not math.isfinite(loss):
         return Verdict(Level.ERROR, f"diverged: the loss is {loss}", values)
     if math.isfinite(loss) and loss > lowest * limits.loss_growth:
         return Verdict(
             Level.WARN, f"diverging: the loss is {loss:.3g}, and was {lowest:.3g} before", values
         )
-    return Verdict(Level.OK, status["state"], values)
+    return Verdict(Level.OK, status.state, values)
 
 
 def storage(known: Known) -> Verdict:
     """Whether there is room for what is to come."""
     status, low = known.status, known.thresholds.disk_low_mb
-    free = status["disk_free_mb"]
+    free = status.resources.disk_free_mb
     values = {
         "free MiB": free,
-        "fetched MiB": f"{status['fetched_bytes'] / 2**20:.1f}",
-        "served MiB": f"{status['served_bytes'] / 2**20:.1f}",
-        "seconds": f"{status['storage_seconds']:.1f}",
+        "fetched MiB": f"{status.resources.fetched_bytes / 2**20:.1f}",
+        "served MiB": f"{status.resources.served_bytes / 2**20:.1f}",
+        "seconds": f"{status.training.storage_seconds:.1f}",
     }
     if free < low / 10:
         return Verdict(Level.ERROR, f"disk full: {free} MiB left", values)
@@ -104,12 +104,12 @@ def storage(known: Known) -> Verdict:
 def gpu_memory(known: Known) -> Verdict:
     """How near its worker is to its GPU memory limit."""
     status = known.status
-    used, limit = status["gpu_mb"], status["gpu_limit_mb"]
+    used, limit = status.resources.gpu_mb, status.resources.gpu_limit_mb
     values = {
         "GPU MiB": used,
         "GPU limit MiB": limit,
-        "resident MiB": status["rss_mb"],
-        "peak resident MiB": status["peak_rss_mb"],
+        "resident MiB": status.resources.rss_mb,
+        "peak resident MiB": status.resources.peak_rss_mb,
     }
     if not limit:
         return Verdict(Level.OK, "uses no GPU", values)
@@ -122,19 +122,19 @@ def gpu_memory(known: Known) -> Verdict:
 def dataset(known: Known) -> Verdict:
     """Whether there is anything to learn from."""
     status = known.status
-    counts = dict(zip(CLASSES, status["class_samples"], strict=False))
+    counts = dict(zip(CLASSES, status.dataset.class_samples, strict=False))
     shown = [name for name, count in counts.items() if count]
     values = {
-        "samples": status["samples"],
-        "frames seen": status["frames_seen"],
-        "skipped": status["skipped"],
+        "samples": status.dataset.samples,
+        "frames seen": status.dataset.frames_seen,
+        "skipped": status.dataset.skipped,
         **counts,
     }
-    if not status["samples"]:
+    if not status.dataset.samples:
         return Verdict(Level.WARN, "no samples: it can't train", values)
     if len(shown) == 1:
-        return Verdict(Level.WARN, f"all {status['samples']} samples show {shown[0]}", values)
-    return Verdict(Level.OK, f"{status['samples']} samples of {len(shown)} classes", values)
+        return Verdict(Level.WARN, f"all {status.dataset.samples} samples show {shown[0]}", values)
+    return Verdict(Level.OK, f"{status.dataset.samples} samples of {len(shown)} classes", values)
 
 
 CHECKS: Mapping[str, Callable[[Known], Verdict]] = {

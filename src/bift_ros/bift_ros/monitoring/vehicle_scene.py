@@ -23,7 +23,7 @@ def state_of(vehicle: VehicleSeen, window: ChainWindow, now: float) -> str:
         return "silent"
     if window.is_forked(vehicle.tip_hash):
         return "forked"
-    state = str(vehicle.status["state"]).partition(":")[0]
+    state = vehicle.status.state.partition(":")[0]
     return state if state in VEHICLE_STATES else "idle"
 
 
@@ -56,9 +56,9 @@ def vehicle_shapes(
 def _label(vehicle: VehicleSeen, state: str) -> str:
     if vehicle.status is None:
         return f"{vehicle.name}\n{state}"
-    known = vehicle.status["current_iter"] > 0
-    accuracy = f"{vehicle.status['accuracy']:.0%}" if known else "no model yet"
-    return f"{vehicle.name}\n{state}\n{vehicle.status['balance']} tokens, {accuracy}"
+    known = vehicle.status.task.current_iter > 0
+    accuracy = f"{vehicle.status.task.accuracy:.0%}" if known else "no model yet"
+    return f"{vehicle.name}\n{state}\n{vehicle.status.chain.balance} tokens, {accuracy}"
 
 
 def _legend(layout: Layout) -> Iterator[Shape]:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from bift_ros.monitoring.chain_tree import ChainTree
-from bift_ros.monitoring.sightings import BlockSeen, Flight, Status, TipSeen
+from bift_ros.monitoring.sightings import BlockSeen, Flight, TipSeen
+from bift_ros.monitoring.status import VehicleStatus
 
 MAX_VEHICLES = 1000
 """An onlooker takes in no more names: anybody may publish."""
@@ -22,7 +23,7 @@ class VehicleSeen:
 
     name: str
     address: str = ""
-    status: Status | None = None
+    status: VehicleStatus | None = None
     """Its newest status; None until it has spoken."""
     tip: TipSeen | None = None
     heard_at: float = 0.0
@@ -34,14 +35,14 @@ class VehicleSeen:
     def tip_hash(self) -> str:
         """Where it stands, by whichever it said last; empty if it has said nothing."""
         spoken, said = self.status, self.tip
-        if spoken is not None and (said is None or spoken["height"] >= said.index):
-            return str(spoken["tip"])
+        if spoken is not None and (said is None or spoken.chain.height >= said.index):
+            return spoken.chain.tip
         return said.hash if said is not None else ""
 
     @property
     def tip_height(self) -> int:
         """The height that it claims for `tip_hash`; 0 if it has said nothing."""
-        spoken = int(self.status["height"]) if self.status is not None else 0
+        spoken = self.status.chain.height if self.status is not None else 0
         return max(spoken, self.tip.index if self.tip is not None else 0)
 
 
@@ -68,9 +69,9 @@ class FleetView:
             self._changed(vehicle)
         return vehicle is not None and not known
 
-    def hear_status(self, status: Status, now: float) -> None:
+    def hear_status(self, status: VehicleStatus, now: float) -> None:
         """A vehicle has said how it is."""
-        vehicle = self._vehicle(status["name"], status["address"])
+        vehicle = self._vehicle(status.name, status.address)
         if vehicle is not None:
             vehicle.status, vehicle.heard_at = status, now
             self._changed(vehicle)

@@ -16,6 +16,7 @@ from bift_ros.fleet.runs.disk import look
 from bift_ros.fleet.runs.scenario import Scenario, iteration_of
 from bift_ros.fleet.runtimes.plan import VehiclePlan
 from bift_ros.fleet.runtimes.processes import ProcessFleet
+from bift_ros.monitoring.status import Statuses, VehicleStatus
 from bift_ros.nodes.observer.monitor import FleetMonitor
 
 UPDATE_WAIT_MS = 5000
@@ -85,7 +86,7 @@ class KillScenario(Scenario):
         elif self._left and self._is_due(self._left[0], now):
             self._kill(fleet, monitor, self._left.pop(0), now)
 
-    def _keep_time(self, vehicles: Mapping[str, Mapping[str, Any]], now: float) -> None:
+    def _keep_time(self, vehicles: Statuses, now: float) -> None:
         """Notice a new iteration; the first begins once every vehicle has spoken."""
         if self._iteration < 0 and not all(vehicles.values()):
             return
@@ -103,27 +104,29 @@ class KillScenario(Scenario):
     def _kill(self, fleet: ProcessFleet, monitor: FleetMonitor, kill: Kill, now: float) -> None:
         name = kill.victim
         said = monitor.vehicles[name]
+        assert said is not None, "it is due once all have spoken"
         fleet.kill(name)
         monitor.forget(name)
         self.note(
-            f"killed {name} after iteration {self._iteration} while {said['state']}, "
-            f"at height {said['height']}"
+            f"killed {name} after iteration {self._iteration} while {said.state}, "
+            f"at height {said.chain.height}"
         )
         self._height_at_death = self._examine(fleet, name, said)
         self._down, self._restart_at = kill, now + kill.down_seconds
 
-    def _examine(self, fleet: ProcessFleet, name: str, said: Mapping[str, Any]) -> int:
+    def _examine(self, fleet: ProcessFleet, name: str, said: VehicleStatus) -> int:
         """Look for what the dead vehicle had said it has; the height of its chain on disk."""
         vehicle = _plan_of(fleet, name)
         try:
-            found = look(vehicle.folder, fleet.plan.genesis, [bytes.fromhex(said["tip"])])
+            found = look(vehicle.folder, fleet.plan.genesis, [bytes.fromhex(said.chain.tip)])
         except StoreError as error:
             self.problems.append(f"{name} left a damaged chain when it was killed: {error}")
             return 0
-        if found.missing or found.height < said["height"]:
+        if found.missing or found.height < said.chain.height:
             self.problems.append(
                 f"{name} lost blocks when it was killed: it had reported height "
-                f"{said['height']}, tip {said['tip'][:12]}, and its disk has height {found.height}"
+                f"{said.chain.height}, tip {said.chain.tip[:12]}, and its disk has height "
+                f"{found.height}"
             )
         return found.height
 
@@ -134,13 +137,13 @@ class KillScenario(Scenario):
         self._awaited = kill.victim
         self.note(f"restarted {kill.victim} after {kill.down_seconds} s")
 
-    def _welcome(self, said: Mapping[str, Any]) -> None:
-        if not said:
+    def _welcome(self, said: VehicleStatus | None) -> None:
+        if said is None:
             return
-        self.note(f"{self._awaited} is back at height {said['height']}")
-        if said["height"] < self._height_at_death:
+        self.note(f"{self._awaited} is back at height {said.chain.height}")
+        if said.chain.height < self._height_at_death:
             self.problems.append(
-                f"{self._awaited} came back at height {said['height']}, "
+                f"{self._awaited} came back at height {said.chain.height}, "
                 f"below the {self._height_at_death} that it had on disk"
             )
         self._awaited = None

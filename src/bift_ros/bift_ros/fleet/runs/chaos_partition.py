@@ -119,9 +119,9 @@ class PartitionScenario(Scenario):
         elif not self._healed:
             if iteration >= self._apart_since + ITERATIONS_APART:
                 self._heal(fleet, iteration)
-        elif not self._together and len({s["tip"] for s in vehicles.values()}) == 1:
+        elif not self._together and len({s.chain.tip for s in vehicles.values() if s}) == 1:
             self._together = True
-            height = next(iter(vehicles.values()))["height"]
+            height = max(s.chain.height for s in vehicles.values() if s)
             self.note(f"both sides stand on one tip, at height {height}")
 
     def _cut(self, iteration: int) -> None:

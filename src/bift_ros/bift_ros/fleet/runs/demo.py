@@ -26,6 +26,7 @@ from bift_ros.fleet.runs.scenario import Scenario
 from bift_ros.fleet.runtimes.plan import FleetPlan, FleetSettings, prepare
 from bift_ros.fleet.runtimes.processes import ProcessFleet
 from bift_ros.identity.vehicle_names import vehicle_name
+from bift_ros.monitoring.status import Statuses, VehicleStatus
 from bift_ros.nodes.observer.monitor import FleetMonitor
 from bift_ros.perception.bags import bag_info
 from bift_ros.storage.kubo.daemon import find_ipfs
@@ -74,7 +75,7 @@ class Demo:
     ) -> None:
         self._options, self._console = options, console
         self._scenario = scenario or Scenario()
-        self._iterations: dict[int, dict[str, dict[str, Any]]] = {}
+        self._iterations: dict[int, dict[str, VehicleStatus]] = {}
 
     def run(self) -> dict[str, Any]:
         """Run to the end and return the report, which is also written.
@@ -108,7 +109,7 @@ class Demo:
 
     def _run_fleet(
         self, plan: FleetPlan, environment: Mapping[str, str], evaluator: Evaluator
-    ) -> dict[str, dict[str, Any]]:
+    ) -> Statuses:
         """Run the vehicles until the task is done; what each of them said last."""
         monitor = FleetMonitor()
         try:
@@ -187,7 +188,7 @@ class Demo:
                 self._scenario.step(fleet, monitor)
                 live.update(self._picture(vehicles, evaluator))
                 if finished:
-                    tip = next(iter(vehicles.values()))["tip"]
+                    (tip,) = {s.chain.tip for s in vehicles.values() if s}
                     if tip != agreed_on:
                         agreed_at, agreed_on = time.monotonic(), tip
                     elif time.monotonic() - agreed_at >= SETTLED_SECONDS:
@@ -201,7 +202,7 @@ class Demo:
                         + _tail(fleet.log_of(name))
                     )
                 now_height = sum(
-                    s.get("height", 0) + s.get("frames_seen", 0) for s in vehicles.values()
+                    s.chain.height + s.dataset.frames_seen for s in vehicles.values() if s
                 )
                 if now_height != height:
                     moved_at, height = time.monotonic(), now_height
@@ -211,28 +212,26 @@ class Demo:
                         f"the logs are in {plan.genesis_file.parent}"
                     )
 
-    def _finished(self, vehicles: dict[str, dict[str, Any]]) -> bool:
+    def _finished(self, vehicles: Statuses) -> bool:
         """Whether all stand on one tip with the task at its end, and nothing more befalls them."""
         return (
             self._scenario.over
-            and all(s and 0 < s["total_iter"] == s["current_iter"] for s in vehicles.values())
-            and len({s["tip"] for s in vehicles.values()}) == 1
+            and all(s and s.task.is_done for s in vehicles.values())
+            and len({s.chain.tip for s in vehicles.values() if s}) == 1
         )
 
-    def _note(
-        self, vehicles: dict[str, dict[str, Any]], monitor: FleetMonitor, evaluator: Evaluator
-    ) -> None:
+    def _note(self, vehicles: Statuses, monitor: FleetMonitor, evaluator: Evaluator) -> None:
         for name, status in vehicles.items():
-            number = status.get("current_iter", 0)
-            if number > 0 and name not in self._iterations.setdefault(number, {}):
+            number = status.task.current_iter if status else 0
+            if status and number > 0 and name not in self._iterations.setdefault(number, {}):
                 self._iterations[number][name] = status
-                evaluator.evaluate(number, status["global_cid"], monitor.providers)
+                evaluator.evaluate(number, status.task.global_cid, monitor.providers)
                 if not self._console.is_terminal and len(self._iterations[number]) == 1:
                     self._console.print(display.iteration_line(status))
 
-    def _picture(self, vehicles: dict[str, dict[str, Any]], evaluator: Evaluator) -> Any:
+    def _picture(self, vehicles: Statuses, evaluator: Evaluator) -> Any:
         slowest = {
-            number: max(statuses.values(), key=lambda s: s["consensus_seconds"])
+            number: max(statuses.values(), key=lambda s: s.training.consensus_seconds)
             for number, statuses in self._iterations.items()
         }
         options = self._options
@@ -246,7 +245,7 @@ class Demo:
     def _report(
         self,
         plan: FleetPlan,
-        statuses: dict[str, dict[str, Any]],
+        statuses: Statuses,
         evaluator: Evaluator,
         seconds: float,
     ) -> dict[str, Any]:
@@ -266,7 +265,7 @@ class Demo:
         (out / "report.json").write_text(json.dumps(result, indent=2) + "\n")
         report.plot_accuracy(result, out / "accuracy.png")
         slowest = {
-            n: max(s.values(), key=lambda x: x["consensus_seconds"])
+            n: max(s.values(), key=lambda x: x.training.consensus_seconds)
             for n, s in self._iterations.items()
         }
         self._console.print(display.iteration_table(slowest, evaluator.accuracy))

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-Status = Mapping[str, Any]
+from bift_ros.monitoring.status import Statuses, VehicleStatus
 
 
-def vehicle_table(vehicles: Mapping[str, Status]) -> Table:
-    """What every vehicle is doing; an empty status is a vehicle that has not spoken yet."""
+def vehicle_table(vehicles: Statuses) -> Table:
+    """What every vehicle is doing."""
     table = Table(title="Vehicles", title_justify="left", expand=False)
     for heading in ("vehicle", "state", "tip"):
         table.add_column(heading, no_wrap=True)
@@ -21,30 +20,30 @@ def vehicle_table(vehicles: Mapping[str, Status]) -> Table:
     for heading in ("frames", "samples", "epoch", "loss", "stake", "refused", "RSS MB"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name, status in vehicles.items():
-        if not status:
+        if status is None:
             table.add_row(name, "starting", *[""] * 9)
             continue
         table.add_row(
             name,
-            status["state"],
-            f"{status['height']} {status['tip'][:8]}",
-            "yes" if status["mines"] else "no",
-            str(status["frames_seen"]),
-            str(status["samples"]),
-            f"{status['epoch']}/{status['local_epochs']}",
-            f"{status['loss']:.3f}",
-            str(status["balance"]),
-            str(status["refused"]),
-            str(status["rss_mb"]),
+            status.state,
+            f"{status.chain.height} {status.chain.tip[:8]}",
+            "yes" if status.mines else "no",
+            str(status.dataset.frames_seen),
+            str(status.dataset.samples),
+            f"{status.training.epoch}/{status.training.local_epochs}",
+            f"{status.training.loss:.3f}",
+            str(status.chain.balance),
+            str(status.chain.refused),
+            str(status.resources.rss_mb),
         )
     return table
 
 
-def equivocation_table(vehicles: Mapping[str, Status]) -> Table | None:
+def equivocation_table(vehicles: Statuses) -> Table | None:
     """Who signed two blocks on one parent, and which vehicles hold the proof; None: nobody."""
     holders: dict[str, list[str]] = {}
     for name, status in vehicles.items():
-        for line in status.get("equivocations", ()):
+        for line in status.chain.equivocations if status else ():
             holders.setdefault(line, []).append(name)
     if not holders:
         return None
@@ -56,7 +55,9 @@ def equivocation_table(vehicles: Mapping[str, Status]) -> Table | None:
     return table
 
 
-def iteration_table(iterations: Mapping[int, Status], accuracy: Mapping[int, float]) -> Table:
+def iteration_table(
+    iterations: Mapping[int, VehicleStatus], accuracy: Mapping[int, float]
+) -> Table:
     """What every finished iteration came to."""
     table = Table(title="Iterations", title_justify="left", expand=False)
     for heading in ("iteration", "rule", "contributors", "accuracy", "train s", "consensus s"):
@@ -64,28 +65,28 @@ def iteration_table(iterations: Mapping[int, Status], accuracy: Mapping[int, flo
     for number, status in sorted(iterations.items()):
         measured = f"{accuracy[number]:.1%}" if number in accuracy else "…"
         table.add_row(
-            f"{number}/{status['total_iter']}",
-            status["rule"],
-            str(status["contributors"]),
+            f"{number}/{status.task.total_iter}",
+            status.task.rule,
+            str(status.task.contributors),
             measured,
-            f"{status['training_seconds']:.1f}",
-            f"{status['consensus_seconds']:.2f}",
+            f"{status.training.training_seconds:.1f}",
+            f"{status.training.consensus_seconds:.2f}",
         )
     return table
 
 
-def iteration_line(status: Status) -> str:
+def iteration_line(status: VehicleStatus) -> str:
     """What the last finished iteration came to, where a table can't be drawn over and over."""
     return (
-        f"iteration {status['current_iter']}/{status['total_iter']}: {status['rule']}, "
-        f"{status['contributors']} contributors, tip {status['tip'][:12]}"
+        f"iteration {status.task.current_iter}/{status.task.total_iter}: {status.task.rule}, "
+        f"{status.task.contributors} contributors, tip {status.chain.tip[:12]}"
     )
 
 
 def progress(
     headline: str,
-    vehicles: Mapping[str, Status],
-    iterations: Mapping[int, Status],
+    vehicles: Statuses,
+    iterations: Mapping[int, VehicleStatus],
     accuracy: Mapping[int, float],
 ) -> RenderableType:
     """The whole live display."""

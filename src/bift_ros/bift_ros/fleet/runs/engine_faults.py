@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from docker.client import DockerClient
 
 from bift_ros.fleet.runtimes.docker.containers import LABEL, VEHICLE_LABEL
-from bift_ros.fleet.runtimes.runtime import Status
+from bift_ros.monitoring.status import Statuses
 
 RESTART_SECONDS = 30.0
 """How long killed containers stay down."""
@@ -28,7 +28,7 @@ class Fault(Protocol):
     def over(self) -> bool:
         """Whether it has come and been mended."""
 
-    def step(self, statuses: Mapping[str, Status]) -> None:
+    def step(self, statuses: Statuses) -> None:
         """Do what is due, by what the vehicles say of themselves; called all the time."""
 
 
@@ -37,9 +37,9 @@ def draw(vehicles: Sequence[str], number: int, seed: int) -> tuple[str, ...]:
     return tuple(sorted(random.Random(seed).sample(list(vehicles), number)))
 
 
-def _iteration(statuses: Mapping[str, Status], names: Sequence[str]) -> int:
+def _iteration(statuses: Statuses, names: Sequence[str]) -> int:
     """The last iteration that any of these has finished."""
-    return max((int(statuses[n]["current_iter"]) for n in names if statuses.get(n)), default=0)
+    return max((s.task.current_iter for n in names if (s := statuses.get(n))), default=0)
 
 
 @dataclass
@@ -58,7 +58,7 @@ class Kill:
         """Whether they have been started again."""
         return self.restarted
 
-    def step(self, statuses: Mapping[str, Status]) -> None:
+    def step(self, statuses: Statuses) -> None:
         """Kill when the first iteration is done; start them `RESTART_SECONDS` later."""
         if self.killed_at is None:
             if _iteration(statuses, self.victims) >= 1:
@@ -89,7 +89,7 @@ class Disconnect:
         """Whether they are back."""
         return self.reconnected
 
-    def step(self, statuses: Mapping[str, Status]) -> None:
+    def step(self, statuses: Statuses) -> None:
         """Cut off when the first iteration is done; connect when the others are two further."""
         done = _iteration(statuses, [name for name in statuses if name not in self.victims])
         if self._cut_at is None:

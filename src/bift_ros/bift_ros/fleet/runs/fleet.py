@@ -5,14 +5,16 @@ from __future__ import annotations
 import shlex
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from bift_ros.fleet.runtimes.folder import FLEETS, FleetFolder, read_record
 from bift_ros.fleet.runtimes.registry import make_runtime
-from bift_ros.fleet.runtimes.runtime import FleetError, Monitor, Status
+from bift_ros.fleet.runtimes.runtime import FleetError, Monitor
+from bift_ros.monitoring.status import Statuses, VehicleStatus
+from bift_ros.monitoring.status_json import status_json
 
 POLL_SECONDS = 0.25
 SETTLED_SECONDS = 4.0
@@ -51,9 +53,7 @@ class Fleet:
         """Hear the vehicles."""
         return self._runtime.monitor()
 
-    def wait(
-        self, monitor: Monitor, timeout: float, show: Callable[[Mapping[str, Status]], None]
-    ) -> float:
+    def wait(self, monitor: Monitor, timeout: float, show: Callable[[Statuses], None]) -> float:
         """Wait until every vehicle has heard all the others; the seconds that it took.
 
         `show` is told several times a second what the vehicles say. Raises FleetError when one
@@ -78,11 +78,11 @@ class Fleet:
         """What to say of a vehicle that has ended by itself."""
         return f"{name} has ended; {self.command('logs', '--vehicle', name)} tells why"
 
-    def statuses(self, monitor: Monitor) -> Iterator[dict[str, Status]]:
+    def statuses(self, monitor: Monitor) -> Iterator[dict[str, VehicleStatus | None]]:
         """What every vehicle says of itself, at once and then several times a second."""
         while True:
             heard = monitor.vehicles
-            yield {name: heard.get(name, {}) for name in self.record.vehicles}
+            yield {name: heard.get(name) for name in self.record.vehicles}
             time.sleep(POLL_SECONDS)
 
     def report(self, patience: float) -> list[dict[str, Any]]:
@@ -94,13 +94,14 @@ class Fleet:
             monitor.wait(lambda heard: all(heard.get(name) for name in running), patience)
             return self.rows(monitor.vehicles)
 
-    def rows(self, statuses: Mapping[str, Status]) -> list[dict[str, Any]]:
+    def rows(self, statuses: Statuses) -> list[dict[str, Any]]:
         """Each vehicle's name and state, and what it said: None where it said nothing."""
         rows, ended = [], self.ended
         for name in self.record.vehicles:
-            status = {} if name in ended else statuses.get(name, {})
-            state = ENDED if name in ended else status.get("state", SILENT)
-            said = {field: status.get(field) for field in _REPORTED}
+            status = None if name in ended else statuses.get(name)
+            document = status_json(status) if status is not None else {}
+            state = ENDED if name in ended else document.get("state", SILENT)
+            said = {field: document.get(field) for field in _REPORTED}
             rows.append({"name": name, "state": state, **said})
         return rows
 
@@ -127,5 +128,5 @@ class Fleet:
         if not keep_data:
             shutil.rmtree(self.folder.root)
 
-    def _hears_all(self, status: Status) -> bool:
-        return bool(status) and status["peers"] >= len(self.record.vehicles) - 1
+    def _hears_all(self, status: VehicleStatus | None) -> bool:
+        return status is not None and status.chain.peers >= len(self.record.vehicles) - 1

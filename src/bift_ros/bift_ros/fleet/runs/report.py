@@ -14,10 +14,9 @@ from bift_ros.chain.verification import verify_chain
 from bift_ros.consensus.genesis import Genesis
 from bift_ros.consensus.state import State
 from bift_ros.fleet.runs.reading import keyring_of
+from bift_ros.monitoring.status import Statuses, VehicleStatus
 from bift_ros.nodes.vehicle.folders import VehicleFolders
 from bift_ros.storage.stored_files import StoredFiles
-
-Status = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -46,8 +45,8 @@ def outcome_of(name: str, folder: Path, genesis: Genesis) -> VehicleOutcome:
 def build(
     outcomes: Sequence[VehicleOutcome],
     genesis: Genesis,
-    statuses: Mapping[str, Status],
-    iterations: Mapping[int, Mapping[str, Status]],
+    statuses: Statuses,
+    iterations: Mapping[int, Mapping[str, VehicleStatus]],
     accuracy: Mapping[int, float],
     malicious: Mapping[str, str],
     wall_seconds: float,
@@ -81,20 +80,22 @@ def build(
         "balances": {names.get(a, a): balance for a, balance in state.balances.items()},
         "balances_add_up": sum(state.balances.values()) == paid,
         "malicious": dict(malicious),
-        "dataset_sizes": {n: s.get("samples") for n, s in statuses.items()},
-        "update_bytes": max((s.get("update_bytes", 0) for s in statuses.values()), default=0),
+        "dataset_sizes": {n: s.dataset.samples if s else None for n, s in statuses.items()},
+        "update_bytes": max((s.training.update_bytes for s in statuses.values() if s), default=0),
         "global_cids": [i.global_cid for i in history],
         "seconds": [_seconds(iterations.get(i, {})) for i in range(1, len(history) + 1)],
-        "peak_rss_mb": {n: s.get("peak_rss_mb") for n, s in statuses.items()},
+        "peak_rss_mb": {n: s.resources.peak_rss_mb if s else None for n, s in statuses.items()},
         "wall_seconds": round(wall_seconds, 1),
     }
 
 
-def _seconds(vehicles: Mapping[str, Status]) -> dict[str, float]:
+def _seconds(vehicles: Mapping[str, VehicleStatus]) -> dict[str, float]:
     """The slowest vehicle's share of an iteration, by what it went into."""
+    parts = [s.training for s in vehicles.values()]
     return {
-        part: round(max((s[f"{part}_seconds"] for s in vehicles.values()), default=0.0), 3)
-        for part in ("training", "storage", "consensus")
+        "training": round(max((p.training_seconds for p in parts), default=0.0), 3),
+        "storage": round(max((p.storage_seconds for p in parts), default=0.0), 3),
+        "consensus": round(max((p.consensus_seconds for p in parts), default=0.0), 3),
     }
 
 

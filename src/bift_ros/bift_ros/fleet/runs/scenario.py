@@ -13,6 +13,7 @@ from rich.console import Console
 
 from bift_ros.fleet.runtimes.domain import local_ros_environment
 from bift_ros.fleet.runtimes.processes import ProcessFleet
+from bift_ros.monitoring.status import Statuses
 from bift_ros.nodes.observer.monitor import FleetMonitor
 
 
@@ -73,9 +74,9 @@ class Scenario:
             self._console.print(f"[{event.seconds:6.1f} s] {text}", markup=False, highlight=False)
 
 
-def iteration_of(vehicles: Mapping[str, Mapping[str, Any]]) -> int:
+def iteration_of(vehicles: Statuses) -> int:
     """The most iterations that any vehicle has reported."""
-    return max((s.get("current_iter", 0) for s in vehicles.values()), default=0)
+    return max((s.task.current_iter for s in vehicles.values() if s), default=0)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +19,10 @@ from bift_ros.fleet.runs.engine_faults import Fault
 from bift_ros.fleet.runs.fleet import SETTLED_SECONDS, Fleet
 from bift_ros.fleet.runs.report import outcome_of
 from bift_ros.fleet.runs.signals import undisturbed
-from bift_ros.fleet.runtimes.runtime import FleetError, Monitor, Status
+from bift_ros.fleet.runtimes.runtime import FleetError, Monitor
 from bift_ros.learning.client import TrainingWorker
 from bift_ros.learning.jobs import EvaluateJob
+from bift_ros.monitoring.status import Statuses
 from bift_ros.nodes.vehicle.folders import VehicleFolders
 from bift_ros.storage.stored_files import StoredFiles
 
@@ -122,8 +123,8 @@ class Trial:
             self._note(statuses)
             if fault is not None:
                 fault.step(statuses)
-            tips = {str(status.get("tip")) for status in statuses.values()}
-            done = all(s and 0 < s["total_iter"] == s["current_iter"] for s in statuses.values())
+            tips = {status.chain.tip if status else "" for status in statuses.values()}
+            done = all(s and s.task.is_done for s in statuses.values())
             if not done or len(tips) > 1 or (fault is not None and not fault.over):
                 one_since = None
             elif one_since is None:
@@ -132,22 +133,23 @@ class Trial:
                 break
             if time.monotonic() > deadline:
                 stand = ", ".join(
-                    f"{name} {status.get('current_iter')}" for name, status in statuses.items()
+                    f"{name} {status.task.current_iter if status else None}"
+                    for name, status in statuses.items()
                 )
                 raise FleetError(f"the task is not done in time; iterations: {stand}")
         return tips
 
-    def _note(self, statuses: Mapping[str, Status]) -> None:
+    def _note(self, statuses: Statuses) -> None:
         """Keep the seconds of every iteration as each vehicle told them first."""
         for name, status in statuses.items():
-            if not status:
+            if status is None:
                 continue
-            self._peak_mb = max(self._peak_mb, int(status["peak_rss_mb"]))
-            iteration = int(status["current_iter"])
+            self._peak_mb = max(self._peak_mb, status.resources.peak_rss_mb)
+            iteration = status.task.current_iter
             if iteration and name not in self._seconds.setdefault(iteration, {}):
-                self._seconds[iteration][name] = float(status["consensus_seconds"])
+                self._seconds[iteration][name] = status.training.consensus_seconds
                 if len(self._seconds[iteration]) == 1:
-                    self._console.print(f"iteration {iteration}/{status['total_iter']}")
+                    self._console.print(f"iteration {iteration}/{status.task.total_iter}")
 
     def _judge(self, fleet: Fleet, vehicle: str) -> tuple[bool, float]:
         """Verify a vehicle's chain; the accuracy of its last global model on a test set."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,9 +12,10 @@ from rich.live import Live
 
 from bift_ros.fleet.runs.display import iteration_line, vehicle_table
 from bift_ros.fleet.runs.fleet import Fleet
-from bift_ros.fleet.runtimes.runtime import FleetError, Monitor, Status
+from bift_ros.fleet.runtimes.runtime import FleetError, Monitor
+from bift_ros.monitoring.status import Statuses
 
-Show = Callable[[Mapping[str, Status]], None]
+Show = Callable[[Statuses], None]
 
 
 def watch(fleet: Fleet, monitor: Monitor, show: Show, warn: Callable[[str], None]) -> None:
@@ -48,9 +49,11 @@ class _Lines:
         self._console = console
         self._told: set[tuple[str, int]] = set()
 
-    def show(self, statuses: Mapping[str, Status]) -> None:
+    def show(self, statuses: Statuses) -> None:
         for status in statuses.values():
-            iteration = (status.get("model_id", ""), status.get("current_iter", 0))
+            if status is None:
+                continue
+            iteration = (status.task.model_id, status.task.current_iter)
             if iteration[1] > 0 and iteration not in self._told:
                 self._told.add(iteration)
                 self._console.print(iteration_line(status))
@@ -63,7 +66,7 @@ class JsonLines:
         self._fleet = fleet
         self._last: list[dict[str, Any]] = []
 
-    def show(self, statuses: Mapping[str, Status]) -> None:
+    def show(self, statuses: Statuses) -> None:
         """Print what is new."""
         rows = self._fleet.rows(statuses)
         news = [{**row, "rss_mb": None} for row in rows]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from bift_ros.fleet.description.fleet import FleetDescription
-
-Status = Mapping[str, Any]
-"""What a vehicle says of itself: the fields of VehicleStatus by name."""
+from bift_ros.monitoring.status import Statuses
 
 
 class FleetError(Exception):
@@ -21,10 +19,10 @@ class Monitor(Protocol):
     """Hears the vehicles; `nodes.monitor.FleetMonitor` is one."""
 
     @property
-    def vehicles(self) -> Mapping[str, Status]:
-        """The newest status of each vehicle by name; empty until it has spoken."""
+    def vehicles(self) -> Statuses:
+        """The newest status of each vehicle by name; None until it has spoken."""
 
-    def wait(self, condition: Callable[[dict[str, dict[str, Any]]], bool], timeout: float) -> bool:
+    def wait(self, condition: Callable[[Statuses], bool], timeout: float) -> bool:
         """Wait until the statuses fulfil a condition; False after `timeout` seconds."""
 
 

@@ -17,9 +17,11 @@ from rclpy.signals import SignalHandlerOptions
 from bift_ros.consensus.blocks import Block, Header
 from bift_ros.consensus.transactions import Transaction
 from bift_ros.identity.keys import KeyPair
+from bift_ros.monitoring.status import VehicleStatus
 from bift_ros.nodes import convert
-from bift_ros.nodes.observer.monitor import as_dict, listen
+from bift_ros.nodes.observer.monitor import listen
 from bift_ros.nodes.owner import OwnerRequest, sign_request
+from bift_ros.nodes.status_message import status_from_message
 from bift_ros.peer.catch_up import BLOCKS_PER_ANSWER, HEADERS_PER_ANSWER
 
 NOBODY_HEARD = "no vehicle was heard; is one running in this ROS_DOMAIN_ID?"
@@ -46,7 +48,7 @@ class MemberState:
 class VehicleState:
     """What a vehicle knows of itself, of the members and of what it was asked about."""
 
-    status: dict[str, Any]
+    status: VehicleStatus
     genesis_hash: bytes
     """What a transaction's signature must cover."""
     members: tuple[MemberState, ...]
@@ -87,7 +89,7 @@ def find_vehicle(address: str, seconds: float) -> str:
     spoken = listen(seconds, lambda heard: any(heard.values()))
     if not spoken:
         raise VehicleUnreachableError(NOBODY_HEARD)
-    own = [name for name, status in spoken.items() if status["address"] == address]
+    own = [name for name, status in spoken.items() if status.address == address]
     return (own or list(spoken))[0]
 
 
@@ -130,7 +132,7 @@ class VehicleClient:
         answer = self._call(srv.GetState, "get_state", request)
         waiting = [convert.transaction_from_message(message) for message in answer.waiting]
         return VehicleState(
-            as_dict(answer.status),
+            status_from_message(answer.status),
             bytes.fromhex(answer.genesis_hash),
             tuple(MemberState(m.name, m.address, m.balance, m.active) for m in answer.members),
             answer.balance,

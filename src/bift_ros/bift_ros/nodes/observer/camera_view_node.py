@@ -89,7 +89,7 @@ class CameraViewNode(QuietNode):
 
     def _on_status(self, message: VehicleStatus) -> None:
         self._models.follow(
-            message.global_cid, message.current_iter, tuple(self._providers.values())
+            message.task.global_cid, message.task.current_iter, tuple(self._providers.values())
         )
 
     def _on_frame(self, header: Any, frame: Frame) -> None:

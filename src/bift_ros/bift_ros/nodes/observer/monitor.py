@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from functools import partial
 
-from bift_msgs.msg import Tip, VehicleStatus
+from bift_msgs import msg
 
+from bift_ros.consensus.exceptions import FieldError
 from bift_ros.identity.vehicle_names import is_vehicle_name
+from bift_ros.monitoring.status import Statuses, VehicleStatus
 from bift_ros.nodes import qos
 from bift_ros.nodes.background_node import BackgroundNode
-
-_FIELDS = tuple(name for name in VehicleStatus.get_fields_and_field_types() if name != "stamp")
-
-
-def as_dict(message: VehicleStatus) -> dict[str, Any]:
-    """A status message as plain values."""
-    values = {name: getattr(message, name) for name in _FIELDS}
-    values["class_samples"] = list(values["class_samples"])  # from an array
-    return values
+from bift_ros.nodes.observer.sightings import status_seen
 
 
 class FleetMonitor:
@@ -28,14 +22,14 @@ class FleetMonitor:
     Vehicles are found by their tips, which are latched. Reads are safe from any thread.
     """
 
-    def __init__(self, on_status: Callable[[dict[str, Any]], None] | None = None) -> None:
+    def __init__(self, on_status: Callable[[VehicleStatus], None] | None = None) -> None:
         self._on_status = on_status
         self._changed = threading.Condition()
-        self._vehicles: dict[str, dict[str, Any]] = {}
+        self._vehicles: dict[str, VehicleStatus | None] = {}
         self._providers: dict[str, str] = {}
         self._background = BackgroundNode("bift_monitor")
         self._node = self._background.node
-        self._node.create_subscription(Tip, "/bift/tips", self._on_tip, qos.FLEET_READER)
+        self._node.create_subscription(msg.Tip, "/bift/tips", self._on_tip, qos.FLEET_READER)
         self._background.start()
 
     def watch(self, name: str) -> None:
@@ -43,19 +37,19 @@ class FleetMonitor:
         with self._changed:
             if name in self._vehicles:
                 return
-            self._vehicles[name] = {}
+            self._vehicles[name] = None
         self._node.create_subscription(
-            VehicleStatus, f"/{name}/status", self._on_vehicle_status, qos.STATUS
+            msg.VehicleStatus, f"/{name}/status", partial(self._hear, name), qos.STATUS
         )
 
     def forget(self, name: str) -> None:
         """Take back what a vehicle said: it is gone, and has not spoken until it does again."""
         with self._changed:
-            self._vehicles[name] = {}
+            self._vehicles[name] = None
 
     @property
-    def vehicles(self) -> dict[str, dict[str, Any]]:
-        """The newest status of every vehicle heard of, by name; empty until it has spoken."""
+    def vehicles(self) -> dict[str, VehicleStatus | None]:
+        """The newest status of every vehicle heard of, by name; None until it has spoken."""
         with self._changed:
             return dict(sorted(self._vehicles.items()))
 
@@ -65,7 +59,7 @@ class FleetMonitor:
         with self._changed:
             return tuple(self._providers.values())
 
-    def wait(self, condition: Callable[[dict[str, dict[str, Any]]], bool], timeout: float) -> bool:
+    def wait(self, condition: Callable[[Statuses], bool], timeout: float) -> bool:
         """Wait until the vehicles' statuses fulfil a condition; False after `timeout` seconds."""
         with self._changed:
             return self._changed.wait_for(lambda: condition(self._vehicles), timeout)
@@ -74,25 +68,28 @@ class FleetMonitor:
         """Stop listening."""
         self._background.close()
 
-    def _on_tip(self, message: Tip) -> None:
+    def _on_tip(self, message: msg.Tip) -> None:
         if not is_vehicle_name(message.name):
             return  # not one of ours: anybody may publish here
         with self._changed:
             self._providers[message.peer] = message.provider
         self.watch(message.name)
 
-    def _on_vehicle_status(self, message: VehicleStatus) -> None:
-        status = as_dict(message)
+    def _hear(self, name: str, message: msg.VehicleStatus) -> None:
+        try:
+            status = status_seen(message, name)
+        except FieldError:
+            return
         with self._changed:
-            self._vehicles[message.name] = status
+            self._vehicles[name] = status
             self._changed.notify_all()
         if self._on_status is not None:
             self._on_status(status)
 
 
 def listen(
-    seconds: float, enough: Callable[[dict[str, dict[str, Any]]], bool] = lambda _: False
-) -> dict[str, dict[str, Any]]:
+    seconds: float, enough: Callable[[Statuses], bool] = lambda _: False
+) -> dict[str, VehicleStatus]:
     """The status of every vehicle heard within `seconds`, by name; sooner where it is `enough`."""
     monitor = FleetMonitor()
     try:

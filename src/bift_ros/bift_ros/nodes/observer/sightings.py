@@ -12,23 +12,13 @@ from bift_msgs import msg
 
 from bift_ros.consensus.blocks import MAX_BLOCK_BYTES, Block, ModelInfo
 from bift_ros.consensus.exceptions import FieldError, MalformedBlock
-from bift_ros.consensus.fields import NAME, check_address, check_float, check_integer, check_text
+from bift_ros.consensus.fields import NAME, check_integer, check_text
 from bift_ros.consensus.transactions import MAX_ITERATIONS, ModelUpdate, Transaction
 from bift_ros.identity.vehicle_names import is_vehicle_name
-from bift_ros.monitoring.sightings import BlockSeen, ModelSeen, Status, TipSeen, UpdateSeen
+from bift_ros.monitoring.sightings import BlockSeen, ModelSeen, TipSeen, UpdateSeen
+from bift_ros.monitoring.status import VehicleStatus
 from bift_ros.nodes import convert
-from bift_ros.nodes.observer.monitor import as_dict
-from bift_ros.perception.classes import CLASSES
-
-MAX_TEXT = 500
-"""Characters of a status's text that are kept."""
-MAX_LINES = 100
-"""Lines of a status's list that are kept."""
-_TEXTS = tuple(
-    name
-    for name, kind in msg.VehicleStatus.get_fields_and_field_types().items()
-    if kind == "string"
-)
+from bift_ros.nodes.status_message import MAX_TEXT, status_from_message
 
 
 def block_seen(message: msg.Block) -> BlockSeen:
@@ -84,18 +74,11 @@ def tip_seen(message: msg.Tip) -> TipSeen:
     return TipSeen(message.name, tip.sender, tip.index, tip.hash.hex(), tip.provider)
 
 
-def status_seen(message: msg.VehicleStatus, topic_of: str) -> Status:
+def status_seen(message: msg.VehicleStatus, topic_of: str) -> VehicleStatus:
     """What the vehicle on whose topic it came says of itself. Raises FieldError."""
     if message.name != topic_of:
         raise FieldError(f"name: {message.name[:80]!r} speaks on the topic of {topic_of}")
-    check_address("address", message.address)
-    check_float("accuracy", abs(message.accuracy), 0.0, 1.0)
-    status = as_dict(message)
-    for name in _TEXTS:
-        status[name] = status[name][:MAX_TEXT]
-    status["equivocations"] = [line[:MAX_TEXT] for line in status["equivocations"][:MAX_LINES]]
-    status["class_samples"] = status["class_samples"][: len(CLASSES)]
-    return status
+    return status_from_message(message)
 
 
 def check_progress(message: msg.TrainingProgress) -> None:

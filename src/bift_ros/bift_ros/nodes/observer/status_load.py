@@ -10,7 +10,16 @@ import sys
 import time
 
 import rclpy
-from bift_msgs.msg import Tip, TrainingProgress, VehicleStatus
+from bift_msgs.msg import (
+    ChainStatus,
+    DatasetStatus,
+    ResourceStatus,
+    TaskStatus,
+    Tip,
+    TrainingProgress,
+    TrainingStatus,
+    VehicleStatus,
+)
 from rclpy.publisher import Publisher
 from rclpy.signals import SignalHandlerOptions
 
@@ -55,16 +64,13 @@ class SimulatedVehicle:
             name=self._name,
             address=self._address,
             state="idle",
-            frames_seen=self._frames,
-            samples=300,
-            class_samples=[30] * len(CLASSES),
-            epoch=10,
-            local_epochs=10,
-            loss=0.1,
-            tip=_TIP,
-            model_id="traffic-lights",
-            global_cid=_CID,
-            disk_free_mb=100_000,
+            chain=ChainStatus(tip=_TIP),
+            task=TaskStatus(model_id="traffic-lights", global_cid=_CID),
+            training=TrainingStatus(epoch=10, local_epochs=10, loss=0.1),
+            dataset=DatasetStatus(
+                frames_seen=self._frames, samples=300, class_samples=[30] * len(CLASSES)
+            ),
+            resources=ResourceStatus(disk_free_mb=100_000),
         )
         message.stamp = self._node.get_clock().now().to_msg()
         self._status.publish(message)

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
-from bift_msgs.msg import Member, VehicleStatus
+from bift_msgs.msg import Member
 from bift_msgs.srv import GetState
 
 from bift_ros.consensus.genesis import Genesis
+from bift_ros.monitoring.status import (
+    ChainStatus,
+    DatasetStatus,
+    ResourceStatus,
+    TaskStatus,
+    TrainingStatus,
+    VehicleState,
+    VehicleStatus,
+)
 from bift_ros.nodes import convert
+from bift_ros.nodes.status_message import status_to_message
 from bift_ros.nodes.vehicle.peer_node import PeerNode
 from bift_ros.nodes.vehicle.perception_node import PerceptionNode
 from bift_ros.nodes.vehicle.trainer_node import TrainerNode
@@ -20,17 +31,15 @@ from bift_ros.storage.interface import Storage
 
 REST_SECONDS = 3.0
 """A vehicle without news says so this often."""
-_NO_NEWS = frozenset(
-    ("stamp", "frames_seen", "skipped", "fetched_bytes", "served_bytes",
-     "rss_mb", "peak_rss_mb", "disk_free_mb")
-)  # fmt: skip
-"""What changes all the time."""
-_NEWS = tuple(n for n in VehicleStatus.get_fields_and_field_types() if n not in _NO_NEWS)
 
 
-def news_of(message: VehicleStatus) -> str:
-    """What to compare with a later message's: equal where nothing has happened between them."""
-    return repr([getattr(message, name) for name in _NEWS])  # in which NaN equals NaN
+def news_of(status: VehicleStatus) -> str:
+    """What to compare with a later status's: equal where nothing has happened between them.
+
+    Counters of frames, of memory and of traffic change all the time.
+    """
+    dataset = replace(status.dataset, frames_seen=0, skipped=0)
+    return repr(replace(status, dataset=dataset, resources=ResourceStatus()))  # NaN equals NaN
 
 
 class ResidentMemory:
@@ -54,7 +63,7 @@ class ResidentMemory:
 
 
 class StatusReporter:
-    """Gathers a VehicleStatus from the vehicle's nodes."""
+    """Gathers a status from the vehicle's nodes."""
 
     def __init__(
         self,
@@ -77,19 +86,24 @@ class StatusReporter:
 
     def status(self) -> VehicleStatus:
         """The vehicle now."""
-        message = VehicleStatus(name=self._name, address=self._address, state=self._activity())
-        message.stamp = self._peer.get_clock().now().to_msg()
-        self._fill_perception(message)
-        self._fill_training(message)
-        self._fill_chain(message)
-        self._fill_resources(message)
-        return message
+        return VehicleStatus(
+            self._name,
+            self._address,
+            self._activity(),
+            self._peer.peer.mines,
+            self._chain(),
+            self._task(),
+            self._training(),
+            self._samples(),
+            self._resources(),
+        )
 
     def state_of(self, request: GetState.Request, response: GetState.Response) -> GetState.Response:
         """Answer a GetState call."""
         account = request.address or self._address
         state = self._peer.peer.state
-        response.status = self.status()
+        stamp = self._peer.get_clock().now().to_msg()
+        response.status = status_to_message(self.status(), stamp)
         response.balance = state.balances.get(account, 0)
         response.next_sequence = (
             self._peer.peer.next_sequence(account) if account in state.sequences else 0
@@ -109,65 +123,78 @@ class StatusReporter:
             response.waiting = [convert.transaction_to_message(waiting)]
         return response
 
-    def _activity(self) -> str:
+    def _activity(self) -> VehicleState:
         if self._peer.nonce_search.running:
-            return "mining"
+            return VehicleState.MINING
         if self._peer.training.running:
-            return "training"
+            return VehicleState.TRAINING
         if self.collecting:
-            return "collecting"
+            return VehicleState.COLLECTING
         if self._trainer is not None and self._perception.statistics.samples == 0:
-            return "no data: does not train"
-        return "idle"
+            return VehicleState.NO_DATA
+        return VehicleState.IDLE
 
-    def _fill_resources(self, message: VehicleStatus) -> None:
-        worker = self._trainer.worker.pid if self._trainer is not None else None
-        message.rss_mb = self._memory.megabytes(worker)
-        self._peak_mb = message.peak_rss_mb = max(self._peak_mb, message.rss_mb)
-        if self._trainer is not None and self._trainer.worker.gpu_mb:
-            message.gpu_mb = self._trainer.worker.gpu_mb
-            message.gpu_limit_mb = self._trainer.gpu_limit_mb
-        message.disk_free_mb = shutil.disk_usage(self._folder).free >> 20
-        traffic = self._storage.traffic
-        message.fetched_bytes, message.served_bytes = traffic.fetched, traffic.served
+    def _chain(self) -> ChainStatus:
+        peer, state = self._peer.peer, self._peer.peer.state
+        return ChainStatus(
+            height=state.index,
+            tip=state.tip_hash.hex(),
+            balance=state.balances.get(self._address, 0),
+            mempool=peer.pending_transactions,
+            peers=peer.known_peers,
+            refused=self._peer.refused,
+            last_refusal=self._peer.last_refusal,
+            equivocations=tuple(self._peer.equivocations),
+        )
 
-    def _fill_perception(self, message: VehicleStatus) -> None:
-        statistics = self._perception.statistics
-        message.frames_seen = statistics.frames_seen
-        message.samples = statistics.samples
-        message.class_samples = [statistics.per_class.get(name, 0) for name in CLASSES]
-        message.skipped = sum(statistics.skips.values()) + self._perception.lost_frames
+    def _task(self) -> TaskStatus:
+        task = self._peer.peer.state.latest_task
+        if task is None:
+            return TaskStatus()
+        status = TaskStatus(
+            task.model_id, task.current_iter, task.proposal.total_iter, task.global_cid
+        )
+        if not task.history:
+            return status
+        last = task.history[-1]
+        return replace(
+            status, accuracy=last.accuracy, rule=last.rule, contributors=len(last.contributors)
+        )
 
-    def _fill_training(self, message: VehicleStatus) -> None:
-        trainer = self._trainer
-        if trainer is not None:
-            message.epoch, message.loss = trainer.epoch, trainer.loss
-            message.update_bytes = trainer.update_bytes
+    def _training(self) -> TrainingStatus:
+        trainer, task = self._trainer, self._peer.peer.state.latest_task
         seconds = self._peer.clock.last
-        message.training_seconds = seconds.training
-        message.storage_seconds = seconds.storage
-        message.consensus_seconds = seconds.consensus
+        return TrainingStatus(
+            epoch=trainer.epoch if trainer is not None else 0,
+            local_epochs=task.proposal.local_epochs if task is not None else 0,
+            loss=trainer.loss if trainer is not None else 0.0,
+            update_bytes=trainer.update_bytes if trainer is not None else 0,
+            training_seconds=seconds.training,
+            storage_seconds=seconds.storage,
+            consensus_seconds=seconds.consensus,
+        )
 
-    def _fill_chain(self, message: VehicleStatus) -> None:
-        peer = self._peer.peer
-        state = peer.state
-        message.height = state.index
-        message.tip = state.tip_hash.hex()
-        message.balance = state.balances.get(self._address, 0)
-        message.mines = peer.mines
-        message.mempool = peer.pending_transactions
-        message.peers = peer.known_peers
-        message.refused = self._peer.refused
-        message.last_refusal = self._peer.last_refusal
-        message.equivocations = self._peer.equivocations
-        task = state.latest_task
-        if task is not None:
-            message.model_id = task.model_id
-            message.local_epochs = task.proposal.local_epochs
-            message.current_iter = task.current_iter
-            message.total_iter = task.proposal.total_iter
-            message.global_cid = task.global_cid
-            if task.history:
-                message.accuracy = task.history[-1].accuracy
-                message.rule = task.history[-1].rule
-                message.contributors = len(task.history[-1].contributors)
+    def _samples(self) -> DatasetStatus:
+        statistics = self._perception.statistics
+        return DatasetStatus(
+            frames_seen=statistics.frames_seen,
+            skipped=sum(statistics.skips.values()) + self._perception.lost_frames,
+            samples=statistics.samples,
+            class_samples=tuple(statistics.per_class.get(name, 0) for name in CLASSES),
+        )
+
+    def _resources(self) -> ResourceStatus:
+        worker = self._trainer.worker if self._trainer is not None else None
+        resident_mb = self._memory.megabytes(worker.pid if worker is not None else None)
+        self._peak_mb = max(self._peak_mb, resident_mb)
+        gpu_mb = worker.gpu_mb if worker is not None else 0
+        traffic = self._storage.traffic
+        return ResourceStatus(
+            rss_mb=resident_mb,
+            peak_rss_mb=self._peak_mb,
+            gpu_mb=gpu_mb,
+            gpu_limit_mb=self._trainer.gpu_limit_mb if self._trainer is not None and gpu_mb else 0,
+            disk_free_mb=shutil.disk_usage(self._folder).free >> 20,
+            fetched_bytes=traffic.fetched,
+            served_bytes=traffic.served,
+        )

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from bift_msgs.msg import VehicleStatus
-
-from bift_ros.monitoring.status_json import to_json
-from bift_ros.nodes.observer.monitor import as_dict
+from bift_ros.monitoring.status import VehicleStatus
+from bift_ros.monitoring.status_json import status_json
 
 
 class StatusFile:
-    """Holds the fields of VehicleStatus by name, as JSON. Raises OSError."""
+    """Holds the status as JSON. Raises OSError."""
 
     def __init__(self, path: Path) -> None:
         """Begin without one: what an earlier run has left says nothing of this one."""
@@ -22,5 +20,5 @@ class StatusFile:
     def write(self, status: VehicleStatus) -> None:
         """Replace the status, so that a reader finds the old one or the new one whole."""
         new = self._path.with_suffix(".new")
-        new.write_text(json.dumps(to_json(as_dict(status)), allow_nan=False))
+        new.write_text(json.dumps(status_json(status), allow_nan=False))
         new.replace(self._path)

@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bift_msgs.msg import VehicleStatus
+from bift_msgs import msg
 from bift_msgs.srv import GetState
 
+from bift_ros.monitoring.status import VehicleStatus
 from bift_ros.nodes import qos
 from bift_ros.nodes.quiet_node import QuietNode
+from bift_ros.nodes.status_message import status_to_message
 from bift_ros.nodes.vehicle import parameters
 from bift_ros.nodes.vehicle.status import REST_SECONDS, news_of
 from bift_ros.nodes.vehicle.status_file import StatusFile
@@ -42,28 +44,28 @@ class VehicleNode(QuietNode):
         state_of: Callable[[GetState.Request, GetState.Response], GetState.Response],
     ) -> None:
         """Begin to publish what `status` returns, and to answer with `state_of`."""
-        publisher = self.create_publisher(VehicleStatus, "status", qos.STATUS)
+        publisher = self.create_publisher(msg.VehicleStatus, "status", qos.STATUS)
         path = self.settings["status_file"]
         file = StatusFile(Path(path)) if path else None
         said, said_at = "", -math.inf
 
         def publish() -> None:
             nonlocal said, said_at
-            message, now = status(), time.monotonic()
-            news = news_of(message)
+            current, now = status(), time.monotonic()
+            news = news_of(current)
             if news == said and now - said_at < REST_SECONDS:
                 return
             said, said_at = news, now
-            publisher.publish(message)
+            publisher.publish(status_to_message(current, self.get_clock().now().to_msg()))
             if file is not None:
-                self._write(file, message)
+                self._write(file, current)
 
         self.create_timer(self.settings["status_period"], publish)
         self.create_service(GetState, "get_state", state_of)
 
-    def _write(self, file: StatusFile, message: VehicleStatus) -> None:
+    def _write(self, file: StatusFile, status: VehicleStatus) -> None:
         try:
-            file.write(message)
+            file.write(status)
         except OSError as error:  # such as a full disk, which is no reason to stop
             self.get_logger().error(
                 f"no status file: {error}", throttle_duration_sec=_FILE_ERROR_SECONDS

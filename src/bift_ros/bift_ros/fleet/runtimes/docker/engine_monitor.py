@@ -25,7 +25,8 @@ from requests.exceptions import RequestException
 
 from bift_ros.fleet.runtimes.docker.containers import STATUS_STREAM, VEHICLE_LABEL
 from bift_ros.fleet.runtimes.docker.health import OLDEST_SECONDS
-from bift_ros.monitoring.status_json import from_json
+from bift_ros.monitoring.status import Statuses, VehicleStatus
+from bift_ros.monitoring.status_json import status_from_json
 
 _PERIOD_SECONDS = 1.0
 """How often the engine is asked which containers run."""
@@ -38,7 +39,7 @@ class EngineMonitor:
         """`filters`: what the engine finds the fleet's containers by."""
         self._client, self._filters = client, dict(filters)
         self._changed = threading.Condition()
-        self._said: dict[str, dict[str, Any]] = {}
+        self._said: dict[str, VehicleStatus | None] = {}
         self._said_at: dict[str, float] = {}
         self._streams: dict[str, _Stream] = {}
         self._follow()
@@ -47,12 +48,12 @@ class EngineMonitor:
         self._thread.start()
 
     @property
-    def vehicles(self) -> Mapping[str, Mapping[str, Any]]:
-        """The newest status of each vehicle by name; empty for one that doesn't speak."""
+    def vehicles(self) -> Statuses:
+        """The newest status of each vehicle by name; None for one that doesn't speak."""
         with self._changed:
             return self._fresh()
 
-    def wait(self, condition: Callable[[dict[str, dict[str, Any]]], bool], timeout: float) -> bool:
+    def wait(self, condition: Callable[[Statuses], bool], timeout: float) -> bool:
         """Wait until the statuses fulfil a condition; False after `timeout` seconds."""
         with self._changed:
             return self._changed.wait_for(lambda: condition(self._fresh()), timeout)
@@ -64,10 +65,10 @@ class EngineMonitor:
         for stream in self._streams.values():
             stream.close()
 
-    def _fresh(self) -> dict[str, dict[str, Any]]:
+    def _fresh(self) -> dict[str, VehicleStatus | None]:
         oldest = time.monotonic() - OLDEST_SECONDS
         return {
-            name: status if self._said_at.get(name, 0.0) >= oldest else {}
+            name: status if self._said_at.get(name, 0.0) >= oldest else None
             for name, status in sorted(self._said.items())
         }
 
@@ -77,7 +78,7 @@ class EngineMonitor:
                 self._follow()
             except (APIError, RequestException):
                 with self._changed:  # the engine restarts, or is gone: nobody speaks
-                    self._said = {name: {} for name in self._said}
+                    self._said = dict.fromkeys(self._said)
                     self._changed.notify_all()
 
     def _follow(self) -> None:
@@ -90,14 +91,14 @@ class EngineMonitor:
                 del self._streams[name]
             with self._changed:
                 if not runs or name not in self._said:
-                    self._said[name] = {}
+                    self._said[name] = None
                     self._changed.notify_all()
             if runs and name not in self._streams:
                 with suppress(APIError):  # it has just ended
                     self._streams[name] = _Stream(self._client, container["Id"], self._hear(name))
 
-    def _hear(self, name: str) -> Callable[[dict[str, Any]], None]:
-        def hear(status: dict[str, Any]) -> None:
+    def _hear(self, name: str) -> Callable[[VehicleStatus], None]:
+        def hear(status: VehicleStatus) -> None:
             with self._changed:
                 self._said[name], self._said_at[name] = status, time.monotonic()
                 self._changed.notify_all()
@@ -109,7 +110,7 @@ class _Stream:
     """What `status_stream` prints in one container. Raises APIError where that can't run."""
 
     def __init__(
-        self, client: DockerClient, container: str, hear: Callable[[dict[str, Any]], None]
+        self, client: DockerClient, container: str, hear: Callable[[VehicleStatus], None]
     ) -> None:
         made = client.api.exec_create(container, list(STATUS_STREAM), stdin=True, stderr=False)
         self._socket: Any = client.api.exec_start(made["Id"], socket=True)
@@ -137,4 +138,4 @@ class _Stream:
                     continue
                 *lines, rest = (rest + piece).split(b"\n")
                 for line in lines:
-                    self._hear(from_json(json.loads(line)))
+                    self._hear(status_from_json(json.loads(line)))
