@@ -13,8 +13,8 @@ import pytest
 
 from bift_ros.storage.blockstore import BlockStore
 from bift_ros.storage.cidv1 import DAG_PB, RAW, Cid
-from bift_ros.storage.incoming import incoming
 from bift_ros.storage.interface import NotFound, StorageError
+from bift_ros.storage.partial_file import completing
 from bift_ros.storage.unixfs import blocks_of, chunks_of, read_file
 
 
@@ -227,12 +227,12 @@ def unfinished(store: BlockStore, data: bytes, come: int) -> Cid:
     """What a fetch leaves that broke off after `come` chunks of 1000 bytes."""
     blocks = [(cid, bytes(block)) for cid, block in blocks_of(data, 1000)]
     root = blocks[-1][0]
-    with incoming(store, root, 1) as coming:
+    with completing(store, root, 1) as partial:
         for cid, block in blocks:
             if cid.codec == DAG_PB:
-                coming.add_node(cid, block)
-        for chunk in coming.lay_out(chunks_of(root, coming.node, 10**6))[:come]:
-            coming.write(chunk, dict(blocks)[chunk.cid])
+                partial.add_node(cid, block)
+        for chunk in partial.lay_out(chunks_of(root, partial.node, 10**6))[:come]:
+            partial.write(chunk, dict(blocks)[chunk.cid])
     return root
 
 
@@ -259,15 +259,15 @@ def test_an_unfinished_file_counts_by_what_has_come(tmp_path: Path) -> None:
     store.close()
     store = BlockStore(tmp_path)
     assert store.size < 20_000
-    with incoming(store, root, 1) as coming:
-        missing = coming.lay_out(chunks_of(root, coming.node, 10**6))
+    with completing(store, root, 1) as partial:
+        missing = partial.lay_out(chunks_of(root, partial.node, 10**6))
         assert len(missing) == 37
         assert 3000 < store.size < 6000
         for chunk in missing:
-            coming.write(chunk, data[chunk.offset : chunk.offset + chunk.size])
-            coming.write(chunk, data[chunk.offset : chunk.offset + chunk.size])
-        coming.finish()
-        assert coming.read() == data
+            partial.write(chunk, data[chunk.offset : chunk.offset + chunk.size])
+            partial.write(chunk, data[chunk.offset : chunk.offset + chunk.size])
+        partial.finish()
+        assert partial.read() == data
     assert store.has_file(root)
     assert store.size == on_disk(tmp_path)
     store.close()
@@ -277,12 +277,12 @@ def test_a_file_being_completed_is_safe_from_collection(tmp_path: Path) -> None:
     store = BlockStore(tmp_path)
     data = noise(5000)
     root = unfinished(store, data, 3)
-    with incoming(store, root, 1) as coming:
-        missing = coming.lay_out(chunks_of(root, coming.node, 10**6))
+    with completing(store, root, 1) as partial:
+        missing = partial.lay_out(chunks_of(root, partial.node, 10**6))
         store.collect(0)
         for chunk in missing:
-            coming.write(chunk, data[chunk.offset : chunk.offset + chunk.size])
-        coming.finish()
+            partial.write(chunk, data[chunk.offset : chunk.offset + chunk.size])
+        partial.finish()
     assert read(store, root) == data
     store.collect(0)
     assert store.size == on_disk(tmp_path) == 0
@@ -293,13 +293,13 @@ def test_a_put_during_a_fetch_of_the_same_file(tmp_path: Path) -> None:
     store = BlockStore(tmp_path)
     data = noise(5000)
     root = unfinished(store, data, 1)
-    with incoming(store, root, 1) as coming:
-        missing = coming.lay_out(chunks_of(root, coming.node, 10**6))
+    with completing(store, root, 1) as partial:
+        missing = partial.lay_out(chunks_of(root, partial.node, 10**6))
         assert put(store, data) == root
         for chunk in missing:
-            coming.write(chunk, data[chunk.offset : chunk.offset + chunk.size])
-        coming.finish()
-        assert coming.read() == data
+            partial.write(chunk, data[chunk.offset : chunk.offset + chunk.size])
+        partial.finish()
+        assert partial.read() == data
     assert store.size == on_disk(tmp_path)
     store.close()
 
@@ -307,9 +307,9 @@ def test_a_put_during_a_fetch_of_the_same_file(tmp_path: Path) -> None:
 def test_one_thread_completes_a_file(store: BlockStore) -> None:
     root = put(store, noise(5000))
     with (
-        incoming(store, root, 1),
+        completing(store, root, 1),
         pytest.raises(NotFound, match="another caller"),
-        incoming(store, root, 0.01),
+        completing(store, root, 0.01),
     ):
         pass
 

@@ -61,7 +61,7 @@ def check(store: BlockStore, home: Path) -> None:
     """Whatever the store says of itself holds."""
     assert list((home / "tmp").iterdir()) == []
     assert store.size <= CAP
-    for digest in list(store._index._places):
+    for digest in list(store._catalog._places):
         assert store.get(Cid(0x55, digest))
     for entry in (home / "roots").iterdir():
         root = Cid.parse(entry.name)
@@ -115,7 +115,7 @@ def test_a_killed_fetch_goes_on_and_its_target_is_whole_or_absent(tmp_path: Path
         done = killed(work, 1, chance.random() * 0.4)
         assert target.read_bytes() in ((data,) if len(done) == 2 else (data, before))
         with closing(BlockStore(home)) as store:
-            for digest in list(store._index._places):
+            for digest in list(store._catalog._places):
                 assert store.get(Cid(0x55, digest))
             if len(done) == 2:
                 assert read_file(Cid.parse(cid), store.get) == data

@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession, web
 
-from bift_ros.storage import fetcher, sources
+from bift_ros.storage import block_request, fetch
 from bift_ros.storage.cid import cid_of
 from bift_ros.storage.cidv1 import RAW, Cid, CidError
 from bift_ros.storage.dagpb import InvalidFile, Link, encode_node
 from bift_ros.storage.embedded import EmbeddedStorage
+from bift_ros.storage.gateway_urls import provider_origin
 from bift_ros.storage.interface import NotFound, Storage, StorageError
-from bift_ros.storage.sources import provider_origin
 from bift_ros.storage.traffic import Traffic
 from bift_ros.storage.unixfs import blocks_of
 
@@ -183,7 +183,7 @@ def test_a_bad_provider_is_skipped_and_named(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fetcher, "HEDGE_DELAY", 0.2)
+    monkeypatch.setattr(fetch, "HEDGE_DELAY", 0.2)
     a, b = vehicle(chunk_size=1000), vehicle()
     cid = a.put(DATA)
     bad = provider(fault)
@@ -220,7 +220,7 @@ def test_time_outs_bound_a_request_and_the_whole(
     if fault is not flood:
         with pytest.raises(NotFound, match=r"within 0.2 s.*slow"):
             a.get(cid, [bad], timeout=0.2)
-        monkeypatch.setattr(sources, "REQUEST_TIMEOUT", 0.2)
+        monkeypatch.setattr(block_request, "REQUEST_TIMEOUT", 0.2)
         with pytest.raises(NotFound, match=f"{bad}: took over 0.2 s"):
             a.get(cid, [bad])
     else:

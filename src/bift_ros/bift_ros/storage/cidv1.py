@@ -22,7 +22,7 @@ DAG_PB = 0x70
 BINARY_LENGTH = 36
 TEXT_LENGTH = 59
 
-_MULTIHASH_PREFIX = b"\x12\x20"
+MULTIHASH_PREFIX = b"\x12\x20"
 _BASE32 = re.compile("[a-z2-7]+")
 _DIGITS = str.maketrans("abcdefghijklmnopqrstuvwxyz234567", "0123456789abcdefghijklmnopqrstuv")
 """Base32's digits as `int` reads them, several times as fast as `base64.b32decode`."""
@@ -54,7 +54,7 @@ class Cid(NamedTuple):
             raise CidError(f"{data[:40].hex()} is not a CIDv1 with a 32-byte hash")
         if data[1] not in (RAW, DAG_PB):
             raise CidError(f"codec {data[1]:#04x} is neither raw (0x55) nor dag-pb (0x70)")
-        if data[2:4] != _MULTIHASH_PREFIX:
+        if data[2:4] != MULTIHASH_PREFIX:
             raise CidError(f"multihash {data[2:4].hex()} is not sha2-256 (1220)")
         return cls(data[1], data[4:])
 
@@ -81,7 +81,7 @@ class Cid(NamedTuple):
 
     def to_bytes(self) -> bytes:
         """The binary form, as links inside blocks hold it."""
-        return bytes((1, self.codec)) + _MULTIHASH_PREFIX + self.digest
+        return bytes((1, self.codec)) + MULTIHASH_PREFIX + self.digest
 
     def matches(self, data: bytes | memoryview) -> bool:
         """Whether these are the block's bytes."""

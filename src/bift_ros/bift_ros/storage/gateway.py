@@ -17,13 +17,13 @@ for others.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 from concurrent.futures import ThreadPoolExecutor
 
 from aiohttp import web
 
 from bift_ros.storage.blockstore import BlockStore
+from bift_ros.storage.gateway_urls import gateway_url
 from bift_ros.storage.interface import StorageError
 from bift_ros.storage.loop import LoopThread
 from bift_ros.storage.responses import Responder
@@ -54,16 +54,11 @@ class Gateway:
         `advertised_host` is the name or address by which others reach this vehicle; it is needed
         where `host` is 0.0.0.0 or ::, which no one can connect to.
         """
-        if advertised_host is None and _is_wildcard(host):
-            raise StorageError(
-                f"the gateway listens on {host}, every interface: also say advertised_host "
-                "(the parameter gateway_advertised_host), the address at which other vehicles "
-                "reach this one"
-            )
         self._store = store
         self._host = host
         self._port = port
         self._advertised_host = advertised_host or host
+        gateway_url(self._advertised_host, port)  # says so where nobody can connect to it
         self._loop: LoopThread | None = None
         self.served = ByteCount()
         """Of blocks, without heads."""
@@ -72,8 +67,7 @@ class Gateway:
     @property
     def url(self) -> str:
         """The base URL to announce, such as `http://127.0.0.1:40123`; known once started."""
-        host = self._advertised_host
-        return f"http://{f'[{host}]' if ':' in host else host}:{self._port}"
+        return gateway_url(self._advertised_host, self._port)
 
     def start(self) -> None:
         """Begin to serve. Raises `StorageError` where the address is taken or not ours."""
@@ -130,10 +124,3 @@ class _Refusal(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         transport.abort()
-
-
-def _is_wildcard(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_unspecified
-    except ValueError:
-        return host == ""

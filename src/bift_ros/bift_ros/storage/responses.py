@@ -14,11 +14,12 @@ from weakref import WeakKeyDictionary
 
 from aiohttp import web
 
+from bift_ros.storage.block_request import RAW_TYPE
 from bift_ros.storage.blockstore import BlockStore
+from bift_ros.storage.byte_ranges import AVAILABLE
 from bift_ros.storage.car import CAR_TYPE, car_block, car_header, depth_first
 from bift_ros.storage.cidv1 import RAW, Cid, CidError
 from bift_ros.storage.interface import NotFound, StorageError
-from bift_ros.storage.sources import AVAILABLE, RAW_TYPE
 from bift_ros.storage.traffic import ByteCount
 
 log = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ class Responder:
                 return await self._archive(request, cid)
             return await self._file(request, cid)
         except NotFound as error:
-            headers = {"Cache-Control": "no-store"} | self._coming(cid)
+            headers = {"Cache-Control": "no-store"} | self._available(cid)
             raise web.HTTPNotFound(text=f"{error}\n", headers=headers) from error
         except ConnectionError:  # the client has gone
             _abort(request)
@@ -114,7 +115,7 @@ class Responder:
                 raise NotFound(f"{cid} is not, or not wholly, in this store")
             response = web.StreamResponse(
                 status=200 if stop is None else 206,
-                headers=headers | _range_headers(start, stop, size) | self._coming(cid),
+                headers=headers | _range_headers(start, stop, size) | self._available(cid),
             )
             response.content_type = kind
             response.content_length = end - start
@@ -197,9 +198,9 @@ class Responder:
                 raise NotFound(f"block {block} of {root} is not in this store")
         return blocks
 
-    def _coming(self, root: Cid) -> dict[str, str]:
+    def _available(self, root: Cid) -> dict[str, str]:
         """Tells those who fetch the same file what is here of it."""
-        ranges = self._store.coming(root)
+        ranges = self._store.received(root)
         return {} if ranges is None else {AVAILABLE: str(ranges)}
 
     async def _in_thread(self, work: Callable[[], T]) -> T:

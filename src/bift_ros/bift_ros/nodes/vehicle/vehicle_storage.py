@@ -8,10 +8,10 @@ from typing import Any
 
 from bift_ros.nodes.vehicle.folders import VehicleFolders
 from bift_ros.storage.embedded import EmbeddedStorage
+from bift_ros.storage.gateway_urls import gateway_url
 from bift_ros.storage.interface import Storage, StorageError
 from bift_ros.storage.kubo.api import KuboApi
 from bift_ros.storage.kubo.config import KuboSettings, read_swarm_key
-from bift_ros.storage.kubo.daemon import gateway_url
 from bift_ros.storage.kubo.own_daemon import OwnKuboStorage
 from bift_ros.storage.kubo.storage import KuboStorage
 

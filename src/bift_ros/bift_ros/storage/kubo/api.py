@@ -88,9 +88,14 @@ class KuboApi:
         return str(added["Hash"])
 
     def block(self, cid: Cid) -> bytes:
-        """Return a block of the daemon's own repository, unchecked. Raises `NotFound`."""
+        """Return a block of the daemon's own repository, checked. Raises `NotFound`."""
         with self._clear_errors(f"reading block {cid}"):
-            return bytes(self._client.block.get(str(cid), offline=True))
+            data = bytes(self._client.block.get(str(cid), offline=True))
+        if not cid.matches(data):
+            # A daemon never overwrites a block that it has, so the damaged one must go first.
+            self.drop_block(cid)
+            raise NotFound(f"block {cid} was damaged in the daemon's repository and is removed")
+        return data
 
     def content(self, root: Cid) -> Generator[bytes, None, None]:
         """A file of the daemon's own repository, unchecked, in pieces of any length.

@@ -113,7 +113,7 @@ def api_address(repository: Path) -> str:
     return str(_read(repository, "Addresses", "API"))
 
 
-def peers(repository: Path) -> list[str]:
+def peer_addresses(repository: Path) -> list[str]:
     """Multiaddresses of the daemons to stay connected to."""
     known = _read(repository, "Peering", "Peers") or []
     return [f"{address}/p2p/{peer['ID']}" for peer in known for address in peer["Addrs"]]
@@ -127,14 +127,6 @@ def listening_host(repository: Path) -> str:
 def gateway_port(repository: Path) -> int:
     """The TCP port of the daemon's gateway."""
     return int(_read(repository, "Addresses", "Gateway").split("/")[4])
-
-
-def is_wildcard(host: str) -> bool:
-    """Whether this is every interface's address, at which nobody can be reached."""
-    try:
-        return ipaddress.ip_address(host).is_unspecified
-    except ValueError:
-        return host == ""
 
 
 def _overlay(settings: KuboSettings, present: dict[str, Any]) -> dict[str, Any]:

@@ -16,10 +16,19 @@ from pathlib import Path
 
 import psutil
 
+from bift_ros.storage.gateway_urls import gateway_url, is_wildcard
 from bift_ros.storage.interface import StorageError
-from bift_ros.storage.kubo import config as kubo_config
 from bift_ros.storage.kubo.api import START_TIMEOUT, KuboApi, Unreachable
-from bift_ros.storage.kubo.config import KuboSettings
+from bift_ros.storage.kubo.config import (
+    KuboSettings,
+    api_address,
+    gateway_port,
+    listening_host,
+    peer_addresses,
+    peer_id,
+    swarm_address,
+    write_settings,
+)
 
 STOP_TIMEOUT = 20.0
 """Seconds that a daemon may take to close its repository before it is killed."""
@@ -64,7 +73,7 @@ class KuboDaemon:
     @property
     def api(self) -> KuboApi:
         """Its API, whether it answers or not."""
-        return KuboApi(kubo_config.api_address(self.repository))
+        return KuboApi(api_address(self.repository))
 
     def init(self, settings: KuboSettings) -> None:
         """Make the repository, or bring the settings of one that stands still in line."""
@@ -76,18 +85,18 @@ class KuboDaemon:
         if not self.initialised:
             self.repository.mkdir(parents=True, exist_ok=True)
             self._run("init", "--empty-repo", "--profile=flatfs")
-        kubo_config.write_settings(self.repository, settings)
+        write_settings(self.repository, settings)
 
     def url(self, advertised_host: str) -> str:
         """What other vehicles find its files at, if they reach it at `advertised_host`."""
-        return gateway_url(advertised_host, kubo_config.gateway_port(self.repository))
+        return gateway_url(advertised_host, gateway_port(self.repository))
 
     def start(self, *, attached: bool = False, timeout: float = START_TIMEOUT) -> None:
         """Start the daemon unless it runs, and wait until its API answers.
 
         An attached one ends with this process; any other goes on until it is stopped.
         """
-        kubo_config.peer_id(self.repository)  # says what to do where there is no repository
+        peer_id(self.repository)  # says what to do where there is no repository
         if self.pid is None:
             self._spawn(attached)
         api, deadline = self.api, time.monotonic() + timeout
@@ -116,7 +125,7 @@ class KuboDaemon:
         The daemon itself tries them only some seconds after its start, and then ever again.
         """
         api, failed = self.api, {}
-        for address in kubo_config.peers(self.repository):
+        for address in peer_addresses(self.repository):
             try:
                 api.connect(address)
             except StorageError as error:
@@ -151,14 +160,14 @@ class KuboDaemon:
 
     def status(self) -> KuboStatus:
         """What there is to know; a daemon that runs but does not answer raises `StorageError`."""
-        host = kubo_config.listening_host(self.repository)
+        host = listening_host(self.repository)
         stopped = KuboStatus(
             repository=str(self.repository),
             running=False,
-            peer_id=kubo_config.peer_id(self.repository),
-            swarm_address=kubo_config.swarm_address(self.repository, host),
-            api=kubo_config.api_address(self.repository),
-            gateway_port=kubo_config.gateway_port(self.repository),
+            peer_id=peer_id(self.repository),
+            swarm_address=swarm_address(self.repository, host),
+            api=api_address(self.repository),
+            gateway_port=gateway_port(self.repository),
         )
         pid = self.pid
         if pid is None:
@@ -166,7 +175,7 @@ class KuboDaemon:
         api = self.api
         size = api.repository()
         # On every interface, only the daemon knows which addresses those are.
-        reached = api.addresses() if kubo_config.is_wildcard(host) else []
+        reached = api.addresses() if is_wildcard(host) else []
         return KuboStatus(
             **{
                 **asdict(stopped),
@@ -268,16 +277,6 @@ def find_ipfs() -> str:
             "(scripts/enter and ./bift then find it)"
         )
     return found
-
-
-def gateway_url(host: str, port: int) -> str:
-    """The base URL to announce, such as `http://192.168.0.7:8080`. Raises `StorageError`."""
-    if kubo_config.is_wildcard(host):
-        raise StorageError(
-            f"the gateway listens on {host}, every interface: also say gateway_advertised_host, "
-            "the address at which other vehicles reach this one"
-        )
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _end_with_parent() -> None:

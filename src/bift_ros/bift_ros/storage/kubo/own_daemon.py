@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from bift_ros.storage.interface import StorageError
 from bift_ros.storage.kubo.api import Unreachable
@@ -24,7 +24,30 @@ REVIVAL_TIMEOUT = 30.0
 RETRY_DELAY = 0.1
 """Seconds between two attempts to reach it; one that is refused costs nothing."""
 
+P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def _persistent(
+    method: Callable[Concatenate[KuboStorage, P], T],
+) -> Callable[Concatenate[OwnKuboStorage, P], T]:
+    """The method, called again where a daemon dies under it, as soon as the next one answers.
+
+    That one may die too, so it is not told apart from one that has not come yet.
+    """
+
+    def call(store: OwnKuboStorage, /, *arguments: P.args, **options: P.kwargs) -> T:
+        give_up: float | None = None
+        while True:
+            try:
+                return method(store, *arguments, **options)
+            except Unreachable:
+                now = time.monotonic()
+                give_up = give_up or now + REVIVAL_TIMEOUT
+                if now >= give_up or store.closing.wait(RETRY_DELAY):
+                    raise
+
+    return call
 
 
 class OwnKuboStorage(KuboStorage):
@@ -39,7 +62,7 @@ class OwnKuboStorage(KuboStorage):
         self._daemon.stop()  # what an earlier process of this vehicle may have left
         self._daemon.init(settings)
         self._daemon.start(attached=True)
-        self._closing = threading.Event()
+        self.closing = threading.Event()
         self._starting = threading.Lock()
         try:
             super().__init__(self._daemon.api, self._daemon.url(advertised_host))
@@ -49,63 +72,28 @@ class OwnKuboStorage(KuboStorage):
         self._keeper = threading.Thread(target=self._keep, name="kubo-keeper", daemon=True)
         self._keeper.start()
 
-    def put(self, data: bytes) -> str:
-        """Store a file durably and return its CID."""
-        return self._again(lambda: super(OwnKuboStorage, self).put(data))
-
-    def put_file(self, path: Path) -> str:
-        """Store a file of any size durably, in bounded memory, and return its CID."""
-        return self._again(lambda: super(OwnKuboStorage, self).put_file(path))
-
-    def get(self, cid: str, providers: Sequence[str] = (), **options: float) -> bytes:
-        """Return a file from this daemon or from others, as `KuboStorage.get` does."""
-        return self._again(lambda: super(OwnKuboStorage, self).get(cid, providers, **options))
-
-    def get_file(self, cid: str, path: Path, providers: Sequence[str] = (), **options: Any) -> None:
-        """Write a file to `path`, as `KuboStorage.get_file` does."""
-        self._again(lambda: super(OwnKuboStorage, self).get_file(cid, path, providers, **options))
-
-    def pin(self, cid: str) -> None:
-        """Keep a file until it is unpinned, across restarts; `NotFound` if it isn't here."""
-        self._again(lambda: super(OwnKuboStorage, self).pin(cid))
-
-    def unpin(self, cid: str) -> None:
-        """Let a file go when space is needed."""
-        self._again(lambda: super(OwnKuboStorage, self).unpin(cid))
-
-    def has(self, cid: str) -> bool:
-        """Whether the whole file is here."""
-        return self._again(lambda: super(OwnKuboStorage, self).has(cid))
+    put = _persistent(KuboStorage.put)
+    put_file = _persistent(KuboStorage.put_file)
+    get = _persistent(KuboStorage.get)
+    get_file = _persistent(KuboStorage.get_file)
+    pin = _persistent(KuboStorage.pin)
+    unpin = _persistent(KuboStorage.unpin)
+    has = _persistent(KuboStorage.has)
 
     def close(self) -> None:
         """Stop fetching, and the daemon."""
-        self._closing.set()
+        self.closing.set()
         super().close()
         with self._starting:
             self._daemon.stop()
         self._keeper.join()
-
-    def _again(self, call: Callable[[], T]) -> T:
-        """Make a call, and where a daemon dies under it once more, as soon as the next one answers.
-
-        That one may die too, so it is not told apart from one that has not come yet.
-        """
-        give_up: float | None = None
-        while True:
-            try:
-                return call()
-            except Unreachable:
-                now = time.monotonic()
-                give_up = give_up or now + REVIVAL_TIMEOUT
-                if now >= give_up or self._closing.wait(RETRY_DELAY):
-                    raise
 
     def _keep(self) -> None:
         while True:
             for address, reason in self._daemon.connect_peers().items():
                 log.info("not connected to %s yet: %s", address, reason)
             status = self._daemon.wait()
-            if self._closing.is_set():
+            if self.closing.is_set():
                 return
             log.error(
                 "the Kubo daemon of %s ended (%s); starting it again",
@@ -113,12 +101,12 @@ class OwnKuboStorage(KuboStorage):
                 "killed" if status is None else f"status {status}",
             )
             while not self._start():
-                if self._closing.wait(RESTART_DELAY):
+                if self.closing.wait(RESTART_DELAY):
                     return
 
     def _start(self) -> bool:
         with self._starting:
-            if self._closing.is_set():
+            if self.closing.is_set():
                 return True
             try:
                 self._daemon.start(attached=True)

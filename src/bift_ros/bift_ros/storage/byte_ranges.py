@@ -1,4 +1,4 @@
-"""Stretches of a file's bytes: which have come, and how one vehicle tells another."""
+"""Ranges of a file's bytes: which have come, and how one vehicle tells another."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import re
 import threading
 from bisect import bisect_left, bisect_right
 
+AVAILABLE = "Available-Ranges"
+"""Header by which a vehicle that is still fetching a file says what it has of it (`ByteRanges`)."""
 MAX_RANGES = 256
-"""Stretches that one text tells of."""
+"""Ranges that one text tells of."""
 
 _RANGE = re.compile(r"(\d{1,15})-(\d{1,15})")
 
 
-class Ranges:
-    """Bytes of a file, as stretches in its order that do not touch. Thread-safe."""
+class ByteRanges:
+    """Bytes of a file, as ranges in its order that do not touch. Thread-safe."""
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
@@ -44,7 +46,7 @@ class Ranges:
         return "bytes=" + ",".join(f"{start}-{stop - 1}" for start, stop in pairs)
 
     @classmethod
-    def parse(cls, text: str | None) -> Ranges | None:
+    def parse(cls, text: str | None) -> ByteRanges | None:
         """Read what `str` writes, from anyone; None for what says nothing about ranges."""
         if text is None or not text.startswith("bytes="):
             return None

@@ -13,26 +13,26 @@ from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from bift_ros.storage.block_index import Place
-from bift_ros.storage.blockstore import BlockStore, Held
+from bift_ros.storage.blockstore import BlockStore
+from bift_ros.storage.byte_ranges import ByteRanges
+from bift_ros.storage.catalog import FileState, Place
+from bift_ros.storage.chunker import RUN_BYTES, Buffer, map_ahead, write_at
 from bift_ros.storage.cidv1 import Cid
-from bift_ros.storage.copying import RUN_BYTES, Buffer, map_ahead, write_at
 from bift_ros.storage.disk import copy_file, link_over, replacing, sync_folder, write_error
 from bift_ros.storage.interface import NotFound, StorageError
-from bift_ros.storage.ranges import Ranges
-from bift_ros.storage.trees import read_tree, record
+from bift_ros.storage.node_log import log_record, read_node_log
 from bift_ros.storage.unixfs import Chunk
 
 
-class Incoming:
+class PartialFile:
     """The blocks of one file that are here and those that still have to come."""
 
-    def __init__(self, store: BlockStore, root: Cid, held: Held) -> None:
+    def __init__(self, store: BlockStore, root: Cid, state: FileState) -> None:
         self._store = store
         self._root = root
-        self.came = Ranges()
+        self.received = ByteRanges()
         """Which of the file's bytes are here."""
-        self._held = held
+        self._state = state
         self._content = store.path("files", root)
         self._tree = store.path("trees", root)
         self.size = self.here = 0
@@ -41,11 +41,11 @@ class Incoming:
         self._descriptor = -1
         self._named: Future[None] | None = None
         self._claimed: set[int] = set()  # offsets of the chunks that were given to `write`
-        found = read_tree(self._tree)
+        found = read_node_log(self._tree)
         self._tree_end = max((at + len(node) for at, node in found.values()), default=0)
         self._nodes = {cid: node for cid, (_, node) in found.items()}
         for cid, (at, node) in found.items():
-            store.add(cid, Place(root, "trees", at, len(node)), held)
+            store.add(cid, Place(root, "trees", at, len(node)), state)
 
     # -- nodes
 
@@ -65,8 +65,8 @@ class Incoming:
     def add_node(self, cid: Cid, data: Buffer) -> None:
         """Keep the node that `cid` names. Raises `StorageError`."""
         node = bytes(data)
-        entry = record(node)
-        self._store.take_room(self._root, self._held, len(entry))
+        entry = log_record(node)
+        self._store.take_room(self._root, self._state, len(entry))
         with self._appending:
             self._append(cid, node, entry)
 
@@ -81,7 +81,7 @@ class Incoming:
         self._tree_end += len(entry)
         self._nodes[cid] = node
         place = Place(self._root, "trees", self._tree_end - len(node), len(node))
-        self._store.add(cid, place, self._held)
+        self._store.add(cid, place, self._state)
 
     # -- content
 
@@ -97,11 +97,11 @@ class Incoming:
             self.here = self.size - sum(chunk.size for chunk in missing)
         except OSError as error:
             raise write_error(str(self._root), error) from error
-        if not self._held.whole:
+        if not self._state.whole:
             lost = {chunk.offset for chunk in missing}
             here = [chunk for chunk in chunks if chunk.offset not in lost]
             counted = sum(chunk.size for chunk in here) + self._tree_end
-            self._store.take_room(self._root, self._held, counted - self._held.size)
+            self._store.take_room(self._root, self._state, counted - self._state.size)
             for chunk in here:
                 self._list(chunk)
             self._named = self._store.pool.submit(self._sync_names)
@@ -122,7 +122,7 @@ class Incoming:
 
     def _open(self, size: int) -> bool:
         """Open the content and give it its length; whether some of it may be here."""
-        if not self._held.whole and self._is_shared():
+        if not self._state.whole and self._is_shared():
             # What others hold a link to may have been changed by them, and is theirs to change.
             self._replace_by_copy()
         self._descriptor = os.open(self._content, os.O_RDWR | os.O_CREAT, 0o666)
@@ -144,7 +144,7 @@ class Incoming:
             if chunk.offset in self._claimed:  # two providers gave it at once
                 return
             self._claimed.add(chunk.offset)
-            self._store.take_room(self._root, self._held, chunk.size)
+            self._store.take_room(self._root, self._state, chunk.size)
         try:
             write_at(self._descriptor, data, chunk.offset)
         except OSError as error:
@@ -155,7 +155,7 @@ class Incoming:
 
     def finish(self) -> None:
         """Make the file durable now that all of it is here."""
-        if self._held.whole:
+        if self._state.whole:
             self._store.touch(self._root)
             return
         assert self._named is not None, "it was laid out"
@@ -164,7 +164,7 @@ class Incoming:
             self._named.result()
         except OSError as error:
             raise write_error(str(self._root), error) from error
-        self._store.settle(self._root, self._held)
+        self._store.settle(self._root, self._state)
 
     def _sync_names(self) -> None:
         """Make all but the content durable, while that still comes."""
@@ -204,9 +204,9 @@ class Incoming:
             os.close(self._descriptor)
 
     def _list(self, chunk: Chunk) -> None:
-        self.came.add(chunk.offset, chunk.offset + chunk.size)
+        self.received.add(chunk.offset, chunk.offset + chunk.size)
         place = Place(self._root, "files", chunk.offset, chunk.size)
-        self._store.add(chunk.cid, place, self._held)
+        self._store.add(chunk.cid, place, self._state)
 
     def _is_here(self, chunk: Chunk, begun: bool) -> bool:
         """Find a chunk in this file, else in another one."""
@@ -234,21 +234,21 @@ class Incoming:
 
 
 @contextmanager
-def incoming(store: BlockStore, root: Cid, timeout: float) -> Iterator[Incoming]:
+def completing(store: BlockStore, root: Cid, timeout: float) -> Iterator[PartialFile]:
     """Complete a file; no other thread does meanwhile, and no collection takes it.
 
     Raises `NotFound` where another thread is at it for more than `timeout` seconds.
     """
-    with store.busy(root) as held:
-        if not held.turn.acquire(timeout=timeout):
+    with store.busy(root) as state:
+        if not state.completing.acquire(timeout=timeout):
             raise NotFound(f"{root} is still being fetched for another caller after {timeout:g} s")
         try:
-            coming = Incoming(store, root, held)
-            held.came = coming.came
+            partial = PartialFile(store, root, state)
+            state.received = partial.received
             try:
-                yield coming
+                yield partial
             finally:
-                held.came = None
-                coming.close()
+                state.received = None
+                partial.close()
         finally:
-            held.turn.release()
+            state.completing.release()

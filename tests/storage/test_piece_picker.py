@@ -15,16 +15,17 @@ from aiohttp import ClientSession, web
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bift_ros.storage.byte_ranges import AVAILABLE, MAX_RANGES, ByteRanges
 from bift_ros.storage.cidv1 import RAW, Cid
 from bift_ros.storage.embedded import EmbeddedStorage
 from bift_ros.storage.interface import NotFound
-from bift_ros.storage.ranges import MAX_RANGES, Ranges
-from bift_ros.storage.sources import AVAILABLE, Piece, Source
-from bift_ros.storage.swarm import Swarm, shares
+from bift_ros.storage.kubo.transfer import shares
+from bift_ros.storage.piece_picker import PiecePicker
+from bift_ros.storage.provider import Piece, Provider
 
 Vehicle = Callable[..., EmbeddedStorage]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Provider = Callable[[Handler], str]
+StartProvider = Callable[[Handler], str]
 
 CHUNK = 1000
 DATA = random.Random(8).randbytes(40 * CHUNK)
@@ -39,7 +40,7 @@ async def relay(request: web.Request, url: str) -> web.StreamResponse:
 
 
 def test_who_fetches_at_once_spares_the_one_who_has_it(
-    vehicle: Vehicle, provider: Provider
+    vehicle: Vehicle, provider: StartProvider
 ) -> None:
     """The one who has it sends each block only a few times, though five want it."""
     origin = vehicle(chunk_size=CHUNK)
@@ -68,7 +69,7 @@ def test_who_fetches_at_once_spares_the_one_who_has_it(
 
 
 def test_who_is_still_fetching_says_what_it_has_and_is_asked_again(
-    vehicle: Vehicle, provider: Provider
+    vehicle: Vehicle, provider: StartProvider
 ) -> None:
     origin, client = vehicle(chunk_size=CHUNK), vehicle()
     cid = origin.put(DATA)
@@ -96,7 +97,7 @@ def test_who_is_still_fetching_says_what_it_has_and_is_asked_again(
 
 
 def test_who_did_not_have_a_block_is_asked_for_it_again_while_others_give(
-    vehicle: Vehicle, provider: Provider
+    vehicle: Vehicle, provider: StartProvider
 ) -> None:
     """It says nothing of fetching the file, and yet has the block some time later."""
     origin, client = vehicle(chunk_size=CHUNK), vehicle()
@@ -131,7 +132,7 @@ def test_what_nobody_has_or_expects_is_not_waited_for(vehicle: Vehicle) -> None:
 
 
 def test_the_gateway_says_what_came_of_a_file_only_while_it_is_coming(
-    vehicle: Vehicle, provider: Provider
+    vehicle: Vehicle, provider: StartProvider
 ) -> None:
     origin, client = vehicle(chunk_size=CHUNK), vehicle()
     cid = origin.put(DATA)
@@ -148,7 +149,7 @@ def test_the_gateway_says_what_came_of_a_file_only_while_it_is_coming(
             await asyncio.get_running_loop().run_in_executor(None, go_on.wait)
         return await relay(request, origin.url)
 
-    def told(start: int) -> tuple[int, Ranges | None]:
+    def told(start: int) -> tuple[int, ByteRanges | None]:
         async def ask() -> tuple[int, str | None]:
             span = {"Range": f"bytes={start}-{start + CHUNK - 1}"}
             async with (
@@ -158,7 +159,7 @@ def test_the_gateway_says_what_came_of_a_file_only_while_it_is_coming(
                 return got.status, got.headers.get(AVAILABLE)
 
         status, text = asyncio.run(ask())
-        return status, Ranges.parse(text)
+        return status, ByteRanges.parse(text)
 
     with ThreadPoolExecutor(1) as pool:
         fetching = pool.submit(client.get, cid, [provider(half_of_it)])
@@ -175,15 +176,15 @@ def test_the_gateway_says_what_came_of_a_file_only_while_it_is_coming(
 # -- whom to ask for what
 
 
-def source(**state: object) -> Source:
-    made = Source("http://127.0.0.1:1")
+def known(**state: object) -> Provider:
+    made = Provider("http://127.0.0.1:1")
     for name, value in state.items():
         setattr(made, name, value)
     return made
 
 
-def has(*pieces: Piece) -> Ranges:
-    ranges = Ranges()
+def has(*pieces: Piece) -> ByteRanges:
+    ranges = ByteRanges()
     for piece in pieces:
         assert piece.offset is not None
         ranges.add(piece.offset, piece.offset + CHUNK)
@@ -191,33 +192,33 @@ def has(*pieces: Piece) -> Ranges:
 
 
 def test_the_rarest_are_asked_of_who_has_all_and_the_others_of_who_fetches() -> None:
-    whole, partial = source(), source()
-    swarm = Swarm([whole, partial])
+    whole, partial = known(), known()
+    picker = PiecePicker([whole, partial])
     whole.served, partial.has = 1, has(PIECES[0])
-    nobody: dict[Piece, dict[Source, float]] = {piece: {} for piece in PIECES}
-    assert swarm.choose(PIECES, nobody, 10.0) == (PIECES[0], partial)
+    nobody: dict[Piece, dict[Provider, float]] = {piece: {} for piece in PIECES}
+    assert picker.choose(PIECES, nobody, 10.0) == (PIECES[0], partial)
     partial.in_flight = 1
-    assert swarm.choose(PIECES, nobody, 10.0) == (PIECES[1], whole)
+    assert picker.choose(PIECES, nobody, 10.0) == (PIECES[1], whole)
     whole.in_flight = 1
-    assert swarm.choose(PIECES, nobody, 10.0) is None
+    assert picker.choose(PIECES, nobody, 10.0) is None
     partial.in_flight = 0
-    assert swarm.choose(PIECES[1:], nobody, 10.0) == (PIECES[1], partial)  # it may have it by now
-    assert swarm.choose(PIECES[1:], nobody, 10.05) is None  # but is not asked all the time
+    assert picker.choose(PIECES[1:], nobody, 10.0) == (PIECES[1], partial)  # it may have it by now
+    assert picker.choose(PIECES[1:], nobody, 10.05) is None  # but is not asked all the time
 
 
 def test_who_refused_a_piece_or_is_left_alone_is_not_asked() -> None:
-    one, other = source(served=1), source(served=1, ready_at=20.0)
-    swarm = Swarm([one, other])
+    one, other = known(served=1), known(served=1, ready_at=20.0)
+    picker = PiecePicker([one, other])
     refused = {PIECES[0]: {one: 30.0}}
-    assert swarm.choose(PIECES[:1], refused, 10.0) is None
-    assert swarm.choose(PIECES[:1], refused, 25.0) == (PIECES[0], other)
+    assert picker.choose(PIECES[:1], refused, 10.0) is None
+    assert picker.choose(PIECES[:1], refused, 25.0) == (PIECES[0], other)
     other.gone = True
-    assert swarm.choose(PIECES[:1], refused, 35.0) == (PIECES[0], one)
+    assert picker.choose(PIECES[:1], refused, 35.0) == (PIECES[0], one)
 
 
-def test_orders_differ_among_several_sources_and_keep_stretches_of_one() -> None:
-    assert list(Swarm([source()]).order(PIECES)) == PIECES
-    orders = {tuple(Swarm([source(), source()]).order(PIECES)) for _ in range(5)}
+def test_orders_differ_among_several_providers_and_keep_stretches_of_one() -> None:
+    assert list(PiecePicker([known()]).order(PIECES)) == PIECES
+    orders = {tuple(PiecePicker([known(), known()]).order(PIECES)) for _ in range(5)}
     assert len(orders) > 1
     assert all(sorted(order, key=PIECES.index) == PIECES for order in orders)
 
@@ -233,12 +234,12 @@ def test_every_piece_is_in_the_share_of_one_vehicle() -> None:
 def test_ranges_hold_what_was_added_and_survive_the_header(
     stretches: list[tuple[int, int]],
 ) -> None:
-    ranges = Ranges()
+    ranges = ByteRanges()
     held: set[int] = set()
     for start, length in stretches:
         ranges.add(start, start + length)
         held.update(range(start, start + length))
-    read = Ranges.parse(str(ranges))
+    read = ByteRanges.parse(str(ranges))
     assert read is not None
     for known in (ranges, read):
         assert {byte for byte in range(80) if known.cover(byte, byte + 1)} == held
@@ -246,11 +247,11 @@ def test_ranges_hold_what_was_added_and_survive_the_header(
 
 @pytest.mark.parametrize("text", ["", "bytes", "items=0-1", None])
 def test_what_is_no_header_of_ranges_says_nothing(text: str | None) -> None:
-    assert Ranges.parse(text) is None
+    assert ByteRanges.parse(text) is None
 
 
 def test_nonsense_in_the_header_is_left_out_and_long_ones_are_cut() -> None:
-    read = Ranges.parse("bytes=5-2,x-y,-4,7-9,9999999999999999999-1")
+    read = ByteRanges.parse("bytes=5-2,x-y,-4,7-9,9999999999999999999-1")
     assert str(read) == "bytes=7-9"
-    long = Ranges.parse("bytes=" + ",".join(f"{10 * n}-{10 * n + 4}" for n in range(5000)))
+    long = ByteRanges.parse("bytes=" + ",".join(f"{10 * n}-{10 * n + 4}" for n in range(5000)))
     assert str(long).count("-") == MAX_RANGES

@@ -14,7 +14,7 @@ from bift_ros.storage.disk import sync_folder
 log = logging.getLogger(__name__)
 
 
-class Marks:
+class CidSet:
     """A durable set of CIDs that remembers when each was last added."""
 
     def __init__(self, folder: Path) -> None:

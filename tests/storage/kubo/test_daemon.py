@@ -19,11 +19,15 @@ import psutil
 import pytest
 
 from bift_ros.storage.cidv1 import RAW, Cid
+from bift_ros.storage.gateway_urls import gateway_url
 from bift_ros.storage.interface import StorageError
-from bift_ros.storage.kubo import config as kubo_config
-from bift_ros.storage.kubo import daemon as kubo_daemon
-from bift_ros.storage.kubo.config import KuboSettings, new_swarm_key, read_swarm_key
-from bift_ros.storage.kubo.daemon import KuboDaemon, gateway_url
+from bift_ros.storage.kubo.config import (
+    KuboSettings,
+    new_swarm_key,
+    read_swarm_key,
+    write_settings,
+)
+from bift_ros.storage.kubo.daemon import KuboDaemon, find_ipfs
 from bift_ros.storage.kubo.storage import KuboStorage
 
 pytestmark = pytest.mark.kubo
@@ -244,7 +248,7 @@ def test_a_folder_that_is_no_repository_is_named(tmp_path: Path) -> None:
             call()
     (tmp_path / "config").write_text("{")
     with pytest.raises(StorageError, match="no usable config"):
-        kubo_config.write_settings(tmp_path, KuboSettings())
+        write_settings(tmp_path, KuboSettings())
 
 
 def test_a_gateway_on_every_interface_needs_a_name() -> None:
@@ -255,4 +259,4 @@ def test_a_gateway_on_every_interface_needs_a_name() -> None:
 
 
 def test_find_ipfs_finds_the_one_on_the_path(ipfs: str) -> None:
-    assert kubo_daemon.find_ipfs() == ipfs
+    assert find_ipfs() == ipfs
