@@ -139,7 +139,7 @@ class Fleet:
         """A mined and signed block on `state`, `later` ms after it."""
         body = Body(tuple(transactions), info)
         draft = Header(
-            state.index + 1,
+            state.height + 1,
             state.timestamp + later,
             state.tip_hash,
             body.hash,

@@ -144,7 +144,7 @@ def test_a_block_has_a_bound(fleet: Any) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"index": 0},
+        {"height": 0},
         {"timestamp": -1},
         {"previous_hash": bytes(31)},
         {"model_flag": 2},

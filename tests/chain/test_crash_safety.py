@@ -86,7 +86,7 @@ def check(store: ChainStore, blocks: list[Block], reported: set[bytes]) -> int:
     tip = held[-1] if held else store.tip
     assert store.tip == tip
     chain = store.canonical(1, HEIGHT)
-    assert [block.header.index for block in chain] == list(range(1, len(chain) + 1))
+    assert [block.header.height for block in chain] == list(range(1, len(chain) + 1))
     assert not held or chain[-1].hash == tip
     return len(held)
 

@@ -26,7 +26,7 @@ def trees(draw: Any) -> list[BlockNode]:
         nodes.append(
             BlockNode(
                 name,
-                parent.index + 1,
+                parent.height + 1,
                 parent,
                 parent.learning_weight + gain[0],
                 parent.work + gain[1],
@@ -76,7 +76,7 @@ def test_every_order_of_arrival_ends_on_one_tip(nodes: list[BlockNode], random: 
 def child(parent: BlockNode, name: int, weight: int = 0, work: int = 0) -> BlockNode:
     return BlockNode(
         bytes([name]) * 32,
-        parent.index + 1,
+        parent.height + 1,
         parent,
         parent.learning_weight + weight,
         parent.work + work,

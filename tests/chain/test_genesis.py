@@ -55,7 +55,7 @@ def test_members_are_found_by_address(fleet: Any) -> None:
     assert fleet.genesis.member(fleet.address(2)).name == "vehicle2"
     assert fleet.genesis.member("00" * 20) is None
     state = initial_state(fleet.genesis)
-    assert (state.index, state.tip_hash) == (0, fleet.genesis.hash)
+    assert (state.height, state.tip_hash) == (0, fleet.genesis.hash)
     assert set(state.balances) == set(fleet.genesis.addresses)
 
 

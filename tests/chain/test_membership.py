@@ -153,7 +153,7 @@ def test_a_joiner_counts_only_after_the_vote_took_effect(fleet: Any) -> None:
         checked(fleet, before, fleet.block(before, miner=JOINER))
 
     after = voted(fleet, before, join(fleet), [2])
-    assert checked(fleet, after, fleet.block(after, miner=JOINER)).index == 3
+    assert checked(fleet, after, fleet.block(after, miner=JOINER)).height == 3
     tasked = fleet.apply(after, fleet.block(after, [fleet.sign(0, fleet.proposal(), after)]))
     done = checked(fleet, tasked, fleet.model_block(tasked, [0, 1, JOINER], miner=JOINER))
     assert done.balances[fleet.address(JOINER)] == fleet.genesis.policy.reward

@@ -242,7 +242,7 @@ def write_forever(path: Path, genesis: Any, blocks: list[Block], pipe: Connectio
     for block in blocks:
         if not store.has(block.hash):
             store.accept(block, block.hash)
-        pipe.send(block.header.index)
+        pipe.send(block.header.height)
 
 
 def test_kill_at_any_instant_loses_no_accepted_block(make_fleet: Any, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_a_task_from_proposal_to_end(fleet: Any) -> None:
     assert state.finished[0].finished
     assert [entry.iteration for entry in state.finished[0].history] == [1, 2]
     assert [state.balances[fleet.address(i)] for i in range(5)] == [40, 40, 0, 0, 40]
-    assert (state.index, state.tip_hash) == (3, block.hash)
+    assert (state.height, state.tip_hash) == (3, block.hash)
     assert state.learning_weight == 6
     assert state.work == 2 * 2**4
     again = fleet.sign(1, fleet.proposal("signs"), state)
@@ -107,7 +107,7 @@ def test_properties_of_random_chains(
         txs: list[Transaction] = []
         block = None
         if kind == "propose" and state.task is None:
-            txs = [fleet.sign(first, fleet.proposal(f"task-{state.index}", 2), state)]
+            txs = [fleet.sign(first, fleet.proposal(f"task-{state.height}", 2), state)]
         elif kind == "transfer" and state.balances[fleet.address(first)] >= amount:
             txs = [fleet.sign(first, Transfer(fleet.address(max(members)), amount), state)]
         elif kind == "commit" and mode == "bift" and state.task is not None:
@@ -137,7 +137,7 @@ def test_properties_of_random_chains(
         # Weights never fall, and grow by at most one per member.
         assert 0 <= after.learning_weight - state.learning_weight <= 5
         assert after.work >= state.work
-        assert after.index == state.index + 1
+        assert after.height == state.height + 1
         state = after
 
 
@@ -229,7 +229,7 @@ def test_duplicate_updates_within_a_block(fleet: Any, tasked: State) -> None:
     ("changes", "kind"),
     [
         ({"previous_hash": bytes(32)}, refused.WrongParent),
-        ({"index": 5}, refused.WrongIndex),
+        ({"height": 5}, refused.WrongHeight),
         ({"timestamp": 1_700_000_001_000}, refused.WrongTimestamp),  # its parent's own
         ({"timestamp": 1_700_000_100_000}, refused.WrongTimestamp),  # the far future
         ({"difficulty": 3}, refused.WrongDifficulty),

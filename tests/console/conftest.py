@@ -104,7 +104,7 @@ class _Maker:
     ) -> Block:
         key, body = self.keys[miner], Body(tuple(transactions), info)
         header = Header(
-            state.index + 1, state.timestamp + 1000, state.tip_hash, body.hash,
+            state.height + 1, state.timestamp + 1000, state.tip_hash, body.hash,
             int(info is not None), key.address, 4, MIN_NONCE,
         )  # fmt: skip
         mined = search(header, MIN_NONCE, 100_000)

@@ -131,34 +131,34 @@ class SyntheticFleet:
     ) -> None:
         block = self._block(self._tip, self._height + 1, transactions, updates, model)
         self.view.hear_block(block, NOW - 3)
-        self._tip, self._height = block.hash, block.index
+        self._tip, self._height = block.hash, block.height
 
     def _fork(self, length: int) -> None:
         parent, height = self._tip, self._height
         for _ in range(length):
             block = self._block(parent, height + 1, {"model_commit": 11}, (), None, "fork")
             self.view.hear_block(block, NOW - 3)
-            parent, height = block.hash, block.index
+            parent, height = block.hash, block.height
 
     def _block(
         self,
         parent: str,
-        index: int,
+        height: int,
         transactions: dict[str, int],
         updates: tuple[UpdateSeen, ...],
         model: ModelSeen | None,
         salt: str = "",
     ) -> BlockSeen:
-        miner = self.addresses[index * 7 % len(self.addresses)]
+        miner = self.addresses[height * 7 % len(self.addresses)]
         name = "0000" + _hash(f"{parent} {salt}")[4:]
         return BlockSeen(
-            name, parent, index, miner, BEGAN_MS + 4100 * index, transactions, updates, model
+            name, parent, height, miner, BEGAN_MS + 4100 * height, transactions, updates, model
         )
 
     def _status(self, number: int) -> dict[str, Any]:
         address = self.addresses[number]
         forked = self.view.chain.beside(self._tip) if number == 17 else []
-        tip, height = (forked[-1].hash, forked[-1].index) if forked else (self._tip, self._height)
+        tip, height = (forked[-1].hash, forked[-1].height) if forked else (self._tip, self._height)
         samples = 400 + 7 * number
         refused = number % 5 * 3
         return {

@@ -50,7 +50,7 @@ class Car:
         self.node = rclpy.create_node("vehicle", namespace="/car", context=self._context)
         self._tips = self.node.create_publisher(Tip, "/bift/tips", qos.TIPS)
         self._status = self.node.create_publisher(VehicleStatus, "/car/status", qos.STATUS)
-        self._tips.publish(Tip(peer=ADDRESS, name="car", index=0, hash="0" * 64))
+        self._tips.publish(Tip(peer=ADDRESS, name="car", height=0, hash="0" * 64))
 
     def say(self, state: str) -> None:
         chain = ChainStatus(tip="0" * 64)

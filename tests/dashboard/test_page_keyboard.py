@@ -22,25 +22,25 @@ def test_arrow_keys_go_along_the_chain_and_into_forks(
     page, tree = seen.page, large.fleet.view.chain
     canonical = large.fleet.view.canonical()
     page.locator(".block[tabindex='0']").focus()
-    assert focused(page).startswith(f"Block {canonical[-1].index},")
+    assert focused(page).startswith(f"Block {canonical[-1].height},")
     for _ in range(50):
         page.keyboard.press("ArrowLeft")
     here = canonical[-51]
-    assert focused(page).startswith(f"Block {here.index},")
-    assert page.locator("#details-title").inner_text() == f"Block {here.index}"
+    assert focused(page).startswith(f"Block {here.height},")
+    assert page.locator("#details-title").inner_text() == f"Block {here.height}"
     assert here.hash in page.locator("#details").inner_text()
     page.keyboard.press("Home")
-    assert focused(page).startswith(f"Block {canonical[0].index},")
+    assert focused(page).startswith(f"Block {canonical[0].height},")
     assert page.locator(".block").count() < 120
     fork = tree.beside(large.fleet.view.head)[0]
-    while not focused(page).startswith(f"Block {fork.index},"):
+    while not focused(page).startswith(f"Block {fork.height},"):
         page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowDown")
     assert "beside the chain" in focused(page)
     page.keyboard.press("ArrowUp")
     assert "beside the chain" not in focused(page)
     page.keyboard.press("End")
-    assert focused(page).startswith(f"Block {canonical[-1].index},")
+    assert focused(page).startswith(f"Block {canonical[-1].height},")
 
 
 def test_the_chain_is_a_table_too(large: Any, visit: Callable[..., Any]) -> None:

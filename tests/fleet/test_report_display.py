@@ -44,7 +44,7 @@ def finished_state() -> State:
     proposal = ProposeTask("lights", cid_of(b"0"), 2, "mixed", "a:b", 1, 1, 0.1, "sgd")
     return replace(
         initial_state(GENESIS),
-        index=3,
+        height=3,
         tip_hash=bytes([7] * 32),
         finished=(Task(proposal, addresses[0], history=history),),
         balances=dict(zip(addresses, (40, 40, 20), strict=True)),

@@ -34,7 +34,7 @@ listener = FleetListener()
 def end(view):
     chain = view.canonical()
     return any(b.model and b.model.current_iter == {ITERATIONS} for b in chain) and (
-        chain[0].index == 1  # what it missed is fetched
+        chain[0].height == 1  # what it missed is fetched
     )
 
 def heard(view):
@@ -44,7 +44,7 @@ assert listener.wait(heard, 60)
 print("heard", flush=True)
 assert listener.wait(end, {DEADLINE})
 with listener.reading() as view:
-    print(view.canonical()[0].index, flush=True)
+    print(view.canonical()[0].height, flush=True)
 listener.close()
 """
 
@@ -96,7 +96,7 @@ def test_a_fleet_goes_on_while_a_monitor_is_stopped(
             assert stalled.stdout.readline() == "1\n"
         finally:
             stalled.kill()
-        wait(listener, lambda view: [b.index for b in view.canonical()][:1] == [1])
+        wait(listener, lambda view: [b.height for b in view.canonical()][:1] == [1])
         # What operators are told beside: of the disk, the data set and the traffic.
         with listener.reading() as view:
             statuses = [v.status for v in view.vehicles.values() if v.status is not None]

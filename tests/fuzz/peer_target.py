@@ -194,14 +194,14 @@ def _changed(stage: Stage, rng: Random, a: int) -> Block:
     header = replace(block.header, body_hash=body.hash, model_flag=flag)
     if rng.random() < 0.4:
         tip = stage.peer.state
-        header = replace(header, previous_hash=tip.tip_hash, index=tip.index + 1)
+        header = replace(header, previous_hash=tip.tip_hash, height=tip.height + 1)
     if rng.random() < 0.3:
         header = replace(
             header, timestamp=rng.choice((0, 1, stage.now, stage.now + 10**6, 2**63 - 1))
         )
     if rng.random() < 0.2:
         header = replace(
-            header, previous_hash=rng.randbytes(32), index=rng.choice((1, 7, 2**63 - 1))
+            header, previous_hash=rng.randbytes(32), height=rng.choice((1, 7, 2**63 - 1))
         )
     if rng.random() < 0.1:
         header = replace(header, difficulty=rng.choice((0, 3, 5, 64)))
@@ -263,7 +263,7 @@ def _tip(stage: Stage, rng: Random, a: int) -> None:
     tip = sign_tip(
         key,
         stage.world.genesis.hash if rng.random() < 0.9 else _FOREIGN,
-        index=rng.choice((known.header.index, known.header.index, 0, 2**63 - 1)),
+        height=rng.choice((known.header.height, known.header.height, 0, 2**63 - 1)),
         tip_hash=rng.choice((known.hash, known.hash, rng.randbytes(32))),
         learning_weight=rng.choice((0, 1, 5, 9, 2**63 - 1)),
         provider=rng.choice(("", "memory://liar", "x" * 256)),
@@ -272,7 +272,7 @@ def _tip(stage: Stage, rng: Random, a: int) -> None:
     if rng.random() < 0.2:
         tip = replace(tip, sender=rng.choice(stage.world.genesis.addresses))
     if rng.random() < 0.2:
-        tip = replace(tip, index=max(0, tip.index - 1), signature=flip(rng, tip.signature))
+        tip = replace(tip, height=max(0, tip.height - 1), signature=flip(rng, tip.signature))
     stage.send(TipReceived(tip))
 
 
@@ -284,7 +284,7 @@ def _headers(stage: Stage, rng: Random, a: int) -> None:
         tip = sign_tip(
             stage.world.keys[1 + a % 3],
             stage.world.genesis.hash,
-            index=best.header.index,
+            height=best.header.height,
             tip_hash=best.hash,
             learning_weight=50,
             provider="memory://",
@@ -312,10 +312,10 @@ def _headers(stage: Stage, rng: Random, a: int) -> None:
     else:  # a chain of nothing that a member signs, as long as it likes
         previous = rng.choice((stage.world.genesis.hash, stage.peer.state.tip_hash, bytes(32)))
         found = []
-        for index in range(1, 2 + a % 64):
+        for height in range(1, 2 + a % 64):
             header = Header(
-                index,
-                stage.now + index,
+                height,
+                stage.now + height,
                 previous,
                 bytes(32),
                 0,

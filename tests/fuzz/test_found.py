@@ -24,7 +24,7 @@ def test_a_model_block_that_proposes_its_own_task_is_refused() -> None:
     refused = of(Refused, bench.block(liars))
     assert [effect.what for effect in refused] == ["block"]
     assert "no task" in refused[0].reason
-    assert bench.state.index == 0
+    assert bench.state.height == 0
 
 
 def test_an_oversize_block_does_not_wait_for_its_parent() -> None:

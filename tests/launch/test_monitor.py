@@ -28,7 +28,7 @@ from bift_ros.nodes.observer.fleet_recorder import FleetRecorder
 from bift_ros.perception.bags import Bag
 
 ROOT = Path(__file__).parents[2]
-TIP = Tip(name="car", peer="a" * 40, hash="11" * 32, index=4)
+TIP = Tip(name="car", peer="a" * 40, hash="11" * 32, height=4)
 STATUS = VehicleStatus(
     name="car",
     address="a" * 40,

@@ -46,7 +46,7 @@ def test_the_newest_blocks_are_asked_for_first_and_all_in_the_end(view: FleetVie
 
 def test_a_hole_is_filled(view: FleetView) -> None:
     for block in CHAIN:
-        if block.index != 7:
+        if block.height != 7:
             view.learn_block(block)
     gaps = Gaps(view)
     gaps.next(0.0)

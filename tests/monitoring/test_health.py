@@ -47,13 +47,13 @@ HEALTHY: dict[str, Any] = {
 }
 
 
-def block(name: str, parent: str, index: int, accuracy: float | None = None) -> BlockSeen:
+def block(name: str, parent: str, height: int, accuracy: float | None = None) -> BlockSeen:
     updates = tuple(UpdateSeen(a * 4, f"cid {a}", 0.5, 10) for a in ("one", "two", "bad"))
     model = None
     if accuracy is not None:
         contributors = ("oneoneoneone", "twotwotwotwo")
-        model = ModelSeen("lights", index, 3, f"{index}", "krum", accuracy, contributors)
-    return BlockSeen(name, parent, index, "m" * 40, 1000 * index, {}, updates, model)
+        model = ModelSeen("lights", height, 3, f"{height}", "krum", accuracy, contributors)
+    return BlockSeen(name, parent, height, "m" * 40, 1000 * height, {}, updates, model)
 
 
 class Fleet:
@@ -181,10 +181,10 @@ def test_a_loss_that_grows_is_diverging(fleet: Fleet, loss: float, level: Level)
 
 
 def test_an_accuracy_that_falls_below_the_best_is_diverging(fleet: Fleet) -> None:
-    for name, parent, index, accuracy in (("c", "b", 3, 0.9), ("d", "c", 4, 0.7)):
-        fleet.view.learn_block(block(name, parent, index, accuracy))
+    for name, parent, height, accuracy in (("c", "b", 3, 0.9), ("d", "c", 4, 0.7)):
+        fleet.view.learn_block(block(name, parent, height, accuracy))
         for vehicle in ("one", "two", "three"):
-            fleet.say(vehicle, tip=name, height=index)
+            fleet.say(vehicle, tip=name, height=height)
         level = fleet.finding(FLEET, "learning").level
         assert level == (Level.WARN if accuracy == 0.7 else Level.OK)
     assert fleet.finding(FLEET, "learning").values["best accuracy"] == "0.9000"

@@ -8,10 +8,10 @@ from bift_ros.monitoring.status_json import status_from_json
 from bift_ros.monitoring.view import FleetView
 
 
-def block(index: int, accuracy: float, contributors: tuple[str, ...]) -> BlockSeen:
+def block(height: int, accuracy: float, contributors: tuple[str, ...]) -> BlockSeen:
     updates = tuple(UpdateSeen(a, a, 0.5, 10) for a in ("one", "two", "bad"))
-    model = ModelSeen("lights", index, 9, f"{index}", "krum", accuracy, contributors)
-    return BlockSeen(f"{index}", f"{index - 1}", index, "m", 1500 * index, {}, updates, model)
+    model = ModelSeen("lights", height, 9, f"{height}", "krum", accuracy, contributors)
+    return BlockSeen(f"{height}", f"{height - 1}", height, "m", 1500 * height, {}, updates, model)
 
 
 def numbers(view: FleetView) -> dict[str, float | None]:

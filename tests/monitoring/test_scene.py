@@ -27,8 +27,8 @@ NOW = 100.0
 MODEL = ModelSeen("lights", 1, 5, "cid", "multi_krum", 0.75, ())
 
 
-def block(name: str, parent: str, index: int, model: ModelSeen | None = None) -> BlockSeen:
-    return BlockSeen(name, parent, index, "m" * 40, 1000 * index, {"model_commit": 3}, (), model)
+def block(name: str, parent: str, height: int, model: ModelSeen | None = None) -> BlockSeen:
+    return BlockSeen(name, parent, height, "m" * 40, 1000 * height, {"model_commit": 3}, (), model)
 
 
 def status(name: str, tip: str, height: int, **more: Any) -> VehicleStatus:
@@ -41,8 +41,8 @@ def status(name: str, tip: str, height: int, **more: Any) -> VehicleStatus:
 def fleet(length: int = 3, **vehicles: str) -> FleetView:
     """A chain of blocks b1, b2, … and vehicles on the tips that are given by name."""
     view = FleetView()
-    for index in range(1, length + 1):
-        view.hear_block(block(f"b{index}", f"b{index - 1}", index), 0.0)
+    for height in range(1, length + 1):
+        view.hear_block(block(f"b{height}", f"b{height - 1}", height), 0.0)
     for name, tip in vehicles.items():
         view.hear_status(status(name, tip, length), NOW)
     return view

@@ -11,8 +11,8 @@ from bift_ros.monitoring.status import ChainStatus, VehicleStatus
 from bift_ros.monitoring.view import FleetView
 
 
-def block(name: str, parent: str, index: int) -> BlockSeen:
-    return BlockSeen(name, parent, index, "m" * 40, 1000 * index, {}, (), None)
+def block(name: str, parent: str, height: int) -> BlockSeen:
+    return BlockSeen(name, parent, height, "m" * 40, 1000 * height, {}, (), None)
 
 
 def status(name: str, tip: str, height: int) -> VehicleStatus:

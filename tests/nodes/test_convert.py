@@ -114,7 +114,7 @@ transactions = st.builds(
 
 tips = st.builds(
     lambda **where: sign_tip(KEY, GENESIS_HASH, **where),
-    index=int63,
+    height=int63,
     tip_hash=hashes,
     learning_weight=int63,
     provider=st.from_regex(r"[!-~]{0,256}", fullmatch=True),
@@ -144,7 +144,7 @@ def blocks(draw: st.DrawFn) -> Block:
         tuple(draw(st.lists(transactions, max_size=3))), draw(st.none() | model_infos())
     )  # fmt: skip
     header = Header(
-        index=draw(st.integers(1, 2**63 - 1)),
+        height=draw(st.integers(1, 2**63 - 1)),
         timestamp=draw(int63),
         previous_hash=draw(hashes),
         body_hash=body.hash,

@@ -41,7 +41,7 @@ def over_the_wire(message: Any) -> Any:
 
 def tip_message() -> msg.Tip:
     tip = sign_tip(
-        KEY, GENESIS_HASH, index=1, tip_hash=bytes(32), learning_weight=2, provider="", stamp=3
+        KEY, GENESIS_HASH, height=1, tip_hash=bytes(32), learning_weight=2, provider="", stamp=3
     )
     return convert.tip_to_message(tip, "car")
 
@@ -114,8 +114,8 @@ BAD_PROPOSALS = {
     "a shell command": setting("propose_task[0].architecture", "$(reboot)"),
 }
 BAD_BLOCKS = {
-    "index 0": setting("header.index", 0),
-    "an index over 63 bits": setting("header.index", 2**64 - 1),
+    "height 0": setting("header.height", 0),
+    "a height over 63 bits": setting("header.height", 2**64 - 1),
     "a time before 1970": setting("header.timestamp", -1),
     "no miner": setting("header.miner", ""),
     "too high a difficulty": setting("header.difficulty", 255),
@@ -136,7 +136,7 @@ BAD_VOTES = {
     "two votes": setting("transfer", [msg.Transfer(recipient=KEY.address, amount=1)]),
 }
 BAD_HEADERS = {name: change for name, change in BAD_BLOCKS.items() if name in (
-    "index 0", "an index over 63 bits", "a time before 1970", "no miner",
+    "height 0", "a height over 63 bits", "a time before 1970", "no miner",
     "too high a difficulty", "a low nonce",
 )}  # fmt: skip
 BAD_TIPS = {
@@ -145,7 +145,7 @@ BAD_TIPS = {
     "no hash": setting("hash", ""),
     "a short hash": setting("hash", "00"),
     "a long hash": setting("hash", "00" * 1_000_000),
-    "an index over 63 bits": setting("index", 2**63),
+    "a height over 63 bits": setting("height", 2**63),
     "a weight over 63 bits": setting("learning_weight", 2**64 - 1),
     "a long address": setting("provider", "h" * 257),
     "a line break in the address": setting("provider", "http://a\nb"),

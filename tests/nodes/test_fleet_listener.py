@@ -47,7 +47,7 @@ def chain() -> Iterator[Blockchain]:
         extend(chain, WORLD.task_block())
         updates = WORLD.updates(range(3), chain.tip_state)
         extend(chain, WORLD.model_block(chain.tip_state, updates))
-        while chain.tip.index < LENGTH:
+        while chain.tip.height < LENGTH:
             extend(chain, WORLD.block(chain.tip_state))
         yield chain
 
@@ -60,7 +60,7 @@ def listener(ros: Any) -> Iterator[FleetListener]:
 
 
 def tip_of(member: int, name: str, chain: Blockchain) -> msg.Tip:
-    tip = WORLD.tip(member, chain.tip.index, chain.tip.hash, 3).tip
+    tip = WORLD.tip(member, chain.tip.height, chain.tip.hash, 3).tip
     return convert.tip_to_message(tip, name)
 
 

@@ -66,10 +66,10 @@ def test_a_nonce_is_found(search: NonceSearch, posted: Posted) -> None:
 def test_a_search_is_replaced(search: NonceSearch, posted: Posted) -> None:
     search.start(HOPELESS)
     assert search.running
-    search.start(replace(EASY, index=7))
+    search.start(replace(EASY, height=7))
     found = posted.next()
     assert isinstance(found, NonceFound)
-    assert found.header.index == 7
+    assert found.header.height == 7
 
 
 def test_a_stopped_search_finds_nothing_and_another_may_follow(

@@ -74,15 +74,15 @@ def test_a_submitted_task_is_mined_and_the_block_served(ros: Any, peer: PeerNode
     proposal = sign_transaction(OTHER, 0, TASK, GENESIS.hash)
     answer = submit(ros, convert.transaction_to_message(proposal))
     assert answer.accepted, answer.reason
-    ros.spin_until(lambda: peer.peer.state.index == 1)
-    for from_index in (0, 1):
-        request = GetHeaders.Request(from_index=from_index, limit=1000)
+    ros.spin_until(lambda: peer.peer.state.height == 1)
+    for from_height in (0, 1):
+        request = GetHeaders.Request(from_height=from_height, limit=1000)
         (header,) = call(ros, GetHeaders, "get_headers", request).headers
         signed = convert.signed_header_from_message(header)
         assert signed.header.hash == peer.peer.state.tip_hash
-    beyond = GetHeaders.Request(from_index=2**64 - 1, limit=2**32 - 1)
+    beyond = GetHeaders.Request(from_height=2**64 - 1, limit=2**32 - 1)
     assert len(call(ros, GetHeaders, "get_headers", beyond).headers) == 0
-    none = GetHeaders.Request(from_index=1)
+    none = GetHeaders.Request(from_height=1)
     assert len(call(ros, GetHeaders, "get_headers", none).headers) == 0
 
     unknown = [convert.block_hash(bytes([n]) * 32) for n in range(3)]
@@ -136,7 +136,7 @@ def test_the_vehicles_own_key_may_submit_too(ros: Any, peer: PeerNode) -> None:
     """An operator who signs with the vehicle's key is no echo of what the vehicle said."""
     proposal = sign_transaction(OWN, 0, TASK, GENESIS.hash)
     assert submit(ros, convert.transaction_to_message(proposal)).accepted
-    ros.spin_until(lambda: peer.peer.state.index == 1)
+    ros.spin_until(lambda: peer.peer.state.height == 1)
     assert peer.peer.next_sequence(OWN.address) == 1
 
 
@@ -144,7 +144,7 @@ def test_the_owner_may_speak_through_another_vehicle(ros: Any, peer: PeerNode) -
     proposal = sign_transaction(OWN, 0, TASK, GENESIS.hash)
     van = ros.node("van").create_publisher(Transaction, "/bift/transactions", qos.TRANSACTIONS)
     van.publish(convert.transaction_to_message(proposal))
-    ros.spin_until(lambda: peer.peer.state.index == 1)
+    ros.spin_until(lambda: peer.peer.state.height == 1)
     assert peer.peer.next_sequence(OWN.address) == 1
 
 
@@ -156,7 +156,7 @@ def test_a_fault_submitted_again_is_refused_again(ros: Any, peer: PeerNode) -> N
     for _ in range(2):
         assert "owns 0" in submit(ros, convert.transaction_to_message(poor)).reason
     assert submit(ros, convert.transaction_to_message(proposal)).accepted
-    ros.spin_until(lambda: peer.peer.state.index == 1)
+    ros.spin_until(lambda: peer.peer.state.height == 1)
     answer = submit(ros, convert.transaction_to_message(used))
     assert not answer.accepted
     assert "is used" in answer.reason
@@ -175,8 +175,8 @@ def test_whatever_comes_over_the_topics_is_borne(ros: Any, peer: PeerNode) -> No
     )
     tips = [
         Tip(peer=OTHER.address, hash="no hex"),
-        Tip(peer=STRANGER.address, hash="00" * 32, index=5),
-        Tip(peer=OTHER.address, hash="00" * 32, index=5),  # signed by nobody
+        Tip(peer=STRANGER.address, hash="00" * 32, height=5),
+        Tip(peer=OTHER.address, hash="00" * 32, height=5),  # signed by nobody
     ]
     long_sender = "x" * 100_000 + "\n[ERROR] forged"
     block.publish(Block())
@@ -197,14 +197,14 @@ def test_a_members_odd_tip_is_borne(ros: Any, peer: PeerNode, tip_hash: bytes) -
     """It is signed, and says that there is a chain that nobody has."""
     tip = ros.node("van").create_publisher(Tip, "/bift/tips", qos.TIPS)
     signed = sign_tip(
-        OTHER, GENESIS.hash, index=2**63 - 1, tip_hash=tip_hash, learning_weight=2**63 - 1,
+        OTHER, GENESIS.hash, height=2**63 - 1, tip_hash=tip_hash, learning_weight=2**63 - 1,
         provider="no-address", stamp=2**63 - 1,
     )  # fmt: skip
     tip.publish(convert.tip_to_message(signed, "van"))
     ros.spin_until(lambda: peer.peer.known_peers == 1 or peer.refused == 1)
     proposal = sign_transaction(OTHER, 0, TASK, GENESIS.hash)
     assert submit(ros, convert.transaction_to_message(proposal)).accepted
-    ros.spin_until(lambda: peer.peer.state.index == 1)
+    ros.spin_until(lambda: peer.peer.state.height == 1)
 
 
 def test_a_monitor_bears_names_that_ros_does_not(ros: Any) -> None:

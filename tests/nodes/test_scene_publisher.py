@@ -68,8 +68,8 @@ def status(name: str, **more: Any) -> VehicleStatus:
 @pytest.fixture
 def view() -> FleetView:
     view = FleetView()
-    for name, parent, index in (("a", "genesis", 1), ("b", "a", 2), ("x", "a", 2)):
-        view.hear_block(BlockSeen(name, parent, index, "m" * 40, 0, {}, (), None), 0.0)
+    for name, parent, height in (("a", "genesis", 1), ("b", "a", 2), ("x", "a", 2)):
+        view.hear_block(BlockSeen(name, parent, height, "m" * 40, 0, {}, (), None), 0.0)
     for name in ("bus", "car", "van"):
         view.hear_status(status(name), time.monotonic() + 3600)
     return view

@@ -104,13 +104,13 @@ class Consortium:
         return sign_transaction(self.keys[member], sequence, payload, self.genesis.hash)
 
     def tip(
-        self, member: int, index: int, tip_hash: bytes, weight: int, url: str = "", stamp: int = 1
+        self, member: int, height: int, tip_hash: bytes, weight: int, url: str = "", stamp: int = 1
     ) -> TipReceived:
         """What a member says of where it stands."""
         signed = sign_tip(
             self.keys[member],
             self.genesis.hash,
-            index=index,
+            height=height,
             tip_hash=tip_hash,
             learning_weight=weight,
             provider=url,
@@ -166,7 +166,7 @@ class Consortium:
         """A mined and signed block on `state`, stamped `later` ms after it."""
         body = Body(tuple(transactions), info)
         draft = Header(
-            state.index + 1,
+            state.height + 1,
             state.timestamp + later,
             state.tip_hash,
             body.hash,

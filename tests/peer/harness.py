@@ -110,8 +110,8 @@ class Vehicle:
     def effects(self, kind: type) -> list[Any]:
         return [effect for _, effect in self.log if isinstance(effect, kind)]
 
-    def honest_headers(self, from_index: int) -> list[SignedHeader] | None:
-        return self.chain.canonical_headers(from_index, HEADERS_PER_ANSWER)
+    def honest_headers(self, from_height: int) -> list[SignedHeader] | None:
+        return self.chain.canonical_headers(from_height, HEADERS_PER_ANSWER)
 
     def honest_blocks(self, hashes: tuple[bytes, ...]) -> list[Block] | None:
         return [block for name in hashes if (block := self.chain.block(name)) is not None]
@@ -135,9 +135,9 @@ class Vehicle:
             case AnnounceTip(tip):
                 self._tip = TipReceived(tip)
                 self._broadcast(self._tip)
-            case RequestHeaders(peer, from_index):
+            case RequestHeaders(peer, from_height):
                 other = self.fleet.by_address[peer]
-                headers = other.give_headers(from_index)
+                headers = other.give_headers(from_height)
                 if self._answers(other) and headers is not None:
                     self.fleet.send(other, self, HeadersAnswered(peer, tuple(headers)))
             case RequestBlocks(peer, hashes):
@@ -306,7 +306,7 @@ class Fleet:
 
     def describe(self) -> str:
         return ", ".join(
-            f"{v.number}: block {v.state.index} {v.state.tip_hash.hex()[:6]}, "
+            f"{v.number}: block {v.state.height} {v.state.tip_hash.hex()[:6]}, "
             f"iteration {self.iterations(v)}"
             for v in self.vehicles
         )

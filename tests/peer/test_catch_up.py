@@ -33,7 +33,7 @@ def transfers(world: Consortium, state: State, count: int, *, to: int) -> list[B
 
 def tip(world: Consortium, member: int, state: State, block: Block) -> TipReceived:
     weight = state.learning_weight
-    return world.tip(member, block.header.index, block.hash, weight)
+    return world.tip(member, block.header.height, block.hash, weight)
 
 
 def test_a_vehicle_that_was_off_reaches_the_tip_and_trains_on() -> None:
@@ -68,7 +68,7 @@ def test_a_vehicle_that_does_not_help_is_passed_over(behaviour: str) -> None:
     fleet.propose(total_iter=3)
     fleet.run_until(lambda: fleet.all_reach(3))
     world = fleet.world
-    strange = replace(world.start, tip_hash=b"s" * 32, index=7)
+    strange = replace(world.start, tip_hash=b"s" * 32, height=7)
     garbage = [world.block(strange, [world.sign(0, world.proposal())], miner=0)]
     bodiless = headers_without_bodies(world, 20)
     for liar in fleet.vehicles[:2]:
@@ -113,13 +113,13 @@ def test_a_deep_fork_is_bridged(depth: int) -> None:
     peer = Bench(world, 2, CHECKER)
     peer.now += 10_000_000
     peer.block(task, first, *ours)
-    assert peer.state.index == depth + 2
+    assert peer.state.height == depth + 2
     effects = peer.send(tip(world, 1, end, chain[-1]))
     asked = 0
     for _ in range(1_000):
         for request in of(RequestHeaders, effects):
             asked += 1
-            above = chain[request.from_index - 1 :][:HEADERS_PER_ANSWER]
+            above = chain[request.from_height - 1 :][:HEADERS_PER_ANSWER]
             headers = tuple(block.signed_header for block in above)
             effects = peer.send(HeadersAnswered(request.peer, headers))
             break
@@ -143,7 +143,7 @@ def headers_without_bodies(world: Consortium, count: int) -> list[SignedHeader]:
     for _ in range(count):
         header = world.block(state, [world.sign(0, world.proposal())], miner=0).signed_header
         headers.append(header)
-        state = replace(state, index=state.index + 1, tip_hash=header.header.hash)
+        state = replace(state, height=state.height + 1, tip_hash=header.header.hash)
     return headers
 
 
@@ -209,7 +209,7 @@ def test_a_lost_block_is_asked_for() -> None:
     assert bodies == RequestBlocks(world.address(2), (task.hash,))
     peer.block(task)
     peer.send(BlocksAnswered(request.peer))
-    assert peer.state.index == 2
+    assert peer.state.height == 2
     assert of(RequestHeaders, peer.wait(60_000)) == []
 
 
@@ -217,8 +217,8 @@ def test_a_tip_that_changes_fast_does_not_put_the_question_off() -> None:
     world = Consortium(4)
     peer = Bench(world, 3, CHECKER)
     asked = []
-    for index in range(10):
-        peer.send(world.tip(0, index, bytes([index + 1]) * 32, index, stamp=index))
+    for height in range(10):
+        peer.send(world.tip(0, height, bytes([height + 1]) * 32, height, stamp=height))
         asked += of(RequestHeaders, peer.wait(CHECKER.fetch_retry_ms - 250))
     assert asked != []
 

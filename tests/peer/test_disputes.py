@@ -34,12 +34,12 @@ class Case:
 
     def stands(self, member: int, block: Block | None, stamp: int = 1) -> None:
         """A member says where it stands: on the block, or where the chain was."""
-        index, name = (
-            (block.header.index, block.hash)
+        height, name = (
+            (block.header.height, block.hash)
             if block is not None
-            else (self.start.index, self.start.tip_hash)
+            else (self.start.height, self.start.tip_hash)
         )
-        self.peer.send(self.world.tip(member, index, name, 3, stamp=stamp))
+        self.peer.send(self.world.tip(member, height, name, 3, stamp=stamp))
 
 
 @pytest.fixture

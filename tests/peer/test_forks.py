@@ -72,7 +72,7 @@ def test_a_reorganisation_says_what_it_left_and_returns_transactions() -> None:
     # Back again where the left branch grows: what it holds is pending no more.
     more = world.apply(after, top)
     peer.block(world.model_block(more, world.updates(range(4), more)))
-    assert peer.state.index == 4
+    assert peer.state.height == 4
     assert peer.peer.pending_transactions == 0
 
 

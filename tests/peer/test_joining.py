@@ -42,7 +42,7 @@ def answer(bench: Bench, blocks: list[Block], effects: list[Effect]) -> None:
         made: list[Effect] = []
         for ask in of(RequestHeaders, effects):
             headers = tuple(SignedHeader(b.header, b.signature) for b in blocks)
-            made += bench.send(HeadersAnswered(ask.peer, headers[max(0, ask.from_index - 1) :]))
+            made += bench.send(HeadersAnswered(ask.peer, headers[max(0, ask.from_height - 1) :]))
         for wanted in of(RequestBlocks, effects):
             made += bench.block(*(by_hash[name] for name in wanted.hashes))
             made += bench.send(BlocksAnswered(wanted.peer))

@@ -221,7 +221,7 @@ def test_an_invalid_block_is_checked_once_only(world: Consortium, peer: Bench) -
     state = peer.state
     block = world.model_block(state, world.updates(range(5), state), {"accuracy": 0.99})
     child = world.block(
-        replace(state, tip_hash=block.hash, index=2), [world.sign(1, world.proposal())]
+        replace(state, tip_hash=block.hash, height=2), [world.sign(1, world.proposal())]
     )
     assert len(of(Refused, peer.block(block))) == 1
     peer.block(child)

@@ -44,7 +44,7 @@ def test_leaving_a_confirmed_block_breaks_agreement():
     low = vehicle.chain.canonical(1, 1)[0]
     vehicle.chain._tip = vehicle.chain.node(low.hash)
     other = next(iter(fleet.invariants._nodes.values()))
-    fleet.invariants._nodes[low.hash] = replace(other, index=1, parent=genesis.hash, models=9)
+    fleet.invariants._nodes[low.hash] = replace(other, height=1, parent=genesis.hash, models=9)
     fleet.invariants._top[vehicle.number] = (1, b"another block")
     fleet.invariants.effect(vehicle, TipChanged(low, 0))
     fleet.invariants.after_event(vehicle)
@@ -95,7 +95,7 @@ def test_the_memory_store_keeps_what_the_chain_store_keeps():
     assert copy.tip == store.tip
     assert copy.canonical(1, 99) == store.canonical(1, 99)
     assert copy.header(copy.tip) == store.header(store.tip)
-    assert [s.header.index for s in copy.canonical_headers(2, 2)] == [2, 3]
+    assert [s.header.height for s in copy.canonical_headers(2, 2)] == [2, 3]
     low = copy.canonical(1, 1)[0]
     copy.set_tip(low.hash)
     assert copy.canonical(1, 99) == [low]

@@ -87,7 +87,7 @@ def sample_block() -> Block:
         Transaction(sender="cd" * 20, transfer=[Transfer(recipient="ab" * 20, amount=2**63)]),
     ]
     block = Block(hash="00" * 32, transactions=transactions)
-    block.header.index = 7
+    block.header.height = 7
     block.header.timestamp = 1_700_000_000_123
     block.header.previous_hash = np.arange(32, dtype=np.uint8)
     block.header.model_flag = True

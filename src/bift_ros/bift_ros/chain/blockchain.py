@@ -81,13 +81,13 @@ class Blockchain:
         """Give a block of the tree, or None; the genesis is no `Block`."""
         return self.store.block(block_hash)
 
-    def canonical(self, from_index: int, limit: int) -> list[Block]:
-        """Give at most `limit` blocks of the chain, upwards from `from_index` (at least 1)."""
-        return self.store.canonical(from_index, limit)
+    def canonical(self, from_height: int, limit: int) -> list[Block]:
+        """Give at most `limit` blocks of the chain, upwards from `from_height` (at least 1)."""
+        return self.store.canonical(from_height, limit)
 
-    def canonical_headers(self, from_index: int, limit: int) -> list[SignedHeader]:
+    def canonical_headers(self, from_height: int, limit: int) -> list[SignedHeader]:
         """Give the headers of `canonical`'s blocks."""
-        return self.store.canonical_headers(from_index, limit)
+        return self.store.canonical_headers(from_height, limit)
 
     def state_at(self, block_hash: bytes) -> State:
         """Give the state after a block of the tree, recomputed from the nearest one kept.
@@ -145,7 +145,7 @@ class Blockchain:
             return None
         node = block
         for other in self._nodes.values():
-            if other.index > block.index and fork_point(other, block) is block:
+            if other.height > block.height and fork_point(other, block) is block:
                 node = other if outranks(other, node) else node
         self.store.set_tip(node.hash)
         self._tip = node
@@ -179,7 +179,7 @@ class Blockchain:
         parent = self._nodes.get(block.header.previous_hash)
         if parent is None:
             raise WrongParent(f"the parent {block.header.previous_hash.hex()[:16]}… is unknown")
-        return BlockNode(block.hash, state.index, parent, state.learning_weight, state.work)
+        return BlockNode(block.hash, state.height, parent, state.learning_weight, state.work)
 
     def _keep(self, state: State) -> None:
         if state.members is not self._last_members:

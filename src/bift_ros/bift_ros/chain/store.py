@@ -140,14 +140,14 @@ class ChainStore:
         rows = self._read("SELECT data FROM blocks WHERE hash = ?", block_hash)
         return parse_envelope(rows[0][0])[0] if rows else None
 
-    def canonical(self, from_index: int, limit: int) -> list[Block]:
-        """Give at most `limit` blocks of the chain, upwards from `from_index` (at least 1)."""
-        rows = self._read(_CANONICAL, from_index, limit)
+    def canonical(self, from_height: int, limit: int) -> list[Block]:
+        """Give at most `limit` blocks of the chain, upwards from `from_height` (at least 1)."""
+        rows = self._read(_CANONICAL, from_height, limit)
         return [Block.from_bytes(data) for (data,) in rows]
 
-    def canonical_headers(self, from_index: int, limit: int) -> list[SignedHeader]:
+    def canonical_headers(self, from_height: int, limit: int) -> list[SignedHeader]:
         """Give the headers of `canonical`'s blocks."""
-        rows = self._read(_CANONICAL, from_index, limit)
+        rows = self._read(_CANONICAL, from_height, limit)
         envelopes = (parse_envelope(data) for (data,) in rows)
         return [SignedHeader(header, signature) for header, _, signature in envelopes]
 
@@ -226,9 +226,9 @@ class ChainStore:
         for block_hash, data, digest in rows:
             header = self._checked_header(block_hash, data, digest)
             below = parents.get(header.previous_hash)
-            if below is None or below[1] + 1 != header.index:
-                raise _DamageError(f"block {header.index} does not follow an earlier row")
-            parents[block_hash] = (header.previous_hash, header.index)
+            if below is None or below[1] + 1 != header.height:
+                raise _DamageError(f"block {header.height} does not follow an earlier row")
+            parents[block_hash] = (header.previous_hash, header.height)
         previous = self._genesis.hash
         rows = connection.execute("SELECT height, hash FROM canonical ORDER BY height")
         for expected, (height, block_hash) in enumerate(rows, 1):
@@ -247,7 +247,7 @@ class ChainStore:
         except ChainError as error:
             raise _DamageError(f"a row holds no block of this chain: {error}") from error
         if header.hash != block_hash or sha256(body) != header.body_hash:
-            raise _DamageError(f"block {header.index} does not have its hash")
+            raise _DamageError(f"block {header.height} does not have its hash")
         return header
 
     def _start_afresh(self, reason: str) -> None:
@@ -309,11 +309,11 @@ class ChainStore:
             if header is None:
                 raise StoreError(f"the block {block_hash.hex()[:16]}… is not in the store")
             if self._read(
-                "SELECT 1 FROM canonical WHERE height = ? AND hash = ?", header.index, block_hash
+                "SELECT 1 FROM canonical WHERE height = ? AND hash = ?", header.height, block_hash
             ):
-                fork_height = header.index
+                fork_height = header.height
                 break
-            branch.append((header.index, block_hash))
+            branch.append((header.height, block_hash))
             block_hash = header.previous_hash
         self._connection.execute("DELETE FROM canonical WHERE height > ?", (fork_height,))
         self._connection.executemany("INSERT INTO canonical VALUES (?, ?)", branch)

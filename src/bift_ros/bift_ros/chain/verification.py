@@ -89,7 +89,7 @@ def verify_chain(
                 models += 1
                 paid += genesis.policy.reward * len(block.body.model_info.contributors)
         except (InvalidBlock, StorageError) as error:
-            return Verification(state, models, paid, f"block {block.header.index}: {error}")
+            return Verification(state, models, paid, f"block {block.header.height}: {error}")
         state = after
         on_block()
     owned = sum(state.balances.values())

@@ -43,7 +43,7 @@ MAX_NONCE = 2**64 - 1
 class Header:
     """What is hashed. The nonce is last, so that the search rehashes only the tail."""
 
-    index: int
+    height: int
     """The block's height; the genesis has 0."""
     timestamp: int
     """When the miner made it, milliseconds since the Unix epoch."""
@@ -61,7 +61,7 @@ class Header:
     """What the search varies, in [2^32, 2^64): always nine bytes, so the length stays."""
 
     def __post_init__(self) -> None:
-        check_integer("index", self.index, 1)
+        check_integer("height", self.height, 1)
         check_integer("timestamp", self.timestamp, 0)
         check_bytes("previous_hash", self.previous_hash, HASH_BYTES, HASH_BYTES)
         check_bytes("body_hash", self.body_hash, HASH_BYTES, HASH_BYTES)

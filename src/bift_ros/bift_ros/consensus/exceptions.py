@@ -146,8 +146,8 @@ class BlockTooLarge(InvalidBlock):
     """The block's bytes exceed MAX_BLOCK_BYTES."""
 
 
-class WrongIndex(InvalidBlock):
-    """The index is not the parent's plus one."""
+class WrongHeight(InvalidBlock):
+    """The height is not the parent's plus one."""
 
 
 class WrongParent(InvalidBlock):

@@ -36,7 +36,7 @@ class BlockNode:
 
     hash: bytes
     """The block's hash."""
-    index: int
+    height: int
     """Its height."""
     parent: BlockNode | None = field(repr=False)
     """The node below, None for the genesis."""
@@ -59,7 +59,7 @@ def outranks(a: BlockNode, b: BlockNode) -> bool:
 def fork_point(a: BlockNode, b: BlockNode) -> BlockNode:
     """Give the last block that both branches share; of an ancestor and a descendant, the former."""
     while a is not b:
-        if a.index >= b.index:
+        if a.height >= b.height:
             a, b = b, a
         assert b.parent is not None, "both branches start at the genesis"
         b = b.parent

@@ -103,7 +103,7 @@ class KeyOfEpoch:
 class State:
     """The chain's state after a block."""
 
-    index: int
+    height: int
     """The block's height."""
     tip_hash: bytes
     """The block's hash."""

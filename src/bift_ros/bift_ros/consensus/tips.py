@@ -25,7 +25,7 @@ class SignedTip:
 
     sender: str
     """The member's address."""
-    index: int
+    height: int
     """Height of its tip."""
     hash: bytes
     """Hash of its tip, 32 bytes."""
@@ -40,7 +40,7 @@ class SignedTip:
 
     def __post_init__(self) -> None:
         check_address("sender", self.sender)
-        check_integer("index", self.index, 0)
+        check_integer("height", self.height, 0)
         check_bytes("hash", self.hash, HASH_BYTES, HASH_BYTES)
         check_integer("learning_weight", self.learning_weight, 0)
         check_text("provider", self.provider, PROVIDER)
@@ -61,7 +61,7 @@ def sign_tip(
     key: KeyPair,
     genesis_hash: bytes,
     *,
-    index: int,
+    height: int,
     tip_hash: bytes,
     learning_weight: int,
     provider: str,
@@ -69,10 +69,10 @@ def sign_tip(
 ) -> SignedTip:
     """Say as the owner of `key` where it stands; raises FieldError for a field out of bounds."""
     unsigned = SignedTip(
-        key.address, index, tip_hash, learning_weight, provider, stamp, bytes(SIGNATURE_BYTES)
+        key.address, height, tip_hash, learning_weight, provider, stamp, bytes(SIGNATURE_BYTES)
     )
     signature = key.sign(unsigned.signing_bytes(genesis_hash))
-    tip = SignedTip(key.address, index, tip_hash, learning_weight, provider, stamp, signature)
+    tip = SignedTip(key.address, height, tip_hash, learning_weight, provider, stamp, signature)
     remember_signature(tip, key.public_key, genesis_hash)
     return tip
 

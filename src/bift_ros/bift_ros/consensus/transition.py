@@ -19,7 +19,7 @@ from bift_ros.consensus.exceptions import (
     TooFewCommits,
     TooFewUpdates,
     WrongDifficulty,
-    WrongIndex,
+    WrongHeight,
     WrongModelInfo,
     WrongParent,
     WrongTimestamp,
@@ -49,8 +49,8 @@ def validate_header(parent: State, genesis: Genesis, block: Block, now_ms: int) 
         raise WrongParent(
             f"the parent is {header.previous_hash.hex()[:16]}…, not {parent.tip_hash.hex()[:16]}…"
         )
-    if header.index != parent.index + 1:
-        raise WrongIndex(f"index {header.index} after {parent.index}")
+    if header.height != parent.height + 1:
+        raise WrongHeight(f"height {header.height} after {parent.height}")
     if header.timestamp <= parent.timestamp:
         raise WrongTimestamp(f"stamped {header.timestamp}, not after {parent.timestamp}")
     if header.timestamp > now_ms + policy.max_clock_skew_ms:
@@ -117,7 +117,7 @@ def apply_body(state: State, genesis: Genesis, block: Block) -> State:
     return changed(
         state,
         task=task,
-        index=header.index,
+        height=header.height,
         tip_hash=header.hash,
         work=parent.work + (2**header.difficulty if learning else 0),
     )

@@ -139,10 +139,10 @@ class _Fleet:
     def _block(
         self, state: State, transactions: tuple[Transaction, ...], info: ModelInfo | None
     ) -> Block:
-        miner = self.keys[state.index % len(self.keys)]
+        miner = self.keys[state.height % len(self.keys)]
         body = Body(transactions, info)
         header = Header(
-            state.index + 1,
+            state.height + 1,
             state.timestamp + 1000,
             state.tip_hash,
             body.hash,
@@ -198,7 +198,7 @@ def _load(blocks: int) -> dict[str, Any]:
             while True:
                 state = fleet.apply(state, block)
                 store.accept(block, block.hash)
-                if state.index == blocks:
+                if state.height == blocks:
                     break
                 block = fleet.learn(state)
         size = path.stat().st_size
@@ -207,9 +207,9 @@ def _load(blocks: int) -> dict[str, Any]:
         process = context.Process(target=_open, args=(path, fleet.genesis, writer))
         process.start()
         writer.close()
-        open_s, replay_s, index, memory_kib = reader.recv()
+        open_s, replay_s, height, memory_kib = reader.recv()
         process.join()
-    assert index == blocks, "the whole chain was loaded"
+    assert height == blocks, "the whole chain was loaded"
     return {
         "bench": "load",
         "blocks": blocks,
@@ -228,10 +228,10 @@ def _open(path: Path, genesis: Genesis, pipe: Connection) -> None:
     begun = time.perf_counter()
     with closing(ChainStore(path, genesis)) as store:
         opened = time.perf_counter()
-        index = Blockchain(genesis, store).tip.index
+        height = Blockchain(genesis, store).tip.height
         ended = time.perf_counter()
     memory = _peak_kib() - before
-    pipe.send((opened - begun, ended - opened, index, memory))
+    pipe.send((opened - begun, ended - opened, height, memory))
 
 
 def _peak_kib() -> int:

@@ -82,10 +82,10 @@ def _show(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _show_block(chain: ReadChain, index: int, as_json: bool) -> int:
-    if not 1 <= index <= len(chain.blocks):
-        raise CommandError(f"no block {index}: the chain has blocks 1 to {len(chain.blocks)}")
-    block = chain.blocks[index - 1]
+def _show_block(chain: ReadChain, height: int, as_json: bool) -> int:
+    if not 1 <= height <= len(chain.blocks):
+        raise CommandError(f"no block {height}: the chain has blocks 1 to {len(chain.blocks)}")
+    block = chain.blocks[height - 1]
     transactions = block.body.transactions
     shown = {
         **_summary(block, chain),
@@ -115,7 +115,7 @@ def _summary(block: Block, chain: ReadChain) -> dict[str, Any]:
         kinds[transaction.payload.KIND] = kinds.get(transaction.payload.KIND, 0) + 1
     info = block.body.model_info
     return {
-        "index": block.header.index,
+        "index": block.header.height,
         "hash": block.hash.hex(),
         "time": utc(block.header.timestamp),
         "miner": chain.name(block.header.miner),
@@ -168,7 +168,7 @@ def _recompute(genesis: Genesis, store: ChainStore, folders: VehicleFolders, as_
     outcome = {
         "valid": result.problem is None,
         "problem": result.problem,
-        "height": result.state.index,
+        "height": result.state.height,
         "tip": result.state.tip_hash.hex(),
         "model_blocks": result.model_blocks,
         "balances": {names.get(a, a): b for a, b in result.state.balances.items()},
@@ -178,7 +178,7 @@ def _recompute(genesis: Genesis, store: ChainStore, folders: VehicleFolders, as_
         print(json.dumps(outcome))
     elif result.problem is None:
         print(
-            f"valid: {result.state.index} blocks, PoFL recomputed for {result.model_blocks}, "
+            f"valid: {result.state.height} blocks, PoFL recomputed for {result.model_blocks}, "
             f"{result.rewards_paid} stake paid and {sum(result.state.balances.values())} owned"
         )
     else:

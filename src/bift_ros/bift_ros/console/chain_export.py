@@ -52,7 +52,7 @@ def to_csv(chain: ReadChain) -> str:
         header, info = block.header, block.body.model_info
         kinds = [tx.payload.KIND for tx in block.body.transactions]
         row: dict[str, Any] = {
-            "index": header.index,
+            "index": header.height,
             "hash": block.hash.hex(),
             "previous_hash": header.previous_hash.hex(),
             "time": utc(header.timestamp),
@@ -90,7 +90,7 @@ def to_dot(chain: ReadChain) -> str:
 
 def _label(block: Block, chain: ReadChain) -> list[str]:
     info, transactions = block.body.model_info, block.body.transactions
-    lines = [f"{block.header.index}  {block.hash.hex()[:8]}", chain.name(block.header.miner)]
+    lines = [f"{block.header.height}  {block.hash.hex()[:8]}", chain.name(block.header.miner)]
     if info is None:
         kinds = [tx.payload.KIND for tx in transactions]
         return lines + [f"{kinds.count(k)} {KINDS[k]}" for k in dict.fromkeys(kinds)]

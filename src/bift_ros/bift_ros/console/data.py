@@ -141,9 +141,9 @@ def _list(arguments: argparse.Namespace) -> int:
     genesis, state = stored_state(arguments)
     files = _files(state)
     if arguments.json:
-        print(json.dumps({"height": state.index, "files": files}))
+        print(json.dumps({"height": state.height, "files": files}))
         return 0
-    title = f"Files that {genesis.name} shares, at block {state.index}"
+    title = f"Files that {genesis.name} shares, at block {state.height}"
     table = Table(title=title, title_justify="left")
     table.add_column("name", overflow="fold")
     table.add_column("size", justify="right")

@@ -76,9 +76,9 @@ def _list(arguments: argparse.Namespace) -> int:
     genesis, state = stored_state(arguments)
     members, ballots = _members(state), _ballots(state)
     if arguments.json:
-        print(json.dumps({"height": state.index, "members": members, "ballots": ballots}))
+        print(json.dumps({"height": state.height, "members": members, "ballots": ballots}))
         return 0
-    table = Table(title=f"Members of {genesis.name} at block {state.index}", title_justify="left")
+    table = Table(title=f"Members of {genesis.name} at block {state.height}", title_justify="left")
     for heading in ("name", "address", "public key"):
         table.add_column(heading, overflow="fold")
     table.add_column("stake", justify="right")

@@ -41,9 +41,9 @@ def open_chain(arguments: argparse.Namespace) -> tuple[Genesis, ChainStore, Vehi
 
 
 def height_of(store: ChainStore) -> int:
-    """The index of the chain's tip."""
+    """The height of the chain's tip."""
     header = store.header(store.tip)
-    return header.index if header is not None else 0
+    return header.height if header is not None else 0
 
 
 def stored_state(arguments: argparse.Namespace) -> tuple[Genesis, State]:

@@ -166,7 +166,7 @@ def _iterations(task: TaskRecord, chain: ReadChain) -> list[dict[str, Any]]:
         rows.append(
             {
                 "iteration": info.current_iter,
-                "block": block.header.index,
+                "block": block.header.height,
                 "miner": chain.name(block.header.miner),
                 "rule": info.rule,
                 "accuracy": info.accuracy,

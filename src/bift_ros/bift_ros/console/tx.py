@@ -179,8 +179,8 @@ def _object(transaction: Transaction, block: Block | None, chain: ReadChain) -> 
     return {
         **transaction_object(transaction, chain.name),
         "state": "waiting" if block is None else "included",
-        "block": block and block.header.index,
+        "block": block and block.header.height,
         "block_hash": block and block.hash.hex(),
         "time": block and utc(block.header.timestamp),
-        "blocks_above": block and len(chain.blocks) - block.header.index,
+        "blocks_above": block and len(chain.blocks) - block.header.height,
     }

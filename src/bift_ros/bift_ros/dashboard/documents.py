@@ -46,7 +46,7 @@ def block(seen: BlockSeen) -> Document:
     return {
         "hash": seen.hash,
         "previous_hash": seen.previous_hash,
-        "index": seen.index,
+        "index": seen.height,
         "miner": seen.miner,
         "timestamp": seen.timestamp,
         "transactions": dict(seen.transactions),

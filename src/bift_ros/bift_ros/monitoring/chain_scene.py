@@ -89,7 +89,7 @@ def _label(block: BlockSeen, standing: int) -> str:
         content = f"{block.model.rule}\n{block.model.accuracy:.0%}"
     else:
         content = _content(block)
-    return f"{block.index}\n{content}" + (f"\n{standing} here" if standing else "")
+    return f"{block.height}\n{content}" + (f"\n{standing} here" if standing else "")
 
 
 def _content(block: BlockSeen) -> str:

@@ -33,7 +33,7 @@ class ChainTree:
         if block.hash in self._blocks:
             return False
         self._blocks[block.hash] = block
-        self._heights.setdefault(block.index, set()).add(block.hash)
+        self._heights.setdefault(block.height, set()).add(block.hash)
         self._heard += 1
         if len(self._blocks) > MAX_BLOCKS:
             self._forget(next(iter(self._blocks)))
@@ -46,7 +46,7 @@ class ChainTree:
             yield block
             parent = self._blocks.get(block.previous_hash)
             # Hashes are claims here: without this a liar's circle would be walked for ever.
-            block = parent if parent is not None and parent.index == block.index - 1 else None
+            block = parent if parent is not None and parent.height == block.height - 1 else None
 
     def contains(self, ancestor: str, tip: str) -> bool:
         """Tell whether a block is a tip's own or among its known ancestors."""
@@ -54,7 +54,7 @@ class ChainTree:
         if block is None:
             return ancestor == tip
         for other in self.branch(tip):
-            if other.index <= block.index:
+            if other.height <= block.height:
                 return other.hash == ancestor
         return False
 
@@ -67,7 +67,7 @@ class ChainTree:
 
         Blocks below the lowest known one of the branch are left out: nobody can tell.
         """
-        own = {block.hash: block.index for block in self.branch(tip)}
+        own = {block.hash: block.height for block in self.branch(tip)}
         if not own:
             return []
         lowest = min(own.values())
@@ -81,7 +81,7 @@ class ChainTree:
 
     def _forget(self, name: str) -> None:
         block = self._blocks.pop(name)
-        level = self._heights[block.index]
+        level = self._heights[block.height]
         level.remove(name)
         if not level:
-            del self._heights[block.index]
+            del self._heights[block.height]

@@ -33,10 +33,10 @@ class ChainWindow:
         self._head = view.head
         branch = list(islice(view.chain.branch(self._head), LENGTH))
         self._branch = {block.hash for block in branch}
-        self._lowest = branch[-1].index if branch else 0
-        self.highest = branch[0].index if branch else 0
+        self._lowest = branch[-1].height if branch else 0
+        self.highest = branch[0].height if branch else 0
         """Height of the chain's head."""
-        self.places: Mapping[str, Place] = {b.hash: Place(b.index, 0) for b in branch[::-1]}
+        self.places: Mapping[str, Place] = {b.hash: Place(b.height, 0) for b in branch[::-1]}
         """Where each block stands that is shown, by hash."""
         self.hidden = 0
         """Forks' blocks for which there was no row left."""
@@ -46,7 +46,7 @@ class ChainWindow:
     def is_forked(self, tip: str) -> bool:
         """Tell whether a vehicle's tip is beside the chain, as far as the window shows it."""
         block = self._chain.blocks.get(tip)
-        if block is None or tip in self._branch or block.index < self._lowest:
+        if block is None or tip in self._branch or block.height < self._lowest:
             return False
         return not self._chain.contains(self._head, tip)
 

@@ -76,7 +76,7 @@ class Gaps:
             if block.hash in self._whole:
                 lowest = 1
                 break
-            lowest = block.index
+            lowest = block.height
         if lowest == 1:
             self._whole.add(tip)
         return lowest

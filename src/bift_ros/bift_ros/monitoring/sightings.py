@@ -42,7 +42,7 @@ class BlockSeen:
 
     hash: str
     previous_hash: str
-    index: int
+    height: int
     miner: str
     """Address."""
     timestamp: int
@@ -59,7 +59,7 @@ class TipSeen:
 
     name: str
     address: str
-    index: int
+    height: int
     hash: str
     provider: str
     """Base URL of its gateway."""

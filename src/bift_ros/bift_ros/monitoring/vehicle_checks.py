@@ -52,7 +52,7 @@ def consensus(known: Known) -> Verdict:
         seconds = f"for {known.now - since:.0f} s"
         head = known.chain.blocks.get(known.head)
         if known.chain.contains(known.tip, known.head):
-            behind = head.index - status.chain.height if head is not None else 0
+            behind = head.height - status.chain.height if head is not None else 0
             return Verdict(Level.WARN, f"behind by {behind} blocks {seconds}", values)
         return Verdict(Level.ERROR, f"forked: on another branch than most {seconds}", values)
     if known.now - memory.refused_at <= limits.recent_seconds:

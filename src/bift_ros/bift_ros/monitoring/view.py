@@ -35,7 +35,7 @@ class VehicleSeen:
     def tip_hash(self) -> str:
         """Where it stands, by whichever it said last; empty if it has said nothing."""
         spoken, said = self.status, self.tip
-        if spoken is not None and (said is None or spoken.chain.height >= said.index):
+        if spoken is not None and (said is None or spoken.chain.height >= said.height):
             return spoken.chain.tip
         return said.hash if said is not None else ""
 
@@ -43,7 +43,7 @@ class VehicleSeen:
     def tip_height(self) -> int:
         """The height that it claims for `tip_hash`; 0 if it has said nothing."""
         spoken = self.status.chain.height if self.status is not None else 0
-        return max(spoken, self.tip.index if self.tip is not None else 0)
+        return max(spoken, self.tip.height if self.tip is not None else 0)
 
 
 class FleetView:
@@ -146,7 +146,7 @@ class FleetView:
 
     def _height(self, tip: str) -> int:
         block = self.chain.blocks.get(tip)
-        return block.index if block is not None else -1
+        return block.height if block is not None else -1
 
     def _vehicle(self, name: str, address: str) -> VehicleSeen | None:
         if name not in self.vehicles:

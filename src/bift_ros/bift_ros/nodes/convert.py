@@ -98,7 +98,7 @@ def tip_to_message(tip: tips.SignedTip, name: str) -> msg.Tip:
     return msg.Tip(
         peer=tip.sender,
         name=name,
-        index=tip.index,
+        height=tip.height,
         hash=tip.hash.hex(),
         learning_weight=tip.learning_weight,
         provider=tip.provider,
@@ -115,7 +115,7 @@ def tip_from_message(message: msg.Tip) -> tips.SignedTip:
         raise FieldError(f"hash: {message.hash[:80]!r} is not hex digits") from error
     return tips.SignedTip(
         sender=message.peer,
-        index=message.index,
+        height=message.height,
         hash=tip_hash,
         learning_weight=message.learning_weight,
         provider=message.provider,

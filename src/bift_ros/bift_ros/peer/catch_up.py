@@ -39,7 +39,7 @@ class _Source:
     since: int
     asked: RequestHeaders | RequestBlocks | None = None
     asked_at: int = 0
-    next_index: int | None = None
+    next_height: int | None = None
     """Where its last headers went on."""
     vain: int = 0
     """How many answers in a row did not help."""
@@ -49,7 +49,7 @@ class _Source:
 
 @dataclass
 class _Wanted:
-    index: int
+    height: int
     sources: dict[str, None] = field(default_factory=dict)
     """Who showed the header and has not failed to give the body."""
     asked: str = ""
@@ -77,8 +77,8 @@ class CatchUp:
         source.asked = None
         new = self._take(peer, headers[:HEADERS_PER_ANSWER])
         full = len(headers) >= HEADERS_PER_ANSWER
-        source.next_index = headers[-1].header.index + 1 if full and new is not None else None
-        if not new and source.next_index is None:
+        source.next_height = headers[-1].header.height + 1 if full and new is not None else None
+        if not new and source.next_height is None:
             self._in_vain(source)  # headers alone are no help yet: anybody can make them
         self.advance()
 
@@ -132,7 +132,7 @@ class CatchUp:
             if previous is None:
                 if not self._known(header.previous_hash):
                     return None
-            elif (header.previous_hash, header.index) != (previous.hash, previous.index + 1):
+            elif (header.previous_hash, header.height) != (previous.hash, previous.height + 1):
                 return None
             previous = header
             if self._intake.rejects(name):
@@ -151,7 +151,7 @@ class CatchUp:
                 except InvalidBlock as error:
                     self._context.refuse("header", name.hex(), peer, str(error))
                     return None
-                self._wanted[name] = _Wanted(header.index)
+                self._wanted[name] = _Wanted(header.height)
             self._wanted[name].sources[peer] = None
             new += 1
         return new
@@ -161,17 +161,17 @@ class CatchUp:
         shown = [name for name, wanted in self._wanted.items() if peer in wanted.sources]
         free = [name for name in shown if not self._wanted[name].asked]
         if free:
-            free.sort(key=lambda name: self._wanted[name].index)
+            free.sort(key=lambda name: self._wanted[name].height)
             chosen = tuple(free[: max(0, min(room, BLOCKS_PER_ANSWER))])
             for name in chosen:
                 self._wanted[name].asked = peer
             return RequestBlocks(peer, chosen) if chosen else None
         if shown:
             return None  # they are being asked of others
-        if source.next_index is not None:
-            return RequestHeaders(peer, source.next_index)
+        if source.next_height is not None:
+            return RequestHeaders(peer, source.next_height)
         overlap = _OVERLAP * 2 ** min(source.vain, 20)
-        return RequestHeaders(peer, max(1, self._context.chain.tip.index + 1 - overlap))
+        return RequestHeaders(peer, max(1, self._context.chain.tip.height + 1 - overlap))
 
     def _in_vain(self, source: _Source) -> None:
         source.vain += 1

@@ -87,7 +87,7 @@ class Disputes:
             with_it = sum(
                 members
                 for tip, members in tips
-                if tip is not None and fork_point(tip, node).index > fork.index
+                if tip is not None and fork_point(tip, node).height > fork.height
             )
             if with_it >= majority:
                 return node.hash if self._lasts(fork.hash) else None

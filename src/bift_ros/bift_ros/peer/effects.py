@@ -35,7 +35,7 @@ class RequestHeaders:
     """Ask one vehicle for the headers of its chain upwards; answer with `HeadersAnswered`."""
 
     peer: str
-    from_index: int
+    from_height: int
 
 
 @dataclass(frozen=True)

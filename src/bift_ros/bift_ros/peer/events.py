@@ -42,7 +42,7 @@ class HeadersAnswered:
 
     peer: str
     headers: tuple[SignedHeader, ...]
-    """Upwards from the index asked for; empty where the vehicle gave none."""
+    """Upwards from the height asked for; empty where the vehicle gave none."""
 
 
 @dataclass(frozen=True)

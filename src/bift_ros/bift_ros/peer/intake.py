@@ -148,7 +148,7 @@ class Intake:
             self._looked_at = self._context.now
         while progress:
             progress = False
-            for waiting in sorted(self._waiting.values(), key=lambda w: w.block.header.index):
+            for waiting in sorted(self._waiting.values(), key=lambda w: w.block.header.height):
                 if self._is_stuck(waiting, timed):
                     continue
                 result = self._advance(waiting)
@@ -271,7 +271,7 @@ class Intake:
     def _refuse(self, block: Block, reason: str) -> None:
         name = block.hash.hex()
         self._context.refuse(
-            "block", name, block.header.miner, f"block {block.header.index} {name[:12]}: {reason}"
+            "block", name, block.header.miner, f"block {block.header.height} {name[:12]}: {reason}"
         )
         self._waiting.pop(block.hash, None)
 

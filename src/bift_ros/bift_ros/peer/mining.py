@@ -214,7 +214,7 @@ class Miner:
         if learns and not self._my_turn(state):
             return
         header = Header(
-            index=state.index + 1,
+            height=state.height + 1,
             timestamp=max(context.now, state.timestamp + 1),
             previous_hash=state.tip_hash,
             body_hash=body.hash,

@@ -87,7 +87,7 @@ class Standing:
                 sign_tip(
                     context.key,
                     context.genesis.hash,
-                    index=tip.index,
+                    height=tip.height,
                     tip_hash=tip.hash,
                     learning_weight=tip.learning_weight,
                     provider=context.provider,

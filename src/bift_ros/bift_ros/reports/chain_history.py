@@ -69,7 +69,7 @@ def block_entry(block: ChainBlock, names: dict[str, str], on_chain: bool) -> Blo
     return Block(
         hash=block.hash.hex(),
         previous_hash=header.previous_hash.hex(),
-        height=header.index,
+        height=header.height,
         miner=names.get(header.miner, header.miner),
         time=header.timestamp,
         transactions=dict(Counter(tx.payload.KIND for tx in block.body.transactions)),
@@ -103,7 +103,7 @@ def _iteration(
         seconds=(block.header.timestamp - before.task.since) / 1000,
         parts=None,
         stakes={names.get(a, a): stake for a, stake in after.balances.items()},
-        height=block.header.index,
+        height=block.header.height,
         miner=names.get(block.header.miner, block.header.miner),
         global_cid=info.global_cid,
     )

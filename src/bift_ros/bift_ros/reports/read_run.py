@@ -68,7 +68,7 @@ def read_run(place: RunPlace, done: Callable[[str], object] = lambda name: None)
         mode=genesis.policy.mode,
         encrypted=genesis.policy.encrypt_models,
         tip=tip,
-        height=history.state.index,
+        height=history.state.height,
         agreed=standing == len(vehicles),
         verified=False if False in verdicts else None if None in verdicts else True,
         wall_seconds=measured.get("wall_seconds"),
@@ -94,7 +94,7 @@ def _vehicle(name: str, data: Path, place: RunPlace, genesis: Genesis, found: _F
     try:
         with closing(ChainStore(VehicleFolders(data).chain, genesis, read_only=True)) as store:
             history = _read_chain(name, store, genesis, found)
-            tip, height = history.state.tip_hash.hex(), history.state.index
+            tip, height = history.state.tip_hash.hex(), history.state.height
             problem = _problem(name, store, data, place, genesis)
         verified = problem is None
     except ChainError as error:
@@ -125,7 +125,7 @@ def _read_chain(name: str, store: ChainStore, genesis: Genesis, found: _Found) -
         if block.hash.hex() not in found.blocks:
             found.blocks[block.hash.hex()] = block_entry(block, history.names, on_chain=False)
     for first, _ in store.evidence():
-        key = (history.name(first.header.miner), first.header.index)
+        key = (history.name(first.header.miner), first.header.height)
         found.proofs.setdefault(key, []).append(name)
     return history
 

@@ -44,9 +44,9 @@ class Conduct:
         base = vehicle.peer.decrypt(vehicle.files[request.base_cid])
         return train(base, vehicle.number, request.iteration, vehicle.fleet.seed)
 
-    def headers(self, asker: Vehicle, from_index: int) -> Sequence[SignedHeader]:
+    def headers(self, asker: Vehicle, from_height: int) -> Sequence[SignedHeader]:
         """Answer a request for headers."""
-        return self.vehicle.chain.canonical_headers(from_index, HEADERS_PER_ANSWER)
+        return self.vehicle.chain.canonical_headers(from_height, HEADERS_PER_ANSWER)
 
     def blocks(self, asker: Vehicle, hashes: Sequence[bytes]) -> Sequence[Block]:
         """Answer a request for blocks."""

@@ -98,7 +98,7 @@ class Fleet:
         for vehicle in self.honest:
             task = vehicle.peer.state.latest_task
             done = task.current_iter if task is not None else 0
-            place = f"block {vehicle.peer.state.index} {vehicle.store.tip.hex()[:6]}"
+            place = f"block {vehicle.peer.state.height} {vehicle.store.tip.hex()[:6]}"
             place += f" iteration {done}"
             places[place] = places.get(place, 0) + 1
         return ", ".join(f"{count} vehicles at {place}" for place, count in places.items())

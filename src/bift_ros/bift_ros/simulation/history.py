@@ -46,10 +46,10 @@ def _describe(effect: Effect) -> str | None:
             what = f"iteration {info.current_iter} by {info.rule}" if info else "no model"
             count = len(block.body.transactions)
             name = block.hash.hex()[:12]
-            return f"mines block {block.header.index} {name}: {count} transactions, {what}"
+            return f"mines block {block.header.height} {name}: {count} transactions, {what}"
         case TipChanged(block, removed, _):
             left = f", leaving {removed} blocks" if removed else ""
-            return f"follows block {block.header.index} {block.hash.hex()[:12]}{left}"
+            return f"follows block {block.header.height} {block.hash.hex()[:12]}{left}"
         case EquivocationFound(first, second):
             names = f"{first.header.hash.hex()[:12]} and {second.header.hash.hex()[:12]}"
             return f"finds that {first.header.miner[:12]} signed both {names}"

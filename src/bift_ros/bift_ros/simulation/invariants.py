@@ -37,7 +37,7 @@ _MAXIMUM_VIOLATIONS = 20
 
 @dataclass(frozen=True)
 class _Node:
-    index: int
+    height: int
     parent: bytes
     models: int
     """Model blocks up to this one, itself included."""
@@ -146,18 +146,18 @@ class Invariants:
         header, info = block.header, block.body.model_info
         below = self._nodes.get(header.previous_hash)
         if below is None:
-            self._broken("validity", vehicle, f"block {header.index} stands on an invalid one")
+            self._broken("validity", vehicle, f"block {header.height} stands on an invalid one")
             return
         try:
             state = state_transition(below.state, self._genesis, block, header.timestamp)
             if info is not None:
                 self._check_model(below.state, block)
         except (ChainError, KeyError) as error:
-            self._broken("validity", vehicle, f"block {header.index} was accepted: {error!r}")
+            self._broken("validity", vehicle, f"block {header.height} was accepted: {error!r}")
             return
         paid = len(info.contributors) * self._genesis.policy.reward if info else 0
         node = _Node(
-            header.index,
+            header.height,
             header.previous_hash,
             below.models + header.model_flag,
             below.paid + paid,
@@ -165,7 +165,7 @@ class Invariants:
         )
         self._nodes[block.hash] = node
         if sum(state.balances.values()) != node.paid:
-            self._broken("conservation", vehicle, f"block {header.index}: not what was paid")
+            self._broken("conservation", vehicle, f"block {header.height}: not what was paid")
 
     def _check_model(self, state: State, block: Block) -> None:
         """Recompute a model block on its parent's `state`."""
@@ -181,39 +181,39 @@ class Invariants:
         state = vehicle.peer.state
         node = self._nodes.get(state.tip_hash)
         if node is None:
-            self._broken("validity", vehicle, f"stands on unchecked block {state.index}")
+            self._broken("validity", vehicle, f"stands on unchecked block {state.height}")
             return
         if state is not node.state and state.balances != node.state.balances:
-            self._broken("conservation", vehicle, f"other balances at block {state.index}")
+            self._broken("conservation", vehicle, f"other balances at block {state.height}")
         if state is not node.state and state.shares != node.state.shares:
-            self._broken("sharing", vehicle, f"lists other files at block {state.index}")
+            self._broken("sharing", vehicle, f"lists other files at block {state.height}")
         self._check_agreement(vehicle, state.tip_hash, node)
 
     def _check_agreement(self, vehicle: Vehicle, name: bytes, node: _Node) -> None:
-        top_index, top = self._top[vehicle.number]
+        top_height, top = self._top[vehicle.number]
         models = node.models
-        while node.index > top_index and models - node.models < CONFIRMATION_ITERATIONS:
+        while node.height > top_height and models - node.models < CONFIRMATION_ITERATIONS:
             name, node = node.parent, self._nodes[node.parent]
-        confirmed, confirmed_index = name, node.index
+        confirmed, confirmed_height = name, node.height
         newly: list[tuple[int, bytes]] = []
-        while node.index > top_index:
-            newly.append((node.index, name))
+        while node.height > top_height:
+            newly.append((node.height, name))
             name, node = node.parent, self._nodes[node.parent]
-        if name != top and node.index == top_index:
-            self._broken("agreement", vehicle, f"left the confirmed block {top_index}")
-        elif node.index < top_index and not self._below(top, name, node.index):
-            self._broken("agreement", vehicle, f"left a block below the confirmed {top_index}")
-        for index, block in newly:
-            if self._confirmed.setdefault(index, block) != block:
-                other = self._confirmed[index].hex()[:12]
+        if name != top and node.height == top_height:
+            self._broken("agreement", vehicle, f"left the confirmed block {top_height}")
+        elif node.height < top_height and not self._below(top, name, node.height):
+            self._broken("agreement", vehicle, f"left a block below the confirmed {top_height}")
+        for height, block in newly:
+            if self._confirmed.setdefault(height, block) != block:
+                other = self._confirmed[height].hex()[:12]
                 self._broken(
-                    "agreement", vehicle, f"confirms {block.hex()[:12]} at {index}, others {other}"
+                    "agreement", vehicle, f"confirms {block.hex()[:12]} at {height}, others {other}"
                 )
-        if confirmed_index > top_index:
-            self._top[vehicle.number] = (confirmed_index, confirmed)
+        if confirmed_height > top_height:
+            self._top[vehicle.number] = (confirmed_height, confirmed)
 
-    def _below(self, top: bytes, name: bytes, index: int) -> bool:
-        while self._nodes[top].index > index:
+    def _below(self, top: bytes, name: bytes, height: int) -> bool:
+        while self._nodes[top].height > height:
             top = self._nodes[top].parent
         return top == name
 

@@ -45,10 +45,10 @@ class BlockLiar(Conduct):
             del self._hidden[next(iter(self._hidden))]
         self.vehicle.tell(BlockReceived(false, self.vehicle.url))
 
-    def headers(self, asker: Vehicle, from_index: int) -> Sequence[SignedHeader]:
+    def headers(self, asker: Vehicle, from_height: int) -> Sequence[SignedHeader]:
         """Show nothing from the first hidden block on."""
         shown = []
-        for signed in super().headers(asker, from_index):
+        for signed in super().headers(asker, from_height):
             if signed.header.hash in self._hidden:
                 break
             shown.append(signed)
@@ -168,7 +168,7 @@ class ReplayingMiner(BlockLiar):
 
     def lie(self, block: Block) -> Block | None:
         """Add those of an earlier block."""
-        earlier = self.vehicle.chain.canonical(max(1, block.header.index - 1), 1)
+        earlier = self.vehicle.chain.canonical(max(1, block.header.height - 1), 1)
         old = earlier[0].body.transactions if earlier else block.body.transactions
         kept = [t for t in old if not isinstance(t.payload, Learning)] or list(old[:1])
         body = replace(block.body, transactions=(*block.body.transactions, *kept))

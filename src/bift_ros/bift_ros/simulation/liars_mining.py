@@ -40,7 +40,7 @@ class FastMiner(Conduct):
     def _plain(self, state: State) -> Block | None:
         vehicle = self.vehicle
         genesis = vehicle.fleet.world.genesis
-        if state.index == 0 or not state.balances[vehicle.address]:
+        if state.height == 0 or not state.balances[vehicle.address]:
             return None
         sequence = state.sequences[vehicle.address]
         payload = Transfer(vehicle.rng.choice(vehicle.fleet.vehicles).address, 1)
@@ -48,7 +48,7 @@ class FastMiner(Conduct):
         body = Body((transaction,))
         earliest = state.timestamp + genesis.policy.plain_interval_ms
         header = Header(
-            index=state.index + 1,
+            height=state.height + 1,
             timestamp=max(earliest, vehicle.now),
             previous_hash=state.tip_hash,
             body_hash=body.hash,
@@ -71,7 +71,7 @@ class FastMiner(Conduct):
         vehicle = self.vehicle
         genesis = vehicle.fleet.world.genesis
         depth = vehicle.rng.randint(*_REWRITE_DEPTH)
-        chain = vehicle.chain.canonical(max(1, vehicle.peer.state.index - depth), 1)
+        chain = vehicle.chain.canonical(max(1, vehicle.peer.state.height - depth), 1)
         if not chain:
             return
         (old,) = chain

@@ -91,7 +91,7 @@ class IdentityThief(TransactionLiar):
         tip = sign_tip(
             vehicle.key,
             vehicle.fleet.world.genesis.hash,
-            index=10**6,
+            height=10**6,
             tip_hash=vehicle.rng.randbytes(32),
             learning_weight=10**9,
             provider=vehicle.url,
@@ -144,7 +144,7 @@ class LyingTips(Conduct):
             tip = sign_tip(
                 vehicle.key,
                 vehicle.fleet.world.genesis.hash,
-                index=event.tip.index + 1000,
+                height=event.tip.height + 1000,
                 tip_hash=vehicle.rng.randbytes(32),
                 learning_weight=event.tip.learning_weight + 10**6,
                 provider=vehicle.url,
@@ -153,13 +153,13 @@ class LyingTips(Conduct):
             event = TipReceived(tip)
         self.vehicle.tell(event)
 
-    def headers(self, asker: Vehicle, from_index: int) -> Sequence[SignedHeader]:
+    def headers(self, asker: Vehicle, from_height: int) -> Sequence[SignedHeader]:
         """Headers with real work on the genesis, more each time; or noise; or the truth."""
         if self._behaviour == 0:
-            return super().headers(asker, from_index)
-        while len(self._forged) < min(from_index + 32, _MAXIMUM_HEARD):
+            return super().headers(asker, from_height)
+        while len(self._forged) < min(from_height + 32, _MAXIMUM_HEARD):
             self._forged.append(self._next())
-        shown = [block.signed_header for block in self._forged[from_index - 1 :]]
+        shown = [block.signed_header for block in self._forged[from_height - 1 :]]
         if self._behaviour == 2:
             self.vehicle.rng.shuffle(shown)
         return shown[:HEADERS_PER_ANSWER]
@@ -174,7 +174,7 @@ class LyingTips(Conduct):
         below = self._forged[-1].header if self._forged else None
         body = Body((self.sign_nothing(),))
         header = Header(
-            index=len(self._forged) + 1,
+            height=len(self._forged) + 1,
             timestamp=(below.timestamp if below else genesis.timestamp) + 1_000,
             previous_hash=below.hash if below else genesis.hash,
             body_hash=body.hash,

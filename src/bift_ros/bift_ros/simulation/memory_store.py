@@ -45,8 +45,8 @@ class MemoryStore(ChainStore):
         name, height = tip_hash, 0
         while name != self._genesis.hash:
             header = self._blocks[name].header
-            if header.index <= len(self._canonical) and self._canonical[header.index - 1] == name:
-                height = header.index
+            if header.height <= len(self._canonical) and self._canonical[header.height - 1] == name:
+                height = header.height
                 break
             branch.append(name)
             name = header.previous_hash
@@ -82,14 +82,14 @@ class MemoryStore(ChainStore):
         block = self._blocks.get(block_hash)
         return block.header if block is not None else None
 
-    def canonical(self, from_index: int, limit: int) -> list[Block]:
-        """Give at most `limit` blocks of the chain, upwards from `from_index` (at least 1)."""
-        names = self._canonical[from_index - 1 : from_index - 1 + limit]
+    def canonical(self, from_height: int, limit: int) -> list[Block]:
+        """Give at most `limit` blocks of the chain, upwards from `from_height` (at least 1)."""
+        names = self._canonical[from_height - 1 : from_height - 1 + limit]
         return [self._blocks[name] for name in names]
 
-    def canonical_headers(self, from_index: int, limit: int) -> list[SignedHeader]:
+    def canonical_headers(self, from_height: int, limit: int) -> list[SignedHeader]:
         """Give the signed headers of the same blocks."""
-        return [block.signed_header for block in self.canonical(from_index, limit)]
+        return [block.signed_header for block in self.canonical(from_height, limit)]
 
     def note(self, key: str) -> bytes | None:
         """Give what was kept under a name, or None."""

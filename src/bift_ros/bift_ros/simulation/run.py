@@ -62,7 +62,7 @@ def _result(fleet: Fleet, completed: bool, seconds: float, cpu_seconds: float) -
         completed=completed,
         violations=tuple(fleet.invariants.violations),
         fingerprint=hashlib.sha256(b"".join(tips) + traffic).hexdigest()[:16],
-        blocks=fleet.honest[0].peer.state.index,
+        blocks=fleet.honest[0].peer.state.height,
         virtual_ms=fleet.agenda.now - fleet.started,
         seconds=seconds,
         cpu_seconds=cpu_seconds,

@@ -183,8 +183,8 @@ class Vehicle:
             case Put(cid, data):
                 self.files[cid] = data
                 fleet.archive.setdefault(cid, data)
-            case RequestHeaders(peer, from_index):
-                fleet.ask(self, peer, self._headers, from_index)
+            case RequestHeaders(peer, from_height):
+                fleet.ask(self, peer, self._headers, from_height)
             case RequestBlocks(peer, hashes):
                 fleet.ask(self, peer, self._blocks, hashes)
             case RequestKeys(peer, before):
@@ -205,8 +205,8 @@ class Vehicle:
             case _:
                 pass
 
-    def _headers(self, other: Vehicle, from_index: int) -> None:
-        headers = tuple(other.conduct.headers(self, from_index))
+    def _headers(self, other: Vehicle, from_height: int) -> None:
+        headers = tuple(other.conduct.headers(self, from_height))
         other.send(self, HeadersAnswered(other.address, headers))
 
     def _keys(self, other: Vehicle, before: int) -> None:

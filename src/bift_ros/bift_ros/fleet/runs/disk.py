@@ -35,7 +35,7 @@ def look(folder: Path, genesis: Genesis, wanted: Collection[bytes] = ()) -> Chai
     try:
         height = iterations = 0
         for block in blocks_of(store):
-            height = block.header.index
+            height = block.header.height
             if block.body.model_info is not None:
                 iterations = max(iterations, block.body.model_info.current_iter)
         return ChainOnDisk(height, iterations, tuple(h for h in wanted if not store.has(h)))

@@ -157,7 +157,7 @@ class VehicleClient:
     def _headers(self) -> list[Header]:
         headers: list[Header] = []
         while True:
-            request = srv.GetHeaders.Request(from_index=len(headers) + 1, limit=HEADERS_PER_ANSWER)
+            request = srv.GetHeaders.Request(from_height=len(headers) + 1, limit=HEADERS_PER_ANSWER)
             more = self._call(srv.GetHeaders, "get_headers", request).headers
             if not more:
                 return headers

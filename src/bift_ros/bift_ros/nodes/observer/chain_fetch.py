@@ -75,7 +75,7 @@ class ChainFetch:
     def _ask_headers(self, gap: Gap) -> None:
         assert self._clients is not None
         if all(client.service_is_ready() for client in self._clients):  # else at the next step
-            request = srv.GetHeaders.Request(from_index=gap.first, limit=gap.count)
+            request = srv.GetHeaders.Request(from_height=gap.first, limit=gap.count)
             self._ask(self._clients[0], request, self._headers_came)
 
     def _headers_came(self, response: srv.GetHeaders.Response) -> None:

@@ -32,7 +32,7 @@ def block_seen(message: msg.Block) -> BlockSeen:
     return BlockSeen(
         hash=header.hash.hex(),
         previous_hash=header.previous_hash.hex(),
-        index=header.index,
+        height=header.height,
         miner=header.miner,
         timestamp=header.timestamp,
         transactions=Counter(tx.payload.KIND for tx in block.body.transactions),
@@ -71,7 +71,7 @@ def tip_seen(message: msg.Tip) -> TipSeen:
     if not is_vehicle_name(message.name) or len(message.name) > MAX_TEXT:
         raise FieldError(f"name: {message.name[:80]!r} is no vehicle's name")
     tip = convert.tip_from_message(message)
-    return TipSeen(message.name, tip.sender, tip.index, tip.hash.hex(), tip.provider)
+    return TipSeen(message.name, tip.sender, tip.height, tip.hash.hex(), tip.provider)
 
 
 def status_seen(message: msg.VehicleStatus, topic_of: str) -> VehicleStatus:

@@ -31,8 +31,8 @@ class CatchUpServices:
     def _get_headers(
         self, request: srv.GetHeaders.Request, response: srv.GetHeaders.Response
     ) -> srv.GetHeaders.Response:
-        # The wire's 64 bits go beyond a block's index, and beyond what SQLite takes.
-        first, limit = min(request.from_index, MAX_INTEGER), min(request.limit, HEADERS_PER_ANSWER)
+        # The wire's 64 bits go beyond a block's height, and beyond what SQLite takes.
+        first, limit = min(request.from_height, MAX_INTEGER), min(request.limit, HEADERS_PER_ANSWER)
         response.headers = [
             convert.signed_header_to_message(signed)
             for signed in self._chain.canonical_headers(first, limit)
@@ -74,7 +74,7 @@ class CatchUpClient:
 
     def request_headers(self, effect: RequestHeaders) -> None:
         """Ask one vehicle for headers."""
-        request = srv.GetHeaders.Request(from_index=effect.from_index, limit=HEADERS_PER_ANSWER)
+        request = srv.GetHeaders.Request(from_height=effect.from_height, limit=HEADERS_PER_ANSWER)
         self._call(
             effect.peer,
             srv.GetHeaders,

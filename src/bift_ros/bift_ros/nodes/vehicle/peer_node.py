@@ -252,7 +252,7 @@ class PeerNode(QuietNode):
             if info is not None
             else ""
         )
-        self.get_logger().info(f"tip {block.header.index} {block.hash.hex()[:12]}{made}{left}")
+        self.get_logger().info(f"tip {block.header.height} {block.hash.hex()[:12]}{made}{left}")
         for note in notes:
             self.get_logger().info(note)
 
@@ -266,7 +266,7 @@ class PeerNode(QuietNode):
         """What a person is told; `signed` is either of the two headers."""
         header = signed.header
         parent = header.previous_hash.hex()[:12]
-        return f"{self._who(header.miner)} signed two blocks at height {header.index} on {parent}"
+        return f"{self._who(header.miner)} signed two blocks at height {header.height} on {parent}"
 
     def _who(self, address: str) -> str:
         member = self._chain.known_members.get(address)

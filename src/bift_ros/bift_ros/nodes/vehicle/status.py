@@ -137,7 +137,7 @@ class StatusReporter:
     def _chain(self) -> ChainStatus:
         peer, state = self._peer.peer, self._peer.peer.state
         return ChainStatus(
-            height=state.index,
+            height=state.height,
             tip=state.tip_hash.hex(),
             balance=state.balances.get(self._address, 0),
             mempool=peer.pending_transactions,
