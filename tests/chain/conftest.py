@@ -19,18 +19,17 @@ from bift_ros.consensus.blocks import (
     sign_block,
 )
 from bift_ros.consensus.genesis import Genesis, Member, Policy
-from bift_ros.consensus.proof_of_work import search
-from bift_ros.consensus.state import State, initial_state
-from bift_ros.consensus.transactions import (
+from bift_ros.consensus.payloads import (
     Learning,
     ModelCommit,
     ModelUpdate,
     Payload,
     ProposeTask,
-    Transaction,
     commitment_of,
-    sign_transaction,
 )
+from bift_ros.consensus.proof_of_work import search
+from bift_ros.consensus.state import State, initial_state
+from bift_ros.consensus.transactions import Transaction, sign_transaction
 from bift_ros.consensus.transition import apply_body, claimed_accuracy
 from bift_ros.identity.keys import KeyPair
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from bift_ros.consensus import exceptions as refused
+from bift_ros.consensus.payloads import ModelUpdate, commitment_of
 from bift_ros.consensus.state import State
 from bift_ros.consensus.transaction_rules import check_transaction
-from bift_ros.consensus.transactions import ModelUpdate, Transaction, commitment_of
+from bift_ros.consensus.transactions import Transaction
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from multiformats import CID
 
-from bift_ros.consensus.encoding import MAX_DEPTH, block_cid, decode, encode, sha256
+from bift_ros.consensus.encoding import MAX_DEPTH, decode, encode, sha256
 from bift_ros.consensus.exceptions import EncodingError
 
 SCALARS = (
@@ -115,9 +115,9 @@ def test_values_without_a_form(value: Any) -> None:
         encode(value)
 
 
-def test_block_cid_is_the_cid_of_the_bytes() -> None:
+def test_a_hash_is_the_digest_of_an_ipld_cid() -> None:
     data = encode([1, b"two", "three"])
-    cid = block_cid(sha256(data))
+    cid = str(CID("base32", 1, "dag-cbor", ("sha2-256", sha256(data))))
     assert cid.startswith("bafyrei")
     assert len(cid) == 59
     assert CID.decode(cid).codec.name == "dag-cbor"

@@ -12,10 +12,11 @@ from bift_ros.chain.encryption import KeyUnavailable
 from bift_ros.chain.keyring import Keyring
 from bift_ros.consensus import exceptions as refused
 from bift_ros.consensus.group_key import GroupKey
-from bift_ros.consensus.group_keys import key_in_force
+from bift_ros.consensus.key_epochs import key_in_force
+from bift_ros.consensus.payloads import MembershipVote
 from bift_ros.consensus.state import State
 from bift_ros.consensus.transaction_rules import check_transaction
-from bift_ros.consensus.transactions import MAX_GROUP_KEY_BYTES, MembershipVote, Transaction
+from bift_ros.consensus.transactions import MAX_GROUP_KEY_BYTES, Transaction
 from bift_ros.identity.keys import KeyPair
 from bift_ros.identity.sealing import COPY_BYTES
 

@@ -13,9 +13,10 @@ from bift_ros.chain.store import ChainStore
 from bift_ros.consensus import exceptions as refused
 from bift_ros.consensus.genesis import Member
 from bift_ros.consensus.membership import MAX_OPEN_VOTES
+from bift_ros.consensus.payloads import MembershipVote, Transfer
 from bift_ros.consensus.state import State
 from bift_ros.consensus.transaction_rules import check_transaction
-from bift_ros.consensus.transactions import MembershipVote, Transaction, Transfer
+from bift_ros.consensus.transactions import Transaction
 from bift_ros.consensus.transition import state_transition
 from bift_ros.identity.keys import KeyPair
 

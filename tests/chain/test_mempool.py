@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bift_ros.chain.exceptions import AlreadyKnown, PoolFull, SequenceTaken
 from bift_ros.chain.mempool import (
     MAX_LEARNING_PER_SENDER,
     MAX_PER_SENDER,
@@ -16,9 +17,14 @@ from bift_ros.chain.mempool import (
 )
 from bift_ros.consensus import exceptions as refused
 from bift_ros.consensus.blocks import MAX_BLOCK_BYTES
-from bift_ros.consensus.shared_files import WithdrawFile
+from bift_ros.consensus.payloads import (
+    ModelCommit,
+    ModelUpdate,
+    Transfer,
+    WithdrawFile,
+)
 from bift_ros.consensus.state import State
-from bift_ros.consensus.transactions import ModelCommit, ModelUpdate, Transfer, sign_transaction
+from bift_ros.consensus.transactions import sign_transaction
 from bift_ros.consensus.transition import state_transition
 
 RAW_CID = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"
@@ -79,8 +85,8 @@ def test_reasons_not_to_take_it(fleet: Any, rich: State) -> None:
 
     good = fleet.sign(0, Transfer(fleet.address(3), 5), rich)
     pool.add(good, rich, fleet.genesis)
-    refuse(good, refused.AlreadyKnown)
-    refuse(fleet.sign(0, Transfer(fleet.address(3), 6), rich), refused.SequenceTaken)
+    refuse(good, AlreadyKnown)
+    refuse(fleet.sign(0, Transfer(fleet.address(3), 6), rich), SequenceTaken)
     refuse(replace(good, sequence=9), refused.BadSignature)
     refuse(fleet.sign(0, Transfer(fleet.address(3), 5)), refused.SequenceUsed)
     far = fleet.sign(0, Transfer(fleet.address(3), 5), rich, ahead=MAX_SEQUENCE_GAP + 1)
@@ -112,10 +118,10 @@ def test_bounds(fleet: Any, rich: State) -> None:
     gift = Transfer(fleet.address(3), 1)
     for ahead in range(MAX_PER_SENDER):
         pool.add(fleet.sign(0, gift, rich, ahead=ahead), rich, fleet.genesis)
-    with pytest.raises(refused.PoolFull, match=fleet.address(0)):
+    with pytest.raises(PoolFull, match=fleet.address(0)):
         pool.add(fleet.sign(0, gift, rich, ahead=MAX_PER_SENDER), rich, fleet.genesis)
     pool.add(fleet.sign(1, gift, rich), rich, fleet.genesis)
-    with pytest.raises(refused.PoolFull, match="33 transactions"):
+    with pytest.raises(PoolFull, match="33 transactions"):
         pool.add(fleet.sign(2, gift, rich), rich, fleet.genesis)
 
 
@@ -220,7 +226,7 @@ def test_the_learning_of_one_member_is_bounded(fleet: Any, rich: State) -> None:
     pool = Mempool()
     for iteration in range(3, 3 + MAX_LEARNING_PER_SENDER):
         pool.add(fleet.update(1, rich, iteration=iteration), rich, fleet.genesis)
-    with pytest.raises(refused.PoolFull):
+    with pytest.raises(PoolFull):
         pool.add(fleet.update(1, rich, iteration=99), rich, fleet.genesis)
 
 

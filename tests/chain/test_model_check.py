@@ -17,8 +17,9 @@ from bift_ros.consensus.exceptions import (
     WrongModel,
 )
 from bift_ros.consensus.model_check import check_model, compute_model
+from bift_ros.consensus.payloads import ProposeTask
 from bift_ros.consensus.state import State
-from bift_ros.consensus.transactions import ProposeTask, Transaction
+from bift_ros.consensus.transactions import Transaction
 from bift_ros.consensus.transition import state_transition
 from bift_ros.pofl.aggregate import RULES, Update, aggregate
 from bift_ros.pofl.codec import UPDATE_EXPONENT, ModelSpec, TensorSpec

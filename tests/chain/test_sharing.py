@@ -9,11 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bift_ros.consensus import exceptions as refused
-from bift_ros.consensus.shared_files import ShareFile, WithdrawFile
+from bift_ros.consensus.payloads import MembershipVote, ShareFile, WithdrawFile
 from bift_ros.consensus.sharing import MAX_SHARES, shared_files
 from bift_ros.consensus.state import State
 from bift_ros.consensus.transaction_rules import apply_transaction, check_transaction
-from bift_ros.consensus.transactions import MembershipVote
 from bift_ros.storage.cid import cid_of
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
+from bift_ros.chain.exceptions import StoreError, WrongGenesis
 from bift_ros.chain.store import ChainStore
 from bift_ros.consensus.blocks import Block
-from bift_ros.consensus.exceptions import StoreError, WrongGenesis
 
 
 def chain_of(fleet: Any, length: int, state: Any = None, **changes: Any) -> list[Block]:

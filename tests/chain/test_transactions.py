@@ -18,18 +18,23 @@ from bift_ros.consensus.exceptions import (
     UnknownSender,
 )
 from bift_ros.consensus.group_key import GroupKey, make_group_key
-from bift_ros.consensus.shared_files import FILE_NAME, MAX_FILE_BYTES, ShareFile, WithdrawFile
-from bift_ros.consensus.transactions import (
+from bift_ros.consensus.payloads import (
+    FILE_NAME,
+    MAX_FILE_BYTES,
     MAX_SAMPLES,
-    MAX_TRANSACTION_BYTES,
     MembershipVote,
     ModelCommit,
     ModelUpdate,
     Payload,
     ProposeTask,
-    Transaction,
+    ShareFile,
     Transfer,
+    WithdrawFile,
     commitment_of,
+)
+from bift_ros.consensus.transactions import (
+    MAX_TRANSACTION_BYTES,
+    Transaction,
     is_signed,
     read_transaction,
     sign_transaction,

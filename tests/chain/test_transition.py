@@ -12,15 +12,11 @@ from hypothesis import strategies as st
 from bift_ros.consensus import exceptions as refused
 from bift_ros.consensus.blocks import MAX_BLOCK_BYTES, MIN_NONCE, Block, Body, sign_block
 from bift_ros.consensus.exceptions import InvalidBlock, InvalidTransaction
+from bift_ros.consensus.payloads import Learning, Transfer
 from bift_ros.consensus.proof_of_work import meets, search
 from bift_ros.consensus.state import State
 from bift_ros.consensus.transaction_rules import check_transaction
-from bift_ros.consensus.transactions import (
-    Learning,
-    Transaction,
-    Transfer,
-    sign_transaction,
-)
+from bift_ros.consensus.transactions import Transaction, sign_transaction
 from bift_ros.consensus.transition import state_transition
 from bift_ros.identity.keys import KeyPair
 

@@ -15,17 +15,16 @@ from bift_ros.chain.store import ChainStore
 from bift_ros.consensus.blocks import MIN_NONCE, Block, Body, Header, ModelInfo, sign_block
 from bift_ros.consensus.genesis import Genesis, Member, Policy, save_genesis
 from bift_ros.consensus.model_check import compute_model
-from bift_ros.consensus.proof_of_work import search
-from bift_ros.consensus.shared_files import ShareFile
-from bift_ros.consensus.state import State, initial_state
-from bift_ros.consensus.transactions import (
+from bift_ros.consensus.payloads import (
     MembershipVote,
     ModelUpdate,
     Payload,
     ProposeTask,
-    Transaction,
-    sign_transaction,
+    ShareFile,
 )
+from bift_ros.consensus.proof_of_work import search
+from bift_ros.consensus.state import State, initial_state
+from bift_ros.consensus.transactions import Transaction, sign_transaction
 from bift_ros.consensus.transition import state_transition
 from bift_ros.console.main import main
 from bift_ros.identity.keys import KeyPair

@@ -11,7 +11,12 @@ pytest.importorskip("rclpy", reason="the command needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
 from bift_ros.consensus.blocks import Block, Body, Header
-from bift_ros.consensus.transactions import ModelCommit, Payload, ProposeTask, Transaction
+from bift_ros.consensus.payloads import (
+    ModelCommit,
+    Payload,
+    ProposeTask,
+)
+from bift_ros.consensus.transactions import Transaction
 from bift_ros.console.task import tasks_of
 from bift_ros.identity.keys import KeyPair
 from bift_ros.storage.cid import cid_of

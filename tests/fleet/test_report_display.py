@@ -15,8 +15,8 @@ pytest.importorskip("rclpy", reason="the room needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
 from bift_ros.consensus.genesis import Genesis, Member, Policy
+from bift_ros.consensus.payloads import ProposeTask
 from bift_ros.consensus.state import Iteration, State, Task, initial_state
-from bift_ros.consensus.transactions import ProposeTask
 from bift_ros.fleet.runs import display, report
 from bift_ros.fleet.runs.report import VehicleOutcome
 from bift_ros.identity.keys import KeyPair

@@ -18,18 +18,18 @@ from bift_ros.consensus.blocks import Block, Body, Header, ModelInfo, sign_block
 from bift_ros.consensus.encoding import encode
 from bift_ros.consensus.genesis import Genesis, Policy
 from bift_ros.consensus.group_key import make_group_key
-from bift_ros.consensus.proof_of_work import search
-from bift_ros.consensus.shared_files import ShareFile, WithdrawFile
-from bift_ros.consensus.transactions import (
+from bift_ros.consensus.payloads import (
     ModelCommit,
     ModelUpdate,
     Payload,
     ProposeTask,
-    Transaction,
+    ShareFile,
     Transfer,
+    WithdrawFile,
     commitment_of,
-    sign_transaction,
 )
+from bift_ros.consensus.proof_of_work import search
+from bift_ros.consensus.transactions import Transaction, sign_transaction
 from bift_ros.identity.keys import KeyPair
 from bift_ros.pofl.codec import UPDATE_EXPONENT
 from bift_ros.pofl.files import serialize_update

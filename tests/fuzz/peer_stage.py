@@ -16,15 +16,14 @@ from bift_ros.chain.mempool import MAX_PER_SENDER
 from bift_ros.chain.store import ChainStore
 from bift_ros.consensus.blocks import Block
 from bift_ros.consensus.model_check import compute_model
-from bift_ros.consensus.state import State
-from bift_ros.consensus.transactions import (
+from bift_ros.consensus.payloads import (
     ModelCommit,
     ModelUpdate,
-    Transaction,
     Transfer,
     commitment_of,
-    read_transaction,
 )
+from bift_ros.consensus.state import State
+from bift_ros.consensus.transactions import Transaction, read_transaction
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import (
     BroadcastBlock,

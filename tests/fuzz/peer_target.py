@@ -16,6 +16,7 @@ from consortium import Consortium, cid_of, train
 from mutators import flip, forge_transaction
 from peer_stage import Stage
 
+from bift_ros.chain.tips import sign_tip
 from bift_ros.consensus.blocks import (
     MIN_NONCE,
     Block,
@@ -25,19 +26,21 @@ from bift_ros.consensus.blocks import (
     SignedHeader,
     sign_block,
 )
-from bift_ros.consensus.exceptions import FieldError, InvalidTransaction, MalformedBlock
+from bift_ros.consensus.exceptions import (
+    FieldError,
+    InvalidTransaction,
+    MalformedBlock,
+)
 from bift_ros.consensus.exceptions import MalformedTransaction as Malformed
-from bift_ros.consensus.proof_of_work import search
-from bift_ros.consensus.tips import sign_tip
-from bift_ros.consensus.transactions import (
+from bift_ros.consensus.payloads import (
     Learning,
     ModelCommit,
     ModelUpdate,
-    Transaction,
     Transfer,
     commitment_of,
-    sign_transaction,
 )
+from bift_ros.consensus.proof_of_work import search
+from bift_ros.consensus.transactions import Transaction, sign_transaction
 from bift_ros.identity.keys import KeyPair
 from bift_ros.peer.events import (
     BlockReceived,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from consortium import Bench, Consortium, of
 
 from bift_ros.consensus.blocks import MAX_BLOCK_BYTES
-from bift_ros.consensus.transactions import Transfer
+from bift_ros.consensus.payloads import Transfer
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import Refused
 

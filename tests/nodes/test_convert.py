@@ -13,6 +13,7 @@ pytest.importorskip("bift_msgs", reason="needs the built messages: run `make set
 
 from rclpy.serialization import deserialize_message, serialize_message
 
+from bift_ros.chain.tips import SignedTip, sign_tip
 from bift_ros.consensus.blocks import (
     MAX_NONCE,
     MIN_NONCE,
@@ -24,17 +25,21 @@ from bift_ros.consensus.blocks import (
     sign_block,
 )
 from bift_ros.consensus.group_key import make_group_key
-from bift_ros.consensus.shared_files import FILE_NAME, MAX_FILE_BYTES, ShareFile, WithdrawFile
-from bift_ros.consensus.tips import SignedTip, sign_tip
-from bift_ros.consensus.transactions import (
+from bift_ros.consensus.payloads import (
+    FILE_NAME,
+    MAX_FILE_BYTES,
     MAX_ITERATIONS,
     MembershipVote,
     ModelCommit,
     ModelUpdate,
     Payload,
     ProposeTask,
-    Transaction,
+    ShareFile,
     Transfer,
+    WithdrawFile,
+)
+from bift_ros.consensus.transactions import (
+    Transaction,
     is_signed,
     sign_transaction,
 )

@@ -14,16 +14,20 @@ pytest.importorskip("bift_msgs", reason="needs the built messages: run `make set
 from bift_msgs import msg
 from rclpy.serialization import deserialize_message, serialize_message
 
+from bift_ros.chain.tips import sign_tip
 from bift_ros.consensus.blocks import MIN_NONCE, Body, Header, ModelInfo, sign_block
-from bift_ros.consensus.exceptions import FieldError, MalformedBlock, MalformedTransaction
-from bift_ros.consensus.tips import sign_tip
-from bift_ros.consensus.transactions import (
+from bift_ros.consensus.exceptions import (
+    FieldError,
+    MalformedBlock,
+    MalformedTransaction,
+)
+from bift_ros.consensus.payloads import (
     MAX_ITERATIONS,
     MembershipVote,
     ModelUpdate,
     ProposeTask,
-    sign_transaction,
 )
+from bift_ros.consensus.transactions import sign_transaction
 from bift_ros.identity.keys import KeyPair
 from bift_ros.nodes import convert
 from bift_ros.storage.cid import cid_of

@@ -20,7 +20,7 @@ from consortium import Consortium
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.store import ChainStore
 from bift_ros.consensus.blocks import Block
-from bift_ros.consensus.transactions import Transfer
+from bift_ros.consensus.payloads import Transfer
 from bift_ros.consensus.transition import state_transition
 from bift_ros.monitoring.view import FleetView
 from bift_ros.nodes import convert, qos

@@ -18,9 +18,14 @@ from bift_msgs.srv import GetBlocks, GetHeaders, SubmitTransaction
 
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.store import ChainStore
+from bift_ros.chain.tips import sign_tip
 from bift_ros.consensus.genesis import Genesis, Member, Policy
-from bift_ros.consensus.tips import sign_tip
-from bift_ros.consensus.transactions import MembershipVote, ProposeTask, Transfer, sign_transaction
+from bift_ros.consensus.payloads import (
+    MembershipVote,
+    ProposeTask,
+    Transfer,
+)
+from bift_ros.consensus.transactions import sign_transaction
 from bift_ros.identity.keys import KeyPair
 from bift_ros.monitoring import status as monitoring
 from bift_ros.nodes import convert, qos

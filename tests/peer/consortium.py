@@ -11,20 +11,19 @@ import numpy as np
 
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.store import ChainStore
+from bift_ros.chain.tips import sign_tip
 from bift_ros.consensus.blocks import MIN_NONCE, Block, Body, Header, ModelInfo, sign_block
 from bift_ros.consensus.genesis import Genesis, Member, Policy
 from bift_ros.consensus.model_check import compute_model
-from bift_ros.consensus.proof_of_work import search
-from bift_ros.consensus.state import State, initial_state
-from bift_ros.consensus.tips import sign_tip
-from bift_ros.consensus.transactions import (
+from bift_ros.consensus.payloads import (
     Learning,
     ModelUpdate,
     Payload,
     ProposeTask,
-    Transaction,
-    sign_transaction,
 )
+from bift_ros.consensus.proof_of_work import search
+from bift_ros.consensus.state import State, initial_state
+from bift_ros.consensus.transactions import Transaction, sign_transaction
 from bift_ros.consensus.transition import apply_body
 from bift_ros.identity.keys import KeyPair
 from bift_ros.peer.config import PeerConfig

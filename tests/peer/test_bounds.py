@@ -7,7 +7,8 @@ from typing import Any
 
 from consortium import Bench, Consortium, cid_of, of
 
-from bift_ros.consensus.transactions import ModelUpdate, Transfer, sign_transaction
+from bift_ros.consensus.payloads import ModelUpdate, Transfer
+from bift_ros.consensus.transactions import sign_transaction
 from bift_ros.identity.keys import KeyPair
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import Refused, RequestHeaders

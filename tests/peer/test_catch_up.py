@@ -9,8 +9,8 @@ from consortium import Bench, Consortium, of
 from harness import DELAY_MS, Fleet
 
 from bift_ros.consensus.blocks import Block, SignedHeader
+from bift_ros.consensus.payloads import ModelUpdate, Transfer
 from bift_ros.consensus.state import State
-from bift_ros.consensus.transactions import ModelUpdate, Transfer
 from bift_ros.peer.catch_up import HEADERS_PER_ANSWER
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import RequestBlocks, RequestHeaders, Train

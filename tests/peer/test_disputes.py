@@ -6,13 +6,13 @@ import pytest
 from consortium import Bench, Consortium, of
 
 from bift_ros.consensus.blocks import Block
-from bift_ros.consensus.transactions import (
+from bift_ros.consensus.payloads import (
     ModelCommit,
     ModelUpdate,
-    Transaction,
     Transfer,
     commitment_of,
 )
+from bift_ros.consensus.transactions import Transaction
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import Refused
 

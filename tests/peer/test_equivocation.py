@@ -5,8 +5,8 @@ from __future__ import annotations
 from consortium import Bench, Consortium, of
 
 from bift_ros.consensus.blocks import MIN_NONCE
+from bift_ros.consensus.payloads import Transfer
 from bift_ros.consensus.proof_of_work import search
-from bift_ros.consensus.transactions import Transfer
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import BroadcastBlock, EquivocationFound, Mine, Refused, StopMining
 from bift_ros.peer.events import NonceFound

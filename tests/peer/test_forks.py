@@ -9,7 +9,7 @@ import pytest
 from consortium import Bench, Consortium, of
 from harness import Fleet
 
-from bift_ros.consensus.transactions import Transfer
+from bift_ros.consensus.payloads import Transfer
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import AnnounceTip, CancelTraining, Refused, TipChanged, Train
 from bift_ros.peer.events import DatasetChanged, TipReceived

@@ -13,8 +13,8 @@ from bift_ros.chain.encryption import MAGIC, KeyUnavailable
 from bift_ros.chain.keyring import Keyring
 from bift_ros.chain.verification import verify_chain
 from bift_ros.consensus.group_key import GroupKey
-from bift_ros.consensus.group_keys import key_in_force
-from bift_ros.consensus.transactions import MembershipVote
+from bift_ros.consensus.key_epochs import key_in_force
+from bift_ros.consensus.payloads import MembershipVote
 from bift_ros.identity.keys import KeyPair
 from bift_ros.identity.sealing import COPY_BYTES
 from bift_ros.peer.config import PeerConfig

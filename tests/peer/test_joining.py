@@ -6,8 +6,8 @@ from consortium import Bench, Consortium, of
 from harness import Fleet, Vehicle
 
 from bift_ros.consensus.blocks import Block, SignedHeader
+from bift_ros.consensus.payloads import MembershipVote
 from bift_ros.consensus.state import State
-from bift_ros.consensus.transactions import MembershipVote
 from bift_ros.identity.keys import KeyPair
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import Effect, Refused, RequestBlocks, RequestHeaders

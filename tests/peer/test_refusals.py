@@ -11,8 +11,9 @@ from consortium import INITIAL_MODEL, Bench, Consortium, of
 from harness import Fleet
 
 from bift_ros.consensus.blocks import Block
+from bift_ros.consensus.payloads import ModelUpdate, Transfer
 from bift_ros.consensus.state import State
-from bift_ros.consensus.transactions import ModelUpdate, Transaction, Transfer, sign_transaction
+from bift_ros.consensus.transactions import Transaction, sign_transaction
 from bift_ros.identity.keys import KeyPair
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import Effect, Fetch, Put, Refused, RequestHeaders

@@ -8,8 +8,8 @@ from consortium import INITIAL_MODEL, SPEC, Bench, Consortium, of, train
 from harness import Fleet
 
 from bift_ros.consensus.blocks import MIN_NONCE
+from bift_ros.consensus.payloads import ModelUpdate, Transfer
 from bift_ros.consensus.proof_of_work import search
-from bift_ros.consensus.transactions import ModelUpdate, Transfer
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import (
     BroadcastBlock,

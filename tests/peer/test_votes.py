@@ -5,8 +5,13 @@ from __future__ import annotations
 from consortium import Bench, Consortium, of, train
 
 from bift_ros.consensus.blocks import Block
+from bift_ros.consensus.payloads import (
+    ModelCommit,
+    ModelUpdate,
+    commitment_of,
+)
 from bift_ros.consensus.state import State
-from bift_ros.consensus.transactions import ModelCommit, ModelUpdate, Transaction, commitment_of
+from bift_ros.consensus.transactions import Transaction
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import BroadcastTransaction, TipChanged, Train
 from bift_ros.peer.events import DatasetChanged, Trained

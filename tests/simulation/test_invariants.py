@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bift_ros.consensus.transactions import Transfer, sign_transaction
+from bift_ros.consensus.payloads import Transfer
+from bift_ros.consensus.transactions import sign_transaction
 from bift_ros.peer.effects import BroadcastTransaction, EquivocationFound, TipChanged
 from bift_ros.peer.events import Submit
 from bift_ros.simulation.fleet import Fleet

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from bift_ros.chain.exceptions import StoreError
 from bift_ros.chain.store import ChainStore
 from bift_ros.consensus.blocks import Block, SignedHeader
-from bift_ros.consensus.exceptions import InvalidBlock, StoreError, WrongParent
+from bift_ros.consensus.exceptions import InvalidBlock, WrongParent
 from bift_ros.consensus.fork_choice import BlockNode, branch_above, fork_point, outranks
 from bift_ros.consensus.genesis import Genesis
 from bift_ros.consensus.state import State, initial_state

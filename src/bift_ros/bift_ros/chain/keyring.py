@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from bift_ros.chain.encryption import FileKey, KeyUnavailable, key_name
 from bift_ros.consensus.group_key import MAX_LINKS, GroupKey, make_group_key
-from bift_ros.consensus.group_keys import key_in_force, recipients_of
+from bift_ros.consensus.key_epochs import key_in_force, recipients_of
 from bift_ros.consensus.state import KeyOfEpoch, State
 from bift_ros.identity.keys import KeyPair
 from bift_ros.identity.sealing import seal, unseal

@@ -11,35 +11,32 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from bift_ros.chain.exceptions import AlreadyKnown, PoolFull, SequenceTaken
 from bift_ros.consensus.blocks import MAX_BLOCK_BYTES
 from bift_ros.consensus.exceptions import (
-    AlreadyKnown,
     DuplicateCommit,
     DuplicateUpdate,
     InsufficientBalance,
     InvalidTransaction,
     NotYetValid,
-    PoolFull,
     SequenceGap,
-    SequenceTaken,
     SequenceUsed,
 )
 from bift_ros.consensus.genesis import Genesis
-from bift_ros.consensus.state import State, Task
+from bift_ros.consensus.payloads import (
+    Learning,
+    ModelCommit,
+    ModelUpdate,
+    RoundKey,
+)
+from bift_ros.consensus.state import State
 from bift_ros.consensus.transaction_rules import (
     apply_transaction,
     check_payload,
     check_round,
     check_sequence,
 )
-from bift_ros.consensus.transactions import (
-    Learning,
-    ModelCommit,
-    ModelUpdate,
-    RoundKey,
-    Transaction,
-    check_signature,
-)
+from bift_ros.consensus.transactions import Transaction, check_signature
 
 MAX_TRANSACTIONS = 8192
 MAX_PER_SENDER = 32
@@ -229,7 +226,7 @@ class Mempool:
     # --- inside -----------------------------------------------------------------------------
 
     def _valid(self, state: State, kind: type[Learning]) -> tuple[Transaction, ...]:
-        round_ = state.task and self._rounds.get(round_after(state.task, kind))
+        round_ = state.task and self._rounds.get(state.task.round(kind))
         if not round_:
             self._ready_cids = set()
             return ()
@@ -335,12 +332,6 @@ class Mempool:
 def _learns_alike(a: State | None, b: State) -> bool:
     """Whether the same commits and updates are valid: blocks without learning change nothing."""
     return a is not None and a.task is b.task and a.members is b.members
-
-
-def round_after(task: Task, kind: type[Learning]) -> RoundKey:
-    """What the commits or updates of the iteration that is going on are for."""
-    base = task.base_block.hex() if kind is ModelCommit else task.global_cid
-    return RoundKey(task.model_id, task.current_iter + 1, base)
 
 
 def _round_obstacle(state: State, tx: Transaction) -> InvalidTransaction | None:

@@ -14,9 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bift_ros.chain.exceptions import StoreError, WrongGenesis
 from bift_ros.consensus.blocks import Block, Header, SignedHeader, parse_envelope
 from bift_ros.consensus.encoding import sha256
-from bift_ros.consensus.exceptions import ChainError, MalformedBlock, StoreError, WrongGenesis
+from bift_ros.consensus.exceptions import ChainError, MalformedBlock
 from bift_ros.consensus.genesis import Genesis
 
 _SCHEMA = """

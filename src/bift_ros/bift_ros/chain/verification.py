@@ -1,4 +1,4 @@
-"""Checking a stored chain from its first block on, PoFL included."""
+"""Reading a stored chain from its first block on, and checking it, PoFL included."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from bift_ros.chain.keyring import Keyring
 from bift_ros.chain.store import ChainStore
 from bift_ros.consensus.blocks import Block
 from bift_ros.consensus.exceptions import InvalidBlock
-from bift_ros.consensus.genesis import Genesis
+from bift_ros.consensus.genesis import Genesis, Member
 from bift_ros.consensus.model_check import Encrypt, Fetch, as_it_is, check_model
+from bift_ros.consensus.payloads import MembershipVote
 from bift_ros.consensus.state import State, initial_state
 from bift_ros.consensus.transition import state_transition
 from bift_ros.storage.interface import StorageError
@@ -55,6 +56,13 @@ def replay(genesis: Genesis, store: ChainStore) -> State:
     for state in states(genesis, blocks_of(store)):  # noqa: B007
         pass
     return state
+
+
+def names_on(genesis: Genesis, blocks: Iterable[Block]) -> dict[str, str]:
+    """Address → name, of everybody who is, was or is proposed as a member on a chain."""
+    payloads = (tx.payload for block in blocks for tx in block.body.transactions)
+    voted = [Member(p.name, p.public_key) for p in payloads if isinstance(p, MembershipVote)]
+    return {member.address: member.name for member in (*voted, *genesis.members)}
 
 
 def _decrypting(keyring: Keyring, fetch: Fetch) -> Fetch:

@@ -6,7 +6,12 @@ from collections.abc import Mapping
 
 from bift_ros.consensus.blocks import Block, Header, parse_body, parse_envelope
 from bift_ros.consensus.encoding import sha256
-from bift_ros.consensus.exceptions import BadBlockSignature, BodyMismatch, MissingWork, UnknownMiner
+from bift_ros.consensus.exceptions import (
+    BadBlockSignature,
+    BodyMismatch,
+    MissingWork,
+    UnknownMiner,
+)
 from bift_ros.consensus.genesis import Genesis, Member
 from bift_ros.consensus.proof_of_work import meets
 from bift_ros.consensus.transactions import signature_holds

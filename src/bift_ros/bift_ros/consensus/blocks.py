@@ -30,11 +30,16 @@ from bift_ros.consensus.fields import (
     check_text,
 )
 from bift_ros.consensus.genesis import MAX_DIFFICULTY, MAX_MEMBERS
-from bift_ros.consensus.transactions import HASH_BYTES, MAX_ITERATIONS, WORD, Transaction
+from bift_ros.consensus.payloads import (
+    HASH_BYTES,
+    MAX_ITERATIONS,
+    WORD,
+)
+from bift_ros.consensus.transactions import Transaction
 from bift_ros.identity.keys import SIGNATURE_BYTES, KeyPair
 
 MAX_BLOCK_BYTES = 100_000
-"""The bound on a block's canonical bytes (DESIGN section 4: under 100 kB)."""
+"""The bound on a block's canonical bytes (paper, section III: under 100 kB)."""
 MIN_NONCE = 2**32
 MAX_NONCE = 2**64 - 1
 

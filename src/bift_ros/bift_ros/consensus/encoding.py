@@ -17,8 +17,6 @@ import math
 import struct
 from typing import Any
 
-from multiformats import CID
-
 from bift_ros.consensus.exceptions import EncodingError
 
 MAX_DEPTH = 4
@@ -45,11 +43,6 @@ def decode(data: bytes) -> Any:
 def sha256(data: bytes) -> bytes:
     """Hash `data`; 32 bytes."""
     return hashlib.sha256(data).digest()
-
-
-def block_cid(digest: bytes) -> str:
-    """Give the IPLD CID (version 1, dag-cbor, base32) of the bytes whose SHA-256 is `digest`."""
-    return str(CID("base32", 1, "dag-cbor", ("sha2-256", digest)))
 
 
 def _write(value: Any, out: bytearray, depth: int) -> None:

@@ -24,7 +24,7 @@ class GenesisError(ChainError):
 
 
 class InvalidTransaction(ChainError):
-    """A transaction that may not stand on the chain (or not in this pool)."""
+    """A transaction that may not stand on the chain."""
 
 
 class MalformedTransaction(InvalidTransaction):
@@ -117,18 +117,6 @@ class TooManyShares(InvalidTransaction):
 
 class GroupKeysUnused(InvalidTransaction):
     """A key for model files on a chain that does not encrypt them."""
-
-
-class AlreadyKnown(InvalidTransaction):
-    """The pool holds this very transaction."""
-
-
-class SequenceTaken(InvalidTransaction):
-    """The pool holds another transaction of the sender with this sequence number."""
-
-
-class PoolFull(InvalidTransaction):
-    """The pool, or the sender's share of it, is full."""
 
 
 # --- blocks ---------------------------------------------------------------------------------
@@ -226,14 +214,3 @@ class BadUpdateFile(InvalidBlock):
         self.sender = sender
         self.cid = cid
         self.reason = reason
-
-
-# --- store ----------------------------------------------------------------------------------
-
-
-class StoreError(ChainError):
-    """The chain database can't be used; the message says why and what to do."""
-
-
-class WrongGenesis(StoreError):
-    """The database belongs to another chain."""

@@ -83,7 +83,7 @@ class Policy:
     initial model may be one that nobody can have or read. Milliseconds."""
 
     encrypt_models: bool = False
-    """Whether model and update files are encrypted for the members (see `group_keys`)."""
+    """Whether model and update files are encrypted for the members (see `key_epochs`)."""
 
     def __post_init__(self) -> None:
         if type(self.encrypt_models) is not bool:

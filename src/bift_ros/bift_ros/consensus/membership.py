@@ -7,26 +7,17 @@ may be voted in again; its key counts for nothing meanwhile, and its files are l
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 
-from bift_ros.consensus.blocks import Block
 from bift_ros.consensus.exceptions import InvalidVote
-from bift_ros.consensus.genesis import MAX_MEMBERS, Genesis, Member
-from bift_ros.consensus.group_keys import next_epoch
+from bift_ros.consensus.genesis import MAX_MEMBERS, Member
+from bift_ros.consensus.key_epochs import next_epoch
+from bift_ros.consensus.payloads import MembershipVote
 from bift_ros.consensus.sharing import with_list
 from bift_ros.consensus.state import State
-from bift_ros.consensus.transactions import MembershipVote
 
 MAX_OPEN_VOTES = 8
 """Undecided votes that a member may have, so that ballots stay few."""
-
-
-def names_on(genesis: Genesis, blocks: Iterable[Block]) -> dict[str, str]:
-    """Address → name, of everybody who is, was or is proposed as a member on a chain."""
-    payloads = (tx.payload for block in blocks for tx in block.body.transactions)
-    voted = [Member(p.name, p.public_key) for p in payloads if isinstance(p, MembershipVote)]
-    return {member.address: member.name for member in (*voted, *genesis.members)}
 
 
 def check_vote(state: State, voter: str, vote: MembershipVote) -> None:

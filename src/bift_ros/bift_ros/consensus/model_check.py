@@ -14,8 +14,9 @@ from bift_ros.consensus.exceptions import (
     WrongModel,
 )
 from bift_ros.consensus.genesis import Genesis
+from bift_ros.consensus.payloads import ModelUpdate
 from bift_ros.consensus.state import State
-from bift_ros.consensus.transactions import ModelUpdate, Transaction
+from bift_ros.consensus.transactions import Transaction
 from bift_ros.consensus.transition import claimed_accuracy
 from bift_ros.pofl.aggregate import AggregationError, Update, aggregate
 from bift_ros.pofl.codec import UPDATE_EXPONENT

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from bift_ros.consensus.exceptions import TooManyShares
-from bift_ros.consensus.shared_files import ShareFile, WithdrawFile
+from bift_ros.consensus.payloads import ShareFile, WithdrawFile
 from bift_ros.consensus.state import SharedFile, State, changed
 
 MAX_SHARES = 256

@@ -12,8 +12,14 @@ from typing import Any, TypeVar
 
 from bift_ros.consensus.genesis import Genesis, Member, Policy
 from bift_ros.consensus.group_key import GroupKey
-from bift_ros.consensus.shared_files import ShareFile
-from bift_ros.consensus.transactions import MembershipVote, ProposeTask
+from bift_ros.consensus.payloads import (
+    Learning,
+    MembershipVote,
+    ModelCommit,
+    ProposeTask,
+    RoundKey,
+    ShareFile,
+)
 
 _T = TypeVar("_T")
 
@@ -71,6 +77,11 @@ class Task:
         """The global model to train from next: at first the initial one."""
         return self.history[-1].global_cid if self.history else self.proposal.init_cid
 
+    def round(self, kind: type[Learning]) -> RoundKey:
+        """What the commits or updates of the iteration that is going on are for."""
+        base = self.base_block.hex() if kind is ModelCommit else self.global_cid
+        return RoundKey(self.model_id, self.current_iter + 1, base)
+
     @property
     def finished(self) -> bool:
         """Whether all iterations are done."""
@@ -124,7 +135,7 @@ class State:
     epoch: bytes = b""
     """Names the membership: the genesis' hash at first, another after every change."""
     keys: tuple[KeyOfEpoch, ...] = ()
-    """All keys for model files so far, in the chain's order (see `group_keys`)."""
+    """All keys for model files so far, in the chain's order (see `key_epochs`)."""
     task: Task | None = None
     """The active task."""
     finished: tuple[Task, ...] = ()

@@ -24,22 +24,22 @@ from bift_ros.consensus.exceptions import (
 )
 from bift_ros.consensus.genesis import Genesis
 from bift_ros.consensus.group_key import GroupKey
-from bift_ros.consensus.group_keys import apply_group_key
+from bift_ros.consensus.key_epochs import apply_group_key
 from bift_ros.consensus.membership import apply_vote, check_vote
-from bift_ros.consensus.shared_files import ShareFile, WithdrawFile
-from bift_ros.consensus.sharing import apply_share, check_share
-from bift_ros.consensus.state import State, Task, changed, changed_task
-from bift_ros.consensus.transactions import (
+from bift_ros.consensus.payloads import (
     Learning,
     MembershipVote,
     ModelCommit,
     ModelUpdate,
     ProposeTask,
-    Transaction,
+    ShareFile,
     Transfer,
-    check_signature,
+    WithdrawFile,
     commitment_of,
 )
+from bift_ros.consensus.sharing import apply_share, check_share
+from bift_ros.consensus.state import State, Task, changed
+from bift_ros.consensus.transactions import Transaction, check_signature
 
 
 def check_transaction(state: State, genesis: Genesis, tx: Transaction) -> None:
@@ -142,10 +142,12 @@ def _check_update(task: Task, sender: str, update: ModelUpdate, committed: bool)
 
 
 def apply_transaction(state: State, tx: Transaction) -> State:
-    """Give the state after `tx`, which has passed `check_transaction`."""
+    """Give the state after an account's `tx`, which has passed `check_transaction`.
+
+    What commits and updates do is their block's: see `transition`.
+    """
     payload = tx.payload
-    if isinstance(payload, Learning):
-        return _apply_learning(state, tx.sender, payload)
+    assert not isinstance(payload, Learning), "it is no part of the account's order"
     state = changed(state, sequences={**state.sequences, tx.sender: tx.sequence + 1})
     if isinstance(payload, Transfer):
         balances = dict(state.balances)
@@ -161,15 +163,3 @@ def apply_transaction(state: State, tx: Transaction) -> State:
     finished = state.finished if state.task is None else (*state.finished, state.task)
     task = Task(payload, tx.sender, since=state.timestamp)
     return changed(state, task=task, finished=finished)
-
-
-def _apply_learning(state: State, sender: str, payload: ModelCommit | ModelUpdate) -> State:
-    task = state.task
-    assert task is not None, "checked before"
-    # Each member counts once per iteration, whether it commits, updates, or does both.
-    known = sender in task.commitments or sender in task.updates
-    if isinstance(payload, ModelCommit):
-        task = changed_task(task, commitments={**task.commitments, sender: payload.commitment})
-    else:
-        task = changed_task(task, updates={**task.updates, sender: payload.cid})
-    return changed(state, task=task, learning_weight=state.learning_weight + (not known))

@@ -1,18 +1,17 @@
-"""What members say on the chain: eight kinds of payload in one signed envelope.
+"""What members say on the chain, each in a signed envelope.
 
 Canonical bytes of an envelope: the DAG-CBOR list `[sender, sequence, payload, signature]`, where
-payload is a byte string, itself the DAG-CBOR list `[kind, field, …]` in the order of the fields
-below. The signature covers `[tag, genesis hash, sender, sequence, payload]`, so it holds on one
-chain only, and it can be checked before the payload is parsed (`read_transaction`).
+payload is a byte string (see `payloads`). The signature covers `[tag, genesis hash, sender,
+sequence, payload]`, so it holds on one chain only, and it can be checked before the payload is
+parsed (`read_transaction`).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import ClassVar, NamedTuple, Protocol, get_args
+from typing import Protocol
 
 from bift_ros.consensus.encoding import decode, encode, sha256
 from bift_ros.consensus.exceptions import (
@@ -24,207 +23,24 @@ from bift_ros.consensus.exceptions import (
 )
 from bift_ros.consensus.fields import (
     MAX_INTEGER,
-    NAME,
     check_address,
     check_bytes,
-    check_cid,
-    check_float,
     check_integer,
     check_list,
-    check_text,
 )
 from bift_ros.consensus.genesis import MAX_MEMBERS, Genesis, Member
 from bift_ros.consensus.group_key import GroupKey
-from bift_ros.consensus.shared_files import ShareFile, WithdrawFile
+from bift_ros.consensus.payloads import Payload, parse_payload, payload_bytes
 from bift_ros.identity.keys import SIGNATURE_BYTES, KeyPair, verify
 from bift_ros.identity.sealing import COPY_BYTES
-from bift_ros.pofl.aggregate import RULES
 
 MAX_TRANSACTION_BYTES = 2048
 """Of all but a group key, which has a copy for each member."""
 MAX_GROUP_KEY_BYTES = MAX_TRANSACTION_BYTES + COPY_BYTES * MAX_MEMBERS
-MAX_ITERATIONS = 1_000_000
-MAX_SAMPLES = 2**24
-MAX_SALT_BYTES = 32
-HASH_BYTES = 32
-FACTORY = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
-WORD = re.compile(r"[a-z0-9_]{1,32}")
 _SIGNING_TAG = "bift transaction 1"
 # Sender, sequence and payload within an envelope: what stands between the list's head and the
 # signature with its own head. The signed bytes have them in the same form.
 _SIGNED = slice(1, -SIGNATURE_BYTES - 2)
-
-
-@dataclass(frozen=True)
-class Transfer:
-    """Gives stake to another member (paper, section III: stake is freely traded)."""
-
-    KIND: ClassVar[str] = "transfer"
-
-    recipient: str
-    """Who is given the stake."""
-    amount: int
-    """How much, at least 1."""
-
-    def __post_init__(self) -> None:
-        check_address("recipient", self.recipient)
-        check_integer("amount", self.amount, 1)
-
-
-@dataclass(frozen=True)
-class ProposeTask:
-    """Starts a federated learning task; one is active at a time."""
-
-    KIND: ClassVar[str] = "propose_task"
-
-    model_id: str
-    """The task's name, used once on a chain."""
-    init_cid: str
-    """The initial global model's file."""
-    total_iter: int
-    """How many iterations the task runs."""
-    rule: str
-    """The aggregation rule, one of `bift_ros.pofl.aggregate.RULES`."""
-    architecture: str
-    """The model's `module:factory`, or a name in the model registry."""
-    local_epochs: int
-    """Passes over the private dataset per iteration."""
-    batch_size: int
-    """Samples per optimiser step."""
-    learning_rate: float
-    """The optimiser's step size, above 0."""
-    optimizer: str
-    """The optimiser's name, such as `sgd` or `adam`."""
-
-    def __post_init__(self) -> None:
-        check_text("model_id", self.model_id, NAME)
-        check_cid("init_cid", self.init_cid)
-        check_integer("total_iter", self.total_iter, 1, MAX_ITERATIONS)
-        if self.rule not in RULES:
-            raise FieldError(f"rule: {self.rule!r:.60} is not one of {', '.join(RULES)}")
-        check_text("architecture", self.architecture, FACTORY)
-        check_integer("local_epochs", self.local_epochs, 1, 10_000)
-        check_integer("batch_size", self.batch_size, 1, 2**20)
-        check_float("learning_rate", self.learning_rate, 1e-12, 1e3)
-        check_text("optimizer", self.optimizer, WORD)
-
-
-class RoundKey(NamedTuple):
-    """What a commit or update is for."""
-
-    model_id: str
-    iteration: int
-    base: str
-    """Of a commit the base block's hash in hex, of an update the base model's CID."""
-
-
-@dataclass(frozen=True)
-class Learning:
-    """What a commit and an update say of the round that they are for."""
-
-    KIND: ClassVar[str]
-
-    model_id: str
-    """The task."""
-    iteration: int
-    """The iteration that the update is for, counted from 1."""
-    base_cid: str
-    """The global model that the update was trained from."""
-
-    @cached_property
-    def round(self) -> RoundKey:
-        """The round of updates."""
-        return RoundKey(self.model_id, self.iteration, self.base_cid)
-
-
-@dataclass(frozen=True)
-class ModelCommit(Learning):
-    """Binds a member to its update of an iteration before it shows it (DESIGN section 5)."""
-
-    KIND: ClassVar[str] = "model_commit"
-
-    base_block: bytes
-    """Hash of the block that brought this model, 32 bytes: a commitment counts for one branch."""
-    commitment: bytes
-    """`commitment_of(cid, salt, address)`, 32 bytes."""
-
-    def __post_init__(self) -> None:
-        check_text("model_id", self.model_id, NAME)
-        check_integer("iteration", self.iteration, 1, MAX_ITERATIONS)
-        check_cid("base_cid", self.base_cid)
-        check_bytes("base_block", self.base_block, HASH_BYTES, HASH_BYTES)
-        check_bytes("commitment", self.commitment, HASH_BYTES, HASH_BYTES)
-
-    @cached_property
-    def round(self) -> RoundKey:
-        """The round of commits."""
-        return RoundKey(self.model_id, self.iteration, self.base_block.hex())
-
-
-@dataclass(frozen=True)
-class ModelUpdate(Learning):
-    """Announces a local update by its CID (paper, section III: the upload step)."""
-
-    KIND: ClassVar[str] = "model_update"
-
-    cid: str
-    """The update's file."""
-    accuracy: float
-    """What the local model reached on the member's own held-out share, in [0, 1]; a claim."""
-    sample_count: int
-    """How many samples it was trained on; a claim."""
-    salt: bytes = b""
-    """What the commitment was salted with; empty where there was none."""
-
-    def __post_init__(self) -> None:
-        check_text("model_id", self.model_id, NAME)
-        check_integer("iteration", self.iteration, 1, MAX_ITERATIONS)
-        check_cid("base_cid", self.base_cid)
-        check_cid("cid", self.cid)
-        check_float("accuracy", self.accuracy, 0.0, 1.0)
-        check_integer("sample_count", self.sample_count, 1, MAX_SAMPLES)
-        check_bytes("salt", self.salt, 0, MAX_SALT_BYTES)
-
-
-@dataclass(frozen=True)
-class MembershipVote:
-    """A member's vote for another to join the consortium, or for a member to leave it."""
-
-    KIND: ClassVar[str] = "membership_vote"
-
-    action: str
-    """`join` or `leave`."""
-    name: str
-    """What people call the vehicle; unique among the members."""
-    public_key: bytes
-    """Its Ed25519 key, 32 bytes."""
-
-    def __post_init__(self) -> None:
-        if self.action not in ("join", "leave"):
-            raise FieldError(f"action: {self.action!r:.60} is neither join nor leave")
-        Member(self.name, self.public_key)
-
-
-Payload = (
-    Transfer
-    | ProposeTask
-    | ModelCommit
-    | ModelUpdate
-    | MembershipVote
-    | ShareFile
-    | WithdrawFile
-    | GroupKey
-)
-_KINDS: dict[str, type[Payload]] = {kind.KIND: kind for kind in get_args(Payload)}
-_FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in _KINDS.values()}
-
-
-def commitment_of(cid: str, salt: bytes, address: str) -> bytes:
-    """Give `SHA256(CID ‖ salt ‖ address)` (DESIGN section 5), 32 bytes.
-
-    The address and the text of a CID have fixed lengths, so the join has one reading only.
-    """
-    return sha256(cid.encode() + salt + bytes.fromhex(address))
 
 
 @dataclass(frozen=True)
@@ -245,7 +61,7 @@ class Transaction:
     def __post_init__(self) -> None:
         check_address("sender", self.sender)
         check_integer("sequence", self.sequence, 0)
-        if type(self.payload) not in _FIELDS:
+        if not isinstance(self.payload, Payload):
             raise FieldError(f"payload: {type(self.payload).__name__} is no kind of payload")
         check_bytes("signature", self.signature, SIGNATURE_BYTES, SIGNATURE_BYTES)
 
@@ -270,7 +86,7 @@ class Transaction:
 
     @cached_property
     def _encoded_payload(self) -> bytes:
-        return _payload_bytes(self.payload)
+        return payload_bytes(self.payload)
 
     @cached_property
     def _bytes(self) -> bytes:
@@ -282,7 +98,7 @@ def sign_transaction(
 ) -> Transaction:
     """Say `payload` as the owner of `key`; raises FieldError for a sequence out of bounds."""
     check_integer("sequence", sequence, 0)
-    message = _signing_bytes(genesis_hash, key.address, sequence, _payload_bytes(payload))
+    message = _signing_bytes(genesis_hash, key.address, sequence, payload_bytes(payload))
     tx = Transaction(key.address, sequence, payload, key.sign(message))
     remember_signature(tx, key.public_key, genesis_hash)
     return tx
@@ -325,7 +141,7 @@ def _assemble(
     sender: str, sequence: int, payload: bytes, signature: bytes, data: bytes
 ) -> Transaction:
     """Make the transaction of an envelope that `_parse_envelope` has read, and checked as well."""
-    said = _parse_payload(payload)
+    said = parse_payload(payload)
     if len(data) > MAX_TRANSACTION_BYTES and not isinstance(said, GroupKey):
         raise MalformedTransaction(f"{len(data)} bytes, more than {MAX_TRANSACTION_BYTES}")
     tx = object.__new__(Transaction)  # `__post_init__` would do the same checks again
@@ -400,19 +216,3 @@ def _parse_envelope(data: bytes) -> tuple[str, int, bytes, bytes]:
     except (EncodingError, FieldError) as error:
         raise MalformedTransaction(f"no transaction: {error}") from error
     return sender, sequence, payload, signature
-
-
-def _parse_payload(data: bytes) -> Payload:
-    try:
-        items = check_list("payload", decode(data))
-        kind = _KINDS.get(items[0]) if items and isinstance(items[0], str) else None
-        if kind is None:
-            raise FieldError(f"kind: not one of {', '.join(_KINDS)}")
-        check_list(kind.KIND, items, 1 + len(_FIELDS[kind]))
-        return kind(*items[1:])
-    except (EncodingError, FieldError) as error:
-        raise MalformedTransaction(f"no payload: {error}") from error
-
-
-def _payload_bytes(payload: Payload) -> bytes:
-    return encode([payload.KIND, *(getattr(payload, name) for name in _FIELDS[type(payload)])])

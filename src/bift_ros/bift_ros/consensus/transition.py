@@ -25,10 +25,15 @@ from bift_ros.consensus.exceptions import (
     WrongTimestamp,
 )
 from bift_ros.consensus.genesis import Genesis
-from bift_ros.consensus.group_keys import key_in_force
+from bift_ros.consensus.key_epochs import key_in_force
+from bift_ros.consensus.payloads import (
+    Learning,
+    ModelCommit,
+    ModelUpdate,
+)
 from bift_ros.consensus.state import Iteration, State, Task, changed, changed_task
 from bift_ros.consensus.transaction_rules import apply_transaction, check_transaction
-from bift_ros.consensus.transactions import Learning, ModelCommit, ModelUpdate, Transaction
+from bift_ros.consensus.transactions import Transaction
 
 
 def state_transition(state: State, genesis: Genesis, block: Block, now_ms: int) -> State:

@@ -31,11 +31,13 @@ from bift_ros.chain.store import ChainStore
 from bift_ros.consensus.authorship import read_block
 from bift_ros.consensus.blocks import MIN_NONCE, Block, Body, Header, ModelInfo, sign_block
 from bift_ros.consensus.genesis import Genesis, Member, Policy
-from bift_ros.consensus.state import State, initial_state
-from bift_ros.consensus.transactions import (
+from bift_ros.consensus.payloads import (
     ModelUpdate,
     Payload,
     ProposeTask,
+)
+from bift_ros.consensus.state import State, initial_state
+from bift_ros.consensus.transactions import (
     Transaction,
     sign_transaction,
     signature_holds,

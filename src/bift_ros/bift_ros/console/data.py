@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
-from bift_ros.consensus.shared_files import FILE_NAME
+from bift_ros.consensus.payloads import FILE_NAME
 from bift_ros.consensus.sharing import shared_files
 from bift_ros.consensus.state import State
 from bift_ros.console.arguments import add_wait_argument

@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from bift_ros.consensus.exceptions import ChainError
+from bift_ros.consensus.payloads import MembershipVote
 from bift_ros.consensus.state import State
-from bift_ros.consensus.transactions import MembershipVote, sign_transaction
+from bift_ros.consensus.transactions import sign_transaction
 from bift_ros.console.arguments import add_vehicle_arguments, add_wait_argument, vehicle_name
 from bift_ros.console.errors import CommandError
 from bift_ros.console.keys import add_key_arguments, signing_key

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from bift_ros.chain.verification import blocks_of
+from bift_ros.chain.verification import blocks_of, names_on
 from bift_ros.consensus.blocks import Block
-from bift_ros.consensus.membership import names_on
 from bift_ros.console.arguments import add_vehicle_arguments, add_wait_argument
 from bift_ros.console.stored_chain import add_genesis_argument, open_chain
 from bift_ros.console.vehicles import running_vehicle

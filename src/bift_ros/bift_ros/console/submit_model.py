@@ -15,7 +15,8 @@ from bift_ros.chain.encryption import KeyUnavailable
 from bift_ros.chain.keyring import Keyring
 from bift_ros.chain.store import ChainStore
 from bift_ros.consensus.fields import NAME
-from bift_ros.consensus.transactions import ProposeTask, sign_transaction
+from bift_ros.consensus.payloads import ProposeTask
+from bift_ros.consensus.transactions import sign_transaction
 from bift_ros.console.defence import rule_for
 from bift_ros.console.errors import CommandError
 from bift_ros.console.own_vehicle import OwnVehicle, own_vehicle

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bift_ros.consensus.blocks import Block, ModelInfo
-from bift_ros.consensus.transactions import ModelCommit, ProposeTask
+from bift_ros.consensus.payloads import ModelCommit, ProposeTask
 from bift_ros.console.errors import CommandError
 from bift_ros.console.read_chain import ReadChain, add_source_arguments, read_chain, utc
 

@@ -7,16 +7,17 @@ from dataclasses import fields
 from typing import Any
 
 from bift_ros.consensus.group_key import GroupKey
-from bift_ros.consensus.shared_files import ShareFile, WithdrawFile
-from bift_ros.consensus.transactions import (
+from bift_ros.consensus.payloads import (
     MembershipVote,
     ModelCommit,
     ModelUpdate,
     Payload,
     ProposeTask,
-    Transaction,
+    ShareFile,
     Transfer,
+    WithdrawFile,
 )
+from bift_ros.consensus.transactions import Transaction
 
 NameOf = Callable[[str], str]
 """Gives what people call the owner of an address."""

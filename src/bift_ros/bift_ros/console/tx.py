@@ -12,7 +12,8 @@ from typing import Any
 from rich.console import Console
 
 from bift_ros.consensus.blocks import Block
-from bift_ros.consensus.transactions import Transaction, Transfer, sign_transaction
+from bift_ros.consensus.payloads import Transfer
+from bift_ros.consensus.transactions import Transaction, sign_transaction
 from bift_ros.console.arguments import add_vehicle_arguments, add_wait_argument, positive
 from bift_ros.console.errors import CommandError
 from bift_ros.console.keys import add_key_arguments, keystore_of, signing_key

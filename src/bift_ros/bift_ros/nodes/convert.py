@@ -14,19 +14,23 @@ from typing import Any
 import numpy as np
 from bift_msgs import msg
 
-from bift_ros.consensus import blocks, tips, transactions
-from bift_ros.consensus.exceptions import FieldError, MalformedBlock, MalformedTransaction
+from bift_ros.chain import tips
+from bift_ros.consensus import blocks, payloads, transactions
+from bift_ros.consensus.exceptions import (
+    FieldError,
+    MalformedBlock,
+    MalformedTransaction,
+)
 from bift_ros.consensus.group_key import GroupKey
-from bift_ros.consensus.shared_files import ShareFile, WithdrawFile
 
 _PAYLOADS: dict[Any, Any] = {
-    transactions.Transfer: msg.Transfer,
-    transactions.ProposeTask: msg.ProposeTask,
-    transactions.ModelCommit: msg.ModelCommit,
-    transactions.ModelUpdate: msg.ModelUpdate,
-    transactions.MembershipVote: msg.MembershipVote,
-    ShareFile: msg.ShareFile,
-    WithdrawFile: msg.WithdrawFile,
+    payloads.Transfer: msg.Transfer,
+    payloads.ProposeTask: msg.ProposeTask,
+    payloads.ModelCommit: msg.ModelCommit,
+    payloads.ModelUpdate: msg.ModelUpdate,
+    payloads.MembershipVote: msg.MembershipVote,
+    payloads.ShareFile: msg.ShareFile,
+    payloads.WithdrawFile: msg.WithdrawFile,
     GroupKey: msg.GroupKey,
 }
 """Kinds of payload and their messages, which have fields of the same names."""

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from bift_ros.chain.tips import SignedTip
 from bift_ros.consensus.authorship import check_authorship
 from bift_ros.consensus.blocks import SignedHeader
 from bift_ros.consensus.exceptions import InvalidBlock, UnknownMiner
-from bift_ros.consensus.tips import SignedTip
+from bift_ros.peer.block_import import BlockImport
 from bift_ros.peer.context import Context
 from bift_ros.peer.effects import RequestBlocks, RequestHeaders
-from bift_ros.peer.intake import Intake
-from bift_ros.peer.standing import Standing
+from bift_ros.peer.tip_tracker import TipTracker
 
 HEADERS_PER_ANSWER = 256
 BLOCKS_PER_ANSWER = 32
@@ -27,7 +27,7 @@ _OVERLAP = 8
 """Headers below the tip that are asked for again, to bridge a short fork; doubled in vain."""
 _MAXIMUM_WANTED = 1024
 _MAXIMUM_UNDER_WAY = 96
-"""Blocks asked for at a time: fewer than the intake keeps."""
+"""Blocks asked for at a time: fewer than are kept on import."""
 _MAXIMUM_PAUSES = 32
 """A vehicle that did not help is asked again after 2, 4, … up to this many pauses."""
 
@@ -59,8 +59,8 @@ class _Wanted:
 class CatchUp:
     """Asks a few vehicles at a time, those that helped before others."""
 
-    def __init__(self, context: Context, standing: Standing, intake: Intake) -> None:
-        self._context, self._standing, self._intake = context, standing, intake
+    def __init__(self, context: Context, tips: TipTracker, block_import: BlockImport) -> None:
+        self._context, self._tips, self._import = context, tips, block_import
         self._sources: dict[str, _Source] = {}
         self._wanted: dict[bytes, _Wanted] = {}
 
@@ -135,9 +135,9 @@ class CatchUp:
             elif (header.previous_hash, header.height) != (previous.hash, previous.height + 1):
                 return None
             previous = header
-            if self._intake.rejects(name):
+            if self._import.rejects(name):
                 return None
-            if self._intake.has(name):
+            if self._import.has(name):
                 continue
             if name not in self._wanted:
                 if len(self._wanted) >= _MAXIMUM_WANTED:
@@ -185,13 +185,13 @@ class CatchUp:
         """
         context = self._context
         weight = context.chain.tip.learning_weight
-        unknown = {name for name in self._standing.counts if not self._settled(name)}
+        unknown = {name for name in self._tips.counts if not self._settled(name)}
         ahead: dict[str, SignedTip] = {}
-        for tip in self._standing.others() if unknown else ():
+        for tip in self._tips.others() if unknown else ():
             if tip.learning_weight >= weight and tip.hash in unknown:
                 ahead[tip.sender] = tip
         peers = dict.fromkeys(sorted(ahead, key=lambda peer: -ahead[peer].learning_weight))
-        peers.update(dict.fromkeys(m for m in self._intake.orphan_miners() if self._is_other(m)))
+        peers.update(dict.fromkeys(m for m in self._import.orphan_miners() if self._is_other(m)))
         peers.update(dict.fromkeys(p for w in self._wanted.values() for p in w.sources))
         kept = {p: s for p, s in self._sources.items() if p in peers or s.asked is not None}
         for peer in peers:
@@ -217,7 +217,7 @@ class CatchUp:
 
     def _settled(self, block_hash: bytes) -> bool:
         """Whether the block is here, or will never be."""
-        return self._intake.has(block_hash) or self._intake.rejects(block_hash)
+        return self._import.has(block_hash) or self._import.rejects(block_hash)
 
     def _known(self, block_hash: bytes) -> bool:
-        return self._intake.has(block_hash) or block_hash in self._wanted
+        return self._import.has(block_hash) or block_hash in self._wanted

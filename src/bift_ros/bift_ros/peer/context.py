@@ -10,8 +10,9 @@ from bift_ros.chain.keyring import Keyring
 from bift_ros.chain.mempool import Mempool
 from bift_ros.consensus.genesis import Genesis, Member
 from bift_ros.consensus.model_check import ComputedModel, as_it_is, compute_model
+from bift_ros.consensus.payloads import ModelUpdate
 from bift_ros.consensus.state import State, changed
-from bift_ros.consensus.transactions import ModelUpdate, Transaction
+from bift_ros.consensus.transactions import Transaction
 from bift_ros.identity.keys import KeyPair
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import Effect, Refused

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from bift_ros.consensus.blocks import Header
 from bift_ros.consensus.fork_choice import fork_point
 from bift_ros.peer.context import Context
-from bift_ros.peer.standing import Standing
+from bift_ros.peer.tip_tracker import TipTracker
 
 _LOOK_MS = 3_000
 """How often the members are counted: tips come no faster."""
@@ -25,8 +25,8 @@ class Disputes:
     answer.
     """
 
-    def __init__(self, context: Context, standing: Standing) -> None:
-        self._context, self._standing = context, standing
+    def __init__(self, context: Context, tips: TipTracker) -> None:
+        self._context, self._tips = context, tips
         self._since: dict[bytes, int] = {}
         self._looked_at: dict[bytes, int] = {}
         self._learnt = (-1, 0)
@@ -50,7 +50,7 @@ class Disputes:
         majority = len(context.members) // 2 + 1
         elsewhere = int(self._stands_above(context.chain.tip.hash, header.previous_hash))
         on_it = 0
-        for tip_hash, members in self._standing.counts.items():
+        for tip_hash, members in self._tips.counts.items():
             if self._leads_to(tip_hash, header.hash, parent_of):
                 on_it += members
             elif self._stands_above(tip_hash, header.previous_hash):
@@ -69,12 +69,12 @@ class Disputes:
             self._learnt = (weight, context.now)
         return context.now - self._learnt[1] >= 2 * context.config.dispute_ms
 
-    def followed_by_most(self) -> bytes | None:
+    def majority_tip(self) -> bytes | None:
         """A tip beside this vehicle's own, of the same weight, on whose side most members stand."""
         chain = self._context.chain
         own = chain.tip
         majority = len(self._context.members) // 2 + 1
-        counts = self._standing.counts
+        counts = self._tips.counts
         tips = [(chain.node(name), members) for name, members in counts.items()]
         for node, _ in tips:
             if node is None or node is own or node.learning_weight != own.learning_weight:

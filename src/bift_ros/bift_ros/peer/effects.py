@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bift_ros.chain.tips import SignedTip
 from bift_ros.consensus.blocks import Block, Header, SignedHeader
-from bift_ros.consensus.tips import SignedTip
-from bift_ros.consensus.transactions import ProposeTask, Transaction
+from bift_ros.consensus.payloads import ProposeTask
+from bift_ros.consensus.transactions import Transaction
 
 
 @dataclass(frozen=True)

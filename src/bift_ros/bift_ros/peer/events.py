@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bift_ros.chain.tips import SignedTip
 from bift_ros.consensus.blocks import Block, Header, SignedHeader
 from bift_ros.consensus.group_key import GroupKey
-from bift_ros.consensus.tips import SignedTip
-from bift_ros.consensus.transactions import Payload, Transaction
+from bift_ros.consensus.payloads import Payload
+from bift_ros.consensus.transactions import Transaction
 from bift_ros.peer.effects import TrainingRequest
 
 

@@ -10,7 +10,7 @@ Three objections (DESIGN section 5), each about a block with an iteration's comm
   this, a fast machine could go on searching for a lower hash while the fleet trains.
 
 An objection is one vehicle's, and vehicles see different things. So the block is kept aside, and
-`Intake` follows it all the same where most members do.
+`BlockImport` follows it all the same where most members do.
 """
 
 from __future__ import annotations
@@ -18,17 +18,15 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from bift_ros.chain.mempool import round_after
 from bift_ros.consensus.blocks import MAX_BLOCK_BYTES, Block
-from bift_ros.consensus.state import State
-from bift_ros.consensus.transactions import (
-    MAX_TRANSACTION_BYTES,
+from bift_ros.consensus.payloads import (
     Learning,
     ModelCommit,
     ModelUpdate,
     RoundKey,
-    Transaction,
 )
+from bift_ros.consensus.state import State
+from bift_ros.consensus.transactions import MAX_TRANSACTION_BYTES, Transaction
 from bift_ros.peer.context import Context
 
 _MAXIMUM_ROUNDS = 8
@@ -64,7 +62,7 @@ class Fairness:
         """Note a block that this vehicle has taken into its tree."""
         kind = phase_of(block)
         if kind is not None and parent.task is not None:
-            round_ = self._round(round_after(parent.task, kind))
+            round_ = self._round(parent.task.round(kind))
             round_.ended.setdefault(parent.task.committed_at, (block.hash, self._context.now))
 
     def objection(self, block: Block, parent: State, received_at: int) -> str | None:
@@ -72,7 +70,7 @@ class Fairness:
         kind = phase_of(block)
         if kind is None or parent.task is None:
             return None
-        round_ = self._rounds.get(round_after(parent.task, kind))
+        round_ = self._rounds.get(parent.task.round(kind))
         if round_ is None:
             return None
         return (

@@ -6,13 +6,13 @@ from bift_ros.chain.keyring import Keyring
 from bift_ros.consensus.encoding import sha256
 from bift_ros.consensus.exceptions import InvalidTransaction
 from bift_ros.consensus.group_key import GroupKey
-from bift_ros.consensus.group_keys import has_given
+from bift_ros.consensus.key_epochs import has_given
 from bift_ros.consensus.state import State
 from bift_ros.peer.context import Context
 from bift_ros.peer.effects import RequestKeys
 from bift_ros.peer.events import KeysAnswered
 from bift_ros.peer.own_transactions import OwnTransactions
-from bift_ros.peer.standing import Standing
+from bift_ros.peer.tip_tracker import TipTracker
 
 KEYS_PER_ANSWER = 32
 _ALL = 2**32 - 1
@@ -32,8 +32,8 @@ class GroupKeys:
     and the others only where it does not.
     """
 
-    def __init__(self, context: Context, own: OwnTransactions, standing: Standing) -> None:
-        self._context, self._own, self._standing = context, own, standing
+    def __init__(self, context: Context, own: OwnTransactions, tips: TipTracker) -> None:
+        self._context, self._own, self._tips = context, own, tips
         self._want: tuple[bytes, int] | None = None
         """The epoch, and how many keys the chain has, where another key is wanted."""
         self._since = 0
@@ -88,7 +88,7 @@ class GroupKeys:
         context = self._context
         if context.now - self._asked_at < context.config.key_turn_ms:
             return
-        others = [tip.sender for tip in self._standing.others()]
+        others = [tip.sender for tip in self._tips.others()]
         if others:
             context.locked_out = False
             context.emit(RequestKeys(others[self._asked % len(others)], _ALL))

@@ -12,9 +12,15 @@ from bift_ros.chain.blockchain import Blockchain, Reorg
 from bift_ros.consensus.blocks import Block, Header
 from bift_ros.consensus.exceptions import InvalidTransaction, SequenceUsed
 from bift_ros.consensus.genesis import Genesis
+from bift_ros.consensus.payloads import (
+    Learning,
+    ModelCommit,
+    ModelUpdate,
+)
 from bift_ros.consensus.state import State
-from bift_ros.consensus.transactions import Learning, ModelCommit, ModelUpdate, Transaction
+from bift_ros.consensus.transactions import Transaction
 from bift_ros.identity.keys import KeyPair
+from bift_ros.peer.block_import import BlockImport, CheckedBlock
 from bift_ros.peer.catch_up import CatchUp
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.context import Context
@@ -41,10 +47,9 @@ from bift_ros.peer.events import (
 )
 from bift_ros.peer.fairness import Fairness
 from bift_ros.peer.group_keys import GroupKeys
-from bift_ros.peer.intake import CheckedBlock, Intake
 from bift_ros.peer.mining import Miner
 from bift_ros.peer.own_transactions import OwnTransactions
-from bift_ros.peer.standing import Standing
+from bift_ros.peer.tip_tracker import TipTracker
 from bift_ros.peer.trainer import Trainer
 from bift_ros.peer.updates import Updates
 
@@ -64,16 +69,16 @@ class Peer:
     ) -> None:
         """Stand where `chain` ends. `provider` is the URL at which this vehicle serves files."""
         context = self._context = Context(key, genesis, chain, config, provider)
-        self._standing = Standing(context)
+        self._tips = TipTracker(context)
         self._fairness = Fairness(context)
         self._updates = Updates(context, self._fairness)
-        self._disputes = Disputes(context, self._standing)
-        self._intake = Intake(context, self._fairness, self._disputes, Equivocations(context))
+        self._disputes = Disputes(context, self._tips)
+        self._import = BlockImport(context, self._fairness, self._disputes, Equivocations(context))
         self._miner = Miner(context, self._updates)
         self._own = OwnTransactions(context)
         self._trainer = Trainer(context, self._own)
-        self._keys = GroupKeys(context, self._own, self._standing)
-        self._catch_up = CatchUp(context, self._standing, self._intake)
+        self._keys = GroupKeys(context, self._own, self._tips)
+        self._catch_up = CatchUp(context, self._tips, self._import)
         self._mined = b""
         """Hash of the last block of our own making, to be sent once it is stored."""
         self._included: dict[bytes, None] = {}
@@ -101,7 +106,7 @@ class Peer:
     @property
     def waiting_blocks(self) -> int:
         """How many blocks are here that are not in the tree yet."""
-        return self._intake.waiting
+        return self._import.waiting
 
     @property
     def wanted_blocks(self) -> int:
@@ -138,14 +143,14 @@ class Peer:
     @property
     def known_peers(self) -> int:
         """How many other vehicles have announced a tip."""
-        return self._standing.known
+        return self._tips.known
 
     def start(self, now: int) -> list[Effect]:
         """Take up what was pending before a restart and say where we stand; once, at first."""
         self._context.now = now
         self._own.recall()
         self._trainer.recall()
-        self._standing.say()
+        self._tips.announce_now()
         return self._context.drain()
 
     def handle(self, event: Event, now: int) -> list[Effect]:
@@ -160,7 +165,7 @@ class Peer:
 
     def _advance(self) -> None:
         self._updates.advance()
-        for checked in self._intake.checked():
+        for checked in self._import.checked():
             self._accept(checked)
         self._trainer.advance()
         self._updates.advance()
@@ -171,7 +176,7 @@ class Peer:
         context = self._context
         match event:
             case TipReceived(tip):  # what comes most often stands first
-                self._standing.received(tip)
+                self._tips.received(tip)
                 return False
             case TransactionReceived():
                 if self._transaction_received(event):
@@ -184,11 +189,11 @@ class Peer:
                     return False
                 context.fetches.arrived(cid)
                 self._updates.file_arrived(cid)
-                self._intake.look_again()
+                self._import.look_again()
             case Tick():
                 self._tick()
             case BlockReceived(block, provider):
-                self._intake.add(block, provider)
+                self._import.add(block, provider)
             case HeadersAnswered(peer, headers):
                 self._catch_up.headers_answered(peer, headers)
                 return False
@@ -217,21 +222,21 @@ class Peer:
     def _tick(self) -> None:
         """What only time brings."""
         self._updates.retry()
-        self._intake.settle_disputes()
-        self._join_the_most()
-        self._intake.look_again()
+        self._import.settle_disputes()
+        self._join_majority()
+        self._import.look_again()
         self._own.send_again()
         self._keys.advance()
         self._catch_up.advance()
-        self._standing.announce()
+        self._tips.announce()
         files = self._context.files
         if files.is_full:
-            files.trim(self._updates.needed() | self._intake.needed())
+            files.trim(self._updates.needed() | self._import.needed())
 
-    def _join_the_most(self) -> None:
+    def _join_majority(self) -> None:
         """Leave a branch that ties with the one most members stand on."""
         context = self._context
-        other = self._disputes.followed_by_most()
+        other = self._disputes.majority_tip()
         reorg = context.chain.prefer(other) if other is not None else None
         if reorg is not None:
             self._follow(reorg.added[-1], reorg, ())
@@ -274,7 +279,7 @@ class Peer:
         if block is None:
             return
         self._mined = block.hash
-        self._intake.add(block, "")
+        self._import.add(block, "")
 
     def _accept(self, checked: CheckedBlock) -> None:
         """Add a block whose every check has passed; follow it where it outweighs the tip."""
@@ -307,4 +312,4 @@ class Peer:
         self._miner.tip_changed()
         context.fetches.forget()
         context.emit(TipChanged(block, len(reorg.removed), notes))
-        self._standing.announce()
+        self._tips.announce()

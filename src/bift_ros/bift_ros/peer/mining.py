@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bift_ros.chain.mempool import round_after
 from bift_ros.consensus.blocks import MIN_NONCE, Block, Body, Header, sign_block
 from bift_ros.consensus.encoding import sha256
 from bift_ros.consensus.exceptions import BadModelFile, CannotAggregate
+from bift_ros.consensus.payloads import (
+    Learning,
+    ModelCommit,
+    ModelUpdate,
+)
 from bift_ros.consensus.state import State
-from bift_ros.consensus.transactions import Learning, ModelCommit, ModelUpdate, Transaction
+from bift_ros.consensus.transactions import Transaction
 from bift_ros.peer.context import Context
 from bift_ros.peer.effects import Mine, StopMining
 from bift_ros.peer.updates import Updates
@@ -117,7 +121,7 @@ class Miner:
         if waiting is self._waiting and state.tip_hash == self._tip:
             return kind
         self._tip = state.tip_hash
-        phase = (round_after(task, kind), kind, task.committed_at)
+        phase = (task.round(kind), kind, task.committed_at)
         if phase != self._phase or (
             waiting is not self._waiting and len(waiting) > len(self._waiting)
         ):

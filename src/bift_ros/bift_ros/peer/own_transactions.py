@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from bift_ros.consensus.encoding import decode, encode
 from bift_ros.consensus.exceptions import InvalidTransaction, SequenceUsed
-from bift_ros.consensus.transactions import Learning, Payload, Transaction, sign_transaction
+from bift_ros.consensus.payloads import Learning, Payload
+from bift_ros.consensus.transactions import Transaction, sign_transaction
 from bift_ros.peer.context import Context
 from bift_ros.peer.effects import BroadcastTransaction
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from bift_ros.chain.mempool import round_after
 from bift_ros.consensus.encoding import decode, encode
 from bift_ros.consensus.exceptions import FieldError, InvalidTransaction
+from bift_ros.consensus.payloads import (
+    ModelCommit,
+    ModelUpdate,
+    RoundKey,
+    commitment_of,
+)
 from bift_ros.consensus.state import State, Task
-from bift_ros.consensus.transactions import ModelCommit, ModelUpdate, RoundKey, commitment_of
 from bift_ros.peer.context import Context
 from bift_ros.peer.effects import CancelTraining, Train, TrainingRequest
 from bift_ros.peer.events import Trained, TrainingFailed
@@ -143,7 +147,7 @@ class Trainer:
         committing = context.genesis.policy.commit_reveal
         commitment = task.commitments.get(own)
         kind = ModelCommit if committing and commitment is None else ModelUpdate
-        if context.mempool.has_learning(own, round_after(task, kind), kind):
+        if context.mempool.has_learning(own, task.round(kind), kind):
             return
         due = self._votes_for(task) if commitment is None else self._settled(commitment)
         self._open = not due

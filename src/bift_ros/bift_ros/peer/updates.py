@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 
-from bift_ros.consensus.transactions import ModelUpdate, Transaction
+from bift_ros.consensus.payloads import ModelUpdate
+from bift_ros.consensus.transactions import Transaction
 from bift_ros.peer.context import Context
 from bift_ros.peer.fairness import Fairness
 from bift_ros.pofl.codec import UPDATE_EXPONENT, ModelSpec

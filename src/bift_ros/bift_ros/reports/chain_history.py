@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bift_ros.chain.store import ChainStore
-from bift_ros.chain.verification import blocks_of, states
+from bift_ros.chain.verification import blocks_of, names_on, states
 from bift_ros.consensus.blocks import Block as ChainBlock
 from bift_ros.consensus.genesis import Genesis
-from bift_ros.consensus.membership import names_on
+from bift_ros.consensus.payloads import ModelUpdate
 from bift_ros.consensus.state import State, initial_state
-from bift_ros.consensus.transactions import ModelUpdate
 from bift_ros.reports.run import Block, Iteration
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bift_ros.consensus.shared_files import ShareFile, WithdrawFile
-from bift_ros.consensus.transactions import Transfer
+from bift_ros.consensus.payloads import ShareFile, Transfer, WithdrawFile
 
 if TYPE_CHECKING:
     from bift_ros.simulation.fleet import Fleet

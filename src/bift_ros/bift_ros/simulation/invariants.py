@@ -14,8 +14,8 @@ from bift_ros.chain.mempool import MAX_TRANSACTIONS
 from bift_ros.consensus.blocks import Block
 from bift_ros.consensus.exceptions import ChainError
 from bift_ros.consensus.model_check import check_model
+from bift_ros.consensus.payloads import Learning
 from bift_ros.consensus.state import State, initial_state
-from bift_ros.consensus.transactions import Learning
 from bift_ros.consensus.transition import state_transition
 from bift_ros.peer.effects import (
     BroadcastTransaction,

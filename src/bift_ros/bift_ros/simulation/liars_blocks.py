@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bift_ros.consensus.blocks import MAX_BLOCK_BYTES, Block, Body, ModelInfo, SignedHeader
 from bift_ros.consensus.exceptions import CannotAggregate
 from bift_ros.consensus.model_check import compute_model
-from bift_ros.consensus.transactions import Learning
+from bift_ros.consensus.payloads import Learning
 from bift_ros.consensus.transition import claimed_accuracy
 from bift_ros.peer.events import BlockReceived, Event
 from bift_ros.simulation.conduct import Conduct

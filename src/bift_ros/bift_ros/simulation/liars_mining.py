@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from bift_ros.consensus.blocks import MIN_NONCE, Block, Body, Header
 from bift_ros.consensus.exceptions import InvalidBlock
-from bift_ros.consensus.transactions import Transfer, sign_transaction
+from bift_ros.consensus.payloads import Transfer
+from bift_ros.consensus.transactions import sign_transaction
 from bift_ros.consensus.transition import state_transition
 from bift_ros.peer.events import BlockReceived
 from bift_ros.simulation.conduct import Conduct

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bift_ros.consensus.transactions import ModelCommit, ModelUpdate
+from bift_ros.consensus.payloads import ModelCommit, ModelUpdate
 from bift_ros.peer.effects import BroadcastTransaction, Effect, TrainingRequest
 from bift_ros.peer.events import Event, TransactionReceived
 from bift_ros.simulation.conduct import Conduct

@@ -7,16 +7,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bift_ros.chain.tips import sign_tip
 from bift_ros.consensus.blocks import MIN_NONCE, Block, Body, Header, SignedHeader
-from bift_ros.consensus.tips import sign_tip
-from bift_ros.consensus.transactions import (
+from bift_ros.consensus.payloads import (
     MAX_SALT_BYTES,
     ModelUpdate,
     ProposeTask,
-    Transaction,
     Transfer,
-    sign_transaction,
 )
+from bift_ros.consensus.transactions import Transaction, sign_transaction
 from bift_ros.peer.catch_up import HEADERS_PER_ANSWER
 from bift_ros.peer.events import Event, TipReceived, TransactionReceived
 from bift_ros.simulation.conduct import Conduct

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from bift_ros.chain.exceptions import StoreError
 from bift_ros.chain.store import ChainStore
 from bift_ros.consensus.blocks import Block, Header, SignedHeader
-from bift_ros.consensus.exceptions import StoreError
 from bift_ros.consensus.genesis import Genesis
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.consensus.blocks import MIN_NONCE, Block, Header
 from bift_ros.consensus.exceptions import InvalidTransaction
+from bift_ros.consensus.payloads import Payload
 from bift_ros.consensus.proof_of_work import search
 from bift_ros.consensus.state import State
-from bift_ros.consensus.transactions import Payload
 from bift_ros.peer.effects import (
     AnnounceTip,
     BroadcastBlock,

@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from bift_ros.consensus.genesis import Genesis, Member
-from bift_ros.consensus.transactions import ProposeTask
+from bift_ros.consensus.payloads import ProposeTask
 from bift_ros.identity.keys import KeyPair
 from bift_ros.peer.config import PeerConfig
 from bift_ros.pofl.codec import (

@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from bift_ros.consensus.exceptions import StoreError
+from bift_ros.chain.exceptions import StoreError
 from bift_ros.fleet.runs.disk import look
 from bift_ros.fleet.runs.scenario import Scenario, iteration_of
 from bift_ros.fleet.runtimes.plan import VehiclePlan

@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from bift_ros.consensus.exceptions import StoreError
+from bift_ros.chain.exceptions import StoreError
 from bift_ros.fleet.runs.chaos_kill import UPDATE_WAIT_MS
 from bift_ros.fleet.runs.disk import ChainOnDisk, look
 from bift_ros.fleet.runs.scenario import Scenario, iteration_of, set_environment

@@ -13,7 +13,8 @@ from bift_msgs import msg
 from bift_ros.consensus.blocks import MAX_BLOCK_BYTES, Block, ModelInfo
 from bift_ros.consensus.exceptions import FieldError, MalformedBlock
 from bift_ros.consensus.fields import NAME, check_integer, check_text
-from bift_ros.consensus.transactions import MAX_ITERATIONS, ModelUpdate, Transaction
+from bift_ros.consensus.payloads import MAX_ITERATIONS, ModelUpdate
+from bift_ros.consensus.transactions import Transaction
 from bift_ros.identity.vehicle_names import is_vehicle_name
 from bift_ros.monitoring.sightings import BlockSeen, ModelSeen, TipSeen, UpdateSeen
 from bift_ros.monitoring.status import VehicleStatus

@@ -15,7 +15,7 @@ from pathlib import Path
 from rclpy.node import Node
 
 from bift_ros.consensus.exceptions import ChainError, FieldError
-from bift_ros.consensus.shared_files import ShareFile, WithdrawFile
+from bift_ros.consensus.payloads import ShareFile, WithdrawFile
 from bift_ros.consensus.sharing import shared_files
 from bift_ros.nodes.owner import OwnerRequest
 from bift_ros.nodes.vehicle.peer_node import PeerNode

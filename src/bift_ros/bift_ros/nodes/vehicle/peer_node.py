@@ -18,7 +18,11 @@ from bift_ros.consensus.exceptions import (
     UnknownSender,
 )
 from bift_ros.consensus.genesis import Genesis, Member
-from bift_ros.consensus.transactions import Learning, ModelUpdate, Payload
+from bift_ros.consensus.payloads import (
+    Learning,
+    ModelUpdate,
+    Payload,
+)
 from bift_ros.identity.keys import KeyPair
 from bift_ros.nodes import convert, qos
 from bift_ros.nodes.quiet_node import QuietNode

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from bift_ros.consensus.exceptions import ChainError
-from bift_ros.consensus.transactions import ProposeTask
+from bift_ros.consensus.payloads import ProposeTask
 from bift_ros.learning.client import TrainingWorker
 from bift_ros.learning.errors import LearningError
 from bift_ros.learning.jobs import InitJob, InitResult

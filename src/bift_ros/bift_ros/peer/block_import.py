@@ -7,10 +7,15 @@ from dataclasses import dataclass, field
 
 from bift_ros.consensus.authorship import check_authorship
 from bift_ros.consensus.blocks import MAX_BLOCK_BYTES, Block
-from bift_ros.consensus.exceptions import BlockTooLarge, BodyMismatch, InvalidBlock, WrongTimestamp
+from bift_ros.consensus.exceptions import (
+    BlockTooLarge,
+    BodyMismatch,
+    InvalidBlock,
+    WrongTimestamp,
+)
 from bift_ros.consensus.model_check import ComputedModel, compare_model
+from bift_ros.consensus.payloads import ModelUpdate
 from bift_ros.consensus.state import State
-from bift_ros.consensus.transactions import ModelUpdate
 from bift_ros.consensus.transition import state_transition
 from bift_ros.peer.context import Context
 from bift_ros.peer.disputes import Disputes
@@ -49,7 +54,7 @@ class _Waiting:
     """The files that were not here at the last look."""
 
 
-class Intake:
+class BlockImport:
     """Blocks under way from "heard of" to "checked". Bounded, the oldest dropped first."""
 
     def __init__(
@@ -81,11 +86,10 @@ class Intake:
     def add(self, block: Block, provider: str) -> None:
         """Take a block in that a member vouches for; one that is known already does nothing."""
         name = block.hash
-        known = name in self._waiting or name in self._disputed or self._context.chain.has(name)
-        if known or self.rejects(name):
+        if self.has(name) or self.rejects(name):
             return
         try:
-            self._check_at_the_door(block)
+            self._check_on_arrival(block)
         except InvalidBlock as error:
             self._refuse(block, str(error))
             return
@@ -108,12 +112,6 @@ class Intake:
             or block_hash in self._disputed
             or self._context.chain.has(block_hash)
         )
-
-    def holds(self, block_hash: bytes) -> bool:
-        """Whether the block is here and waits for no other block, except such ones."""
-        while block_hash in self._waiting:
-            block_hash = self._waiting[block_hash].block.header.previous_hash
-        return block_hash in self._disputed or self._context.chain.has(block_hash)
 
     def parent_of(self, block_hash: bytes) -> bytes | None:
         """The parent of a block that waits or is disputed, or None."""
@@ -167,7 +165,7 @@ class Intake:
             return context.now - waiting.since <= context.config.file_wait_ms
         return not timed and any(cid not in context.files for cid in waiting.missing)
 
-    def _check_at_the_door(self, block: Block) -> None:
+    def _check_on_arrival(self, block: Block) -> None:
         """Keep nothing that cost nobody work, and nothing under a true header with a false body.
 
         Nor a block that says nothing: it would only cost every miner the search under way.
@@ -220,11 +218,7 @@ class Intake:
             return True
         if self.rejects(previous):
             self._reject(waiting.block, "its parent block is invalid")
-        elif (
-            previous not in self._waiting
-            and previous not in self._disputed
-            and context.now - waiting.since > context.config.file_wait_ms
-        ):
+        elif not self.has(previous) and context.now - waiting.since > context.config.file_wait_ms:
             self._refuse(waiting.block, "its parent block can't be had")
         return False
 

@@ -11,7 +11,8 @@ from bift_ros.consensus.encoding import encode
 from bift_ros.consensus.exceptions import BadSignature, UnknownSender
 from bift_ros.consensus.fields import check_address, check_bytes, check_integer, check_text
 from bift_ros.consensus.genesis import Genesis, Member
-from bift_ros.consensus.transactions import HASH_BYTES, is_signed, remember_signature
+from bift_ros.consensus.payloads import HASH_BYTES
+from bift_ros.consensus.transactions import is_signed, remember_signature
 from bift_ros.identity.keys import SIGNATURE_BYTES, KeyPair
 
 PROVIDER = re.compile(r"[!-~]{0,256}")

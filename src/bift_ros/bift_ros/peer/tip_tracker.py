@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from bift_ros.chain.tips import SignedTip, check_tip, sign_tip
 from bift_ros.consensus.exceptions import InvalidTransaction
-from bift_ros.consensus.tips import SignedTip, check_tip, sign_tip
 from bift_ros.peer.context import Context
 from bift_ros.peer.effects import AnnounceTip
 
@@ -16,7 +16,7 @@ _CHANGED = 5
 """A new tip is announced this many times sooner than the same one again."""
 
 
-class Standing:
+class TipTracker:
     """Takes in the other members' tips and announces this vehicle's own."""
 
     def __init__(self, context: Context) -> None:
@@ -73,9 +73,9 @@ class Standing:
         if context.chain.tip.hash != self._announced:
             interval //= _CHANGED
         if self._announced_at == 0 or context.now - self._announced_at >= interval:
-            self.say()
+            self.announce_now()
 
-    def say(self) -> None:
+    def announce_now(self) -> None:
         """Announce the tip now."""
         context = self._context
         if context.key.address not in context.members:
