@@ -34,6 +34,8 @@ from bift_ros.consensus.payloads import (
     HASH_BYTES,
     MAX_ITERATIONS,
     WORD,
+    ModelCommit,
+    ModelUpdate,
 )
 from bift_ros.consensus.transactions import Transaction
 from bift_ros.identity.keys import SIGNATURE_BYTES, KeyPair
@@ -147,7 +149,7 @@ class ModelInfo:
     rule: str
     """The aggregation rule that was applied; of a mixed rule, the one drawn."""
     contributors: tuple[str, ...]
-    """The rewarded members' addresses, sorted: the multi-Krum selection (DESIGN section 5)."""
+    """The rewarded members' addresses, sorted."""
 
     def __post_init__(self) -> None:
         check_text("model_id", self.model_id, NAME)
@@ -231,6 +233,14 @@ class Block:
     def hash(self) -> bytes:
         """The header's hash."""
         return self.header.hash
+
+    @cached_property
+    def learning(self) -> type[ModelCommit] | type[ModelUpdate] | None:
+        """What a block ends: an iteration (model block), its commits (commit block) or nothing."""
+        if self.header.model_flag:
+            return ModelUpdate
+        said = (tx.payload for tx in self.body.transactions)
+        return ModelCommit if any(isinstance(each, ModelCommit) for each in said) else None
 
     @cached_property
     def signed_header(self) -> SignedHeader:

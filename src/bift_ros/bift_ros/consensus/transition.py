@@ -73,25 +73,97 @@ def validate_header(parent: State, genesis: Genesis, block: Block, now_ms: int) 
         raise BlockTooLarge(f"{size} bytes, more than {MAX_BLOCK_BYTES}")
 
 
-def apply_body(state: State, genesis: Genesis, block: Block) -> State:
-    """Apply the transactions in order and, in a model block, end the iteration."""
-    header, body = block.header, block.body
-    if (body.model_info is not None) != bool(header.model_flag):
+def apply_body(parent: State, genesis: Genesis, block: Block) -> State:
+    """Apply the transactions in order, and what a block of this kind does beside."""
+    header = block.header
+    if (block.body.model_info is not None) != bool(header.model_flag):
         raise WrongModelInfo("the model flag is 1 exactly where there is a model info")
-    if header.model_flag and state.task is None:  # a proposal in this very block comes too late
+    state = _APPLY[block.learning](parent, genesis, block)
+    task = state.task
+    if task is not None and not task.base_block:
+        task = changed_task(task, base_block=header.hash)
+    work = 0 if block.learning is None else 2**header.difficulty
+    return changed(
+        state, task=task, height=header.height, tip_hash=header.hash, work=parent.work + work
+    )
+
+
+def _apply_plain_block(parent: State, genesis: Genesis, block: Block) -> State:
+    """Only accounts speak; nobody can flood the chain with such blocks."""
+    state = _apply_transactions(parent, genesis, block)
+    elapsed = block.header.timestamp - parent.timestamp
+    if elapsed < genesis.policy.plain_interval_ms:
+        raise WrongTimestamp(
+            f"a block without learning {elapsed} ms after its parent, the policy wants "
+            f"{genesis.policy.plain_interval_ms}"
+        )
+    return state
+
+
+def _apply_commit_block(parent: State, genesis: Genesis, block: Block) -> State:
+    """Let an iteration's commits in once, and again only where its reveals came to nothing.
+
+    Reveals follow the block with the commits. Whoever could commit after it would have seen them.
+    """
+    state = _apply_transactions(parent, genesis, block)
+    task, policy = state.task, genesis.policy
+    assert task is not None, "commits were checked against it"
+    commits = sum(isinstance(tx.payload, ModelCommit) for tx in block.body.transactions)
+    before = task.committed_at
+    if before is None and commits < policy.minimum_updates:
+        raise TooFewCommits(f"{commits} commits, the policy wants {policy.minimum_updates}")
+    if before is not None and state.timestamp < before + policy.commit_retry_ms:
+        raise CommitsClosed(
+            f"commits {state.timestamp - before} ms after the iteration's first, more may come "
+            f"after {policy.commit_retry_ms}"
+        )
+    return changed(state, task=changed_task(task, committed_at=state.timestamp))
+
+
+def _apply_model_block(parent: State, genesis: Genesis, block: Block) -> State:
+    """End the iteration: check the outcome as far as it goes without files, and pay for it."""
+    if parent.task is None:  # a proposal in this very block comes too late
         raise WrongModelInfo("a model block while no task is active")
-    if header.model_flag and genesis.policy.encrypt_models and key_in_force(state) is None:
+    if genesis.policy.encrypt_models and key_in_force(parent) is None:
         raise NoGroupKey("a model block while its members have no key to encrypt the model with")
-    parent = state
-    state = changed(state, timestamp=header.timestamp)
+    state = _apply_transactions(parent, genesis, block)
+    task, info = state.task, block.body.model_info
+    assert task is not None, "checked before"
+    assert info is not None, "checked before"
+    count, minimum = len(task.updates), genesis.policy.minimum_updates
+    if count < minimum:
+        raise TooFewUpdates(f"{count} updates, the policy wants {minimum}")
+    _check_model_info(task, info, block.body.transactions)
+    balances = dict(state.balances)
+    for address in info.contributors:
+        balances[address] += genesis.policy.reward
+    entry = Iteration(
+        info.current_iter, info.global_cid, info.accuracy, info.rule, info.contributors
+    )
+    task = Task(task.proposal, task.proposer, state.timestamp, (*task.history, entry))
+    if task.finished:
+        return changed(state, balances=balances, task=None, finished=(*state.finished, task))
+    return changed(state, balances=balances, task=task)
+
+
+_APPLY = {
+    None: _apply_plain_block,
+    ModelCommit: _apply_commit_block,
+    ModelUpdate: _apply_model_block,
+}
+
+
+def _apply_transactions(state: State, genesis: Genesis, block: Block) -> State:
+    """Check and apply the transactions, and count the members who contribute to learning."""
+    state = changed(state, timestamp=block.header.timestamp)
     draft: _Draft | None = None
     weight = 0
-    unwanted = ModelCommit if header.model_flag else ModelUpdate
-    for position, tx in enumerate(body.transactions):
+    unwanted = ModelCommit if block.header.model_flag else ModelUpdate
+    for position, tx in enumerate(block.body.transactions):
         if isinstance(tx.payload, unwanted):
             raise MisplacedUpdate(
                 f"transaction {position}: a {tx.payload.KIND} in a block with "
-                f"model_flag {header.model_flag}"
+                f"model_flag {block.header.model_flag}"
             )
         try:
             check_transaction(state, genesis, tx)
@@ -105,27 +177,7 @@ def apply_body(state: State, genesis: Genesis, block: Block) -> State:
             draft = _Draft(state.task)
             state = changed(state, task=draft.task)
         weight += draft.note(tx.sender, tx.payload)
-    learning = sum(isinstance(tx.payload, Learning) for tx in body.transactions)
-    state = changed(state, learning_weight=state.learning_weight + weight)
-    if body.model_info is not None:
-        state = _end_iteration(state, genesis, body.model_info, body.transactions)
-    elif learning:
-        state = _take_commits(state, learning)
-    elif header.timestamp < parent.timestamp + genesis.policy.plain_interval_ms:
-        raise WrongTimestamp(
-            f"a block without learning {header.timestamp - parent.timestamp} ms after its parent, "
-            f"the policy wants {genesis.policy.plain_interval_ms}"
-        )
-    task = state.task
-    if task is not None and not task.base_block:
-        task = changed_task(task, base_block=header.hash)
-    return changed(
-        state,
-        task=task,
-        height=header.height,
-        tip_hash=header.hash,
-        work=parent.work + (2**header.difficulty if learning else 0),
-    )
+    return changed(state, learning_weight=state.learning_weight + weight)
 
 
 class _Draft:
@@ -136,53 +188,16 @@ class _Draft:
         self.task = changed_task(task, commitments=self._commitments, updates=self._updates)
 
     def note(self, sender: str, payload: ModelCommit | ModelUpdate) -> bool:
-        """Note what `apply_transaction` would; whether the sender counts anew."""
+        """Note a commit or update; whether its sender adds to the branch's learning weight.
+
+        Each member counts once an iteration, whether it commits, updates, or does both.
+        """
         known = sender in self._commitments or sender in self._updates
         if isinstance(payload, ModelCommit):
             self._commitments[sender] = payload.commitment
         else:
             self._updates[sender] = payload.cid
         return not known
-
-
-def _take_commits(state: State, commits: int) -> State:
-    """Let an iteration's commits in once, and again only where its reveals came to nothing.
-
-    Reveals follow the block with the commits. Whoever could commit after it would have seen them.
-    """
-    task, policy = state.task, state.policy
-    assert task is not None, "commits were checked against it"
-    before = task.committed_at
-    if before is None and commits < policy.minimum_updates:
-        raise TooFewCommits(f"{commits} commits, the policy wants {policy.minimum_updates}")
-    if before is not None and state.timestamp < before + policy.commit_retry_ms:
-        raise CommitsClosed(
-            f"commits {state.timestamp - before} ms after the iteration's first, more may come "
-            f"after {policy.commit_retry_ms}"
-        )
-    return changed(state, task=changed_task(task, committed_at=state.timestamp))
-
-
-def _end_iteration(
-    state: State, genesis: Genesis, info: ModelInfo, transactions: tuple[Transaction, ...]
-) -> State:
-    """Check `info` as far as it goes without files, pay the contributors, move the task on."""
-    task = state.task
-    assert task is not None, "checked before"
-    count, minimum = len(task.updates), genesis.policy.minimum_updates
-    if count < minimum:
-        raise TooFewUpdates(f"{count} updates, the policy wants {minimum}")
-    _check_model_info(task, info, transactions)
-    balances = dict(state.balances)
-    for address in info.contributors:
-        balances[address] += genesis.policy.reward
-    entry = Iteration(
-        info.current_iter, info.global_cid, info.accuracy, info.rule, info.contributors
-    )
-    task = Task(task.proposal, task.proposer, state.timestamp, (*task.history, entry))
-    if task.finished:
-        return changed(state, balances=balances, task=None, finished=(*state.finished, task))
-    return changed(state, balances=balances, task=task)
 
 
 def _check_model_info(task: Task, info: ModelInfo, transactions: tuple[Transaction, ...]) -> None:

@@ -60,14 +60,14 @@ class Fairness:
 
     def accepted(self, block: Block, parent: State) -> None:
         """Note a block that this vehicle has taken into its tree."""
-        kind = phase_of(block)
+        kind = block.learning
         if kind is not None and parent.task is not None:
             round_ = self._round(parent.task.round(kind))
             round_.ended.setdefault(parent.task.committed_at, (block.hash, self._context.now))
 
     def objection(self, block: Block, parent: State, received_at: int) -> str | None:
         """What this vehicle holds against a block, or None."""
-        kind = phase_of(block)
+        kind = block.learning
         if kind is None or parent.task is None:
             return None
         round_ = self._rounds.get(parent.task.round(kind))
@@ -135,12 +135,3 @@ class Fairness:
             if len(self._rounds) > _MAXIMUM_ROUNDS:
                 self._rounds.popitem(last=False)
         return round_
-
-
-def phase_of(block: Block) -> type[Learning] | None:
-    """The phase of an iteration that a block ends: commits, updates, or None."""
-    if block.header.model_flag:
-        return ModelUpdate
-    if any(isinstance(t.payload, ModelCommit) for t in block.body.transactions):
-        return ModelCommit
-    return None
