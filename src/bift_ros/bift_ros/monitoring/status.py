@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum
 
 
-class VehicleState(StrEnum):
+class VehicleState(str, Enum):
     """What a vehicle may be doing, as its message has it."""
+
+    __str__ = str.__str__  # the word itself, as StrEnum of Python 3.11 has it
 
     IDLE = "idle"
     COLLECTING = "collecting"
