@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -16,6 +18,7 @@ from bift_ros.pofl.robust import (
     DIRECTIONS,
     STANDS_OUT,
     Weighting,
+    _nearest,
     _smaller_group,
     robust_notes,
     robust_weighting,
@@ -136,6 +139,17 @@ def test_the_smaller_group_is_that_of_the_least_squares(places: list[int], limit
     found = within(values[mask].astype(float)) + within(values[~mask].astype(float))
     assert len(group) <= limit
     assert found == pytest.approx(best, rel=1e-6, abs=1e-3)
+
+
+@given(st.lists(st.integers(-100, 100), min_size=1, max_size=20), st.integers(0, 20))
+@example([90, 100, 110, 160], 1)  # far from zero, all on one side of it
+@example([-1, 0, 5, 7], 2)  # the median lies between two of them
+def test_the_nearest_are_nearest_to_the_median(places: list[int], limit: int) -> None:
+    limit = min(limit, len(places))
+    median = Fraction(sum(sorted(places)[(len(places) - 1) // 2 : len(places) // 2 + 1]))
+    median /= 1 + (len(places) % 2 == 0)
+    ranked = sorted(range(len(places)), key=lambda i: abs(places[i] - median))
+    assert _nearest(np.array(places), limit) == set(ranked[: len(places) - limit])
 
 
 def test_a_crowd_of_copies_is_left_out() -> None:
