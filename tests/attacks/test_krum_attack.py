@@ -13,7 +13,7 @@ from views import make_view, views
 from bift_ros.attacks.interface import Updates, View
 from bift_ros.attacks.krum_attack import BulyanAttack, KrumAttack, lambda_bound
 from bift_ros.pofl.codec import encode_update
-from bift_ros.pofl.rules import Round
+from bift_ros.pofl.rules import MODEL_RULES, Round
 
 
 def equation_6(honest: Updates, c: int) -> float:
@@ -37,7 +37,7 @@ def chosen_by_pofl(crafted: Updates, honest: Updates) -> int:
     """Which update PoFL's Krum makes the model of, by its row."""
     rows = encoded(np.concatenate([crafted, honest]))
     start = np.zeros(honest.shape[1], np.int32)
-    model = Round(start, rows, [1] * len(rows), len(crafted), 6).model("krum")
+    model = MODEL_RULES["krum"].model(Round(start, rows, [1] * len(rows), len(crafted), 6))
     return next(i for i, row in enumerate(rows) if np.array_equal(row.astype(np.int32) * 64, model))
 
 

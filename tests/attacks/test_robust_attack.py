@@ -17,7 +17,7 @@ from bift_ros.pofl.codec import Int16Array
 from bift_ros.pofl.columns import Blocking
 from bift_ros.pofl.distances import distances_of, gram_matrix
 from bift_ros.pofl.robust import without_copies
-from bift_ros.pofl.rules import Round
+from bift_ros.pofl.rules import MODEL_RULES, Round
 
 
 def fleet(seed: int = 0, knowledge: Knowledge = "full") -> View:
@@ -39,7 +39,9 @@ def encoded(view: View, crafted: Updates) -> list[Int16Array]:
 def moved_by_robust(view: View, crafted: Updates) -> np.ndarray:
     rows = encoded(view, crafted)
     start = np.zeros(crafted.shape[1], np.int32)
-    return Round(start, rows, [1] * len(rows), len(crafted), 6).model("robust") * 2.0**-20
+    return (
+        MODEL_RULES["robust"].model(Round(start, rows, [1] * len(rows), len(crafted), 6)) * 2.0**-20
+    )
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -10,7 +10,7 @@ from views import make_view, views
 from bift_ros.attacks.interface import View
 from bift_ros.attacks.trimmed_mean_attack import TrimmedMeanAttack
 from bift_ros.pofl.codec import encode_update
-from bift_ros.pofl.rules import Round
+from bift_ros.pofl.rules import MODEL_RULES, Round
 
 
 def fang_interval(models: list[float], change: float, b: float) -> tuple[float, float]:
@@ -53,7 +53,7 @@ def test_the_trimmed_mean_is_pushed_back(knowledge: str) -> None:
 
     def trimmed_mean(own: np.ndarray) -> np.ndarray:
         rows = [encode_update(row, zero) for row in np.concatenate([own, honest])]
-        return Round(zero, rows, [1] * 20, 6, 6).model("trimmed_mean") * 2.0**-20
+        return MODEL_RULES["trimmed_mean"].model(Round(zero, rows, [1] * 20, 6, 6)) * 2.0**-20
 
     signs = np.sign(honest.mean(axis=0))
     clean, attacked = (

@@ -132,7 +132,7 @@ def _run_size(vehicles: int, byzantine: int, size: int) -> Iterator[dict[str, An
             byzantine,
             MODEL_EXPONENT - UPDATE_EXPONENT,
         )
-        return round_.model(rule)
+        return MODEL_RULES[rule].model(round_)
 
     def whole(rule: str) -> object:
         return aggregate(

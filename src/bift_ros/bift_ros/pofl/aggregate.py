@@ -1,7 +1,7 @@
 """PoFL's pure function: from one iteration's updates to the next global model and the contributors.
 
-Every member runs it on every block and must get the same bytes (DESIGN section 5). So it takes
-integers and gives integers, sorts what it is given, and reads no clock, file or random source.
+Every member runs it on every block and must get the same bytes. So it takes integers and gives
+integers, sorts what it is given, and reads no clock, file or random source.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import numpy as np
 from bift_ros.pofl.codec import MODEL_EXPONENT, UPDATE_EXPONENT, Int16Array, Int32Array
 from bift_ros.pofl.columns import Blocking
 from bift_ros.pofl.fixed_point import MAX_SHIFT
-from bift_ros.pofl.mixed import drawn_rule, paper_rule
+from bift_ros.pofl.mixed import MIXED_RULES
 from bift_ros.pofl.rules import MODEL_RULES, Round
 
-RULES: tuple[str, ...] = (*MODEL_RULES, "mixed", "mixed_paper")
+RULES: tuple[str, ...] = (*MODEL_RULES, *MIXED_RULES)
 """Every rule that a task or a genesis file may name."""
 
 MAX_UPDATES = 2**12
@@ -88,11 +88,10 @@ def aggregate(
     """
     _check(global_model, updates, rule, byzantine, model_exponent - update_exponent)
     ordered = sorted(updates, key=lambda update: (update.cid, update.address))
-    made_by = rule
-    if rule == "mixed":
-        made_by = drawn_rule(previous_hash, (update.cid for update in ordered))
-    elif rule == "mixed_paper":
-        made_by = paper_rule(iteration)
+    if rule in MIXED_RULES:
+        cids = [update.cid for update in ordered]
+        rule = MIXED_RULES[rule](previous_hash, cids, iteration)
+    made_by = MODEL_RULES[rule]
     round_ = Round(
         global_model=global_model,
         rows=[update.values for update in ordered],
@@ -102,10 +101,10 @@ def aggregate(
         blocking=blocking or Blocking(),
     )
     return Aggregation(
-        model=round_.model(made_by),
-        rule=made_by,
-        contributors=tuple(ordered[i].cid for i in round_.contributors(made_by)),
-        notes=round_.notes(made_by),
+        model=made_by.model(round_),
+        rule=made_by.name,
+        contributors=tuple(ordered[i].cid for i in made_by.contributors(round_)),
+        notes=made_by.notes(round_),
     )
 
 

@@ -1,6 +1,6 @@
 """The fixed-point codec: between a model's floats and the integers that consensus adds.
 
-DESIGN section 5. A value ``v`` at exponent ``e`` is stored as the integer nearest to ``v * 2**e``.
+A value ``v`` at exponent ``e`` is stored as the integer nearest to ``v * 2**e``.
 
 - The global model is int32 at ``2**-20`` by default: it spans ±2048 with steps of about 1e-6.
 - An update is int16 at ``2**-14`` by default: it spans ±2 with steps of about 6e-5.

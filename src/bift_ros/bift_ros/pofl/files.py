@@ -1,9 +1,9 @@
 """Models and updates as files: safetensors, with exactly one byte string for each content.
 
-DESIGN section 5. Peers name a file by its hash, so the same parameters must always give the same
-bytes. The layout is plain safetensors (github.com/huggingface/safetensors, README "Format"), and
-any safetensors reader opens it. What that format leaves open is fixed here: tensors sorted by name,
-data in that order without gaps, compact JSON with the metadata first, spaces up to 8 bytes.
+Peers name a file by its hash, so the same parameters must always give the same bytes. The layout is
+plain safetensors (github.com/huggingface/safetensors, README "Format"), and any safetensors reader
+opens it. What that format leaves open is fixed here: tensors sorted by name, data in that order
+without gaps, compact JSON with the metadata first, spaces up to 8 bytes.
 
 Parsing accepts only what serialising gives. It reads the header, writes it again, and compares.
 Nothing here is ever unpickled.

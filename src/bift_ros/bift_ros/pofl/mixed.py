@@ -2,23 +2,29 @@
 
 The paper takes one of three rules by ``t mod 3``. An attacker who foresees the rule shapes its
 update for it, so `mixed` draws the rule from what nobody controls: the hash of the parent block and
-of the CIDs of all updates (DESIGN section 5). `mixed_paper` keeps the paper's formula.
+of the CIDs of all updates. `mixed_paper` keeps the paper's formula.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping, Sequence
 
 DRAWN = ("krum", "trimmed_mean", "bulyan")
 
+Choice = Callable[[bytes, Sequence[str], int], str]
+"""A rule's name from the parent block's hash, the sorted CIDs of all updates and the iteration."""
 
-def drawn_rule(previous_hash: bytes, cids: Iterable[str]) -> str:
+
+def drawn_rule(previous_hash: bytes, cids: Sequence[str], iteration: int) -> str:
     """``SHA256(previous_hash ‖ sorted CIDs in ASCII)``, as a big-endian number mod 3, in DRAWN."""
-    digest = hashlib.sha256(previous_hash + "".join(sorted(cids)).encode()).digest()
+    digest = hashlib.sha256(previous_hash + "".join(cids).encode()).digest()
     return DRAWN[int.from_bytes(digest, "big") % len(DRAWN)]
 
 
-def paper_rule(t: int) -> str:
-    """Algorithm 2, lines 24 to 33: 1 → Krum, 2 → trimmed mean, otherwise Bulyan."""
-    return {1: "krum", 2: "trimmed_mean"}.get(t % 3, "bulyan")
+def paper_rule(previous_hash: bytes, cids: Sequence[str], iteration: int) -> str:
+    """Algorithm 2, lines 24 to 33: t mod 3 of 1 → Krum, 2 → trimmed mean, 0 → Bulyan."""
+    return DRAWN[(iteration - 1) % len(DRAWN)]
+
+
+MIXED_RULES: Mapping[str, Choice] = {"mixed": drawn_rule, "mixed_paper": paper_rule}

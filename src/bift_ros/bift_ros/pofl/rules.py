@@ -1,8 +1,8 @@
-"""The six rules that make a model, by name, on plain arrays."""
+"""The six rules that make a model, each an object, and what they are given."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -19,13 +19,10 @@ from bift_ros.pofl.means import mean, weighted_mean
 from bift_ros.pofl.robust import Weighting, robust_notes, robust_weighting
 from bift_ros.pofl.trimmed_mean import trimmed_mean, trimmed_mean_notes
 
-MODEL_RULES = ("fedavg", "krum", "multi_krum", "trimmed_mean", "bulyan", "robust")
-"""The rules that make a model; the mixed ones draw from these."""
-
 
 @dataclass(frozen=True)
 class Round:
-    """One iteration's updates in canonical order, and the numbers that every rule needs."""
+    """One iteration's updates in canonical order, and the numbers that rules share."""
 
     global_model: Int32Array
     """int32[d]: what the updates were trained from."""
@@ -50,45 +47,77 @@ class Round:
         return distances_of(self.gram)
 
     @cached_property
-    def _multi_krum(self) -> list[int]:
+    def multi_krum(self) -> list[int]:
+        """The indices of multi-Krum's n − f updates."""
         return multi_krum_selection(self.distances, self.byzantine)
 
     @cached_property
-    def _robust(self) -> Weighting:
+    def weighting(self) -> Weighting:
+        """What `robust` makes of the updates."""
         return robust_weighting(self.gram, self.byzantine)
 
-    def contributors(self, rule: str) -> list[int]:
-        """The indices of the updates that are rewarded under a rule: robust's own, else
-        multi-Krum's n − f."""
-        return self._robust.contributors if rule == "robust" else self._multi_krum
+    def selected(self, indices: Sequence[int]) -> list[Int16Array]:
+        """Some of the updates."""
+        return [self.rows[i] for i in indices]
 
-    def model(self, rule: str) -> Int32Array:
-        """The new global model int32[d] under one of MODEL_RULES."""
-        start, rows, f, shift, blocking = (
-            self.global_model, self.rows, self.byzantine, self.shift, self.blocking,
-        )  # fmt: skip
-        if rule == "fedavg":
-            return fedavg(start, rows, self.sample_counts, shift, blocking)
-        if rule == "krum":
-            return mean(start, [rows[krum_choice(self.distances, f)]], shift, blocking)
-        if rule == "multi_krum":
-            return mean(start, [rows[i] for i in self._multi_krum], shift, blocking)
-        if rule == "robust":
-            made = self._robust
-            chosen = [rows[i] for i in made.indices]
-            return weighted_mean(start, chosen, made.weights, made.total, shift, blocking)
-        if rule == "trimmed_mean":
-            return trimmed_mean(start, rows, f, shift, blocking)
-        selected = [rows[i] for i in bulyan_selection(self.distances, f)]
-        return mean_around_median(start, selected, f, shift, blocking)
 
-    def notes(self, rule: str) -> tuple[str, ...]:
-        """Where this round falls short of what the rule's paper asks for."""
-        n, f = len(self.rows), self.byzantine
-        if rule == "fedavg":
-            return fedavg_notes(self.sample_counts)
-        if rule in ("krum", "multi_krum"):
-            return krum_notes(n, f)
-        if rule == "robust":
-            return robust_notes(n, f)
-        return trimmed_mean_notes(n, f) if rule == "trimmed_mean" else bulyan_notes(n, f)
+@dataclass(frozen=True)
+class Rule:
+    """One way to make a model of a round's updates."""
+
+    name: str
+    model: Callable[[Round], Int32Array]
+    """The new global model int32[d]."""
+    notes: Callable[[Round], tuple[str, ...]]
+    """Where a round falls short of what the rule's paper asks for, mostly of n for its f."""
+    contributors: Callable[[Round], list[int]] = lambda round_: round_.multi_krum
+    """The indices of the updates that are rewarded."""
+
+
+def _fedavg(r: Round) -> Int32Array:
+    return fedavg(r.global_model, r.rows, r.sample_counts, r.shift, r.blocking)
+
+
+def _krum(r: Round) -> Int32Array:
+    chosen = r.selected([krum_choice(r.distances, r.byzantine)])
+    return mean(r.global_model, chosen, r.shift, r.blocking)
+
+
+def _multi_krum(r: Round) -> Int32Array:
+    return mean(r.global_model, r.selected(r.multi_krum), r.shift, r.blocking)
+
+
+def _trimmed_mean(r: Round) -> Int32Array:
+    return trimmed_mean(r.global_model, r.rows, r.byzantine, r.shift, r.blocking)
+
+
+def _bulyan(r: Round) -> Int32Array:
+    chosen = r.selected(bulyan_selection(r.distances, r.byzantine))
+    return mean_around_median(r.global_model, chosen, r.byzantine, r.shift, r.blocking)
+
+
+def _robust(r: Round) -> Int32Array:
+    made = r.weighting
+    chosen = r.selected(made.indices)
+    return weighted_mean(r.global_model, chosen, made.weights, made.total, r.shift, r.blocking)
+
+
+def _needing(
+    notes: Callable[[int, int], tuple[str, ...]],
+) -> Callable[[Round], tuple[str, ...]]:
+    """Notes on a round whose n and f alone matter."""
+    return lambda r: notes(len(r.rows), r.byzantine)
+
+
+MODEL_RULES: Mapping[str, Rule] = {
+    rule.name: rule
+    for rule in (
+        Rule("fedavg", _fedavg, lambda r: fedavg_notes(r.sample_counts)),
+        Rule("krum", _krum, _needing(krum_notes)),
+        Rule("multi_krum", _multi_krum, _needing(krum_notes)),
+        Rule("trimmed_mean", _trimmed_mean, _needing(trimmed_mean_notes)),
+        Rule("bulyan", _bulyan, _needing(bulyan_notes)),
+        Rule("robust", _robust, _needing(robust_notes), lambda r: r.weighting.contributors),
+    )
+}
+"""The rules that make a model, by name; the mixed ones draw from these."""
