@@ -10,7 +10,6 @@ from bift_ros.peer.effects import BroadcastTransaction, EquivocationFound, TipCh
 from bift_ros.peer.events import Submit
 from bift_ros.simulation.fleet import Fleet
 from bift_ros.simulation.history import History
-from bift_ros.simulation.memory_store import MemoryStore
 from bift_ros.simulation.scenario import Scenario
 from bift_ros.simulation.world import INITIAL_MODEL, proposal_of
 from bift_ros.storage.cid import cid_of
@@ -85,18 +84,3 @@ def test_evidence_against_an_honest_miner_is_seen():
     signed = fleet.honest[0].chain.canonical_headers(1, 2)
     fleet.invariants.effect(fleet.honest[1], EquivocationFound(*signed))
     assert broken(fleet) == {"no framing"}
-
-
-def test_the_memory_store_keeps_what_the_chain_store_keeps():
-    fleet = finished_fleet()
-    store = fleet.honest[0].store
-    copy = MemoryStore(fleet.world.genesis, lambda block: None)
-    for block in store.blocks():
-        copy.accept(block, block.hash)
-    assert copy.tip == store.tip
-    assert copy.canonical(1, 99) == store.canonical(1, 99)
-    assert copy.header(copy.tip) == store.header(store.tip)
-    assert [s.header.height for s in copy.canonical_headers(2, 2)] == [2, 3]
-    low = copy.canonical(1, 1)[0]
-    copy.set_tip(low.hash)
-    assert copy.canonical(1, 99) == [low]

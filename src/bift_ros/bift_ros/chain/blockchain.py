@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from bift_ros.chain.exceptions import StoreError
-from bift_ros.chain.store import ChainStore
+from bift_ros.chain.interface import Store
 from bift_ros.consensus.blocks import Block, SignedHeader
 from bift_ros.consensus.exceptions import InvalidBlock, WrongParent
 from bift_ros.consensus.fork_choice import BlockNode, branch_above, fork_point, outranks
@@ -34,11 +34,11 @@ class Reorg:
 class Blockchain:
     """All accepted blocks, over a store; the caller validates a block before it adds it."""
 
-    def __init__(self, genesis: Genesis, store: ChainStore) -> None:
+    def __init__(self, genesis: Genesis, store: Store) -> None:
         """Replay the store's blocks through the state transition.
 
-        A stored block that breaks the rules is damage: the store starts afresh, and says so in
-        `store.damage`. Raises StoreError.
+        A stored block that breaks the rules is damage: the store is told to start afresh. Raises
+        StoreError.
         """
         self.genesis = genesis
         self.store = store

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from bift_ros.chain.exceptions import StoreError, WrongGenesis
+from bift_ros.chain.interface import MAX_EVIDENCE
+from bift_ros.chain.store_check import DamageError, check_blocks, check_pages
 from bift_ros.consensus.blocks import Block, Header, SignedHeader, parse_envelope
 from bift_ros.consensus.encoding import sha256
-from bift_ros.consensus.exceptions import ChainError, MalformedBlock
 from bift_ros.consensus.genesis import Genesis
 
 _SCHEMA = """
@@ -36,19 +37,13 @@ CREATE TABLE evidence (
     second BLOB NOT NULL
 );
 """
-_TABLES = {"meta", "blocks", "canonical", "notes", "evidence"}
 _CANONICAL = (
     "SELECT data FROM canonical JOIN blocks USING (hash) WHERE height >= ? ORDER BY height LIMIT ?"
 )
-_MAXIMUM_EVIDENCE = 1024
-
-
-class _DamageError(Exception):
-    """What is wrong with the database's content."""
 
 
 class ChainStore:
-    """The block database of one vehicle; used by one thread at a time."""
+    """The block database of one vehicle, a `Store`; used by one thread at a time."""
 
     damage: str | None
     """What was wrong with the database that was found and where it lies now, or None."""
@@ -65,7 +60,7 @@ class ChainStore:
         self.damage = None
         try:
             self._connection = self._open()
-        except _DamageError as error:
+        except DamageError as error:
             if read_only:
                 raise StoreError(
                     f"the chain database {path} is damaged: {error}; its vehicle rebuilds it "
@@ -109,7 +104,7 @@ class ChainStore:
             self._connection.execute(
                 "INSERT OR IGNORE INTO evidence (first, second) SELECT ?, ? "
                 "WHERE (SELECT count(*) FROM evidence) < ?",
-                (*sorted((first, second)), _MAXIMUM_EVIDENCE),
+                (*sorted((first, second)), MAX_EVIDENCE),
             )
 
     def discard(self, reason: str) -> None:
@@ -206,50 +201,14 @@ class ChainStore:
         connection.execute("COMMIT")
 
     def _check(self, connection: sqlite3.Connection) -> None:
-        """Check every page, every row's hash, and that the rows form one tree and one chain."""
-        (report,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
-        if report != b"ok":
-            raise _DamageError(report.decode())
-        tables = {name.decode() for (name,) in connection.execute("SELECT name FROM sqlite_master")}
-        if not tables >= _TABLES:
-            raise _DamageError(f"the tables {', '.join(sorted(_TABLES - tables))} are missing")
-        row = connection.execute("SELECT value FROM meta WHERE key = 'genesis'").fetchone()
-        if row is None:
-            raise _DamageError("the genesis hash is missing")
-        if row[0] != self._genesis.hash:
+        genesis_hash = check_pages(connection)
+        if genesis_hash != self._genesis.hash:
             raise WrongGenesis(
                 f"the chain database {self._path} belongs to another chain (genesis "
-                f"{bytes(row[0]).hex()[:16]}…, not {self._genesis.hash.hex()[:16]}…); "
+                f"{genesis_hash.hex()[:16]}…, not {self._genesis.hash.hex()[:16]}…); "
                 "give this chain its own path, or move that file away"
             )
-        parents = {self._genesis.hash: (b"", 0)}
-        rows = connection.execute("SELECT hash, data, digest FROM blocks ORDER BY number")
-        for block_hash, data, digest in rows:
-            header = self._checked_header(block_hash, data, digest)
-            below = parents.get(header.previous_hash)
-            if below is None or below[1] + 1 != header.height:
-                raise _DamageError(f"block {header.height} does not follow an earlier row")
-            parents[block_hash] = (header.previous_hash, header.height)
-        previous = self._genesis.hash
-        rows = connection.execute("SELECT height, hash FROM canonical ORDER BY height")
-        for expected, (height, block_hash) in enumerate(rows, 1):
-            if height != expected or parents.get(block_hash) != (previous, height):
-                raise _DamageError(f"the chain is broken at height {expected}")
-            previous = block_hash
-
-    def _checked_header(self, block_hash: object, data: object, digest: object) -> Header:
-        """Read a row's header, its bytes unaltered; the replay judges what they say."""
-        try:
-            if not isinstance(data, bytes):
-                raise MalformedBlock("not a byte string")
-            if sha256(data) != digest:
-                raise MalformedBlock("its bytes were altered")
-            header, body, _ = parse_envelope(data)
-        except ChainError as error:
-            raise _DamageError(f"a row holds no block of this chain: {error}") from error
-        if header.hash != block_hash or sha256(body) != header.body_hash:
-            raise _DamageError(f"block {header.height} does not have its hash")
-        return header
+        check_blocks(connection, genesis_hash)
 
     def _start_afresh(self, reason: str) -> None:
         aside = self._path.with_name(f"{self._path.name}.damaged")
@@ -275,7 +234,7 @@ class ChainStore:
         # SQLite's "corrupt" and "not a database" come as DatabaseError itself; its subclasses
         # stand for locks, permissions and full disks, which say nothing about the content.
         if type(error) is sqlite3.DatabaseError:
-            return _DamageError(str(error))
+            return DamageError(str(error))
         if isinstance(error, (sqlite3.Error, OSError)):
             return StoreError(f"can't use the chain database {self._path}: {error}")
         return error

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
+from bift_ros.chain.interface import Store
 from bift_ros.chain.keyring import Keyring
-from bift_ros.chain.store import ChainStore
 from bift_ros.consensus.blocks import Block
 from bift_ros.consensus.exceptions import InvalidBlock
 from bift_ros.consensus.genesis import Genesis, Member
@@ -34,7 +34,7 @@ class Verification:
     """What is wrong with the next block or the balances; None where all is well."""
 
 
-def blocks_of(store: ChainStore) -> Iterator[Block]:
+def blocks_of(store: Store) -> Iterator[Block]:
     """Give every block of the chain, from block 1 to the tip."""
     height = 0
     while blocks := store.canonical(height + 1, _BATCH):
@@ -50,7 +50,7 @@ def states(genesis: Genesis, blocks: Iterable[Block]) -> Iterator[State]:
         yield state
 
 
-def replay(genesis: Genesis, store: ChainStore) -> State:
+def replay(genesis: Genesis, store: Store) -> State:
     """Give the state after the tip, by every rule but PoFL; raises InvalidBlock."""
     state = initial_state(genesis)
     for state in states(genesis, blocks_of(store)):  # noqa: B007
@@ -71,7 +71,7 @@ def _decrypting(keyring: Keyring, fetch: Fetch) -> Fetch:
 
 def verify_chain(
     genesis: Genesis,
-    store: ChainStore,
+    store: Store,
     fetch: Fetch,
     on_block: Callable[[], object] = lambda: None,
     keyring: Keyring | None = None,

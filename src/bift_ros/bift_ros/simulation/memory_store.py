@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from bift_ros.chain.exceptions import StoreError
-from bift_ros.chain.store import ChainStore
-from bift_ros.consensus.blocks import Block, Header, SignedHeader
+from bift_ros.chain.interface import MAX_EVIDENCE
+from bift_ros.consensus.blocks import Block, SignedHeader
 from bift_ros.consensus.genesis import Genesis
 
 
-class MemoryStore(ChainStore):
-    """`ChainStore` without SQLite; thousands of vehicles would spend their time in it."""
+class MemoryStore:
+    """A `Store` without SQLite; thousands of vehicles would spend their time in it."""
 
     def __init__(self, genesis: Genesis, on_block: Callable[[Block], None]) -> None:
         """Start empty; `on_block` is told of every block that is accepted."""
@@ -20,14 +20,12 @@ class MemoryStore(ChainStore):
         self._blocks: dict[bytes, Block] = {}
         self._canonical: list[bytes] = []
         self._notes: dict[str, bytes] = {}
-        self._evidence: dict[tuple[bytes, bytes], None] = {}
-        self.damage = None
-
-    def close(self) -> None:
-        """Nothing is open."""
+        self._evidence: dict[bytes, bytes] = {}
 
     def accept(self, block: Block, tip_hash: bytes) -> None:
-        """Add `block` and make `tip_hash` the tip."""
+        """Add `block` and make `tip_hash` the tip, both or neither."""
+        if tip_hash != block.hash and not self.has(tip_hash):
+            raise StoreError(f"the block {tip_hash.hex()[:16]}… is not in the store")
         self.add(block)
         self.set_tip(tip_hash)
 
@@ -41,6 +39,8 @@ class MemoryStore(ChainStore):
 
     def set_tip(self, tip_hash: bytes) -> None:
         """Make the branch that ends in `tip_hash` the chain."""
+        if not self.has(tip_hash):
+            raise StoreError(f"the block {tip_hash.hex()[:16]}… is not in the store")
         branch: list[bytes] = []
         name, height = tip_hash, 0
         while name != self._genesis.hash:
@@ -58,7 +58,9 @@ class MemoryStore(ChainStore):
 
     def add_evidence(self, first: bytes, second: bytes) -> None:
         """Keep two signed headers of one miner on one parent."""
-        self._evidence[(first, second)] = None
+        first, second = sorted((first, second))
+        if len(self._evidence) < MAX_EVIDENCE:
+            self._evidence.setdefault(first, second)
 
     def discard(self, reason: str) -> None:
         """Nothing damages memory: a stored block that breaks the rules is a bug."""
@@ -77,11 +79,6 @@ class MemoryStore(ChainStore):
         """Give a block of the tree, or None."""
         return self._blocks.get(block_hash)
 
-    def header(self, block_hash: bytes) -> Header | None:
-        """Give a block's header, or None."""
-        block = self._blocks.get(block_hash)
-        return block.header if block is not None else None
-
     def canonical(self, from_height: int, limit: int) -> list[Block]:
         """Give at most `limit` blocks of the chain, upwards from `from_height` (at least 1)."""
         names = self._canonical[from_height - 1 : from_height - 1 + limit]
@@ -99,7 +96,7 @@ class MemoryStore(ChainStore):
         """Give all evidence of equivocation, oldest first."""
         return [
             (SignedHeader.from_bytes(first), SignedHeader.from_bytes(second))
-            for first, second in self._evidence
+            for first, second in self._evidence.items()
         ]
 
     def blocks(self) -> Iterator[Block]:
