@@ -23,6 +23,7 @@ FLOORS = [
     "attacks",
     "peer",
     "simulation",
+    "history",
     "monitoring",
     "dashboard",
     "nodes",

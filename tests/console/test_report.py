@@ -91,11 +91,13 @@ def measured(built_chain: Any, tmp_path: Path) -> Any:
 
 def _iterations(chain: Any) -> list[Any]:
     from bift_ros.chain.store import ChainStore
-    from bift_ros.reports.chain_history import read_history
+    from bift_ros.chain.verification import blocks_of
+    from bift_ros.history.blocks import summary_of
 
     store = ChainStore(chain.data / "chain.sqlite", chain.genesis, read_only=True)
     try:
-        return [vars(i) for i in read_history(chain.genesis, store).iterations]
+        models = (summary_of(block).model for block in blocks_of(store))
+        return [vars(model) for model in models if model is not None]
     finally:
         store.close()
 

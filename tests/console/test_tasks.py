@@ -11,13 +11,10 @@ pytest.importorskip("rclpy", reason="the command needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
 from bift_ros.consensus.blocks import Block, Body, Header
-from bift_ros.consensus.payloads import (
-    ModelCommit,
-    Payload,
-    ProposeTask,
-)
+from bift_ros.consensus.payloads import ModelCommit, Payload, ProposeTask
 from bift_ros.consensus.transactions import Transaction
-from bift_ros.console.task import tasks_of
+from bift_ros.history.blocks import summary_of
+from bift_ros.history.iterations import tasks_of
 from bift_ros.identity.keys import KeyPair
 from bift_ros.storage.cid import cid_of
 
@@ -41,17 +38,19 @@ def commit(name: str) -> ModelCommit:
 
 
 def test_a_task_may_be_replaced_and_counts_those_who_committed() -> None:
-    first, second = tasks_of(
-        [block((CAR, task("one"))), block((BUS, task("two"))),
-         block((CAR, commit("two")), (BUS, commit("two")))]
-    )  # fmt: skip
+    blocks = [
+        block((CAR, task("one"))), block((BUS, task("two"))),
+        block((CAR, commit("two")), (BUS, commit("two"))),
+    ]  # fmt: skip
+    first, second = tasks_of(map(summary_of, blocks))
+    assert second.proposal is not None
     assert (first.state, first.committed) == ("replaced", [])
-    assert (second.state, second.proposer, second.committed) == ("active", BUS, [CAR, BUS])
+    assert (second.state, second.proposal.proposer, second.committed) == ("active", BUS, [CAR, BUS])
     assert second.global_cid == CID
 
 
 def test_a_chain_of_nonsense_is_borne() -> None:
-    assert tasks_of([block((CAR, commit("one")))]) == []
+    assert tasks_of([summary_of(block((CAR, commit("one"))))]) == []
 
 
 def test_tasks_are_listed(bift: Any, built_chain: Any, monkeypatch: pytest.MonkeyPatch) -> None:

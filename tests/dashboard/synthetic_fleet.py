@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from bift_ros.dashboard.traffic import Traffic
-from bift_ros.monitoring.sightings import BlockSeen, ModelSeen, TipSeen, UpdateSeen
+from bift_ros.history.blocks import BlockSummary, ModelSummary, UpdateSummary
+from bift_ros.monitoring.observations import ObservedTip
 from bift_ros.monitoring.status_json import status_from_json
 from bift_ros.monitoring.view import FleetView
 
@@ -40,7 +41,7 @@ class SyntheticFleet:
         self._tip, self._height = _hash("genesis"), 0
         self._accuracy, self._loss = 0.1, 2.3
         for address, name in zip(self.addresses, self.names, strict=True):
-            self.view.hear_tip(TipSeen(name, address, 0, self._tip, "http://127.0.0.1:4000"))
+            self.view.hear_tip(ObservedTip(name, address, 0, self._tip, "http://127.0.0.1:4000"))
         self._propose()
         while self._height < blocks:
             self.iterate()
@@ -97,23 +98,23 @@ class SyntheticFleet:
     def _propose(self) -> None:
         self._add({"propose_task": 1})
 
-    def _updates(self) -> Iterator[UpdateSeen]:
+    def _updates(self) -> Iterator[UpdateSummary]:
         for number, address in enumerate(self.addresses):
             if (number + self._iteration) % 23 == 0:
                 continue  # out of reach this time
             good = self._accuracy + self._random.gauss(0.01, 0.02)
             accuracy = min(0.99, max(0.05, good * (0.7 if address in self._attackers else 1.0)))
             cid = "bafybei" + _hash(f"{address} {self._iteration}")[:52]
-            yield UpdateSeen(address, cid, round(accuracy, 4), 400 + 7 * number)
+            yield UpdateSummary(address, cid, round(accuracy, 4), 400 + 7 * number)
 
-    def _is_paid(self, update: UpdateSeen) -> bool:
+    def _is_paid(self, update: UpdateSummary) -> bool:
         if update.sender in self._attackers:
             return self._random.random() < 0.06
         return self._random.random() < 0.95
 
-    def _model(self, paid: tuple[str, ...]) -> ModelSeen:
+    def _model(self, paid: tuple[str, ...]) -> ModelSummary:
         cid = "bafybei" + _hash(f"model {self._iteration}")[:52]
-        return ModelSeen(
+        return ModelSummary(
             TASK,
             self._iteration,
             self._total,
@@ -126,8 +127,8 @@ class SyntheticFleet:
     def _add(
         self,
         transactions: dict[str, int],
-        updates: tuple[UpdateSeen, ...] = (),
-        model: ModelSeen | None = None,
+        updates: tuple[UpdateSummary, ...] = (),
+        model: ModelSummary | None = None,
     ) -> None:
         block = self._block(self._tip, self._height + 1, transactions, updates, model)
         self.view.hear_block(block, NOW - 3)
@@ -145,13 +146,13 @@ class SyntheticFleet:
         parent: str,
         height: int,
         transactions: dict[str, int],
-        updates: tuple[UpdateSeen, ...],
-        model: ModelSeen | None,
+        updates: tuple[UpdateSummary, ...],
+        model: ModelSummary | None,
         salt: str = "",
-    ) -> BlockSeen:
+    ) -> BlockSummary:
         miner = self.addresses[height * 7 % len(self.addresses)]
         name = "0000" + _hash(f"{parent} {salt}")[4:]
-        return BlockSeen(
+        return BlockSummary(
             name, parent, height, miner, BEGAN_MS + 4100 * height, transactions, updates, model
         )
 

@@ -84,7 +84,7 @@ def test_a_new_iteration_is_announced_once(small: Any, visit: Callable[..., Any]
     small.change(small.fleet.iterate)
     small.change(small.fleet.speak)
     seen.wait("document.querySelector('#announcements').textContent !== ''")
-    number = small.fleet.view.canonical()[-1].model.current_iter
+    number = small.fleet.view.history.blocks[-1].model.current_iter
     assert said.inner_text().startswith(f"Iteration {number} of 10: accuracy ")
 
 

@@ -32,7 +32,7 @@ from bift_ros.nodes.observer.fleet_listener import FleetListener
 listener = FleetListener()
 
 def end(view):
-    chain = view.canonical()
+    chain = view.history.blocks
     return any(b.model and b.model.current_iter == {ITERATIONS} for b in chain) and (
         chain[0].height == 1  # what it missed is fetched
     )
@@ -44,7 +44,7 @@ assert listener.wait(heard, 60)
 print("heard", flush=True)
 assert listener.wait(end, {DEADLINE})
 with listener.reading() as view:
-    print(view.canonical()[0].height, flush=True)
+    print(view.history.blocks[0].height, flush=True)
 listener.close()
 """
 
@@ -96,7 +96,7 @@ def test_a_fleet_goes_on_while_a_monitor_is_stopped(
             assert stalled.stdout.readline() == "1\n"
         finally:
             stalled.kill()
-        wait(listener, lambda view: [b.height for b in view.canonical()][:1] == [1])
+        wait(listener, lambda view: [b.height for b in view.history.blocks][:1] == [1])
         # What operators are told beside: of the disk, the data set and the traffic.
         with listener.reading() as view:
             statuses = [v.status for v in view.vehicles.values() if v.status is not None]

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import pytest
 
+from bift_ros.history.blocks import BlockSummary
 from bift_ros.monitoring import gaps as module
 from bift_ros.monitoring.gaps import BLOCKS_PER_QUESTION, PATIENCE_SECONDS, Gap, Gaps
-from bift_ros.monitoring.sightings import BlockSeen, TipSeen
+from bift_ros.monitoring.observations import ObservedTip
 from bift_ros.monitoring.view import FleetView
 
 LENGTH = 40
 CHAIN = [
-    BlockSeen(f"a{n}", f"a{n - 1}", n, "m" * 40, 1000 * n, {}, (), None)
+    BlockSummary(f"a{n}", f"a{n - 1}", n, "m" * 40, 1000 * n, {}, (), None)
     for n in range(1, LENGTH + 1)
 ]
 
 
 def stand(view: FleetView, name: str, tip: str, height: int) -> None:
-    view.hear_tip(TipSeen(name, name * 4, height, tip, ""))
+    view.hear_tip(ObservedTip(name, name * 4, height, tip, ""))
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def test_the_newest_blocks_are_asked_for_first_and_all_in_the_end(view: FleetVie
         asked.append(gap)
         gaps.answered(gap, answer(view, gap), now)
     assert asked == [Gap("one", 25, 16), Gap("one", 9, 16), Gap("one", 1, 8)]
-    assert len(view.canonical()) == LENGTH
+    assert len(view.history.blocks) == LENGTH
     assert gaps.next(now) is None
 
 
@@ -74,7 +75,7 @@ def test_who_has_nothing_to_give_is_left_alone_ever_longer(view: FleetView) -> N
 def test_another_branch_on_which_a_vehicle_stands_is_completed_too(view: FleetView) -> None:
     for block in CHAIN:
         view.learn_block(block)
-    fork = [BlockSeen(f"b{n}", f"b{n - 1}" if n > 31 else "a30", n, "", 0, {}, (), None)
+    fork = [BlockSummary(f"b{n}", f"b{n - 1}" if n > 31 else "a30", n, "", 0, {}, (), None)
             for n in range(31, 34)]  # fmt: skip
     stand(view, "lost", "b33", 33)
     gaps = Gaps(view)

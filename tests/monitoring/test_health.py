@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from bift_ros.history.blocks import BlockSummary, ModelSummary, UpdateSummary
 from bift_ros.monitoring.findings import FLEET, Finding, Level, Thresholds
 from bift_ros.monitoring.health import Judge
-from bift_ros.monitoring.sightings import BlockSeen, ModelSeen, UpdateSeen
 from bift_ros.monitoring.status_json import status_from_json
 from bift_ros.monitoring.vehicle_checks import CHECKS
 from bift_ros.monitoring.view import FleetView
@@ -47,13 +47,13 @@ HEALTHY: dict[str, Any] = {
 }
 
 
-def block(name: str, parent: str, height: int, accuracy: float | None = None) -> BlockSeen:
-    updates = tuple(UpdateSeen(a * 4, f"cid {a}", 0.5, 10) for a in ("one", "two", "bad"))
+def block(name: str, parent: str, height: int, accuracy: float | None = None) -> BlockSummary:
+    updates = tuple(UpdateSummary(a * 4, f"cid {a}", 0.5, 10) for a in ("one", "two", "bad"))
     model = None
     if accuracy is not None:
         contributors = ("oneoneoneone", "twotwotwotwo")
-        model = ModelSeen("lights", height, 3, f"{height}", "krum", accuracy, contributors)
-    return BlockSeen(name, parent, height, "m" * 40, 1000 * height, {}, updates, model)
+        model = ModelSummary("lights", height, 3, f"{height}", "krum", accuracy, contributors)
+    return BlockSummary(name, parent, height, "m" * 40, 1000 * height, {}, updates, model)
 
 
 class Fleet:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from bift_ros.history.blocks import BlockSummary, ModelSummary, UpdateSummary
 from bift_ros.monitoring.metrics import FLEET_METRICS, VEHICLE_METRICS
-from bift_ros.monitoring.sightings import BlockSeen, ModelSeen, UpdateSeen
 from bift_ros.monitoring.status_json import status_from_json
 from bift_ros.monitoring.view import FleetView
 
 
-def block(height: int, accuracy: float, contributors: tuple[str, ...]) -> BlockSeen:
-    updates = tuple(UpdateSeen(a, a, 0.5, 10) for a in ("one", "two", "bad"))
-    model = ModelSeen("lights", height, 9, f"{height}", "krum", accuracy, contributors)
-    return BlockSeen(f"{height}", f"{height - 1}", height, "m", 1500 * height, {}, updates, model)
+def block(height: int, accuracy: float, contributors: tuple[str, ...]) -> BlockSummary:
+    updates = tuple(UpdateSummary(a, a, 0.5, 10) for a in ("one", "two", "bad"))
+    model = ModelSummary("lights", height, 9, f"{height}", "krum", accuracy, contributors)
+    return BlockSummary(
+        f"{height}", f"{height - 1}", height, "m", 1500 * height, {}, updates, model
+    )
 
 
 def numbers(view: FleetView) -> dict[str, float | None]:

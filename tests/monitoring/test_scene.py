@@ -9,26 +9,28 @@ from typing import Any
 
 import pytest
 
-from bift_ros.monitoring import chain_window, colours
+from bift_ros.history.blocks import BlockSummary, ModelSummary
+from bift_ros.monitoring import chain_scene, colours
 from bift_ros.monitoring.chain_scene import chain_shapes
-from bift_ros.monitoring.chain_window import ChainWindow
 from bift_ros.monitoring.colours import Colour
 from bift_ros.monitoring.findings import SILENT_SECONDS
 from bift_ros.monitoring.flight_scene import MAX_SHOWN, flight_shapes
 from bift_ros.monitoring.layout import Point, Pose, lay_out, pose_of
+from bift_ros.monitoring.observations import ObservedTip
 from bift_ros.monitoring.scene import Key, Layer, Shape
-from bift_ros.monitoring.sightings import BlockSeen, ModelSeen, TipSeen
 from bift_ros.monitoring.status import VehicleStatus
 from bift_ros.monitoring.status_json import status_from_json
 from bift_ros.monitoring.vehicle_scene import vehicle_shapes
 from bift_ros.monitoring.view import FleetView
 
 NOW = 100.0
-MODEL = ModelSeen("lights", 1, 5, "cid", "multi_krum", 0.75, ())
+MODEL = ModelSummary("lights", 1, 5, "cid", "multi_krum", 0.75, ())
 
 
-def block(name: str, parent: str, height: int, model: ModelSeen | None = None) -> BlockSeen:
-    return BlockSeen(name, parent, height, "m" * 40, 1000 * height, {"model_commit": 3}, (), model)
+def block(name: str, parent: str, height: int, model: ModelSummary | None = None) -> BlockSummary:
+    return BlockSummary(
+        name, parent, height, "m" * 40, 1000 * height, {"model_commit": 3}, (), model
+    )
 
 
 def status(name: str, tip: str, height: int, **more: Any) -> VehicleStatus:
@@ -50,11 +52,11 @@ def fleet(length: int = 3, **vehicles: str) -> FleetView:
 
 def vehicle_layer(view: FleetView, now: float = NOW) -> dict[Key, Shape]:
     layout = lay_out(view.vehicles, {})
-    return by_key(vehicle_shapes(view, ChainWindow(view), layout, now))
+    return by_key(vehicle_shapes(view, layout, now))
 
 
 def chain_layer(view: FleetView) -> dict[Key, Shape]:
-    return by_key(chain_shapes(view, ChainWindow(view), lay_out(view.vehicles, {})))
+    return by_key(chain_shapes(view, lay_out(view.vehicles, {})))
 
 
 def by_key(shapes: Iterable[Shape]) -> dict[Key, Shape]:
@@ -100,7 +102,7 @@ def test_one_who_is_behind_or_ahead_is_not_forked() -> None:
 
 def test_a_vehicle_that_says_no_more_turns_silent() -> None:
     view = fleet(3, car="b3")
-    view.hear_tip(TipSeen("van", "a" * 40, 3, "b3", ""))
+    view.hear_tip(ObservedTip("van", "a" * 40, 3, "b3", ""))
     later = vehicle_layer(view, NOW + SILENT_SECONDS + 0.1)
     assert later[Key("labels", 0)].text.startswith("car\nsilent")
     assert later[Key("labels", 1)].text == "van\nsilent"
@@ -158,8 +160,8 @@ def test_forks_are_seen_beside_the_chain_in_rows_of_their_own() -> None:
     view = fleet(4, bus="b4", car="x2")
     for each in (block("x2", "b1", 2), block("x3", "x2", 3), block("y3", "b2", 3)):
         view.hear_block(each, 0.0)
-    places = ChainWindow(view).places
-    assert {name: places[name].lane for name in ("b2", "b3", "x2", "x3", "y3")} == {
+    lanes = view.history.lanes
+    assert {name: lanes[name] for name in ("b2", "b3", "x2", "x3", "y3")} == {
         "b2": 0, "b3": 0, "x2": 1, "x3": 1, "y3": 2,
     }  # fmt: skip
     shown = chain_layer(view)
@@ -170,13 +172,13 @@ def test_forks_are_seen_beside_the_chain_in_rows_of_their_own() -> None:
 
 
 def test_the_window_keeps_the_newest_blocks_and_bounds_the_forks() -> None:
-    view = fleet(chain_window.LENGTH + 10, bus=f"b{chain_window.LENGTH + 10}")
+    view = fleet(chain_scene.LENGTH + 10, bus=f"b{chain_scene.LENGTH + 10}")
     for n in range(10):
         view.hear_block(block(f"x{n}", "b20", 21), 0.0)
-    window = ChainWindow(view)
-    heights = sorted(place.height for place in window.places.values() if not place.lane)
-    assert heights == list(range(11, chain_window.LENGTH + 11))
-    assert window.hidden == 10 - (chain_window.MAX_LANES - 1)
+    cubes = [s for key, s in chain_layer(view).items() if key.namespace == "blocks"]
+    heights = [key.number for key in chain_layer(view) if key.namespace == "blocks"]
+    assert sorted(n for n in heights if n < 1 << 24) == list(range(11, chain_scene.LENGTH + 11))
+    assert len(cubes) == chain_scene.LENGTH + chain_scene.MAX_LANES - 1
     assert any("6 more" in shape.text for shape in chain_layer(view).values())
 
 

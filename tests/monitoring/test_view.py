@@ -1,18 +1,18 @@
-"""What an onlooker makes of a fleet's messages."""
+"""What an observer makes of a fleet's messages."""
 
 from __future__ import annotations
 
 import pytest
 
-from bift_ros.monitoring import chain_tree, view
-from bift_ros.monitoring.chain_tree import ChainTree
-from bift_ros.monitoring.sightings import BlockSeen, TipSeen
+from bift_ros.history.blocks import BlockSummary
+from bift_ros.monitoring import view
+from bift_ros.monitoring.observations import ObservedTip
 from bift_ros.monitoring.status import ChainStatus, VehicleStatus
 from bift_ros.monitoring.view import FleetView
 
 
-def block(name: str, parent: str, height: int) -> BlockSeen:
-    return BlockSeen(name, parent, height, "m" * 40, 1000 * height, {}, (), None)
+def block(name: str, parent: str, height: int) -> BlockSummary:
+    return BlockSummary(name, parent, height, "m" * 40, 1000 * height, {}, (), None)
 
 
 def status(name: str, tip: str, height: int) -> VehicleStatus:
@@ -20,38 +20,6 @@ def status(name: str, tip: str, height: int) -> VehicleStatus:
 
 
 FORKED = [block("a", "genesis", 1), block("b", "a", 2), block("c", "b", 3), block("x", "a", 2)]
-
-
-def test_a_branch_leads_from_its_tip_down_to_what_is_known() -> None:
-    tree = ChainTree()
-    for each in FORKED[::-1]:
-        assert tree.add(each)
-        assert not tree.add(each)
-    assert [b.hash for b in tree.branch("c")] == ["c", "b", "a"]
-    assert [b.hash for b in tree.branch("x")] == ["x", "a"]
-    assert list(tree.branch("unknown")) == []
-    assert [b.hash for b in tree.beside("c")] == ["x"]
-    assert [b.hash for b in tree.beside("x")] == ["b", "c"]
-    assert tree.contains("a", "c")
-    assert not tree.contains("x", "c")
-    assert tree.contains("unknown", "unknown")
-
-
-def test_a_circle_of_claimed_hashes_ends() -> None:
-    tree = ChainTree()
-    tree.add(block("a", "b", 1))
-    tree.add(block("b", "a", 1))
-    assert [b.hash for b in tree.branch("a")] == ["a"]
-
-
-def test_the_oldest_blocks_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chain_tree, "MAX_BLOCKS", 2)
-    tree = ChainTree()
-    for each in FORKED[:3]:
-        tree.add(each)
-    assert list(tree.blocks) == ["b", "c"]
-    assert tree.heard == 3
-    assert tree.beside("c") == []
 
 
 def test_the_head_is_where_most_vehicles_stand() -> None:
@@ -64,16 +32,16 @@ def test_the_head_is_where_most_vehicles_stand() -> None:
     assert seen.head == "c"  # one each, and this is higher
     seen.hear_status(status("three", "x", 2), 2.0)
     assert seen.head == "x"
-    assert [b.hash for b in seen.canonical()] == ["a", "x"]
+    assert [b.hash for b in seen.history.blocks] == ["a", "x"]
 
 
 def test_a_tip_that_is_ahead_of_the_status_counts() -> None:
     seen = FleetView()
-    assert seen.hear_tip(TipSeen("one", "1", 1, "a", ""))
+    assert seen.hear_tip(ObservedTip("one", "1", 1, "a", ""))
     assert seen.vehicles["one"].tip_hash == "a"
     seen.hear_status(status("one", "b", 2), 1.0)
     assert seen.vehicles["one"].tip_hash == "b"
-    assert not seen.hear_tip(TipSeen("one", "1", 3, "c", ""))
+    assert not seen.hear_tip(ObservedTip("one", "1", 3, "c", ""))
     assert seen.vehicles["one"].tip_hash == "c"
 
 
@@ -104,5 +72,5 @@ def test_no_more_vehicles_are_taken_in_than_a_fleet_can_have(
     monkeypatch.setattr(view, "MAX_VEHICLES", 1)
     seen = FleetView()
     seen.hear_status(status("one", "a", 1), 1.0)
-    assert not seen.hear_tip(TipSeen("two", "2", 1, "a", ""))
+    assert not seen.hear_tip(ObservedTip("two", "2", 1, "a", ""))
     assert list(seen.vehicles) == ["one"]

@@ -75,9 +75,9 @@ def test_the_chain_that_was_there_before_is_fetched_whole(
     node = ros.node("peer")
     CatchUpServices(node, chain, "http://127.0.0.1:1")
     node.create_publisher(msg.Tip, "/bift/tips", qos.TIPS).publish(tip_of(0, "car", chain))
-    wait(ros, listener, lambda view: len(view.canonical()) == LENGTH)
+    wait(ros, listener, lambda view: len(view.history.blocks) == LENGTH)
     with listener.reading() as view:
-        blocks = view.canonical()
+        blocks = view.history.blocks
         assert not view.flights
     assert [b.hash for b in blocks] == [b.hash.hex() for b in chain.canonical(1, LENGTH)]
     info = chain.canonical(2, 1)[0].body.model_info

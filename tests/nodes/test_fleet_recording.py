@@ -135,12 +135,12 @@ def test_a_player_shows_an_onlooker_the_run_again(ros: Any, bag: Path) -> None:
         # What is latched arrives even at a reader that comes after it was played.
         ros.spin_until(
             lambda: listener.wait(
-                lambda view: view.canonical() and view.vehicles["car"].status is not None, 0.0
+                lambda view: view.history.blocks and view.vehicles["car"].status is not None, 0.0
             )
         )
         player.stop()
         with listener.reading() as view:
-            assert [block.hash for block in view.canonical()] == [BLOCK.hash.hex()]
+            assert [block.hash for block in view.history.blocks] == [BLOCK.hash.hex()]
             assert view.vehicles["car"].status.chain.balance == 20
 
 

@@ -18,8 +18,8 @@ from nav_msgs.msg import Odometry
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from visualization_msgs.msg import Marker, MarkerArray
 
+from bift_ros.history.blocks import BlockSummary
 from bift_ros.monitoring import colours
-from bift_ros.monitoring.sightings import BlockSeen
 from bift_ros.monitoring.status import VehicleStatus
 from bift_ros.monitoring.status_json import status_from_json
 from bift_ros.monitoring.view import FleetView
@@ -69,7 +69,7 @@ def status(name: str, **more: Any) -> VehicleStatus:
 def view() -> FleetView:
     view = FleetView()
     for name, parent, height in (("a", "genesis", 1), ("b", "a", 2), ("x", "a", 2)):
-        view.hear_block(BlockSeen(name, parent, height, "m" * 40, 0, {}, (), None), 0.0)
+        view.hear_block(BlockSummary(name, parent, height, "m" * 40, 0, {}, (), None), 0.0)
     for name in ("bus", "car", "van"):
         view.hear_status(status(name), time.monotonic() + 3600)
     return view

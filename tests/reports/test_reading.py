@@ -1,4 +1,4 @@
-"""The parts of a report that need no run: lanes of a drawn chain, and refusals in logs."""
+"""The part of a report that needs no run: refusals in logs."""
 
 from __future__ import annotations
 
@@ -9,37 +9,8 @@ import pytest
 pytest.importorskip("rclpy", reason="the room below needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
-from bift_ros.reports.lanes import lanes_of
 from bift_ros.reports.refusals import read_refusals
-from bift_ros.reports.run import Block, Refusal
-
-
-def block(name: str, parent: str, height: int, on_chain: bool = False) -> Block:
-    return Block(name, parent, height, "car", 0, {}, None, on_chain)
-
-
-CHAIN = [block(f"c{n}", f"c{n - 1}", n, on_chain=True) for n in range(1, 8)]
-
-
-def test_a_chain_without_forks_has_one_lane() -> None:
-    assert set(lanes_of(CHAIN).values()) == {0}
-
-
-def test_a_branch_keeps_its_lane_and_another_one_at_its_side_gets_the_next() -> None:
-    side = [block("a1", "c1", 2), block("b1", "c1", 2), block("a2", "a1", 3), block("b2", "b1", 3)]
-    lanes = lanes_of([*CHAIN, *side])
-    assert [lanes[name] for name in ("a1", "a2", "b1", "b2")] == [1, 1, 2, 2]
-
-
-def test_a_fork_of_a_branch_gets_a_lane_of_its_own() -> None:
-    side = [block("a1", "c1", 2), block("a2", "a1", 3), block("b2", "a1", 3)]
-    lanes = lanes_of([*CHAIN, *side])
-    assert [lanes[name] for name in ("a1", "a2", "b2")] == [1, 1, 2]
-
-
-def test_a_lane_is_used_again() -> None:
-    lanes = lanes_of([*CHAIN, block("a1", "c1", 2), block("b1", "c4", 5)])
-    assert lanes["a1"] == lanes["b1"] == 1
+from bift_ros.reports.run import Refusal
 
 
 def test_refusals_are_summed_up_by_sender_and_kind(tmp_path: Path) -> None:

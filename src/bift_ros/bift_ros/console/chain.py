@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from bift_ros.console.own_vehicle import own_vehicle
 from bift_ros.console.read_chain import ReadChain, add_source_arguments, read_chain, utc
 from bift_ros.console.stored_chain import add_data_arguments, height_of, open_chain
 from bift_ros.console.transaction_text import KINDS, says, transaction_object
+from bift_ros.history.blocks import summary_of
 from bift_ros.nodes.vehicle.folders import VehicleFolders
 from bift_ros.storage.stored_files import StoredFiles
 
@@ -110,26 +112,16 @@ def _show_block(chain: ReadChain, height: int, as_json: bool) -> int:
 
 
 def _summary(block: Block, chain: ReadChain) -> dict[str, Any]:
-    kinds: dict[str, int] = {}
-    for transaction in block.body.transactions:
-        kinds[transaction.payload.KIND] = kinds.get(transaction.payload.KIND, 0) + 1
-    info = block.body.model_info
+    summary = summary_of(block)
+    model = summary.model
     return {
-        "index": block.header.height,
-        "hash": block.hash.hex(),
-        "time": utc(block.header.timestamp),
-        "miner": chain.name(block.header.miner),
-        "transactions": kinds,
-        "model_info": info
-        and {
-            "model_id": info.model_id,
-            "global_cid": info.global_cid,
-            "current_iter": info.current_iter,
-            "total_iter": info.total_iter,
-            "accuracy": info.accuracy,
-            "rule": info.rule,
-            "contributors": [chain.name(address) for address in info.contributors],
-        },
+        "index": summary.height,
+        "hash": summary.hash,
+        "time": utc(summary.timestamp),
+        "miner": chain.name(summary.miner),
+        "transactions": summary.transactions,
+        "model_info": model
+        and {**asdict(model), "contributors": [chain.name(a) for a in model.contributors]},
     }
 
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import takewhile
+from typing import NamedTuple, TypeVar
 
 from bift_ros.dashboard.traffic import TrafficSample
 from bift_ros.dashboard.watch import Watch
+from bift_ros.history.blocks import BlockSummary
+from bift_ros.history.chain import Relation
+from bift_ros.history.iterations import Iteration
 from bift_ros.monitoring.findings import Finding
-from bift_ros.monitoring.sightings import BlockSeen
 from bift_ros.monitoring.status import VehicleStatus
 from bift_ros.monitoring.view import FleetView
+
+_T = TypeVar("_T")
 
 Losses = Mapping[str, Mapping[int, float]]
 """Mean training loss by task and iteration."""
@@ -27,6 +32,9 @@ class Position(NamedTuple):
     """How many of the traffic, in the order in which they were taken."""
     findings: int = 0
     """The revision of the findings."""
+    lanes: Mapping[str, int] = {}
+    iterations: tuple[Iteration, ...] = ()
+    relations: Mapping[str, Relation] = {}
 
 
 class VehicleNow(NamedTuple):
@@ -46,8 +54,16 @@ class News:
 
     head: str
     vehicles: tuple[VehicleNow, ...]
-    blocks: tuple[BlockSeen, ...]
+    blocks: tuple[BlockSummary, ...]
     """In the order in which they were heard."""
+    lanes: Mapping[str, int | None]
+    """Hash → lane, of the blocks that have another one now; None: it can't be placed any more."""
+    relations: Mapping[str, Relation]
+    """Name → where it stands, seen from the head; of the vehicles that stand elsewhere now."""
+    kept_iterations: int
+    """How many of those that were told before still hold."""
+    iterations: tuple[Iteration, ...]
+    """Those after them, of the newest task that has any."""
     losses: Losses
     """Of every task; it is little."""
     traffic: tuple[TrafficSample, ...]
@@ -59,8 +75,19 @@ class News:
 
 def news(view: FleetView, watch: Watch, since: Position) -> News:
     """What has come since a position; nothing has where the news' own position is the same."""
-    traffic = watch.traffic
-    now = Position(view.revision, view.chain.heard, traffic.taken, watch.revision)
+    traffic, history = watch.traffic, view.history
+    task = history.iterations[-1].model.model_id if history.iterations else ""
+    now = Position(
+        view.revision,
+        view.chain.added,
+        traffic.taken,
+        watch.revision,
+        history.lanes,
+        tuple(i for i in history.iterations if i.model.model_id == task),
+        {v.name: history.relation(v.tip_hash) for v in view.vehicles.values()},
+    )
+    pairs = zip(since.iterations, now.iterations, strict=False)
+    kept = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
     return News(
         head=view.head,
         vehicles=tuple(
@@ -68,6 +95,11 @@ def news(view: FleetView, watch: Watch, since: Position) -> News:
             for v in view.news(since.revision)
         ),
         blocks=_newest(view, now.blocks - since.blocks),
+        lanes=_changed(since.lanes, now.lanes)
+        | dict.fromkeys(since.lanes.keys() - now.lanes.keys()),
+        relations=_changed(since.relations, now.relations),
+        kept_iterations=kept,
+        iterations=now.iterations[kept:],
         losses={task: view.mean_losses(task) for task in _tasks(view)},
         traffic=traffic.newest(now.samples - since.samples),
         findings=watch.findings,
@@ -75,7 +107,13 @@ def news(view: FleetView, watch: Watch, since: Position) -> News:
     )
 
 
-def _newest(view: FleetView, count: int) -> tuple[BlockSeen, ...]:
+def _changed(before: Mapping[str, _T], now: Mapping[str, _T]) -> dict[str, _T]:
+    if now is before:
+        return {}
+    return {key: value for key, value in now.items() if before.get(key) != value}
+
+
+def _newest(view: FleetView, count: int) -> tuple[BlockSummary, ...]:
     blocks = list(view.chain.blocks.values()) if count else []
     return tuple(blocks[max(0, len(blocks) - count) :])
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from bift_ros.dashboard.changes import News, VehicleNow
 from bift_ros.dashboard.traffic import TrafficSample
+from bift_ros.history.blocks import BlockSummary, ModelSummary
+from bift_ros.history.iterations import Iteration
 from bift_ros.monitoring.findings import Finding
-from bift_ros.monitoring.sightings import BlockSeen, ModelSeen
 from bift_ros.monitoring.status_json import plain, status_json
 
 Document = dict[str, Any]
@@ -24,6 +25,10 @@ def document(news: News, whole: bool, clock: float) -> Document:
         "head": news.head,
         "vehicles": [vehicle(v) for v in news.vehicles],
         "blocks": [block(b) for b in news.blocks],
+        "lanes": news.lanes,
+        "relations": {name: relation.value for name, relation in news.relations.items()},
+        "kept_iterations": news.kept_iterations,
+        "iterations": [iteration(i) for i in news.iterations],
         "losses": plain(news.losses),
         "traffic": [traffic_sample(s) for s in news.traffic],
         "findings": [finding(f) for f in news.findings],
@@ -41,7 +46,7 @@ def vehicle(seen: VehicleNow) -> Document:
     }
 
 
-def block(seen: BlockSeen) -> Document:
+def block(seen: BlockSummary) -> Document:
     """A block; updates as [address, accuracy, samples], `model` null where it brings none."""
     return {
         "hash": seen.hash,
@@ -55,7 +60,7 @@ def block(seen: BlockSeen) -> Document:
     }
 
 
-def model(seen: ModelSeen) -> Document:
+def model(seen: ModelSummary) -> Document:
     """The global model that a block brings."""
     return {
         "model_id": seen.model_id,
@@ -65,6 +70,18 @@ def model(seen: ModelSeen) -> Document:
         "rule": seen.rule,
         "accuracy": plain(seen.accuracy),
         "contributors": list(seen.contributors),
+    }
+
+
+def iteration(finished: Iteration) -> Document:
+    """A finished iteration; `others` is the outcome of all who are not among `outcomes`."""
+    accuracies = [update.accuracy for update in finished.block.updates]
+    return {
+        "block": finished.block.hash,
+        "lowest": plain(min(accuracies, default=None)),
+        "highest": plain(max(accuracies, default=None)),
+        "outcomes": {address: found.value for address, found in finished.outcomes.items()},
+        "others": finished.others.value,
     }
 
 

@@ -1,11 +1,11 @@
-"""Which blocks an onlooker lacks, and whom to ask for them: few at a time, newest first."""
+"""Which blocks an observer lacks, and whom to ask for them: few at a time, newest first."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bift_ros.monitoring.chain_tree import MAX_BLOCKS
+from bift_ros.history.tree import MAX_BLOCKS
 from bift_ros.monitoring.view import FleetView
 
 BLOCKS_PER_QUESTION = 16

@@ -6,15 +6,14 @@ from collections.abc import Iterator
 
 from bift_ros.monitoring.findings import FLEET, Finding, Level, Thresholds
 from bift_ros.monitoring.memory import VehicleMemory
-from bift_ros.monitoring.sightings import BlockSeen
 from bift_ros.monitoring.vehicle_checks import CHECKS, Known
-from bift_ros.monitoring.view import FleetView, VehicleSeen
+from bift_ros.monitoring.view import FleetView, ObservedVehicle
 
 
 class Judge:
     """Looks at the view from time to time, and remembers what shows only over time.
 
-    Nothing here is authenticated: a liar can look healthy, and only itself ill.
+    Nothing here is authenticated: a vehicle that lies can look healthy, and only itself ill.
     """
 
     def __init__(self, view: FleetView, thresholds: Thresholds) -> None:
@@ -29,21 +28,22 @@ class Judge:
             if vehicle.status is not None:
                 self._memory(vehicle).learn(vehicle.status, now)
         self._revision = self._view.revision
-        head = self._view.head
+        head, history = self._view.head, self._view.history
         for vehicle in self._view.vehicles.values():
-            self._memory(vehicle).compare(vehicle.tip_hash, head, self._view.chain, now)
+            tip = vehicle.tip_hash or head  # who has said nothing stands nowhere else
+            self._memory(vehicle).compare(history.relation(tip), now)
         vehicles = sorted(self._view.vehicles.values(), key=lambda vehicle: vehicle.name)
-        findings = [f for vehicle in vehicles for f in self._vehicle(vehicle, head, now)]
+        findings = [f for vehicle in vehicles for f in self._vehicle(vehicle, now)]
         return [*self._fleet(head, now), *findings]
 
-    def _memory(self, vehicle: VehicleSeen) -> VehicleMemory:
+    def _memory(self, vehicle: ObservedVehicle) -> VehicleMemory:
         return self._memories.setdefault(vehicle.name, VehicleMemory())
 
-    def _is_stale(self, vehicle: VehicleSeen, now: float) -> bool:
+    def _is_stale(self, vehicle: ObservedVehicle, now: float) -> bool:
         silent = now - vehicle.heard_at
         return vehicle.status is None or silent > self._thresholds.stale_seconds
 
-    def _vehicle(self, vehicle: VehicleSeen, head: str, now: float) -> Iterator[Finding]:
+    def _vehicle(self, vehicle: ObservedVehicle, now: float) -> Iterator[Finding]:
         if vehicle.status is None or self._is_stale(vehicle, now):
             said = (
                 "not heard yet"
@@ -57,8 +57,7 @@ class Judge:
             vehicle.status,
             self._memory(vehicle),
             vehicle.tip_hash,
-            head,
-            self._view.chain,
+            self._view.history,
             self._thresholds,
             now,
         )
@@ -87,14 +86,14 @@ class Judge:
         else:
             said = f"{len(vehicles) - len(apart)} of {len(vehicles)} vehicles agree"
             yield Finding(FLEET, "consensus", Level.OK, said, values)
-        yield self._learning(head)
+        yield self._learning()
 
-    def _learning(self, head: str) -> Finding:
+    def _learning(self) -> Finding:
         """How the global model does, by the newest block on the head's branch that brings one."""
-        block = next((b for b in self._view.chain.branch(head) if b.model is not None), None)
-        if block is None or block.model is None:
+        if not self._view.history.iterations:
             return Finding(FLEET, "learning", Level.OK, "no global model yet")
-        model = block.model
+        newest = self._view.history.iterations[-1]
+        model = newest.model
         task, best = self._best
         best = max(best, model.accuracy) if task == model.model_id else model.accuracy
         self._best = (model.model_id, best)
@@ -105,7 +104,7 @@ class Judge:
             "accuracy": f"{model.accuracy:.4f}",
             "best accuracy": f"{best:.4f}",
             "contributors": ", ".join(map(self._view.name_of, model.contributors)),
-            "refused": ", ".join(self._view.name_of(a) for a in refused_senders(block)),
+            "refused": ", ".join(self._view.name_of(a) for a in newest.left_out),
         }
         said = f"accuracy {model.accuracy:.3f} after iteration {model.current_iter}"
         if best - model.accuracy > self._thresholds.accuracy_drop:
@@ -113,10 +112,3 @@ class Judge:
                 FLEET, "learning", Level.WARN, f"diverging: {said}, and was {best:.3f}", values
             )
         return Finding(FLEET, "learning", Level.OK, said, values)
-
-
-def refused_senders(block: BlockSeen) -> list[str]:
-    """Addresses of those whose updates a block carries and does not reward, in their order."""
-    if block.model is None:
-        return []
-    return [u.sender for u in block.updates if u.sender not in block.model.contributors]

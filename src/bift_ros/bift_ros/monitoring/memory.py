@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from bift_ros.monitoring.chain_tree import ChainTree
+from bift_ros.history.chain import Relation
 from bift_ros.monitoring.status import VehicleStatus
 
 
@@ -44,9 +44,9 @@ class VehicleMemory:
             if self.last_loss < self.lowest_loss:
                 self.lowest_loss = self.last_loss
 
-    def compare(self, tip: str, head: str, chain: ChainTree, now: float) -> None:
-        """Take in where it stands, and where most stand."""
-        if tip == head or not tip or chain.contains(head, tip):
+    def compare(self, relation: Relation, now: float) -> None:
+        """Take in where it stands, seen from where most stand."""
+        if relation in (Relation.SAME, Relation.AHEAD):
             self.apart_since = None
-        elif tip in chain.blocks and head in chain.blocks and self.apart_since is None:
-            self.apart_since = now  # a tip that nobody has shown yet tells nothing
+        elif relation != Relation.UNKNOWN and self.apart_since is None:
+            self.apart_since = now

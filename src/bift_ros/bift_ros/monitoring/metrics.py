@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from itertools import islice
 
-from bift_ros.monitoring.health import refused_senders
-from bift_ros.monitoring.sightings import BlockSeen
-from bift_ros.monitoring.view import FleetView, VehicleSeen
-
-
-def _model_blocks(view: FleetView) -> list[BlockSeen]:
-    """The newest two blocks on the head's branch that bring a global model, newest first."""
-    return list(islice((b for b in view.chain.branch(view.head) if b.model is not None), 2))
+from bift_ros.monitoring.view import FleetView, ObservedVehicle
 
 
 def accuracy(view: FleetView) -> float | None:
     """Accuracy of the newest global model as the chain states it, 0 to 1."""
-    blocks = _model_blocks(view)
-    return blocks[0].model.accuracy if blocks and blocks[0].model is not None else None
+    iterations = view.history.iterations
+    return iterations[-1].model.accuracy if iterations else None
 
 
 def loss(view: FleetView) -> float | None:
@@ -29,10 +21,8 @@ def loss(view: FleetView) -> float | None:
 
 def round_seconds(view: FleetView) -> float | None:
     """Seconds between the last two global models of one task, by their miners' clocks."""
-    match _model_blocks(view):
-        case [new, old] if new.model and old.model and new.model.model_id == old.model.model_id:
-            return (new.timestamp - old.timestamp) / 1000
-    return None
+    iterations = view.history.iterations
+    return iterations[-1].seconds if iterations and iterations[-1].model.current_iter > 1 else None
 
 
 def tip_height(view: FleetView) -> float | None:
@@ -50,16 +40,16 @@ def mempool(view: FleetView) -> float | None:
 
 def refused_updates(view: FleetView) -> float | None:
     """Updates that the newest global model's block carries and does not reward."""
-    blocks = _model_blocks(view)
-    return float(len(refused_senders(blocks[0]))) if blocks else None
+    iterations = view.history.iterations
+    return float(len(iterations[-1].left_out)) if iterations else None
 
 
-def _stake(vehicle: VehicleSeen) -> float | None:
+def _stake(vehicle: ObservedVehicle) -> float | None:
     """Tokens of its account."""
     return float(vehicle.status.chain.balance) if vehicle.status is not None else None
 
 
-def _local_loss(vehicle: VehicleSeen) -> float | None:
+def _local_loss(vehicle: ObservedVehicle) -> float | None:
     """Mean training loss of its last finished epoch."""
     if vehicle.status is None or not vehicle.status.training.epoch:
         return None
@@ -74,7 +64,7 @@ FLEET_METRICS: Mapping[str, Callable[[FleetView], float | None]] = {
     "mempool": mempool,
     "refused_updates": refused_updates,
 }
-VEHICLE_METRICS: Mapping[str, Callable[[VehicleSeen], float | None]] = {
+VEHICLE_METRICS: Mapping[str, Callable[[ObservedVehicle], float | None]] = {
     "loss": _local_loss,
     "stake": _stake,
 }

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bift_ros.monitoring.chain_window import ChainWindow
+from bift_ros.history.chain import Relation
 from bift_ros.monitoring.colours import VEHICLE_STATES, WHITE
 from bift_ros.monitoring.findings import SILENT_SECONDS
 from bift_ros.monitoring.layout import Layout, Point
 from bift_ros.monitoring.scene import Key, Shape
-from bift_ros.monitoring.view import FleetView, VehicleSeen
+from bift_ros.monitoring.view import FleetView, ObservedVehicle
 
 CAR = Point(4.0, 2.0, 1.5)
 _LETTER = Point(0.0, 0.0, 1.2)
@@ -17,23 +17,21 @@ _LABEL_ABOVE = 4.0
 _LEGEND_LEFT, _LEGEND_UP, _LEGEND_STEP = 26.0, 7.0, 1.8
 
 
-def state_of(vehicle: VehicleSeen, window: ChainWindow, now: float) -> str:
+def state_of(vehicle: ObservedVehicle, view: FleetView, now: float) -> str:
     """One of `VEHICLE_STATES`; `now` is in seconds of the listener's clock."""
     if vehicle.status is None or now - vehicle.heard_at > SILENT_SECONDS:
         return "silent"
-    if window.is_forked(vehicle.tip_hash):
+    if view.history.relation(vehicle.tip_hash) == Relation.FORKED:
         return "forked"
     state = vehicle.status.state.partition(":")[0]
     return state if state in VEHICLE_STATES else "idle"
 
 
-def vehicle_shapes(
-    view: FleetView, window: ChainWindow, layout: Layout, now: float
-) -> Iterator[Shape]:
+def vehicle_shapes(view: FleetView, layout: Layout, now: float) -> Iterator[Shape]:
     """A body and a label of each vehicle, and what the colours mean."""
     for number, vehicle in enumerate(view.vehicles.values()):
         pose = layout.vehicles[vehicle.name]
-        state = state_of(vehicle, window, now)
+        state = state_of(vehicle, view, now)
         yield Shape(
             Key("vehicles", number),
             "cube",
@@ -53,7 +51,7 @@ def vehicle_shapes(
     yield from _legend(layout)
 
 
-def _label(vehicle: VehicleSeen, state: str) -> str:
+def _label(vehicle: ObservedVehicle, state: str) -> str:
     if vehicle.status is None:
         return f"{vehicle.name}\n{state}"
     known = vehicle.status.task.current_iter > 0

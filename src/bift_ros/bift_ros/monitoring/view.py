@@ -6,8 +6,10 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from bift_ros.monitoring.chain_tree import ChainTree
-from bift_ros.monitoring.sightings import BlockSeen, Flight, TipSeen
+from bift_ros.history.blocks import BlockSummary
+from bift_ros.history.chain import ChainHistory
+from bift_ros.history.tree import BlockTree
+from bift_ros.monitoring.observations import Flight, ObservedTip
 from bift_ros.monitoring.status import VehicleStatus
 
 MAX_VEHICLES = 1000
@@ -18,14 +20,14 @@ MAX_LOSSES = 10_000
 
 
 @dataclass
-class VehicleSeen:
+class ObservedVehicle:
     """One vehicle, as it says itself."""
 
     name: str
     address: str = ""
     status: VehicleStatus | None = None
     """Its newest status; None until it has spoken."""
-    tip: TipSeen | None = None
+    tip: ObservedTip | None = None
     heard_at: float = 0.0
     """When its newest status came, in seconds of the listener's monotonic clock."""
     revision: int = 0
@@ -47,20 +49,21 @@ class VehicleSeen:
 
 
 class FleetView:
-    """Takes in sightings and answers questions. No clock inside: `now` comes in, in seconds.
+    """Takes in observations and answers questions. No clock inside: `now` comes in, in seconds.
 
     `revision` grows with every change, so that a reader can ask for what is new since its own.
     """
 
     def __init__(self) -> None:
-        self.chain = ChainTree()
-        self.vehicles: dict[str, VehicleSeen] = {}
+        self.chain = BlockTree()
+        self.vehicles: dict[str, ObservedVehicle] = {}
         self.flights: deque[Flight] = deque(maxlen=MAX_FLIGHTS)
         self.revision = 0
         self._names: dict[str, str] = {}
         self._losses: dict[tuple[str, int], dict[str, float]] = {}
+        self._history: tuple[tuple[int, str], ChainHistory] | None = None
 
-    def hear_tip(self, tip: TipSeen) -> bool:
+    def hear_tip(self, tip: ObservedTip) -> bool:
         """A vehicle has moved on; returns whether the vehicle is a new one."""
         known = tip.name in self.vehicles
         vehicle = self._vehicle(tip.name, tip.address)
@@ -76,14 +79,14 @@ class FleetView:
             vehicle.status, vehicle.heard_at = status, now
             self._changed(vehicle)
 
-    def hear_block(self, block: BlockSeen, now: float) -> bool:
+    def hear_block(self, block: BlockSummary, now: float) -> bool:
         """A block has just been mined and come; False where it was known."""
         if not self.learn_block(block):
             return False
         self.flights.append(Flight("block", block.miner, now))
         return True
 
-    def learn_block(self, block: BlockSeen) -> bool:
+    def learn_block(self, block: BlockSummary) -> bool:
         """A block that was mined earlier has been told; False where it was known."""
         if not self.chain.add(block):
             return False
@@ -104,7 +107,7 @@ class FleetView:
     def forget(self, name: str) -> None:
         """Take back what a vehicle said: it is gone, and has not spoken until it does again."""
         if name in self.vehicles:
-            self.vehicles[name] = VehicleSeen(name, self.vehicles[name].address)
+            self.vehicles[name] = ObservedVehicle(name, self.vehicles[name].address)
             self._changed(self.vehicles[name])
 
     def name_of(self, address: str) -> str:
@@ -120,9 +123,13 @@ class FleetView:
             return ""
         return max(stands, key=lambda tip: (stands[tip], self._height(tip), tip))
 
-    def canonical(self) -> list[BlockSeen]:
-        """The blocks up to the head, lowest first, as far as they are known."""
-        return list(self.chain.branch(self.head))[::-1]
+    @property
+    def history(self) -> ChainHistory:
+        """The chain that ends in the head; the same object until a block or the head is another."""
+        key = (self.chain.added, self.head)
+        if self._history is None or self._history[0] != key:
+            self._history = (key, ChainHistory(self.chain, self.head))
+        return self._history[1]
 
     def mean_losses(self, model_id: str) -> Mapping[int, float]:
         """The vehicles' mean training loss after their last epochs, by iteration of a task."""
@@ -140,7 +147,7 @@ class FleetView:
         losses = self._losses[(model_id, max(iterations))].values()
         return sum(losses) / len(losses)
 
-    def news(self, since: int) -> Iterable[VehicleSeen]:
+    def news(self, since: int) -> Iterable[ObservedVehicle]:
         """The vehicles that changed after a revision."""
         return [vehicle for vehicle in self.vehicles.values() if vehicle.revision > since]
 
@@ -148,11 +155,11 @@ class FleetView:
         block = self.chain.blocks.get(tip)
         return block.height if block is not None else -1
 
-    def _vehicle(self, name: str, address: str) -> VehicleSeen | None:
+    def _vehicle(self, name: str, address: str) -> ObservedVehicle | None:
         if name not in self.vehicles:
             if len(self.vehicles) >= MAX_VEHICLES:
                 return None
-            self.vehicles[name] = VehicleSeen(name)
+            self.vehicles[name] = ObservedVehicle(name)
         vehicle = self.vehicles[name]
         if vehicle.address != address:
             self._names.pop(vehicle.address, None)
@@ -160,6 +167,6 @@ class FleetView:
             self._names[address] = name
         return vehicle
 
-    def _changed(self, vehicle: VehicleSeen) -> None:
+    def _changed(self, vehicle: ObservedVehicle) -> None:
         self.revision += 1
         vehicle.revision = self.revision

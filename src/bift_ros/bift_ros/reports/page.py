@@ -10,13 +10,16 @@ from importlib import resources
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from bift_ros.history.iterations import Outcome
 from bift_ros.reports.plots import draw_all
-from bift_ros.reports.run import Iteration, Run
+from bift_ros.reports.run import Run
 
 _CELLS = {
-    "contributed": Markup('<td class="contributed" title="contributed">✓</td>'),
-    "left out": Markup('<td class="left-out" title="left out by the rule">✗</td>'),
-    "absent": Markup('<td title="no update in the block">·</td>'),
+    Outcome.CONTRIBUTED: Markup('<td class="contributed" title="contributed">✓</td>'),
+    Outcome.LEFT_OUT: Markup('<td class="left-out" title="left out by the rule">✗</td>'),
+    Outcome.NOT_REVEALED: Markup('<td title="committed, and did not reveal">○</td>'),
+    Outcome.NOT_COMMITTED: Markup('<td title="did not commit">·</td>'),
+    Outcome.ABSENT: Markup('<td title="no update in the block">·</td>'),
 }
 
 
@@ -27,7 +30,7 @@ class _Row:
     name: str
     attack: str | None
     outcomes: tuple[str, ...]
-    """One for each iteration: a key of `_CELLS`."""
+    """One for each iteration."""
 
 
 def render(run: Run) -> str:
@@ -41,7 +44,7 @@ def render(run: Run) -> str:
         run=run,
         css=Markup((folder / "page.css").read_text(encoding="utf-8")),
         plots=plots,
-        cells=_CELLS,
+        cells={outcome.value: cell for outcome, cell in _CELLS.items()},
         matrix=list(_matrix(run)),
         attackers=sum(vehicle.attack is not None for vehicle in run.vehicles),
         parts=list(dict.fromkeys(part for i in run.iterations for part in i.parts or {})),
@@ -73,13 +76,9 @@ def _matrix(run: Run) -> Iterator[_Row]:
     for iteration in run.iterations:
         names |= dict.fromkeys(iteration.stakes)
     for name in names:
-        yield _Row(name, attacks.get(name), tuple(_outcome(name, i) for i in run.iterations))
-
-
-def _outcome(name: str, iteration: Iteration) -> str:
-    if name in iteration.contributors:
-        return "contributed"
-    return "left out" if name in iteration.left_out else "absent"
+        absent = Outcome.ABSENT.value
+        outcomes = tuple(i.outcomes.get(name, absent) for i in run.iterations)
+        yield _Row(name, attacks.get(name), outcomes)
 
 
 def _utc(milliseconds: int) -> str:

@@ -10,7 +10,6 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from bift_ros.reports.lanes import lanes_of
 from bift_ros.reports.run import Iteration, Run
 from bift_ros.reports.svg import INK, LINE, PAPER, SERIES, inline, page_style
 
@@ -127,12 +126,11 @@ def seconds(iterations: Sequence[Iteration]) -> Markup:
 
 def chain(run: Run) -> Markup:
     """The blocks by height, other branches below the chain; blocks with a model are labelled."""
-    lanes = lanes_of(run.blocks)
     top = max(block.height for block in run.blocks)
-    depth = max(lanes.values())
+    depth = max(block.lane for block in run.blocks)
     figure = Figure(figsize=(1.2 + 0.42 * (top + 1), 1.5 + 0.45 * depth), layout="constrained")
     axes = figure.subplots()
-    places = {block.hash: (block.height, -lanes[block.hash]) for block in run.blocks}
+    places = {block.hash: (block.height, -block.lane) for block in run.blocks}
     for on_chain, colour, style in ((True, LINE, "solid"), (False, INK, "dotted")):
         lines = [
             (places.get(block.previous_hash, (0, 0)), places[block.hash])

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -17,13 +16,17 @@ from bift_ros.consensus.exceptions import ChainError
 from bift_ros.consensus.genesis import Genesis, load_genesis
 from bift_ros.fleet.runs.reading import keyring_of
 from bift_ros.fleet.runtimes.processes import vehicle_log
+from bift_ros.history.blocks import summary_of
+from bift_ros.history.chain import ChainHistory
+from bift_ros.history.stored import Replay, replay
+from bift_ros.history.tree import BlockTree
 from bift_ros.identity.keyfile import KeyFileError
 from bift_ros.nodes.vehicle.folders import VehicleFolders
 from bift_ros.perception.dataset import DatasetError, stored_counts
-from bift_ros.reports.chain_history import ChainHistory, block_entry, read_history
+from bift_ros.reports.documents import block_documents, iteration_documents
 from bift_ros.reports.places import ReportError, RunPlace
 from bift_ros.reports.refusals import read_refusals
-from bift_ros.reports.run import Block, Equivocation, Iteration, Run, Vehicle
+from bift_ros.reports.run import Equivocation, Run, Vehicle
 from bift_ros.storage.stored_files import StoredFiles
 
 
@@ -31,10 +34,10 @@ from bift_ros.storage.stored_files import StoredFiles
 class _Found:
     """What the vehicles' chains have told so far."""
 
-    histories: dict[str, ChainHistory] = field(default_factory=dict)
+    chains: dict[str, Replay] = field(default_factory=dict)
     """Tip → the chain that ends there."""
-    blocks: dict[str, Block] = field(default_factory=dict)
-    """Hash → block, of every branch that a vehicle has kept."""
+    blocks: BlockTree = field(default_factory=lambda: BlockTree(bounded=False))
+    """Of every branch that a vehicle has kept."""
     proofs: dict[tuple[str, int], list[str]] = field(default_factory=dict)
     """(miner, height) → the vehicles that hold a proof that it signed two blocks."""
 
@@ -56,10 +59,7 @@ def read_run(place: RunPlace, done: Callable[[str], object] = lambda name: None)
         problems = "; ".join(f"{v.name}: {v.problem}" for v in vehicles)
         raise ReportError(f"no chain in {place.root} can be read: {problems or 'no vehicle there'}")
     tip, standing = tips.most_common(1)[0]
-    history = found.histories[tip]
-    on_chain = {block.hash for block in history.blocks}
-    side = [block for block in found.blocks.values() if block.hash not in on_chain]
-    iterations = _with_measurements(history.iterations, measured)
+    chain, history = found.chains[tip], ChainHistory(found.blocks, tip)
     verdicts = [vehicle.verified for vehicle in vehicles]
     logs = {name: vehicle_log(place.settings / name) for name in place.vehicles}
     run = Run(
@@ -68,14 +68,14 @@ def read_run(place: RunPlace, done: Callable[[str], object] = lambda name: None)
         mode=genesis.policy.mode,
         encrypted=genesis.policy.encrypt_models,
         tip=tip,
-        height=history.state.height,
+        height=chain.state.height,
         agreed=standing == len(vehicles),
         verified=False if False in verdicts else None if None in verdicts else True,
         wall_seconds=measured.get("wall_seconds"),
-        learning_seconds=history.learning_seconds,
-        vehicles=tuple(_with_chain(vehicle, history) for vehicle in vehicles),
-        iterations=iterations,
-        blocks=(*history.blocks, *sorted(side, key=lambda block: (block.height, block.hash))),
+        learning_seconds=_learning_seconds(history),
+        vehicles=tuple(_with_chain(vehicle, chain, history) for vehicle in vehicles),
+        iterations=iteration_documents(history, chain, measured),
+        blocks=block_documents(history, chain),
         refusals=read_refusals({name: log for name, log in logs.items() if log.exists()}),
         equivocations=tuple(
             Equivocation(miner, height, tuple(holders))
@@ -93,8 +93,8 @@ def _vehicle(name: str, data: Path, place: RunPlace, genesis: Genesis, found: _F
     tip, height, verified, problem = None, None, None, None
     try:
         with closing(ChainStore(VehicleFolders(data).chain, genesis, read_only=True)) as store:
-            history = _read_chain(name, store, genesis, found)
-            tip, height = history.state.tip_hash.hex(), history.state.height
+            state = _read_chain(name, store, genesis, found).state
+            tip, height = state.tip_hash.hex(), state.height
             problem = _problem(name, store, data, place, genesis)
         verified = problem is None
     except ChainError as error:
@@ -116,18 +116,17 @@ def _vehicle(name: str, data: Path, place: RunPlace, genesis: Genesis, found: _F
     )
 
 
-def _read_chain(name: str, store: ChainStore, genesis: Genesis, found: _Found) -> ChainHistory:
+def _read_chain(name: str, store: ChainStore, genesis: Genesis, found: _Found) -> Replay:
     tip = store.tip.hex()
-    if tip not in found.histories:  # vehicles that agree are read but once
-        found.histories[tip] = read_history(genesis, store)
-    history = found.histories[tip]
+    if tip not in found.chains:  # vehicles that agree are read but once
+        found.chains[tip] = replay(genesis, store)
+    chain = found.chains[tip]
     for block in store.blocks():
-        if block.hash.hex() not in found.blocks:
-            found.blocks[block.hash.hex()] = block_entry(block, history.names, on_chain=False)
+        found.blocks.add(summary_of(block))
     for first, _ in store.evidence():
-        key = (history.name(first.header.miner), first.header.height)
+        key = (chain.name(first.header.miner), first.header.height)
         found.proofs.setdefault(key, []).append(name)
-    return history
+    return chain
 
 
 def _problem(
@@ -161,26 +160,22 @@ def _attack(parameters: Path, name: str) -> str | None:
     return str(attack) if attack else None
 
 
-def _with_measurements(
-    iterations: Sequence[Iteration], measured: Mapping[str, Any]
-) -> tuple[Iteration, ...]:
-    """Add what the run measured of each global model, which its CID names."""
-    cids = measured.get("global_cids", ())
-    accuracy = dict(zip(cids, measured.get("accuracy", ()), strict=False))
-    parts = dict(zip(cids, measured.get("seconds", ()), strict=False))
-    return tuple(
-        replace(i, test_accuracy=accuracy.get(i.global_cid), parts=parts.get(i.global_cid))
-        for i in iterations
-    )
-
-
-def _with_chain(vehicle: Vehicle, history: ChainHistory) -> Vehicle:
+def _with_chain(vehicle: Vehicle, chain: Replay, history: ChainHistory) -> Vehicle:
     """Add what the run's chain says of a vehicle."""
-    stakes = {history.name(a): stake for a, stake in history.state.balances.items()}
+    stakes = {chain.name(a): stake for a, stake in chain.state.balances.items()}
     samples = vehicle.samples
     if samples is None:
-        samples = history.trained_on.get(vehicle.name)
+        updates = (u for i in reversed(history.iterations) for u in i.block.updates)
+        samples = next((u.samples for u in updates if chain.name(u.sender) == vehicle.name), None)
     return replace(vehicle, stake=stakes.get(vehicle.name), samples=samples)
+
+
+def _learning_seconds(history: ChainHistory) -> float:
+    if not history.iterations:
+        return 0.0
+    first = history.tasks[0].proposal
+    assert first is not None, "a stored chain is whole"
+    return (history.iterations[-1].block.timestamp - first.time) / 1000
 
 
 def _missing(run: Run, unlogged: Sequence[str]) -> Iterator[str]:

@@ -53,6 +53,8 @@ class Iteration:
     """Names of those whose updates the block carries, but the rule did not select."""
     absent: tuple[str, ...]
     """Names of the members of whom the block has no update."""
+    outcomes: Mapping[str, str]
+    """Name → outcome, of every member: the values of `history.iterations.Outcome`."""
     seconds: float
     """Since the last iteration or the task's proposal, by the miners' clocks."""
     parts: Mapping[str, float] | None
@@ -81,6 +83,8 @@ class Block:
     rule: str | None
     """Of the iteration that it ends; None where it ends none."""
     on_chain: bool
+    lane: int
+    """Where it is drawn: 0 for the chain, 1 and more for other branches."""
 
 
 @dataclass(frozen=True)

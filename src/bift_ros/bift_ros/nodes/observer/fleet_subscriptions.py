@@ -15,7 +15,7 @@ from rclpy.qos import QoSProfile
 from bift_ros.consensus.exceptions import ChainError, FieldError
 from bift_ros.monitoring.view import FleetView
 from bift_ros.nodes import qos
-from bift_ros.nodes.observer import fleet_topics, sightings
+from bift_ros.nodes.observer import fleet_topics, observations
 from bift_ros.nodes.observer.chain_fetch import ChainFetch
 
 
@@ -62,7 +62,7 @@ class FleetSubscriptions:
 
     def _on_tip(self, message: msg.Tip) -> None:
         try:
-            tip = sightings.tip_seen(message)
+            tip = observations.observed_tip(message)
         except FieldError:
             return
         self._change(lambda: self._view.hear_tip(tip))
@@ -77,14 +77,14 @@ class FleetSubscriptions:
 
     def _on_status(self, name: str, message: msg.VehicleStatus) -> None:
         try:
-            status = sightings.status_seen(message, name)
+            status = observations.observed_status(message, name)
         except FieldError:
             return
         self._change(lambda: self._view.hear_status(status, time.monotonic()))
 
     def _on_progress(self, name: str, message: msg.TrainingProgress) -> None:
         try:
-            sightings.check_progress(message)
+            observations.check_progress(message)
         except FieldError:
             return
         self._change(
@@ -93,7 +93,7 @@ class FleetSubscriptions:
 
     def _on_transaction(self, message: msg.Transaction) -> None:
         try:
-            transaction = sightings.transaction_seen(message)
+            transaction = observations.observed_transaction(message)
         except ChainError:
             return
         kind = transaction.payload.KIND
@@ -103,7 +103,7 @@ class FleetSubscriptions:
 
     def _on_block(self, message: msg.Block) -> None:
         try:
-            block = sightings.block_seen(message)
+            block = observations.observed_block(message)
         except ChainError:
             return
         self._change(lambda: self._view.hear_block(block, time.monotonic()))
@@ -119,7 +119,7 @@ class FleetSubscriptions:
         new = 0
         for message in messages:
             try:
-                block = sightings.block_seen(message)
+                block = observations.observed_block(message)
             except ChainError:
                 continue
             with self._lock:

@@ -13,7 +13,7 @@ from bift_ros.identity.vehicle_names import is_vehicle_name
 from bift_ros.monitoring.status import Statuses, VehicleStatus
 from bift_ros.nodes import qos
 from bift_ros.nodes.background_node import BackgroundNode
-from bift_ros.nodes.observer.sightings import status_seen
+from bift_ros.nodes.observer.observations import observed_status
 
 
 class FleetMonitor:
@@ -77,7 +77,7 @@ class FleetMonitor:
 
     def _hear(self, name: str, message: msg.VehicleStatus) -> None:
         try:
-            status = status_seen(message, name)
+            status = observed_status(message, name)
         except FieldError:
             return
         with self._changed:

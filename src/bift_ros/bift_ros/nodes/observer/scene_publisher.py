@@ -10,7 +10,6 @@ from rclpy.node import Node
 from visualization_msgs.msg import MarkerArray
 
 from bift_ros.monitoring.chain_scene import chain_shapes
-from bift_ros.monitoring.chain_window import ChainWindow
 from bift_ros.monitoring.flight_scene import flight_shapes
 from bift_ros.monitoring.layout import lay_out
 from bift_ros.monitoring.scene import Layer, Shape
@@ -57,11 +56,10 @@ class ScenePublisher:
             return
         with self._lock:
             view = self._view
-            window = ChainWindow(view)
             layout = lay_out(view.vehicles, self._poses.read(view.vehicles))
             pictures = {
-                self._vehicles: vehicle_shapes(view, window, layout, now),
-                self._chain: chain_shapes(view, window, layout),
+                self._vehicles: vehicle_shapes(view, layout, now),
+                self._chain: chain_shapes(view, layout),
                 self._messages: flight_shapes(view, layout, now),
             }
             for topic in watched:

@@ -18,7 +18,7 @@ export class Announcer {
     setText(
       byId("announcements"),
       `Iteration ${newest.number} of ${newest.total}: accuracy ${percent(newest.accuracy)}, ` +
-        `${plural(newest.paid.size, "contributor")} by ${words(newest.rule)}`,
+        `${plural(newest.block.model.contributors.length, "contributor")} by ${words(newest.rule)}`,
     );
   }
 }

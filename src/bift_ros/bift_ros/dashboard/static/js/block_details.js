@@ -45,7 +45,18 @@ function modelDetails(model) {
 function updates(fleet, block, selection) {
   const paid = new Set(block.model?.contributors);
   const rows = [...block.updates].sort((a, b) => paid.has(b[0]) - paid.has(a[0]) || b[1] - a[1]);
+  const outcomes = fleet.iterations.find((each) => each.block === block)?.outcomes ?? {};
+  const silent = Object.keys(outcomes).filter((address) => outcomes[address] === "not revealed");
   const headings = ["Vehicle", "Accuracy", "Samples", ""];
+  const row = (address, accuracy, samples, outcome) =>
+    make(
+      "tr",
+      {},
+      make("th", { scope: "row" }, vehicle(fleet, selection, address)),
+      make("td", { class: "number" }, percent(accuracy)),
+      make("td", { class: "number" }, count(samples)),
+      make("td", { "data-outcome": outcome }, outcome),
+    );
   return make(
     "section",
     {},
@@ -57,16 +68,8 @@ function updates(fleet, block, selection) {
       make(
         "tbody",
         {},
-        ...rows.map(([sender, accuracy, samples]) =>
-          make(
-            "tr",
-            {},
-            make("th", { scope: "row" }, vehicle(fleet, selection, sender)),
-            make("td", { class: "number" }, percent(accuracy)),
-            make("td", { class: "number" }, count(samples)),
-            make("td", { "data-outcome": paid.has(sender) ? "paid" : "left out" }, paid.has(sender) ? "rewarded" : "left out"),
-          ),
-        ),
+        ...rows.map((update) => row(...update, paid.has(update[0]) ? "rewarded" : "left out")),
+        ...silent.map((address) => row(address, NaN, NaN, "not revealed")),
       ),
     ),
   );

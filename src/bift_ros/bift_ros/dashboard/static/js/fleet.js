@@ -13,12 +13,13 @@ export class Fleet {
     this.traffic = [];
     this.findings = [];
     this.head = "";
-    this.chain = layOut(this.blocks, "");
-    this.iterations = []; // Of the task at the head: {number, total, block, ...}, oldest first.
-    this.task = "";
+    this.relations = {}; // By vehicle's name: where it stands, seen from the head.
+    this.iterations = []; // Of the newest task: {number, total, block, ...}, oldest first.
     this.chainRevision = 0; // Grows with every change of the chain.
+    this._lanes = new Map();
     this._names = new Map();
     this._clockOffset = 0;
+    this.chain = layOut(this.blocks, this._lanes);
   }
 
   /** Take in a document of /api/events. */
@@ -34,10 +35,24 @@ export class Fleet {
     this.findings = document.findings;
     this.traffic.push(...document.traffic);
     this.traffic.splice(0, this.traffic.length - MAX_TRAFFIC);
-    if (document.blocks.length || document.head !== this.head) {
-      this.head = document.head;
-      this._readChain();
+    Object.assign(this.relations, document.relations);
+    const { head, lanes, iterations, kept_iterations: kept } = document;
+    const changes = Object.entries(lanes);
+    if (changes.length || iterations.length || kept < this.iterations.length || head !== this.head) {
+      this.head = head;
+      for (const [hash, lane] of changes) {
+        if (lane === null) this._lanes.delete(hash);
+        else this._lanes.set(hash, lane);
+      }
+      this.chain = layOut(this.blocks, this._lanes);
+      this.iterations.splice(kept, Infinity, ...iterations.map((each) => this._iteration(each)));
+      this.chainRevision += 1;
     }
+  }
+
+  /** The newest task that has finished an iteration; empty before the first has. */
+  get task() {
+    return this.iterations.at(-1)?.task ?? "";
   }
 
   /** What an address is called. */
@@ -68,41 +83,21 @@ export class Fleet {
     return number;
   }
 
-  /** What became of a vehicle in an iteration: "paid", "left out" or "absent". */
-  outcome(iteration, address) {
-    if (iteration.paid.has(address)) return "paid";
-    return iteration.senders.has(address) ? "left out" : "absent";
-  }
-
   _forget() {
     this.vehicles.clear();
     this.blocks.clear();
     this.traffic = [];
     this.head = "";
+    this.relations = {};
+    this.iterations = [];
+    this._lanes.clear();
   }
 
-  _readChain() {
-    this.chain = layOut(this.blocks, this.head);
-    const models = this.chain.canonical.filter((block) => block.model);
-    this.task = models.length ? models.at(-1).model.model_id : "";
-    this.iterations = models
-      .filter((block) => block.model.model_id === this.task)
-      .map((block) => iterationOf(block));
-    this.chainRevision += 1;
+  _iteration({ block: hash, lowest, highest, outcomes, others }) {
+    const block = this.blocks.get(hash);
+    const { current_iter: number, total_iter: total, model_id: task, rule, accuracy } = block.model;
+    const accuracies = new Map(block.updates.map(([sender, claimed]) => [sender, claimed]));
+    const outcome = (address) => outcomes[address] ?? others;
+    return { block, number, total, task, rule, accuracy, lowest, highest, accuracies, outcomes, outcome };
   }
-}
-
-function iterationOf(block) {
-  const accuracies = block.updates.map(([, accuracy]) => accuracy);
-  return {
-    block,
-    number: block.model.current_iter,
-    total: block.model.total_iter,
-    rule: block.model.rule,
-    accuracy: block.model.accuracy,
-    lowest: accuracies.length ? Math.min(...accuracies) : null,
-    highest: accuracies.length ? Math.max(...accuracies) : null,
-    paid: new Set(block.model.contributors),
-    senders: new Map(block.updates.map(([sender, accuracy, samples]) => [sender, { accuracy, samples }])),
-  };
 }

@@ -104,15 +104,16 @@ export class FleetTable {
 /** Accuracy of the vehicle's newest update on the chain. */
 function accuracyOf(vehicle, { iterations }) {
   for (let n = iterations.length - 1; n >= 0; n -= 1) {
-    const update = iterations[n].senders.get(vehicle.address);
-    if (update) return update.accuracy;
+    const accuracy = iterations[n].accuracies.get(vehicle.address);
+    if (accuracy !== undefined) return accuracy;
   }
   return NaN;
 }
 
 function paidShare(vehicle, { iterations }) {
   const last = iterations.slice(-STRIP_LENGTH);
-  return last.filter((iteration) => iteration.paid.has(vehicle.address)).length / (last.length || 1);
+  const paid = last.filter(({ outcome }) => outcome(vehicle.address) === "contributed");
+  return paid.length / (last.length || 1);
 }
 
 function showState(cell, vehicle, fleet) {
@@ -131,13 +132,13 @@ function showState(cell, vehicle, fleet) {
 }
 
 function showTip(cell, vehicle, fleet) {
-  const { chain, blocks, head } = fleet;
+  const { relations, blocks, head } = fleet;
   const height = vehicle.status?.height ?? blocks.get(vehicle.tip)?.index;
-  const lane = chain.lanes.get(vehicle.tip);
-  const behind = (blocks.get(head)?.index ?? 0) - height;
-  const where = lane > 0 ? " fork" : behind > 0 ? ` −${behind}` : "";
+  const relation = relations[vehicle.name];
+  const behind = relation === "behind" ? blocks.get(head).index - height : 0;
+  const where = relation === "forked" ? " fork" : behind > 0 ? ` −${behind}` : "";
   setText(cell, `${height === undefined ? NONE : height}${where}`);
-  setAttribute(cell, "data-where", lane > 0 ? "fork" : behind > 1 ? "behind" : "chain");
+  setAttribute(cell, "data-where", relation === "forked" ? "fork" : behind > 1 ? "behind" : "chain");
 }
 
 function showStake(cell, vehicle, fleet) {

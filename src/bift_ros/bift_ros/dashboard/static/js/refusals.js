@@ -5,6 +5,12 @@ import { count, percent, words } from "./format.js";
 
 const ROWS = 60;
 
+/** Why an update of each outcome earned nothing. */
+const WHY = {
+  "left out": ({ rule }) => `${words(rule)} did not choose it`,
+  "not revealed": () => "committed, and did not reveal it",
+};
+
 export class Refusals {
   constructor(fleet, selection) {
     this._fleet = fleet;
@@ -26,13 +32,13 @@ export class Refusals {
   _drawLeftOut() {
     const rows = [];
     for (const iteration of [...this._fleet.iterations].reverse()) {
-      for (const [sender, { accuracy }] of iteration.senders) {
-        if (!iteration.paid.has(sender) && rows.length < ROWS) {
+      for (const [address, outcome] of Object.entries(iteration.outcomes)) {
+        if (WHY[outcome] && rows.length < ROWS) {
           rows.push([
             this._link("block", iteration.block.hash, String(iteration.number)),
-            this._vehicle(sender),
-            percent(accuracy),
-            `${words(iteration.rule)} did not choose it`,
+            this._vehicle(address),
+            percent(iteration.accuracies.get(address)),
+            WHY[outcome](iteration),
           ]);
         }
       }

@@ -56,8 +56,8 @@ export class VehicleDetails {
   _drawUpdates(address) {
     drawOutcomes(this._outcomes, this._fleet, address, OUTCOMES);
     const { iterations } = this._fleet;
-    const own = iterations.map((each) => each.senders.get(address)?.accuracy ?? null);
-    const paid = iterations.filter((each) => each.paid.has(address)).length;
+    const own = iterations.map((each) => each.accuracies.get(address) ?? null);
+    const paid = iterations.filter((each) => each.outcome(address) === "contributed").length;
     this._chart.draw(
       [iterations.map((each) => each.number), iterations.map((each) => each.accuracy), own],
       `${plural(paid, "iteration")} of ${iterations.length} rewarded, the newest update ` +

@@ -1,51 +1,53 @@
-"""The blocks that were heard, as a tree: one chain, and the forks beside it."""
+"""Blocks as a tree: one chain, and the forks beside it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from bift_ros.monitoring.sightings import BlockSeen
+from bift_ros.history.blocks import BlockSummary
 
 MAX_BLOCKS = 20_000
-"""An onlooker remembers no more; the oldest go first."""
+"""An observer remembers no more; the oldest go first."""
 
 
-class ChainTree:
-    """Blocks by hash, in the order in which they were heard. Parents may come late or never."""
+class BlockTree:
+    """Blocks by hash, in the order in which they came. Parents may come late or never."""
 
-    def __init__(self) -> None:
-        self._blocks: dict[str, BlockSeen] = {}
+    def __init__(self, bounded: bool = True) -> None:
+        """`bounded`: anybody may add blocks, so that only `MAX_BLOCKS` are kept."""
+        self._blocks: dict[str, BlockSummary] = {}
         self._heights: dict[int, set[str]] = {}
-        self._heard = 0
+        self._bounded = bounded
+        self._added = 0
 
     @property
-    def blocks(self) -> Mapping[str, BlockSeen]:
+    def blocks(self) -> Mapping[str, BlockSummary]:
         """All that are remembered."""
         return self._blocks
 
     @property
-    def heard(self) -> int:
+    def added(self) -> int:
         """How many different blocks have come since the start."""
-        return self._heard
+        return self._added
 
-    def add(self, block: BlockSeen) -> bool:
+    def add(self, block: BlockSummary) -> bool:
         """Take a block in; False where it was known."""
         if block.hash in self._blocks:
             return False
         self._blocks[block.hash] = block
         self._heights.setdefault(block.height, set()).add(block.hash)
-        self._heard += 1
-        if len(self._blocks) > MAX_BLOCKS:
+        self._added += 1
+        if self._bounded and len(self._blocks) > MAX_BLOCKS:
             self._forget(next(iter(self._blocks)))
         return True
 
-    def branch(self, tip: str) -> Iterator[BlockSeen]:
+    def branch(self, tip: str) -> Iterator[BlockSummary]:
         """A tip's block and its ancestors, downwards, as far as they are known."""
         block = self._blocks.get(tip)
         while block is not None:
             yield block
             parent = self._blocks.get(block.previous_hash)
-            # Hashes are claims here: without this a liar's circle would be walked for ever.
+            # Hashes may be mere claims: without this a forged circle would be walked for ever.
             block = parent if parent is not None and parent.height == block.height - 1 else None
 
     def contains(self, ancestor: str, tip: str) -> bool:
@@ -58,11 +60,11 @@ class ChainTree:
                 return other.hash == ancestor
         return False
 
-    def at(self, height: int) -> list[BlockSeen]:
+    def at(self, height: int) -> list[BlockSummary]:
         """The blocks of one height, of whichever branch, by hash."""
         return [self._blocks[name] for name in sorted(self._heights.get(height, ()))]
 
-    def beside(self, tip: str) -> list[BlockSeen]:
+    def beside(self, tip: str) -> list[BlockSummary]:
         """The blocks that are not on a tip's branch, lowest first: forks, and what lies above it.
 
         Blocks below the lowest known one of the branch are left out: nobody can tell.
