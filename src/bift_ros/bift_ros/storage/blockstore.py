@@ -22,7 +22,7 @@ from bift_ros.storage.catalog import Catalog, FileState, Place
 from bift_ros.storage.chunker import WORKERS, Read, copy_chunks
 from bift_ros.storage.cidv1 import RAW, Cid
 from bift_ros.storage.dagpb import InvalidFile
-from bift_ros.storage.interface import NotFound, StorageError
+from bift_ros.storage.errors import NotFound, StorageError
 from bift_ros.storage.node_log import log_record, read_node_log
 from bift_ros.storage.quota import Quota
 from bift_ros.storage.store_folder import StoreFolder

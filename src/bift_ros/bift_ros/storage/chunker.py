@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from bift_ros.storage.cidv1 import RAW, Cid
-from bift_ros.storage.interface import StorageError
+from bift_ros.storage.errors import StorageError
 
 WORKERS = min(4, os.cpu_count() or 1)
 """Threads that hash and copy."""

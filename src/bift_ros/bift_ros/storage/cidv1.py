@@ -12,7 +12,7 @@ import hashlib
 import re
 from typing import NamedTuple
 
-from bift_ros.storage.interface import StorageError
+from bift_ros.storage.errors import StorageError
 
 RAW = 0x55
 """Multicodec of a block that is file content and nothing else."""

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bift_ros.storage.cidv1 import Cid, CidError
-from bift_ros.storage.interface import StorageError
+from bift_ros.storage.errors import StorageError
 
 _VARINT, _BYTES = 0, 2
 _FILE_TYPE = 2

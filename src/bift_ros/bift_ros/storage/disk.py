@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bift_ros.storage.interface import StorageError
+from bift_ros.storage.errors import StorageError
 
 _COPY_BYTES = 8 << 20
 

@@ -8,22 +8,22 @@ from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 
-from bift_ros.storage.base import GET_TIMEOUT, BaseStorage
 from bift_ros.storage.blockstore import MAX_BYTES, BlockStore
 from bift_ros.storage.chunker import Buffer
 from bift_ros.storage.cidv1 import DAG_PB, RAW, Cid
 from bift_ros.storage.dagpb import InvalidFile
+from bift_ros.storage.errors import NotFound, StorageError
 from bift_ros.storage.fetch import Fetch
 from bift_ros.storage.fetcher import Fetcher
 from bift_ros.storage.gateway import Gateway
-from bift_ros.storage.interface import NotFound, Progress, StorageError, untold
+from bift_ros.storage.interface import GET_TIMEOUT, Progress, Storage, untold
 from bift_ros.storage.partial_file import PartialFile, completing
 from bift_ros.storage.provider import Piece
 from bift_ros.storage.traffic import Traffic
 from bift_ros.storage.unixfs import CHUNK_SIZE, MAX_FILE_SIZE, Chunk, levels, placed
 
 
-class EmbeddedStorage(BaseStorage):
+class EmbeddedStorage(Storage):
     """A `Storage` of this process, which also serves its blocks to other vehicles.
 
     Files that were fetched are kept and served like those that were put. All methods are
@@ -70,11 +70,7 @@ class EmbeddedStorage(BaseStorage):
     def get(
         self, cid: str, providers: Sequence[str] = (), *, timeout: float = GET_TIMEOUT
     ) -> bytes:
-        """Return a file from this store or, within `timeout` seconds, from the providers.
-
-        Providers that had to be skipped are logged. Raises `CidError`, `NotFound`, `InvalidFile`
-        or another `StorageError`.
-        """
+        """Return a file from this store or from the providers."""
         with self._complete(cid, providers, timeout, False, self._max_file_size) as partial:
             return partial.read()
 
@@ -89,9 +85,8 @@ class EmbeddedStorage(BaseStorage):
     ) -> None:
         """Let `path` be a file of any size, from this store or from the providers.
 
-        It fails when for `timeout` seconds no block has come. `path` is replaced in one step, by
-        a synced file; where it can it shares its disk space with the store (`PartialFile.give`).
-        Raises like `get`.
+        `path` is replaced in one step, by a synced file; where it can it shares its disk space with
+        the store (`PartialFile.give`).
         """
         complete = self._complete(cid, providers, timeout, True, self._max_bytes, on_progress)
         with complete as partial:

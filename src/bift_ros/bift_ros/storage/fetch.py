@@ -22,7 +22,7 @@ from queue import Empty, SimpleQueue
 from bift_ros.storage import block_request
 from bift_ros.storage.block_request import FaultError, Request
 from bift_ros.storage.cidv1 import Cid
-from bift_ros.storage.interface import NotFound, StorageError
+from bift_ros.storage.errors import NotFound, StorageError
 from bift_ros.storage.piece_picker import PiecePicker
 from bift_ros.storage.piece_queue import PieceQueue
 from bift_ros.storage.provider import Piece, providers_of

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from bift_ros.storage.cidv1 import Cid
+from bift_ros.storage.errors import StorageError
 from bift_ros.storage.fetch import Fetch
-from bift_ros.storage.interface import StorageError
 from bift_ros.storage.traffic import ByteCount
 
 log = logging.getLogger(__name__)

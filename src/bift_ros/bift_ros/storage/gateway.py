@@ -23,8 +23,8 @@ from concurrent.futures import ThreadPoolExecutor
 from aiohttp import web
 
 from bift_ros.storage.blockstore import BlockStore
+from bift_ros.storage.errors import StorageError
 from bift_ros.storage.gateway_urls import gateway_url
-from bift_ros.storage.interface import StorageError
 from bift_ros.storage.loop import LoopThread
 from bift_ros.storage.responses import Responder
 from bift_ros.storage.traffic import ByteCount

@@ -6,7 +6,7 @@ import ipaddress
 import re
 from urllib.parse import urlsplit
 
-from bift_ros.storage.interface import StorageError
+from bift_ros.storage.errors import StorageError
 
 MAX_URL_LENGTH = 256
 """Characters."""

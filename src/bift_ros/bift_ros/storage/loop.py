@@ -8,7 +8,7 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from bift_ros.storage.interface import StorageError
+from bift_ros.storage.errors import StorageError
 
 T = TypeVar("T")
 

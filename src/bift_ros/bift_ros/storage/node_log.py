@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bift_ros.storage.cidv1 import DAG_PB, RAW, Cid
-from bift_ros.storage.interface import NotFound
+from bift_ros.storage.errors import NotFound
 from bift_ros.storage.unixfs import MAX_BLOCK_SIZE, Chunk, chunks_of
 
 _LENGTH_BYTES = 4

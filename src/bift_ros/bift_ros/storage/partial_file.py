@@ -19,7 +19,7 @@ from bift_ros.storage.catalog import FileState, Place
 from bift_ros.storage.chunker import RUN_BYTES, Buffer, map_ahead, write_at
 from bift_ros.storage.cidv1 import Cid
 from bift_ros.storage.disk import copy_file, link_over, replacing, sync_folder, write_error
-from bift_ros.storage.interface import NotFound, StorageError
+from bift_ros.storage.errors import NotFound, StorageError
 from bift_ros.storage.node_log import log_record, read_node_log
 from bift_ros.storage.unixfs import Chunk
 

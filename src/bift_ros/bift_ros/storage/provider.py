@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from bift_ros.storage.byte_ranges import ByteRanges
 from bift_ros.storage.cidv1 import Cid
+from bift_ros.storage.errors import StorageError
 from bift_ros.storage.gateway_urls import MAX_URL_LENGTH, provider_origin
-from bift_ros.storage.interface import StorageError
 
 MAX_PROVIDERS = 32
 """Providers considered for one file; the rest of a longer list is ignored."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import RLock
 
 from bift_ros.storage.disk import write_error
-from bift_ros.storage.interface import StorageError
+from bift_ros.storage.errors import StorageError
 
 _LOW_WATER = 0.9
 """How full a collection leaves the store, so that the next put need not collect again."""

@@ -19,7 +19,7 @@ from bift_ros.storage.blockstore import BlockStore
 from bift_ros.storage.byte_ranges import AVAILABLE
 from bift_ros.storage.car import CAR_TYPE, car_block, car_header, depth_first
 from bift_ros.storage.cidv1 import RAW, Cid, CidError
-from bift_ros.storage.interface import NotFound, StorageError
+from bift_ros.storage.errors import NotFound, StorageError
 from bift_ros.storage.traffic import ByteCount
 
 log = logging.getLogger(__name__)

@@ -25,7 +25,7 @@ from bift_ros.storage.catalog import Place
 from bift_ros.storage.cid_set import CidSet
 from bift_ros.storage.cidv1 import Cid
 from bift_ros.storage.disk import sync_folder
-from bift_ros.storage.interface import StorageError
+from bift_ros.storage.errors import StorageError
 
 
 class StoreFolder:

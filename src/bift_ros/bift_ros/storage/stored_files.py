@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from bift_ros.storage.cidv1 import MULTIHASH_PREFIX, RAW, Cid
-from bift_ros.storage.interface import NotFound
+from bift_ros.storage.errors import NotFound
 from bift_ros.storage.node_log import read_node_log, stored_chunks
 from bift_ros.storage.unixfs import MAX_FILE_SIZE, read_file
 

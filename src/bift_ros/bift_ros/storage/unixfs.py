@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from bift_ros.storage.cidv1 import DAG_PB, RAW, Cid
 from bift_ros.storage.dagpb import InvalidFile, Link, decode_node, encode_node
-from bift_ros.storage.interface import StorageError
+from bift_ros.storage.errors import StorageError
 
 CHUNK_SIZE = 262_144
 """Bytes a chunk: what `ipfs add` takes by default."""

@@ -28,7 +28,7 @@ import requests
 from ipfshttpclient import exceptions as client_errors
 
 from bift_ros.storage.cidv1 import DAG_PB, Cid
-from bift_ros.storage.interface import NotFound, StorageError
+from bift_ros.storage.errors import NotFound, StorageError
 
 log = logging.getLogger(__name__)
 

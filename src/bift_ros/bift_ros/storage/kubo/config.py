@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bift_ros.storage.interface import StorageError
+from bift_ros.storage.errors import StorageError
 
 SWARM_KEY_FILE = "swarm.key"
 STORAGE_MAX = 8 * 1024**3

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import psutil
 
+from bift_ros.storage.errors import StorageError
 from bift_ros.storage.gateway_urls import gateway_url, is_wildcard
-from bift_ros.storage.interface import StorageError
 from bift_ros.storage.kubo.api import START_TIMEOUT, KuboApi, Unreachable
 from bift_ros.storage.kubo.config import (
     KuboSettings,

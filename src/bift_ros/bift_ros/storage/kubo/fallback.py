@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from bift_ros.storage.interface import StorageError
+from bift_ros.storage.errors import StorageError
 
 Attempt = Callable[[Callable[[], None]], None]
 """Does the work; calls its argument now and then to say that it makes progress."""

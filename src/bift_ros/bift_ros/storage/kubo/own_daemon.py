@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
-from bift_ros.storage.interface import StorageError
+from bift_ros.storage.errors import StorageError
 from bift_ros.storage.kubo.api import Unreachable
 from bift_ros.storage.kubo.config import KuboSettings
 from bift_ros.storage.kubo.daemon import KuboDaemon

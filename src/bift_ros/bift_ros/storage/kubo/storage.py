@@ -15,12 +15,12 @@ from contextlib import closing, suppress
 from io import BytesIO, FileIO
 from pathlib import Path
 
-from bift_ros.storage.base import GET_TIMEOUT, BaseStorage
 from bift_ros.storage.cidv1 import RAW, Cid
 from bift_ros.storage.dagpb import InvalidFile
 from bift_ros.storage.disk import replacing, write_error
+from bift_ros.storage.errors import NotFound
 from bift_ros.storage.fetcher import Fetcher
-from bift_ros.storage.interface import NotFound, Progress, untold
+from bift_ros.storage.interface import GET_TIMEOUT, Progress, Storage, untold
 from bift_ros.storage.kubo.api import KuboApi
 from bift_ros.storage.kubo.transfer import Transfer, check_length
 from bift_ros.storage.traffic import Traffic
@@ -32,7 +32,7 @@ _ANY_SIZE = 1 << 62
 """Bytes; the number of a file's blocks bounds it."""
 
 
-class KuboStorage(BaseStorage):
+class KuboStorage(Storage):
     """A `Storage` in a running Kubo daemon, which it neither starts nor stops.
 
     The daemon collects files that nobody pinned when its repository is nearly full. All methods
@@ -54,11 +54,15 @@ class KuboStorage(BaseStorage):
         """
         super().__init__(api, chunk_size, max_file_size)
         self._api = api
-        self.url = url
-        """What announcements carry as the provider."""
+        self._url = url
         self.version = api.version()
         self._fetcher = Fetcher()
         self._pool = ThreadPoolExecutor(_CALLS, thread_name_prefix="kubo")
+
+    @property
+    def url(self) -> str:
+        """Where other vehicles reach the daemon's gateway."""
+        return self._url
 
     @property
     def traffic(self) -> Traffic:
@@ -68,11 +72,7 @@ class KuboStorage(BaseStorage):
     def get(
         self, cid: str, providers: Sequence[str] = (), *, timeout: float = GET_TIMEOUT
     ) -> bytes:
-        """Return a file from this daemon or, within `timeout` seconds, from others.
-
-        Providers that had to be skipped are logged. Raises `CidError`, `NotFound`, `InvalidFile`
-        or another `StorageError`.
-        """
+        """Return a file from this daemon or from others."""
         root = Cid.parse(cid)
         with suppress(NotFound):
             return self._read(root)
@@ -90,10 +90,7 @@ class KuboStorage(BaseStorage):
         timeout: float = GET_TIMEOUT,
         on_progress: Progress = untold,
     ) -> None:
-        """Write a file of any size to `path`, whole or not at all, in bounded memory.
-
-        It fails when for `timeout` seconds nothing has come. Raises like `get`.
-        """
+        """Write a file of any size to `path`."""
         root = Cid.parse(cid)
         if not self._api.has_file(root):
             transfer = Transfer(

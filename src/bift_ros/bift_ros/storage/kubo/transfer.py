@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from bift_ros.storage.chunker import Buffer, map_ahead
 from bift_ros.storage.cidv1 import RAW, Cid
 from bift_ros.storage.dagpb import InvalidFile
+from bift_ros.storage.errors import NotFound
 from bift_ros.storage.fetch import Fetch
 from bift_ros.storage.fetcher import Fetcher
-from bift_ros.storage.interface import NotFound, Progress
+from bift_ros.storage.interface import Progress
 from bift_ros.storage.kubo.api import KuboApi
 from bift_ros.storage.kubo.fallback import Fallback
 from bift_ros.storage.provider import Piece
