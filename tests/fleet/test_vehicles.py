@@ -25,7 +25,7 @@ from bift_ros.fleet.runtimes.processes import ProcessFleet, vehicle_command
 from bift_ros.identity.keyfile import save_key
 from bift_ros.identity.keys import KeyPair
 from bift_ros.nodes.observer.monitor import FleetMonitor
-from bift_ros.perception.bags import BagWriter
+from bift_ros.perception.bag_writer import BagWriter
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
 

@@ -14,7 +14,9 @@ from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from bift_ros.perception import messages
-from bift_ros.perception.bags import Bag, BagError, BagWriter, bag_info
+from bift_ros.perception.bag_info import bag_info
+from bift_ros.perception.bag_writer import BagWriter
+from bift_ros.perception.bags import Bag, BagError
 from bift_ros.perception.classes import CLASSES, Label
 from bift_ros.perception.images import CompressedImage
 from bift_ros.perception.messages import COMPRESSED_IMAGE, DEFINITIONS, LIGHTS

@@ -13,7 +13,8 @@ from recorded import parse_image, read_bag, read_images, replay
 
 from bift_ros.console import bag as command
 from bift_ros.perception import messages
-from bift_ros.perception.bags import BagError, bag_info
+from bift_ros.perception.bag_info import bag_info
+from bift_ros.perception.bags import BagError
 from bift_ros.perception.classes import CLASS_INDEX, CLASSES
 from bift_ros.perception.crops import crop_region
 from bift_ros.perception.messages import LIGHTS

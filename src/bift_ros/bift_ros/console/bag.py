@@ -15,9 +15,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from bift_ros.perception import recording
-from bift_ros.perception.bags import BagError, BagInfo, bag_info
+from bift_ros.perception.bag_info import BagInfo, bag_info
+from bift_ros.perception.bags import BagError
 from bift_ros.perception.classes import CLASSES
+from bift_ros.synthesis import recording
 from bift_ros.synthesis.from_images import from_images, parse_classes
 from bift_ros.synthesis.synth import synthesize
 

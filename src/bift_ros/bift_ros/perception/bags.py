@@ -1,54 +1,21 @@
-"""Write and read vehicles' bags: rosbag2 with MCAP storage, as `ros2 bag record` writes them.
-
-A vehicle's bag holds its camera and its labels:
-
-    /vehicle_NN/camera/image_raw/compressed   sensor_msgs/msg/CompressedImage
-    /vehicle_NN/traffic_lights                bift_msgs/msg/TrafficLightArray
-
-with metadata.yaml version 9 (Jazzy's), offered QoS profiles, type hashes, and in the MCAP schemas
-each type's definition with all it depends on, so that any reader understands the custom messages.
-"""
+"""Reading bags: rosbag2 with MCAP storage, also those whose recorder was killed."""
 
 from __future__ import annotations
 
 import logging
 import struct
 import tempfile
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple
 
-from rosbags.interfaces import (
-    Qos,
-    QosDurability,
-    QosHistory,
-    QosLiveliness,
-    QosReliability,
-    QosTime,
-)
-from rosbags.rosbag2 import Reader, StoragePlugin, Writer
+from rosbags.rosbag2 import Reader
 
-from bift_ros.identity.vehicle_names import vehicle_name
-from bift_ros.perception.classes import CLASS_INDEX, Label
-from bift_ros.perception.messages import (
-    COMPRESSED_IMAGE,
-    IMAGE,
-    LIGHTS,
-    MessageError,
-    image_cdr,
-    lights_cdr,
-    parse_lights,
-    typestore,
-)
+from bift_ros.perception.messages import COMPRESSED_IMAGE, IMAGE, LIGHTS
 
 log = logging.getLogger(__name__)
 
-# rmw's infinite duration: what an unset deadline, lifespan or lease is recorded as.
-_INFINITE = QosTime(9223372036, 854775807)
 _MCAP_MAGIC = b"\x89MCAP0\r\n"
 _EMPTY_FOOTER = b"\x02" + struct.pack("<QQQI", 20, 0, 0, 0) + _MCAP_MAGIC
 
@@ -64,99 +31,6 @@ class BagMessage(NamedTuple):
     type: str
     timestamp_ns: int
     data: bytes
-
-
-@dataclass(frozen=True)
-class BagInfo:
-    """What `bift bag info` prints of a bag."""
-
-    path: str
-    recovered: bool  # half-written: only what was readable is counted
-    duration_s: float
-    start_ns: int
-    messages: dict[str, tuple[str, int]]  # topic → type, count
-    labels: dict[str, int]  # class → count
-    unknown_classes: dict[str, int]
-    problems: tuple[str, ...]  # why a vehicle could not learn from it
-
-
-def offered_qos(depth: int, *, reliable: bool = True, latched: bool = False) -> Qos:
-    """What a publisher that keeps the last `depth` messages offered; players offer it again."""
-    return Qos(
-        QosHistory.KEEP_LAST,
-        depth,
-        QosReliability.RELIABLE if reliable else QosReliability.BEST_EFFORT,
-        QosDurability.TRANSIENT_LOCAL if latched else QosDurability.VOLATILE,
-        _INFINITE,
-        _INFINITE,
-        QosLiveliness.AUTOMATIC,
-        _INFINITE,
-        False,
-    )
-
-
-def start_bag(path: Path) -> Writer:
-    """Start the bag directory `path`; raises BagError where something is there already."""
-    if path.exists():
-        raise BagError(f"{path} exists already: remove it, or name another folder")
-    writer = Writer(path, version=9, storage_plugin=StoragePlugin.MCAP)
-    writer.open()
-    return writer
-
-
-def camera_topic(vehicle: int) -> str:
-    """A vehicle's compressed camera topic."""
-    return f"/{vehicle_name(vehicle)}/camera/image_raw/compressed"
-
-
-def lights_topic(vehicle: int) -> str:
-    """A vehicle's label topic."""
-    return f"/{vehicle_name(vehicle)}/traffic_lights"
-
-
-class BagWriter:
-    """Writes one vehicle's bag; a context manager. Messages must come in order of reception."""
-
-    def __init__(self, path: Path, vehicle: int) -> None:
-        """Start the bag directory `path`; raises BagError where it exists already."""
-        self._writer = start_bag(path)
-        self._frame_id = f"{vehicle_name(vehicle)}/camera_optical_frame"
-        self._camera = self._writer.add_connection(
-            camera_topic(vehicle),
-            COMPRESSED_IMAGE,
-            typestore=typestore(),
-            offered_qos_profiles=[offered_qos(5, reliable=False)],  # sensor data
-        )
-        self._lights = self._writer.add_connection(
-            lights_topic(vehicle),
-            LIGHTS,
-            typestore=typestore(),
-            offered_qos_profiles=[offered_qos(10)],
-        )
-
-    def write_frame(self, received_ns: int, stamp_ns: int, jpeg: bytes) -> None:
-        """A camera frame taken at `stamp_ns`."""
-        data = image_cdr(stamp_ns, self._frame_id, jpeg)
-        self._writer.write(self._camera, received_ns, data)
-
-    def write_labels(self, received_ns: int, stamp_ns: int, labels: tuple[Label, ...]) -> None:
-        """The lights in the frame taken at `stamp_ns`."""
-        data = lights_cdr(stamp_ns, self._frame_id, labels)
-        self._writer.write(self._lights, received_ns, data)
-
-    def __enter__(self) -> BagWriter:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self._writer.close()
-        else:
-            self._writer.abort()
 
 
 class Bag:
@@ -297,37 +171,3 @@ def _recover(file: Path, folder: Path) -> Path:
                 left -= len(block)
             target.write(_EMPTY_FOOTER)
     return copy
-
-
-def bag_info(path: Path) -> BagInfo:
-    """Count a bag's messages and labels; raises BagError where there is nothing to read."""
-    with Bag(path) as bag:
-        problems = []
-        try:
-            bag.vehicle_topics()
-        except BagError as error:
-            problems.append(str(error))
-        known: Counter[str] = Counter()
-        unknown: Counter[str] = Counter()
-        damaged: list[str] = []
-        for message in bag.messages():
-            if message.type != LIGHTS:
-                continue
-            try:
-                labels = parse_lights(message.data)[1]
-            except MessageError as error:
-                damaged.append(f"{message.topic}: {error}")
-                continue
-            for label in labels:
-                (known if label.signal_class in CLASS_INDEX else unknown)[label.signal_class] += 1
-        if unknown:
-            names = ", ".join(sorted(unknown))
-            problems.append(f"labels of unknown classes, which vehicles skip: {names}")
-        if damaged:
-            problems.append(f"{len(damaged)} unreadable messages, the first in {damaged[0]}")
-        start, end = bag.span_ns
-        return BagInfo(
-            str(path), bag.recovered, (end - start) / 1e9, start, bag.topics,
-            {name: known[name] for name in CLASS_INDEX if known[name]}, dict(unknown),
-            tuple(problems),
-        )  # fmt: skip

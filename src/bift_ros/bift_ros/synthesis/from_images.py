@@ -18,15 +18,7 @@ from numpy.typing import NDArray
 from bift_ros.perception.bags import BagError
 from bift_ros.perception.classes import CLASSES, Label
 from bift_ros.perception.crops import MARGIN
-from bift_ros.perception.recording import (
-    EncodedFrame,
-    Progress,
-    Recorded,
-    bag_path,
-    check_empty,
-    record,
-    write_test_set,
-)
+from bift_ros.synthesis.recording import EncodedFrame, Progress, Recorded, Recording
 from bift_ros.synthesis.scene import HEIGHT, WIDTH, encode_jpeg
 from bift_ros.synthesis.street import paint_street
 
@@ -96,7 +88,6 @@ def from_images(
     """
     if vehicles < 1:
         raise ValueError("vehicles must be at least 1")
-    check_empty(out)
     rng = np.random.default_rng(seed)
     pictures = find_pictures(folder, classes or {})
     rng.shuffle(pictures)
@@ -107,27 +98,11 @@ def from_images(
     if len(pictures) < vehicles:
         raise BagError(f"{len(pictures)} pictures are too few for {vehicles} vehicles")
 
-    out.mkdir(parents=True, exist_ok=True)
-    total, done = len(pictures) + len(held_out), 0
+    recording = Recording(out, len(pictures) + len(held_out), progress)
     skipped: list[str] = []
-
-    def report(frames: Iterator[tuple[int, EncodedFrame]]) -> Iterator[EncodedFrame]:
-        nonlocal done
-        for used, frame in frames:
-            yield frame
-            done += used
-            if progress is not None:
-                progress(done, total)
-
-    counts, labels = [], []
     for vehicle in range(vehicles):
-        mine = _frames(pictures[vehicle::vehicles], rng, skipped)
-        number, per_class = record(bag_path(out, vehicle), vehicle, report(mine), rng)
-        counts.append(number)
-        labels.append(per_class)
-    tested = write_test_set(out / "test", report(_frames(held_out, rng, skipped)))
-    bags = tuple(bag_path(out, vehicle) for vehicle in range(vehicles))
-    return Recorded(bags, tuple(counts), tuple(labels), out / "test", tested, tuple(skipped))
+        recording.add_bag(_frames(pictures[vehicle::vehicles], rng, skipped), rng)
+    return recording.finish(_frames(held_out, rng, skipped), skipped=skipped)
 
 
 def _hold_out(pictures: Sequence[Picture]) -> tuple[list[Picture], list[Picture]]:
@@ -143,7 +118,7 @@ def _hold_out(pictures: Sequence[Picture]) -> tuple[list[Picture], list[Picture]
 
 def _frames(
     pictures: Sequence[Picture], rng: np.random.Generator, skipped: list[str]
-) -> Iterator[tuple[int, EncodedFrame]]:
+) -> Iterator[tuple[int, Sequence[EncodedFrame]]]:
     """Streets with one to three pictures each, and how many pictures each used up."""
     queue = iter(pictures)
     while batch := list(islice(queue, int(rng.integers(1, 4)))):
@@ -158,7 +133,7 @@ def _frames(
             lane = WIDTH // len(batch)
             rgb = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
             labels.append(_paste(rng, street, rgb, name, lane * slot, lane))
-        yield len(batch), EncodedFrame(encode_jpeg(street, QUALITY), tuple(labels))
+        yield len(batch), [EncodedFrame(encode_jpeg(street, QUALITY), tuple(labels))]
 
 
 def _paste(

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import count, islice
+from itertools import count
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from bift_ros.perception.classes import CLASSES
-from bift_ros.perception.recording import (
-    EncodedFrame,
-    Progress,
-    Recorded,
-    bag_path,
-    check_empty,
-    record,
-    write_test_set,
-)
+from bift_ros.synthesis.recording import EncodedFrame, Progress, Recorded, Recording
 from bift_ros.synthesis.scene import encode_jpeg, make_frame
 
 CHUNK = 20  # frames per piece of work
@@ -42,12 +33,12 @@ class _Chunk:
     weights: tuple[float, ...] = ()
 
 
-def _make(chunk: _Chunk) -> list[EncodedFrame]:
-    """In a worker process: the chunk's frames. Depends on nothing but the chunk."""
+def _make(chunk: _Chunk) -> tuple[int, list[EncodedFrame]]:
+    """In a worker process: the chunk's frames, and how many. Depends on nothing but the chunk."""
     cv2.setNumThreads(1)
     rng = np.random.default_rng(chunk.seed)
     frames = (make_frame(rng, chunk.weights or None) for _ in range(chunk.frames))
-    return [EncodedFrame(encode_jpeg(frame.image), frame.labels) for frame in frames]
+    return chunk.frames, [EncodedFrame(encode_jpeg(f.image), f.labels) for f in frames]
 
 
 def class_weights(vehicles: int, seed: int, skew: float | None) -> list[tuple[float, ...]]:
@@ -83,20 +74,8 @@ def synthesize(
     if skew is not None and not 0.01 <= skew <= 1e6:
         # Below, the Dirichlet draw underflows.
         raise ValueError(f"skew {skew} must lie between 0.01 and 1000000")
-    check_empty(out)
-    out.mkdir(parents=True, exist_ok=True)
     total = vehicles * frames + round(test_crops / LIGHTS_PER_FRAME)
-    done = 0
-
-    def report(chunks: Iterator[list[EncodedFrame]]) -> Iterator[EncodedFrame]:
-        nonlocal done
-        for chunk in chunks:
-            yield from chunk
-            done = min(total, done + len(chunk))
-            if progress is not None:
-                progress(done, total)
-
-    counts, labels = [], []
+    recording = Recording(out, total, progress)
     # Spawned, not forked: OpenCV's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(WORKERS, mp_context=context) as pool:
@@ -106,31 +85,18 @@ def synthesize(
                 for first in range(0, frames, CHUNK)
             ]
             rng = np.random.default_rng((_LATENCY, seed, vehicle))
-            made = report(pool.map(_make, chunks))
-            number, classes = record(bag_path(out, vehicle), vehicle, made, rng)
-            counts.append(number)
-            labels.append(classes)
-        tested = {}
+            recording.add_bag(pool.map(_make, chunks), rng)
+        test = None
         if test_crops:
             # One chunk after the other, two at a time, until there are enough crops.
             chunk_of = partial(_test_chunk, seed)
             rounds = (pool.map(_make, [chunk_of(2 * n), chunk_of(2 * n + 1)]) for n in count())
-            made = report(chunk for pair in rounds for chunk in pair)
-            tested = write_test_set(out / "test", _enough(made, test_crops), test_crops)
+            test = (chunk for pair in rounds for chunk in pair)
+        recorded = recording.finish(test, test_crops)
     if progress is not None:
         progress(total, total)
-    bags = tuple(bag_path(out, vehicle) for vehicle in range(vehicles))
-    test = out / "test" if test_crops else None
-    return Recorded(bags, tuple(counts), tuple(labels), test, tested)
+    return recorded
 
 
 def _test_chunk(seed: int, number: int) -> _Chunk:
     return _Chunk((_TEST, seed, number), CHUNK)
-
-
-def _enough(frames: Iterator[EncodedFrame], crops: int) -> Iterator[EncodedFrame]:
-    """Frames until they hold that many lights."""
-    while crops > 0:
-        for frame in islice(frames, 1):
-            crops -= len(frame.labels)
-            yield frame

@@ -10,7 +10,7 @@ from rich.progress import Progress
 
 from bift_ros.fleet.description.fleet import FleetDescription
 from bift_ros.perception.bags import BagError
-from bift_ros.perception.recording import bag_path
+from bift_ros.synthesis.recording import bag_path
 from bift_ros.synthesis.synth import synthesize
 
 

@@ -28,7 +28,7 @@ from bift_ros.fleet.runtimes.processes import ProcessFleet
 from bift_ros.identity.vehicle_names import vehicle_name
 from bift_ros.monitoring.status import Statuses, VehicleStatus
 from bift_ros.nodes.observer.monitor import FleetMonitor
-from bift_ros.perception.bags import bag_info
+from bift_ros.perception.bag_info import bag_info
 from bift_ros.storage.kubo.daemon import find_ipfs
 
 ARCHITECTURE = "bift_ros.learning.models:traffic_light_cnn"
