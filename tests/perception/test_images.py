@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bift_ros.perception.images import ENCODINGS, ImageError, decode_compressed, decode_raw
+from bift_ros.perception.images import ENCODINGS, ImageError, RawImage, decode_compressed
 
 RED, GREEN, BLUE = (200, 10, 20), (15, 210, 25), (30, 5, 220)
 
@@ -40,20 +40,20 @@ def test_colour_is_exact_whatever_the_step(encoding: str, padding: int) -> None:
     image = quadrants()
     sent = image if encoding == "rgb8" else image[..., ::-1]
     rows = np.pad(sent.reshape(40, -1), ((0, 0), (0, padding)), constant_values=99)
-    got = decode_raw(40, 60, encoding, 0, 180 + padding, rows.tobytes())
+    got = RawImage(40, 60, encoding, 0, 180 + padding, rows.tobytes()).decode()
     assert np.array_equal(got, image)
 
 
 def test_mono_is_repeated() -> None:
     grey = np.arange(24, dtype=np.uint8).reshape(4, 6)
-    got = decode_raw(4, 6, "mono8", 0, 6, grey.tobytes())
+    got = RawImage(4, 6, "mono8", 0, 6, grey.tobytes()).decode()
     assert np.array_equal(got, np.stack([grey] * 3, axis=2))
 
 
 @pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg", "grbg"])
 def test_bayer_gives_back_the_colours(pattern: str) -> None:
     image = quadrants()
-    got = decode_raw(40, 60, f"bayer_{pattern}8", 0, 60, mosaic(image, pattern).tobytes())
+    got = RawImage(40, 60, f"bayer_{pattern}8", 0, 60, mosaic(image, pattern).tobytes()).decode()
     # Interpolation smears the borders between the quadrants only.
     for y, x in ((8, 10), (8, 50), (30, 10), (30, 50)):
         assert got[y, x].tolist() == image[y, x].tolist()
@@ -62,7 +62,7 @@ def test_bayer_gives_back_the_colours(pattern: str) -> None:
 def test_the_data_field_of_rclpy_and_of_rosbags() -> None:
     image = quadrants()
     for data in (array.array("B", image.tobytes()), image.ravel(), memoryview(image.tobytes())):
-        assert np.array_equal(decode_raw(40, 60, "rgb8", 0, 180, data), image)
+        assert np.array_equal(RawImage(40, 60, "rgb8", 0, 180, data).decode(), image)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_the_data_field_of_rclpy_and_of_rosbags() -> None:
 )
 def test_raw_is_refused_with_the_reason(fields: tuple[object, ...], reason: str) -> None:
     with pytest.raises(ImageError, match=reason):
-        decode_raw(*fields)  # type: ignore[arg-type]
+        RawImage(*fields).decode()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("suffix", "tolerance"), [(".png", 0), (".jpg", 6)])
@@ -136,7 +136,7 @@ def test_any_raw_fields_give_an_image_or_an_image_error(
     height: int, width: int, encoding: str, step: int, data: bytes
 ) -> None:
     try:
-        image = decode_raw(height, width, encoding, 0, step, data)
+        image = RawImage(height, width, encoding, 0, step, data).decode()
     except ImageError:
         return
     assert image.shape == (height, width, 3)

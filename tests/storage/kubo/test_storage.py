@@ -108,7 +108,7 @@ def test_strangers_stay_out_of_the_swarm(daemon: Daemon, kubo: Kubo) -> None:
     inside = daemon()
     stranger = kubo(swarm_key=None, connect=False)
     with pytest.raises(StorageError, match="connecting to"):
-        stranger.connect(inside.status().swarm_address)
+        stranger._api.connect(inside.status().swarm_address)
     assert stranger.peers() == []
 
 

@@ -103,7 +103,7 @@ def test_kubos_own_http_client_is_no_way_to_a_vehicle(kubo: Kubo, vehicle: Vehic
     peer = "12D3KooWMZjSTNZoAkkjgUUZfawn8DNMgc2dFeo1zCmPE78Hfh5d"
     for layers in ("http", "tls/http"):
         with pytest.raises(StorageError, match="no transport for protocol"):
-            b.connect(f"/ip4/{host}/tcp/{port}/{layers}/p2p/{peer}")
+            b._api.connect(f"/ip4/{host}/tcp/{port}/{layers}/p2p/{peer}")
 
 
 def test_a_vehicle_outside_the_swarm_is_asked_when_the_swarm_has_nothing(

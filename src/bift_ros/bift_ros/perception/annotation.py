@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from bift_ros.perception.classes import Label
+from bift_ros.perception.images import Image
 
-Image = NDArray[np.uint8]
 RGB = tuple[int, int, int]
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Image = NDArray[np.uint8]
+from bift_ros.perception.images import Image
 
 CROP_SIZE = 32
 MARGIN = 0.08  # of the box's longer side, on each side: a little of what stands around it

@@ -24,12 +24,10 @@ from typing import IO
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from bift_ros.perception.classes import CLASS_INDEX, CLASSES
-from bift_ros.perception.images import Data
+from bift_ros.perception.images import Data, Image
 
-Image = NDArray[np.uint8]
 SPLITS = ("train", "val")
 
 _SCHEMA = """

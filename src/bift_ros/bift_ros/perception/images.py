@@ -50,8 +50,39 @@ class RawImage(NamedTuple):
     data: Data
 
     def decode(self) -> Image:
-        """RGB uint8 [height, width, 3]; raises ImageError."""
-        return decode_raw(*self)
+        """Pixels as RGB uint8 [height, width, 3], rows' padding removed.
+
+        Knows ENCODINGS; mono8 is repeated into three channels, Bayer is interpolated bilinearly.
+        Raises ImageError for other encodings, sizes out of bounds, and data that is too short.
+        """
+        height, width, encoding, _, step, data = self
+        channels = _CHANNELS.get(encoding)
+        if channels is None:
+            raise ImageError(f"unknown encoding {encoding!r}: use one of {', '.join(ENCODINGS)}")
+        _check_size(height, width)
+        row = width * channels
+        if step < row:
+            raise ImageError(
+                f"step {step} is shorter than a row of {width} {encoding} pixels ({row})"
+            )
+        flat = np.frombuffer(data, np.uint8)
+        # The last row may come without its padding.
+        needed = step * (height - 1) + row
+        if flat.size < needed:
+            raise ImageError(
+                f"image data has {flat.size} bytes, {width}×{height} {encoding} needs {needed}"
+            )
+        rows = np.lib.stride_tricks.as_strided(flat, (height, row), (step, 1), writeable=False)
+        pixels = np.ascontiguousarray(rows).reshape(height, width, channels)
+        if encoding == "rgb8":
+            return pixels
+        if encoding == "bgr8":
+            return np.ascontiguousarray(pixels[..., ::-1])
+        if encoding == "mono8":
+            return np.repeat(pixels, 3, axis=2)
+        if height < 2 or width < 2:
+            raise ImageError(f"a {width}×{height} image is too small for a Bayer pattern")
+        return np.asarray(cv2.cvtColor(pixels[..., 0], _BAYER[encoding]), np.uint8)
 
 
 class CompressedImage(NamedTuple):
@@ -63,46 +94,6 @@ class CompressedImage(NamedTuple):
     def decode(self) -> Image:
         """RGB uint8 [h, w, 3]; raises ImageError."""
         return decode_compressed(self.data)
-
-
-def decode_raw(
-    height: int,
-    width: int,
-    encoding: str,
-    is_bigendian: int,
-    step: int,
-    data: Data,
-) -> Image:
-    """Pixels of a raw image as RGB uint8 [height, width, 3], rows' padding removed.
-
-    Knows ENCODINGS; mono8 is repeated into three channels, Bayer is interpolated bilinearly.
-    Raises ImageError for other encodings, sizes out of bounds, and data that is too short.
-    """
-    channels = _CHANNELS.get(encoding)
-    if channels is None:
-        raise ImageError(f"unknown encoding {encoding!r}: use one of {', '.join(ENCODINGS)}")
-    _check_size(height, width)
-    row = width * channels
-    if step < row:
-        raise ImageError(f"step {step} is shorter than a row of {width} {encoding} pixels ({row})")
-    flat = np.frombuffer(data, np.uint8)
-    # The last row may come without its padding.
-    needed = step * (height - 1) + row
-    if flat.size < needed:
-        raise ImageError(
-            f"image data has {flat.size} bytes, {width}×{height} {encoding} needs {needed}"
-        )
-    rows = np.lib.stride_tricks.as_strided(flat, (height, row), (step, 1), writeable=False)
-    pixels = np.ascontiguousarray(rows).reshape(height, width, channels)
-    if encoding == "rgb8":
-        return pixels
-    if encoding == "bgr8":
-        return np.ascontiguousarray(pixels[..., ::-1])
-    if encoding == "mono8":
-        return np.repeat(pixels, 3, axis=2)
-    if height < 2 or width < 2:
-        raise ImageError(f"a {width}×{height} image is too small for a Bayer pattern")
-    return np.asarray(cv2.cvtColor(pixels[..., 0], _BAYER[encoding]), np.uint8)
 
 
 def decode_compressed(data: Data) -> Image:

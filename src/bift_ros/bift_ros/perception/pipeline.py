@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bift_ros.perception.classes import CLASS_INDEX, Label
 from bift_ros.perception.crops import RegionError, crop_region
 from bift_ros.perception.dataset import Dataset, frame_key
-from bift_ros.perception.images import CompressedImage, ImageError, RawImage
+from bift_ros.perception.images import CompressedImage, Image, ImageError, RawImage
 from bift_ros.perception.matching import StampMatcher
 
-Image = NDArray[np.uint8]
 log = logging.getLogger(__name__)
 
 # Mean absolute difference in grey levels under which two crops count as the same picture: a

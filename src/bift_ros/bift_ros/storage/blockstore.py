@@ -232,8 +232,6 @@ class BlockStore:
         with self.mutex:
             self._mark(root, state)
 
-    # -- what is known of each file
-
     def _load(self) -> None:
         self._folder.clear_temporary()
         whole = self._folder.roots.notes()

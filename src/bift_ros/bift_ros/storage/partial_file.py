@@ -68,20 +68,17 @@ class PartialFile:
         entry = log_record(node)
         self._store.take_room(self._root, self._state, len(entry))
         with self._appending:
-            self._append(cid, node, entry)
-
-    def _append(self, cid: Cid, node: bytes, entry: bytes) -> None:
-        try:
-            with self._tree.open("r+b" if self._tree.exists() else "w+b") as file:
-                file.truncate(self._tree_end)  # a record that a kill cut off
-                file.seek(self._tree_end)
-                file.write(entry)
-        except OSError as error:
-            raise write_error(f"block {cid}", error) from error
-        self._tree_end += len(entry)
-        self._nodes[cid] = node
-        place = Place(self._root, "trees", self._tree_end - len(node), len(node))
-        self._store.add(cid, place, self._state)
+            try:
+                with self._tree.open("r+b" if self._tree.exists() else "w+b") as file:
+                    file.truncate(self._tree_end)  # a record that a kill cut off
+                    file.seek(self._tree_end)
+                    file.write(entry)
+            except OSError as error:
+                raise write_error(f"block {cid}", error) from error
+            self._tree_end += len(entry)
+            self._nodes[cid] = node
+            place = Place(self._root, "trees", self._tree_end - len(node), len(node))
+            self._store.add(cid, place, self._state)
 
     # -- content
 
@@ -124,7 +121,8 @@ class PartialFile:
         """Open the content and give it its length; whether some of it may be here."""
         if not self._state.whole and self._is_shared():
             # What others hold a link to may have been changed by them, and is theirs to change.
-            self._replace_by_copy()
+            with replacing(self._content) as target:
+                copy_file(self._content, target)
         self._descriptor = os.open(self._content, os.O_RDWR | os.O_CREAT, 0o666)
         length = os.fstat(self._descriptor).st_size
         if length != size:
@@ -133,10 +131,6 @@ class PartialFile:
 
     def _is_shared(self) -> bool:
         return self._content.exists() and self._content.stat().st_nlink > 1
-
-    def _replace_by_copy(self) -> None:
-        with replacing(self._content) as target:
-            copy_file(self._content, target)
 
     def write(self, chunk: Chunk, data: Buffer) -> None:
         """Put a chunk's bytes where they belong, once; raises `StorageError`."""

@@ -20,6 +20,14 @@ from bift_ros.storage.byte_ranges import AVAILABLE
 from bift_ros.storage.car import CAR_TYPE, car_block, car_header, depth_first
 from bift_ros.storage.cidv1 import RAW, Cid, CidError
 from bift_ros.storage.errors import NotFound, StorageError
+from bift_ros.storage.request_headers import (
+    answer_headers,
+    entity_bytes,
+    has_etag,
+    range_headers,
+    wanted_format,
+    wanted_range,
+)
 from bift_ros.storage.traffic import ByteCount
 
 log = logging.getLogger(__name__)
@@ -52,7 +60,7 @@ class Responder:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Serve `/ipfs/{cid}`."""
-        wanted = _format(request)
+        wanted = wanted_format(request)
         text = request.match_info["cid"]
         if text == EMPTY_CID:
             return web.Response(body=b"", content_type=RAW_TYPE)
@@ -81,17 +89,17 @@ class Responder:
     async def _block(
         self, request: web.Request, cid: Cid, kind: str, tag: str, name: str
     ) -> web.StreamResponse:
-        headers = _headers(cid, f'"{tag}"', name)
-        if _has_etag(request, tag):
+        headers = answer_headers(cid, f'"{tag}"', name)
+        if has_etag(request, tag):
             return web.Response(status=304, headers=headers)
         async with self._slots:
             block = await self._in_thread(lambda: self._store.get(cid))
-            start, stop = _range(request, len(block), tag)
+            start, stop = wanted_range(request, len(block), tag)
             response = web.Response(
                 status=200 if stop is None else 206,
                 body=block[start:stop],
                 content_type=kind,
-                headers=headers | _range_headers(start, stop, len(block)),
+                headers=headers | range_headers(start, stop, len(block)),
             )
             if await _send(request, _whole(response, request)) and request.method == "GET":
                 self._served.add(len(block[start:stop]))
@@ -103,19 +111,19 @@ class Responder:
         kind = "application/octet-stream"
         if cid.codec == RAW:
             return await self._block(request, cid, kind, str(cid), str(cid))
-        headers = _headers(cid, f'"{cid}"', str(cid))
-        if _has_etag(request, str(cid)):
+        headers = answer_headers(cid, f'"{cid}"', str(cid))
+        if has_etag(request, str(cid)):
             return web.Response(status=304, headers=headers)
         file = await self._in_thread(lambda: _open(self._store, cid))
         try:
             size = os.fstat(file.fileno()).st_size
-            start, stop = _range(request, size, str(cid))
+            start, stop = wanted_range(request, size, str(cid))
             end = size if stop is None else stop
             if not self._store.covers(cid, start, end):
                 raise NotFound(f"{cid} is not, or not wholly, in this store")
             response = web.StreamResponse(
                 status=200 if stop is None else 206,
-                headers=headers | _range_headers(start, stop, size) | self._available(cid),
+                headers=headers | range_headers(start, stop, size) | self._available(cid),
             )
             response.content_type = kind
             response.content_length = end - start
@@ -159,13 +167,13 @@ class Responder:
         scope = request.query.get("dag-scope", "all")
         if scope not in ("all", "entity", "block"):
             raise web.HTTPBadRequest(text=f"dag-scope={scope[:20]}: all, entity or block\n")
-        start, stop = _entity_bytes(request) if scope == "entity" else (0, None)
+        start, stop = entity_bytes(request) if scope == "entity" else (0, None)
         tag = hashlib.sha256(f"{cid}.{scope}.{start}.{stop}".encode()).hexdigest()[:16]
-        headers = _headers(cid, f'W/"{cid}.car.{tag}"', f"{cid}.car") | {
+        headers = answer_headers(cid, f'W/"{cid}.car.{tag}"', f"{cid}.car") | {
             "Content-Type": f"{CAR_TYPE}; version=1; order=dfs; dups=n",
             "Accept-Ranges": "none",
         }
-        if _has_etag(request, f"{cid}.car.{tag}"):
+        if has_etag(request, f"{cid}.car.{tag}"):
             return web.Response(status=304, headers=headers)
         blocks = await self._in_thread(lambda: self._listed(cid, scope, start, stop))
         response = web.StreamResponse(headers=headers)
@@ -207,29 +215,6 @@ class Responder:
         return await asyncio.get_running_loop().run_in_executor(self._disk, work)
 
 
-def _format(request: web.Request) -> str:
-    """`raw`, `car` or `file`; `format` goes before `Accept` (IPIP-523)."""
-    wanted = request.query.get("format")
-    if wanted is None:
-        accepted = request.headers.get("Accept", "")
-        return "raw" if RAW_TYPE in accepted else "car" if CAR_TYPE in accepted else "file"
-    if wanted not in ("raw", "car"):
-        raise web.HTTPNotAcceptable(text="served are format=raw, format=car and the file itself\n")
-    return wanted
-
-
-def _headers(cid: Cid, tag: str, name: str) -> dict[str, str]:
-    return {
-        "Etag": tag,
-        "Cache-Control": "public, max-age=29030400, immutable",
-        "Vary": "Accept",
-        "X-Ipfs-Path": f"/ipfs/{cid}",
-        "X-Ipfs-Roots": str(cid),
-        "Content-Disposition": f'attachment; filename="{name}"',
-        "X-Content-Type-Options": "nosniff",
-    }
-
-
 def _open(store: BlockStore, root: Cid) -> BinaryIO:
     try:
         return store.path("files", root).open("rb")
@@ -237,38 +222,6 @@ def _open(store: BlockStore, root: Cid) -> BinaryIO:
         raise NotFound(f"{root} is not a file in this store") from None
     except OSError as error:
         raise StorageError(f"{root} cannot be read: {error}") from error
-
-
-def _range(request: web.Request, size: int, tag: str) -> tuple[int, int | None]:
-    """First and end byte asked for; the end is None for the whole (RFC 9110, one range only)."""
-    if request.headers.get("If-Range", f'"{tag}"') != f'"{tag}"':
-        return 0, None
-    try:
-        asked = request.http_range
-    except ValueError:  # malformed, or several: as if it had not been asked
-        return 0, None
-    if asked.start is None and asked.stop is None:
-        return 0, None
-    start, stop, _ = asked.indices(size)
-    if start >= size or start >= stop:
-        raise web.HTTPRequestRangeNotSatisfiable(headers={"Content-Range": f"bytes */{size}"})
-    return start, stop
-
-
-def _range_headers(start: int, stop: int | None, size: int) -> dict[str, str]:
-    headers = {"Accept-Ranges": "bytes"}
-    if stop is not None:
-        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
-    return headers
-
-
-def _entity_bytes(request: web.Request) -> tuple[int, int | None]:
-    """`entity-bytes=from:to`, both included, `to` perhaps `*`; the end is None for the last."""
-    text = request.query.get("entity-bytes", "0:*")
-    first, _, last = text.partition(":")
-    if not first.isdecimal() or not (last.isdecimal() or last == "*"):
-        raise web.HTTPBadRequest(text="entity-bytes wants from:to with to a number or *\n")
-    return int(first), None if last == "*" else int(last) + 1
 
 
 async def _whole(response: web.Response, request: web.Request) -> bool:
@@ -294,8 +247,3 @@ async def _send(request: web.Request, sending: Awaitable[int]) -> int:
 def _abort(request: web.Request) -> None:
     if request.transport is not None:
         request.transport.abort()
-
-
-def _has_etag(request: web.Request, tag: str) -> bool:
-    """Whether the client says that it holds this very answer (RFC 9110, weak comparison)."""
-    return any(held.value in (tag, "*") for held in request.if_none_match or ())

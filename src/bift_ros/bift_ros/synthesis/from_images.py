@@ -13,16 +13,15 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from bift_ros.perception.bags import BagError
 from bift_ros.perception.classes import CLASSES, Label
 from bift_ros.perception.crops import MARGIN
+from bift_ros.perception.images import Image
 from bift_ros.synthesis.recording import EncodedFrame, Progress, Recorded, Recording
 from bift_ros.synthesis.scene import HEIGHT, WIDTH, encode_jpeg
 from bift_ros.synthesis.street import paint_street
 
-Image = NDArray[np.uint8]
 log = logging.getLogger(__name__)
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".webp", ".tif", ".tiff"}

@@ -12,14 +12,12 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from bift_ros.perception.classes import CLASSES, Label
+from bift_ros.perception.images import Image
 from bift_ros.synthesis import weather
 from bift_ros.synthesis.signals import BORDER, PITCH, RGB, Head, paste_head
 from bift_ros.synthesis.street import paint_street
-
-Image = NDArray[np.uint8]
 
 WIDTH, HEIGHT = 640, 480
 NEAREST, FARTHEST = 12.0, 40.0  # metres

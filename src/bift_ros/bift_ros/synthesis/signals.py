@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bift_ros.perception.classes import Label
+from bift_ros.perception.images import Image
 
-Image = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 RGB = tuple[int, int, int]
 

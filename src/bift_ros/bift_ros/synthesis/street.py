@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from bift_ros.perception.images import Image
 from bift_ros.synthesis.signals import add_glow
 
-Image = NDArray[np.uint8]
 RGB = tuple[int, int, int]
 
 SKIES: tuple[RGB, ...] = (

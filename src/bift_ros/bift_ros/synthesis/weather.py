@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from bift_ros.perception.images import Image
 from bift_ros.synthesis.signals import add_glow
 
-Image = NDArray[np.uint8]
 RGB = tuple[int, int, int]
 
 # Sensor noise by strength, drawn once: fresh noise per frame would take most of its time. Frames

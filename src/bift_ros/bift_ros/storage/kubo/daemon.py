@@ -11,7 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -176,17 +176,15 @@ class KuboDaemon:
         size = api.repository()
         # On every interface, only the daemon knows which addresses those are.
         reached = api.addresses() if is_wildcard(host) else []
-        return KuboStatus(
-            **{
-                **asdict(stopped),
-                "running": True,
-                "pid": pid,
-                "swarm_address": reached[0] if reached else stopped.swarm_address,
-                "version": api.version(),
-                "peers": tuple(api.peers()),
-                "repository_bytes": size["RepoSize"],
-                "storage_max_bytes": size["StorageMax"],
-            }
+        return replace(
+            stopped,
+            running=True,
+            pid=pid,
+            swarm_address=reached[0] if reached else stopped.swarm_address,
+            version=api.version(),
+            peers=tuple(api.peers()),
+            repository_bytes=size["RepoSize"],
+            storage_max_bytes=size["StorageMax"],
         )
 
     @property
@@ -233,10 +231,8 @@ class KuboDaemon:
                 start_new_session=True,  # a Ctrl-C is for the vehicle, which then stops it
                 preexec_fn=end_with_parent,
             )
-        noted = {
-            "pid": self._child.pid,
-            "created": psutil.Process(self._child.pid).create_time(),
-        }
+        pid = self._child.pid
+        noted = {"pid": pid, "created": psutil.Process(pid).create_time()}
         (self.repository / _PROCESS_FILE).write_text(json.dumps(noted))
 
     def _run(self, *arguments: str) -> None:

@@ -55,7 +55,7 @@ class KuboStorage(Storage):
         super().__init__(api, chunk_size, max_file_size)
         self._api = api
         self._url = url
-        self.version = api.version()
+        api.version()
         self._fetcher = Fetcher()
         self._pool = ThreadPoolExecutor(_CALLS, thread_name_prefix="kubo")
 
@@ -106,10 +106,6 @@ class KuboStorage(Storage):
     def peers(self) -> list[str]:
         """Multiaddresses of the vehicles that the daemon is connected to."""
         return self._api.peers()
-
-    def connect(self, address: str) -> None:
-        """Connect the daemon to another one, at a multiaddress that ends in its peer ID."""
-        self._api.connect(address)
 
     def close(self) -> None:
         """Stop fetching; the daemon goes on."""
