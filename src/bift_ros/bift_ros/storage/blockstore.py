@@ -1,6 +1,6 @@
 """Files on disk as their blocks: durable, checked on every read, bounded in size.
 
-A file is written, synced and served as one stretch of disk, and yet every block of it is found by
+A file is written, synced and served as one run of disk, and yet every block of it is found by
 its hash: an index in memory, built from the trees when the store opens, says where. The next fetch
 of a file that a killed process left without a root goes on from there; the collector takes it
 first. The layout on disk is `StoreFolder`'s.
@@ -26,7 +26,7 @@ from bift_ros.storage.errors import NotFound, StorageError
 from bift_ros.storage.node_log import log_record, read_node_log
 from bift_ros.storage.quota import Quota
 from bift_ros.storage.store_folder import StoreFolder
-from bift_ros.storage.unixfs import Chunk, check_chunk_size, plant
+from bift_ros.storage.unixfs import Chunk, build_tree, check_chunk_size
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ class BlockStore:
             with content.open("wb") as file:
                 cids = copy_chunks(read, size, chunk_size, file.fileno(), self.pool)
                 os.fsync(file.fileno())
-            root, nodes = plant(cids, size, chunk_size)
+            root, nodes = build_tree(cids, size, chunk_size)
             records = b"".join(log_record(node) for _, node in nodes)
             with self._quota.reserved(len(records), "a file's tree"):
                 if nodes:
@@ -144,14 +144,14 @@ class BlockStore:
                     state = self._catalog.files[root] = FileState(size + len(records))
                     self._quota.used += state.size
                     self._add_whole(root, size)
-                    self._mark(root, state)
+                    self._record_root(root, state)
         return root
 
     def touch(self, root: Cid) -> None:
         """Note that a file was used, so that it is dropped later than others."""
         with self.mutex:
             if self.has_file(root):
-                self._mark(root, self._catalog.files[root])
+                self._record_root(root, self._catalog.files[root])
 
     def pin(self, root: Cid) -> None:
         """Keep a file for good, across restarts. Raises `NotFound` where it isn't wholly here."""
@@ -159,7 +159,7 @@ class BlockStore:
             if not self.has_file(root):
                 raise NotFound(f"{root} can't be pinned: it is not, or not wholly, in this store")
             self._folder.pins.add(root)
-            self._mark(root, self._catalog.files[root])
+            self._record_root(root, self._catalog.files[root])
 
     def unpin(self, root: Cid) -> None:
         """Allow the collector to take a file."""
@@ -230,7 +230,7 @@ class BlockStore:
     def settle(self, root: Cid, state: FileState) -> None:
         """Note that a file is whole and synced, its names in their folders too."""
         with self.mutex:
-            self._mark(root, state)
+            self._record_root(root, state)
 
     def _load(self) -> None:
         self._folder.clear_temporary()
@@ -271,7 +271,7 @@ class BlockStore:
             if data is None or not chunk.cid.matches(data):
                 raise InvalidFile(f"chunk {chunk.cid} was changed from outside")
 
-    def _mark(self, root: Cid, state: FileState) -> None:
+    def _record_root(self, root: Cid, state: FileState) -> None:
         """Note durably that a file is whole, and used now."""
         if not state.whole:
             state.changed = self._folder.change_time(root)

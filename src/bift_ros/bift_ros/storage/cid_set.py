@@ -58,7 +58,7 @@ class CidSet:
     def oldest_first(self) -> list[Cid]:
         """Every CID in the order of when it was last added."""
         found = [(entry.stat().st_mtime_ns, cid) for cid, entry in self.entries()]
-        return [cid for _, cid in sorted(found, key=lambda mark: mark[0])]
+        return [cid for _, cid in sorted(found, key=lambda entry: entry[0])]
 
     def entries(self) -> Iterator[tuple[Cid, os.DirEntry[str]]]:
         """Every CID with its file; files of other names are left alone."""

@@ -16,7 +16,7 @@ from bift_ros.storage.errors import NotFound, StorageError
 from bift_ros.storage.fetch import Fetch
 from bift_ros.storage.fetcher import Fetcher
 from bift_ros.storage.gateway import Gateway
-from bift_ros.storage.interface import GET_TIMEOUT, Progress, Storage, untold
+from bift_ros.storage.interface import GET_TIMEOUT, Progress, Storage, ignore_progress
 from bift_ros.storage.partial_file import PartialFile, completing
 from bift_ros.storage.provider import Piece
 from bift_ros.storage.traffic import Traffic
@@ -81,16 +81,16 @@ class EmbeddedStorage(Storage):
         providers: Sequence[str] = (),
         *,
         timeout: float = GET_TIMEOUT,
-        on_progress: Progress = untold,
+        on_progress: Progress = ignore_progress,
     ) -> None:
         """Let `path` be a file of any size, from this store or from the providers.
 
         `path` is replaced in one step, by a synced file; where it can it shares its disk space with
-        the store (`PartialFile.give`).
+        the store (`PartialFile.export`).
         """
         complete = self._complete(cid, providers, timeout, True, self._max_bytes, on_progress)
         with complete as partial:
-            partial.give(path)
+            partial.export(path)
 
     def close(self) -> None:
         """Stop serving and fetching, and let the store be opened elsewhere."""
@@ -117,7 +117,7 @@ class EmbeddedStorage(Storage):
         timeout: float,
         stalled: bool,
         max_size: int,
-        on_progress: Progress = untold,
+        on_progress: Progress = ignore_progress,
     ) -> Iterator[PartialFile]:
         """Bring the blocks of a file that are not here; gives the whole and checked file."""
         root = Cid.parse(cid)

@@ -100,7 +100,7 @@ class Fetch:
                 self._take_events()
                 self._check_times()
         except NotFound as error:
-            self._stop()
+            self._stop()  # which says of the providers still asked that they are slow
             reasons = "; ".join(f"{url}: {why}" for url, why in self.skipped.items())
             raise NotFound(f"{error} ({reasons or 'no provider is known'})") from error
         finally:
@@ -114,7 +114,7 @@ class Fetch:
 
         self._events.put(stop)
 
-    def came_otherwise(self, piece: Piece) -> None:
+    def discard(self, piece: Piece) -> None:
         """Want a piece no more, from any thread."""
         self._events.put(partial(self._done_with, piece))
 
@@ -130,8 +130,7 @@ class Fetch:
             if chosen is None:
                 late = [job for job in self._jobs if job.heard <= now - self._hedge_delay]
                 late.sort(key=lambda job: job.heard)
-                pieces_of_late = (piece for job in late for piece in job.left)
-                chosen, hedge = self._queue.hedge(pieces_of_late, now), True
+                chosen, hedge = self._queue.hedge([p for job in late for p in job.left], now), True
             if chosen is None:
                 if not self._jobs and (piece := self._queue.hopeless()):
                     raise NotFound(f"no provider gave block {piece.cid} of {self._root}")

@@ -14,7 +14,7 @@ from bift_ros.storage.cidv1 import Cid
 from bift_ros.storage.errors import NotFound, StorageError
 from bift_ros.storage.traffic import Traffic
 
-__all__ = ["GET_TIMEOUT", "NotFound", "Progress", "Storage", "StorageError", "untold"]
+__all__ = ["GET_TIMEOUT", "NotFound", "Progress", "Storage", "StorageError", "ignore_progress"]
 
 GET_TIMEOUT = 30.0
 """Seconds that a `get` may take by default."""
@@ -25,7 +25,7 @@ Progress = Callable[[int, int], object]
 StorageT = TypeVar("StorageT", bound="Storage")
 
 
-def untold(here: int, size: int) -> None:
+def ignore_progress(here: int, size: int) -> None:
     """Progress that nobody wants to know of."""
 
 
@@ -103,7 +103,7 @@ class Storage(ABC):
         providers: Sequence[str] = (),
         *,
         timeout: float = GET_TIMEOUT,
-        on_progress: Progress = untold,
+        on_progress: Progress = ignore_progress,
     ) -> None:
         """Write a file of any size to `path`, checked against its CID, in bounded memory.
 

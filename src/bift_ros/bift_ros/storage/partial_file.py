@@ -175,7 +175,7 @@ class PartialFile:
         except OSError as error:
             raise StorageError(f"{self._root} cannot be read: {error}") from error
 
-    def give(self, path: Path) -> None:
+    def export(self, path: Path) -> None:
         """Let `path` be the finished file, in one step; raises `StorageError`.
 
         On the store's file system it is a link, so that the file takes its space once; one link

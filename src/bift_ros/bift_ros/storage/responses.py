@@ -142,7 +142,7 @@ class Responder:
         start: int,
         end: int,
     ) -> None:
-        """Let the kernel copy a stretch of a file to the client."""
+        """Let the kernel copy a range of a file to the client."""
         loop = asyncio.get_running_loop()
         transport = request.transport
         if transport is None:

@@ -36,7 +36,7 @@ _LINKS_PER_NODE = 174
 
 
 class Part(NamedTuple):
-    """A stretch of a file: the block that holds or heads it, and its length in bytes."""
+    """A range of a file: the block that holds or heads it, and its length in bytes."""
 
     cid: Cid
     size: int | None
@@ -61,7 +61,9 @@ def check_chunk_size(chunk_size: int) -> None:
         )
 
 
-def plant(chunks: Sequence[Cid], size: int, chunk_size: int) -> tuple[Cid, list[tuple[Cid, bytes]]]:
+def build_tree(
+    chunks: Sequence[Cid], size: int, chunk_size: int
+) -> tuple[Cid, list[tuple[Cid, bytes]]]:
     """The root of the tree over a file's chunks, and the tree's nodes, children before parents.
 
     `size` is the file's; every chunk but the last has `chunk_size` bytes. One chunk is its own
@@ -104,7 +106,7 @@ def blocks_of(data: bytes, chunk_size: int = CHUNK_SIZE) -> Iterator[tuple[Cid, 
         chunk = view[start : start + chunk_size]
         chunks.append(Cid.of(RAW, chunk))
         yield chunks[-1], chunk
-    for cid, node in plant(chunks, len(view), chunk_size)[1]:
+    for cid, node in build_tree(chunks, len(view), chunk_size)[1]:
         yield cid, memoryview(node)
 
 

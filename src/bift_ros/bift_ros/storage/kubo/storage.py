@@ -20,7 +20,7 @@ from bift_ros.storage.dagpb import InvalidFile
 from bift_ros.storage.disk import replacing, write_error
 from bift_ros.storage.errors import NotFound
 from bift_ros.storage.fetcher import Fetcher
-from bift_ros.storage.interface import GET_TIMEOUT, Progress, Storage, untold
+from bift_ros.storage.interface import GET_TIMEOUT, Progress, Storage, ignore_progress
 from bift_ros.storage.kubo.api import KuboApi
 from bift_ros.storage.kubo.transfer import Transfer, check_length
 from bift_ros.storage.traffic import Traffic
@@ -77,7 +77,7 @@ class KuboStorage(Storage):
         with suppress(NotFound):
             return self._read(root)
         most = self._max_file_size
-        transfer = Transfer(self._api, self.url, root, providers, timeout, False, most, untold)
+        transfer = Transfer(self._api, self.url, root, providers, timeout, False, most)
         transfer.run(self._fetcher, self._pool)
         return self._read(root)
 
@@ -88,7 +88,7 @@ class KuboStorage(Storage):
         providers: Sequence[str] = (),
         *,
         timeout: float = GET_TIMEOUT,
-        on_progress: Progress = untold,
+        on_progress: Progress = ignore_progress,
     ) -> None:
         """Write a file of any size to `path`."""
         root = Cid.parse(cid)

@@ -15,7 +15,7 @@ from bift_ros.storage.dagpb import InvalidFile
 from bift_ros.storage.errors import NotFound
 from bift_ros.storage.fetch import Fetch
 from bift_ros.storage.fetcher import Fetcher
-from bift_ros.storage.interface import Progress
+from bift_ros.storage.interface import Progress, ignore_progress
 from bift_ros.storage.kubo.api import KuboApi
 from bift_ros.storage.kubo.fallback import Fallback
 from bift_ros.storage.provider import Piece
@@ -45,7 +45,7 @@ class Transfer:
     """Whether they are the longest without anything new, instead of the longest in all."""
     max_size: int
     """Of the file, in bytes."""
-    on_progress: Progress
+    on_progress: Progress = ignore_progress
     _began: float = field(default_factory=time.monotonic)
     _mutex: threading.Lock = field(default_factory=threading.Lock)
     _counted: set[Piece] = field(default_factory=set)
@@ -100,7 +100,7 @@ class Transfer:
         """Put into the daemon, block by block, what the providers' gateways have of the file."""
         left, stalled = self._seconds_left, self.stalled
         with fetcher.fetch(self.root, self.providers, left, stalled=stalled) as fetch:
-            self._listeners.append(fetch.came_otherwise)
+            self._listeners.append(fetch.discard)
             for pieces in self._levels():
                 self._fetch_missing(fetch, pieces, pool)
 
