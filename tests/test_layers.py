@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,10 @@ FLOORS = [
 ]
 # What others can take as it is: these import no other room, nor each other.
 SELF_CONTAINED = {"identity", "storage"}
+# Groups of nodes, and which others each may import; what several share lies above them in nodes/.
+GROUPS = {"bag": set(), "observer": set(), "client": {"observer"}, "vehicle": {"bag"}}
+# Rooms whose modules still import each other in circles.
+CIRCLES = {"simulation"}
 ROS_ROOMS = {"nodes"}
 TORCH_ROOMS = {"learning", "experiments"}
 ROS_MODULES = {
@@ -57,6 +62,34 @@ def imports_of(path: Path) -> Iterator[tuple[int, str]]:
                     yield node.lineno, f"bift_ros.{alias.name}"
             else:
                 yield node.lineno, node.module
+
+
+@cache
+def dependencies() -> dict[str, set[str]]:
+    """Every module of the package, and which others it imports, also inside functions."""
+    names = {
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path
+        for path in PACKAGE.rglob("*.py")
+        if path.name != "__init__.py"
+    }
+    return {name: modules_of(path) & (names.keys() - {name}) for name, path in names.items()}
+
+
+def modules_of(path: Path) -> set[str]:
+    """What a file may import as a module: `from a import b` may mean `a`, or `a.b`."""
+    found = {name for _, name in imports_of(path)}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def in_circles(graph: Mapping[str, set[str]]) -> set[str]:
+    """The modules from which a way of imports leads back to themselves, or to others that do."""
+    left = dict(graph)
+    while ends := {name for name in left if not left[name] & left.keys()}:
+        left = {name: left[name] for name in left.keys() - ends}
+    return set(left)
 
 
 def violations(path: Path, room: str) -> list[str]:
@@ -86,6 +119,47 @@ def test_every_folder_is_a_known_room() -> None:
 def test_room_imports_only_what_stands_below(room: str) -> None:
     files = sorted((PACKAGE / room).rglob("*.py"))
     assert [v for path in files for v in violations(path, room)] == []
+
+
+def test_no_imports_lead_in_a_circle() -> None:
+    inside = {
+        name: {other for other in others if other.split(".")[1] not in CIRCLES}
+        for name, others in dependencies().items()
+        if name.split(".")[1] not in CIRCLES
+    }
+    assert in_circles(inside) == set()
+
+
+def test_only_rooms_that_have_circles_are_excused() -> None:
+    excused = {name.split(".")[1] for name in in_circles(dependencies())} & CIRCLES
+    assert excused == CIRCLES
+
+
+def test_a_circle_is_found() -> None:
+    assert in_circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"e"}, "e": set()}) == {
+        "a", "b", "c",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_group_of_nodes_imports_no_other_but_those_it_may(group: str) -> None:
+    start = f"bift_ros.nodes.{group}."
+    imported = {
+        other.split(".")[2]
+        for name, others in dependencies().items()
+        if name.startswith(start)
+        for other in others
+        if other.startswith("bift_ros.nodes.") and other.count(".") > 2
+    }
+    assert imported - {group} <= GROUPS[group]
+
+
+def test_what_the_groups_share_imports_none_of_them() -> None:
+    groups = {p.name for p in (PACKAGE / "nodes").iterdir() if p.is_dir()} - {"__pycache__"}
+    assert groups == GROUPS.keys()
+    for name, others in dependencies().items():
+        if name.startswith("bift_ros.nodes.") and name.count(".") == 2:
+            assert not {o for o in others if o.startswith("bift_ros.nodes.") and o.count(".") > 2}
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from bift_ros.chain.store import ChainStore
+from bift_ros.chain.vehicle_folders import VehicleFolders
 from bift_ros.chain.verification import verify_chain
 from bift_ros.consensus.genesis import load_genesis
-from bift_ros.nodes.vehicle.folders import VehicleFolders
 from bift_ros.pofl.files import parse_model
 from bift_ros.storage.embedded import EmbeddedStorage
 from bift_ros.storage.kubo.daemon import KuboDaemon

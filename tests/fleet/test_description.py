@@ -271,7 +271,7 @@ def test_the_schemas_bounds_are_the_policys() -> None:
 
 
 def test_the_tasks_bounds_and_defaults_are_the_parameters() -> None:
-    parameters = pytest.importorskip("bift_ros.nodes.vehicle.parameters", reason="needs ROS 2")
+    parameters = pytest.importorskip("bift_ros.nodes.parameters", reason="needs ROS 2")
     known = {setting.name: setting for setting in parameters.VEHICLE}
     for name, entry in fleet_schema()["properties"]["task"]["properties"].items():
         setting = known[f"task.{'total_iter' if name == 'iterations' else name}"]

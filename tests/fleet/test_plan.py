@@ -98,7 +98,7 @@ def test_vehicles_on_kubo_know_one_another(
 
 def test_ros_parses_the_parameters(settings: FleetSettings, tmp_path: Path) -> None:
     rclpy = pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
-    parameters = pytest.importorskip("bift_ros.nodes.vehicle.parameters")
+    parameters = pytest.importorskip("bift_ros.nodes.parameters")
     vehicle = prepare(tmp_path / "fleet", settings).vehicles[1]
     context = rclpy.Context()
     arguments = ["--ros-args", "-r", f"__ns:=/{vehicle.name}", "--params-file"]

@@ -21,9 +21,8 @@ from diagnostic_msgs.msg import DiagnosticArray
 
 from bift_ros.console.main import build_parser
 from bift_ros.monitoring.vehicle_checks import CHECKS
-from bift_ros.nodes import qos
+from bift_ros.nodes import parameters, qos
 from bift_ros.nodes.observer import monitor_topics
-from bift_ros.nodes.vehicle import parameters
 
 pytestmark = pytest.mark.ros
 

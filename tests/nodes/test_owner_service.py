@@ -20,11 +20,17 @@ from bift_ros.chain.store import ChainStore
 from bift_ros.consensus.genesis import Genesis, Member, Policy
 from bift_ros.consensus.sharing import shared_files
 from bift_ros.identity.keys import KeyPair
-from bift_ros.nodes.owner import MAX_AGE_MS, NotTheOwner, OwnerCheck, OwnerRequest, sign_request
 from bift_ros.nodes.vehicle.file_jobs import FileJobs
 from bift_ros.nodes.vehicle.owner_service import OwnerService
 from bift_ros.nodes.vehicle.peer_node import PeerNode
 from bift_ros.peer.config import PeerConfig
+from bift_ros.peer.owner_requests import (
+    MAX_AGE_MS,
+    NotTheOwner,
+    OwnerCheck,
+    OwnerRequest,
+    sign_request,
+)
 from bift_ros.storage.cid import cid_of
 from bift_ros.storage.embedded import EmbeddedStorage
 

@@ -13,7 +13,7 @@ pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 
 from bift_ros.consensus.genesis import Policy
-from bift_ros.nodes.vehicle import parameters
+from bift_ros.nodes import parameters
 from bift_ros.pofl.aggregate import RULES
 
 pytestmark = pytest.mark.ros

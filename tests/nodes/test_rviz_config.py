@@ -31,9 +31,9 @@ from rclpy.qos import (
 from visualization_msgs.msg import MarkerArray
 
 from bift_ros.monitoring import colours
+from bift_ros.nodes import parameters
 from bift_ros.nodes.observer.camera_view_node import CameraViewNode
 from bift_ros.nodes.observer.monitor_node import MonitorNode
-from bift_ros.nodes.vehicle import parameters
 
 pytestmark = pytest.mark.ros
 

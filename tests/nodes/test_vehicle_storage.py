@@ -10,8 +10,8 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 
-from bift_ros.nodes.vehicle import parameters
-from bift_ros.nodes.vehicle.folders import VehicleFolders
+from bift_ros.chain.vehicle_folders import VehicleFolders
+from bift_ros.nodes import parameters
 from bift_ros.nodes.vehicle.vehicle_storage import open_storage
 from bift_ros.storage.embedded import EmbeddedStorage
 from bift_ros.storage.interface import StorageError

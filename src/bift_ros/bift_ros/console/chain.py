@@ -14,6 +14,7 @@ from rich.table import Table
 
 from bift_ros.chain.keyring import Keyring
 from bift_ros.chain.store import ChainStore
+from bift_ros.chain.vehicle_folders import VehicleFolders
 from bift_ros.chain.verification import verify_chain
 from bift_ros.consensus.blocks import Block
 from bift_ros.consensus.genesis import Genesis
@@ -24,7 +25,6 @@ from bift_ros.console.read_chain import ReadChain, add_source_arguments, read_ch
 from bift_ros.console.stored_chain import add_data_arguments, height_of, open_chain
 from bift_ros.console.transaction_text import KINDS, says, transaction_object
 from bift_ros.history.blocks import summary_of
-from bift_ros.nodes.vehicle.folders import VehicleFolders
 from bift_ros.storage.stored_files import StoredFiles
 
 

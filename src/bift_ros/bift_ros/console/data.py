@@ -22,7 +22,7 @@ from bift_ros.console.errors import CommandError
 from bift_ros.console.own_vehicle import OwnVehicle, own_vehicle
 from bift_ros.console.owner_jobs import ask_vehicle
 from bift_ros.console.stored_chain import add_data_arguments, stored_state
-from bift_ros.nodes.owner import OwnerRequest
+from bift_ros.peer.owner_requests import OwnerRequest
 from bift_ros.storage.cid import CidError, check_cid_text
 from bift_ros.storage.embedded import EmbeddedStorage
 from bift_ros.storage.interface import StorageError

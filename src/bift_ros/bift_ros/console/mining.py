@@ -14,7 +14,7 @@ from bift_ros.identity.keyfile import KeyFileError, is_encrypted
 from bift_ros.identity.keys import KeyPair
 from bift_ros.nodes.client.vehicle_client import NOBODY_HEARD, VehicleClient
 from bift_ros.nodes.observer.monitor import listen
-from bift_ros.nodes.owner import START_MINING, STOP_MINING, OwnerRequest
+from bift_ros.peer.owner_requests import START_MINING, STOP_MINING, OwnerRequest
 
 
 def set_mining(arguments: argparse.Namespace, mine: bool) -> int:

@@ -8,13 +8,13 @@ from typing import Any
 
 import yaml
 
+from bift_ros.chain.vehicle_folders import VehicleFolders
 from bift_ros.consensus.exceptions import ChainError
 from bift_ros.consensus.genesis import Genesis, load_genesis
 from bift_ros.console.errors import CommandError
 from bift_ros.identity.keyfile import KeyFileError, load_key, read_passphrase
 from bift_ros.identity.keys import KeyPair
-from bift_ros.nodes.vehicle.folders import VehicleFolders
-from bift_ros.nodes.vehicle.parameters import VEHICLE
+from bift_ros.nodes.parameters import VEHICLE
 
 
 @dataclass(frozen=True)

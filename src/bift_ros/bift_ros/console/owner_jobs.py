@@ -19,7 +19,7 @@ from rich.progress import (
 from bift_ros.console.errors import CommandError
 from bift_ros.console.own_vehicle import OwnVehicle
 from bift_ros.nodes.client.vehicle_client import VehicleClient, VehicleUnreachableError
-from bift_ros.nodes.owner import OwnerRequest
+from bift_ros.peer.owner_requests import OwnerRequest
 
 _POLL_SECONDS = 0.2
 

@@ -11,9 +11,9 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from bift_ros.chain.vehicle_folders import VehicleFolders
 from bift_ros.console.arguments import positive
 from bift_ros.console.errors import CommandError
-from bift_ros.nodes.vehicle.folders import VehicleFolders
 from bift_ros.storage.interface import StorageError
 from bift_ros.storage.kubo.api import untested
 from bift_ros.storage.kubo.config import SWARM_KEY_FILE, KuboSettings, read_swarm_key

@@ -6,12 +6,12 @@ import argparse
 from pathlib import Path
 
 from bift_ros.chain.store import ChainStore
+from bift_ros.chain.vehicle_folders import VehicleFolders
 from bift_ros.chain.verification import replay
 from bift_ros.consensus.exceptions import ChainError
 from bift_ros.consensus.genesis import Genesis, load_genesis
 from bift_ros.consensus.state import State
 from bift_ros.console.errors import CommandError
-from bift_ros.nodes.vehicle.folders import VehicleFolders
 
 
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:

@@ -28,7 +28,7 @@ from bift_ros.learning.errors import LearningError
 from bift_ros.learning.initial_model import initial_model
 from bift_ros.learning.jobs import DEFAULT_ARCHITECTURE, InitJob
 from bift_ros.nodes.client.vehicle_client import VehicleClient
-from bift_ros.nodes.owner import OwnerRequest
+from bift_ros.peer.owner_requests import OwnerRequest
 
 _KEY_POLL_SECONDS = 0.5
 _FACTORY = re.compile(r"[\w.]+:\w+")

@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+REST_SECONDS = 3.0
+"""A vehicle without news speaks this often."""
+
 
 class VehicleState(str, Enum):
     """What a vehicle may be doing, as its message has it."""

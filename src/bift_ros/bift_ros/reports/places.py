@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bift_ros.chain.vehicle_folders import VehicleFolders
 from bift_ros.fleet.runs.fleet import Fleet
 from bift_ros.fleet.runtimes.folder import FleetFolder
-from bift_ros.nodes.vehicle.folders import VehicleFolders
 
 
 class ReportError(Exception):

@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 
 from bift_ros.chain.store import ChainStore
+from bift_ros.chain.vehicle_folders import VehicleFolders
 from bift_ros.chain.verification import verify_chain
 from bift_ros.consensus.exceptions import ChainError
 from bift_ros.consensus.genesis import Genesis, load_genesis
@@ -21,7 +22,6 @@ from bift_ros.history.chain import ChainHistory
 from bift_ros.history.stored import Replay, replay
 from bift_ros.history.tree import BlockTree
 from bift_ros.identity.keyfile import KeyFileError
-from bift_ros.nodes.vehicle.folders import VehicleFolders
 from bift_ros.perception.dataset import DatasetError, stored_counts
 from bift_ros.reports.documents import block_documents, iteration_documents
 from bift_ros.reports.places import ReportError, RunPlace

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bift_ros.chain.store import ChainStore
+from bift_ros.chain.vehicle_folders import VehicleFolders
 from bift_ros.chain.verification import blocks_of
 from bift_ros.consensus.genesis import Genesis
-from bift_ros.nodes.vehicle.folders import VehicleFolders
 
 
 @dataclass(frozen=True)

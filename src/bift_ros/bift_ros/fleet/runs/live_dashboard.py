@@ -7,13 +7,13 @@ from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
+from bift_ros.chain.vehicle_folders import VehicleFolders
 from bift_ros.dashboard.server import Dashboard
 from bift_ros.fleet.runs.scenario import set_environment
 from bift_ros.fleet.runtimes.folder import FleetFolder
 from bift_ros.fleet.runtimes.process_runtime import ProcessRuntime
 from bift_ros.identity.vehicle_names import is_vehicle_name
 from bift_ros.nodes.observer.fleet_listener import FleetListener
-from bift_ros.nodes.vehicle.folders import VehicleFolders
 
 
 @contextmanager

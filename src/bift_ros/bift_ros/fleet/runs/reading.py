@@ -6,11 +6,11 @@ from pathlib import Path
 
 from bift_ros.chain.keyring import Keyring
 from bift_ros.chain.store import ChainStore
+from bift_ros.chain.vehicle_folders import VehicleFolders
 from bift_ros.chain.verification import replay
 from bift_ros.consensus.genesis import Genesis
 from bift_ros.fleet.runtimes.plan import key_file
 from bift_ros.identity.keyfile import load_key
-from bift_ros.nodes.vehicle.folders import VehicleFolders
 
 
 def keyring_of(folder: Path, genesis: Genesis) -> Keyring | None:

@@ -10,12 +10,12 @@ from typing import Any
 from rich.table import Table
 
 from bift_ros.chain.store import ChainStore
+from bift_ros.chain.vehicle_folders import VehicleFolders
 from bift_ros.chain.verification import verify_chain
 from bift_ros.consensus.genesis import Genesis
 from bift_ros.consensus.state import State
 from bift_ros.fleet.runs.reading import keyring_of
 from bift_ros.monitoring.status import Statuses, VehicleStatus
-from bift_ros.nodes.vehicle.folders import VehicleFolders
 from bift_ros.storage.stored_files import StoredFiles
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from bift_ros.chain.vehicle_folders import VehicleFolders
 from bift_ros.consensus.genesis import load_genesis
 from bift_ros.fleet.description.file import load_description
 from bift_ros.fleet.runs.bags import bags_of, synthetic_bags
@@ -23,7 +24,6 @@ from bift_ros.fleet.runtimes.runtime import FleetError, Monitor
 from bift_ros.learning.client import TrainingWorker
 from bift_ros.learning.jobs import EvaluateJob
 from bift_ros.monitoring.status import Statuses
-from bift_ros.nodes.vehicle.folders import VehicleFolders
 from bift_ros.storage.stored_files import StoredFiles
 
 _TEST_CROPS = 2000

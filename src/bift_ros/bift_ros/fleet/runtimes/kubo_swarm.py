@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bift_ros.nodes.vehicle.folders import VehicleFolders
+from bift_ros.chain.vehicle_folders import VehicleFolders
 from bift_ros.storage.kubo.config import (
     SWARM_KEY_FILE,
     KuboSettings,

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from rclpy.publisher import Publisher
 
+from bift_ros.nodes import parameters
 from bift_ros.nodes.quiet_node import QuietNode
-from bift_ros.nodes.vehicle import parameters
 from bift_ros.perception.bags import Bag, BagError
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from rclpy.publisher import Publisher
 
 from bift_ros.nodes.bag.bag_player import BagPlayer
-from bift_ros.nodes.observer.fleet_topics import kind_of
+from bift_ros.nodes.fleet_topics import kind_of
 
 _PATIENCE_SECONDS = 5.0
 _POLL_SECONDS = 0.05

@@ -20,9 +20,9 @@ from bift_ros.identity.keys import KeyPair
 from bift_ros.monitoring.status import VehicleStatus
 from bift_ros.nodes import convert
 from bift_ros.nodes.observer.monitor import listen
-from bift_ros.nodes.owner import OwnerRequest, sign_request
 from bift_ros.nodes.status_message import status_from_message
 from bift_ros.peer.catch_up import BLOCKS_PER_ANSWER, HEADERS_PER_ANSWER
+from bift_ros.peer.owner_requests import OwnerRequest, sign_request
 
 NOBODY_HEARD = "no vehicle was heard; is one running in this ROS_DOMAIN_ID?"
 _READS = 3

@@ -17,10 +17,9 @@ from bift_ros.identity.vehicle_names import is_vehicle_name
 from bift_ros.learning.client import TrainingWorker
 from bift_ros.monitoring.camera_view import WorkerPredictions, camera_view
 from bift_ros.monitoring.global_model import ModelFollower
-from bift_ros.nodes import camera_topics, qos
+from bift_ros.nodes import camera_topics, parameters, qos
 from bift_ros.nodes.camera_topics import Frame, stamp_ns
 from bift_ros.nodes.quiet_node import QuietNode
-from bift_ros.nodes.vehicle import parameters
 from bift_ros.perception.classes import Label
 from bift_ros.perception.images import ImageError
 from bift_ros.perception.matching import StampMatcher

@@ -15,7 +15,7 @@ from rclpy.serialization import serialize_message
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
-from bift_ros.nodes.observer.fleet_topics import kind_of
+from bift_ros.nodes.fleet_topics import kind_of
 from bift_ros.perception.bag_writer import offered_qos, start_bag
 from bift_ros.perception.bags import BagError
 

@@ -14,8 +14,8 @@ from rclpy.qos import QoSProfile
 
 from bift_ros.consensus.exceptions import ChainError, FieldError
 from bift_ros.monitoring.view import FleetView
-from bift_ros.nodes import qos
-from bift_ros.nodes.observer import fleet_topics, observations
+from bift_ros.nodes import fleet_topics, qos
+from bift_ros.nodes.observer import observations
 from bift_ros.nodes.observer.chain_fetch import ChainFetch
 
 

@@ -18,13 +18,12 @@ from bift_ros.monitoring.findings import Thresholds
 from bift_ros.monitoring.health import Judge
 from bift_ros.monitoring.metrics import FLEET_METRICS, VEHICLE_METRICS
 from bift_ros.monitoring.view import FleetView
-from bift_ros.nodes import qos
+from bift_ros.nodes import parameters, qos
 from bift_ros.nodes.observer.diagnostics import Diagnostics
 from bift_ros.nodes.observer.fleet_recorder import FleetRecorder
 from bift_ros.nodes.observer.fleet_subscriptions import FleetSubscriptions
 from bift_ros.nodes.observer.monitor_topics import metric_topic
 from bift_ros.nodes.observer.scene_publisher import ScenePublisher
-from bift_ros.nodes.vehicle import parameters
 from bift_ros.perception.bags import BagError
 
 _PERIOD_SECONDS = 1.0

@@ -12,7 +12,7 @@ import rclpy
 from rclpy.experimental import EventsExecutor
 
 from bift_ros.identity.vehicle_names import vehicle_name
-from bift_ros.nodes.observer import fleet_topics
+from bift_ros.nodes import fleet_topics
 
 
 def main() -> None:

@@ -15,10 +15,9 @@ from bift_ros.monitoring.layout import lay_out
 from bift_ros.monitoring.scene import Layer, Shape
 from bift_ros.monitoring.vehicle_scene import vehicle_shapes
 from bift_ros.monitoring.view import FleetView
-from bift_ros.nodes import qos
+from bift_ros.nodes import parameters, qos
 from bift_ros.nodes.observer.markers import marker_array
 from bift_ros.nodes.observer.pose_reader import PoseReader
-from bift_ros.nodes.vehicle import parameters
 
 SCENE_TOPICS = tuple(f"/bift/scene/{name}" for name in ("vehicles", "chain", "messages"))
 

@@ -24,8 +24,8 @@ from rclpy.publisher import Publisher
 from rclpy.signals import SignalHandlerOptions
 
 from bift_ros.identity.vehicle_names import vehicle_name
+from bift_ros.monitoring.status import REST_SECONDS
 from bift_ros.nodes import qos
-from bift_ros.nodes.vehicle.status import REST_SECONDS
 from bift_ros.perception.classes import CLASSES
 
 _TIP = "11" * 32

@@ -17,9 +17,9 @@ from rclpy.node import Node
 from bift_ros.consensus.exceptions import ChainError, FieldError
 from bift_ros.consensus.payloads import ShareFile, WithdrawFile
 from bift_ros.consensus.sharing import shared_files
-from bift_ros.nodes.owner import OwnerRequest
 from bift_ros.nodes.vehicle.peer_node import PeerNode
 from bift_ros.nodes.vehicle.steps import when_done
+from bift_ros.peer.owner_requests import OwnerRequest
 from bift_ros.storage.cid import cid_of
 from bift_ros.storage.interface import Storage, StorageError
 

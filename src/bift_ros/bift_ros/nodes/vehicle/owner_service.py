@@ -8,10 +8,10 @@ from bift_msgs import srv
 from rclpy.node import Node
 
 from bift_ros.consensus.exceptions import ChainError, FieldError
-from bift_ros.nodes.owner import START_MINING, STOP_MINING, OwnerCheck, OwnerRequest
 from bift_ros.nodes.vehicle.file_jobs import FileJobs, Job
 from bift_ros.nodes.vehicle.peer_node import PeerNode
 from bift_ros.peer.events import SetMining
+from bift_ros.peer.owner_requests import START_MINING, STOP_MINING, OwnerCheck, OwnerRequest
 from bift_ros.storage.interface import StorageError
 
 _ACTIONS = (*FileJobs.ACTIONS, START_MINING, STOP_MINING)

@@ -9,10 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bift_ros.nodes import camera_topics
+from bift_ros.nodes import camera_topics, parameters
 from bift_ros.nodes.camera_topics import Frame, stamp_ns
 from bift_ros.nodes.quiet_node import QuietNode
-from bift_ros.nodes.vehicle import parameters
 from bift_ros.perception.classes import Label
 from bift_ros.perception.pipeline import Pipeline, Statistics
 

@@ -17,15 +17,14 @@ from rclpy.experimental import EventsExecutor
 from bift_ros.attacks.registry import UnknownAttack, make_attack, summary
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.store import ChainStore
+from bift_ros.chain.vehicle_folders import VehicleFolders
 from bift_ros.consensus.exceptions import ChainError
 from bift_ros.consensus.genesis import load_genesis
 from bift_ros.identity.keyfile import KeyFileError, load_key, read_passphrase
 from bift_ros.identity.vehicle_names import is_vehicle_name
 from bift_ros.nodes.bag.replay_node import ReplayNode
 from bift_ros.nodes.lifetime import ros_until_signalled
-from bift_ros.nodes.owner import OwnerCheck
 from bift_ros.nodes.vehicle.file_jobs import FileJobs
-from bift_ros.nodes.vehicle.folders import VehicleFolders
 from bift_ros.nodes.vehicle.model_files import ModelFiles
 from bift_ros.nodes.vehicle.owner_service import OwnerService
 from bift_ros.nodes.vehicle.peer_node import PeerNode
@@ -37,6 +36,7 @@ from bift_ros.nodes.vehicle.vehicle_node import VehicleNode
 from bift_ros.nodes.vehicle.vehicle_storage import open_storage
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.events import DatasetChanged
+from bift_ros.peer.owner_requests import OwnerCheck
 from bift_ros.storage.interface import StorageError
 
 _POLL_SECONDS = 0.5

@@ -29,9 +29,6 @@ from bift_ros.nodes.vehicle.trainer_node import TrainerNode
 from bift_ros.perception.classes import CLASSES
 from bift_ros.storage.interface import Storage
 
-REST_SECONDS = 3.0
-"""A vehicle without news says so this often."""
-
 
 def news_of(status: VehicleStatus) -> str:
     """What to compare with a later status's: equal where nothing has happened between them.

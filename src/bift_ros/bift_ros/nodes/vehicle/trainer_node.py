@@ -12,9 +12,8 @@ from rclpy.action.server import ServerGoalHandle
 
 from bift_ros.learning.client import TrainingWorker
 from bift_ros.learning.jobs import EpochProgress
-from bift_ros.nodes import qos
+from bift_ros.nodes import parameters, qos
 from bift_ros.nodes.quiet_node import QuietNode
-from bift_ros.nodes.vehicle import parameters
 from bift_ros.nodes.vehicle.model_files import ModelFiles
 from bift_ros.nodes.vehicle.training_goal import TrainingGoal
 

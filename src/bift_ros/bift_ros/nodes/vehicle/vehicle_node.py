@@ -10,12 +10,11 @@ from pathlib import Path
 from bift_msgs import msg
 from bift_msgs.srv import GetState
 
-from bift_ros.monitoring.status import VehicleStatus
-from bift_ros.nodes import qos
+from bift_ros.monitoring.status import REST_SECONDS, VehicleStatus
+from bift_ros.nodes import parameters, qos
 from bift_ros.nodes.quiet_node import QuietNode
 from bift_ros.nodes.status_message import status_to_message
-from bift_ros.nodes.vehicle import parameters
-from bift_ros.nodes.vehicle.status import REST_SECONDS, news_of
+from bift_ros.nodes.vehicle.status import news_of
 from bift_ros.nodes.vehicle.status_file import StatusFile
 
 _FILE_ERROR_SECONDS = 60.0

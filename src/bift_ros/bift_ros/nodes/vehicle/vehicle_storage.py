@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bift_ros.nodes.vehicle.folders import VehicleFolders
+from bift_ros.chain.vehicle_folders import VehicleFolders
 from bift_ros.storage.embedded import EmbeddedStorage
 from bift_ros.storage.gateway_urls import gateway_url
 from bift_ros.storage.interface import Storage, StorageError
