@@ -49,6 +49,7 @@ setup(
         "setuptools",
         "aiohttp",
         "cryptography",
+        "dag-cbor",
         "jinja2",
         "markupsafe",
         "matplotlib",
