@@ -6,7 +6,7 @@ It starts the monitor, and the graphical tools that are asked for. See docs/moni
 import shutil
 from pathlib import Path
 
-from ament_index_python.packages import get_package_share_directory
+from ament_index_python.packages import get_package_share_directory, get_packages_with_prefixes
 from launch import LaunchContext, LaunchDescription
 from launch.action import Action
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
@@ -38,6 +38,15 @@ def generate_launch_description() -> LaunchDescription:
                 "camera",
                 default_value="",
                 description="vehicle through whose camera to look with the model; empty: none",
+            ),
+            DeclareLaunchArgument(
+                "analyzers",
+                default_value=(
+                    str(CONFIG / "diagnostics/bift.yaml")
+                    if "diagnostic_aggregator" in get_packages_with_prefixes()
+                    else ""
+                ),
+                description="how diagnostic_aggregator is to make a tree (YAML); empty: not at all",
             ),
             DeclareLaunchArgument(
                 "rqt",
@@ -74,9 +83,16 @@ def watch(context: LaunchContext) -> list[Action]:
         parameters=[value("params_file"), {"vehicle": value("camera")}],
         output="screen",
     )
+    aggregator = Node(
+        package="diagnostic_aggregator",
+        executable="aggregator_node",
+        parameters=[value("analyzers")],
+        output="screen",
+    )
     tools = [
         ExecuteProcess(cmd=command, name=name)
         for name, command in TOOLS.items()
         if value(name) == "true"
     ]
-    return [monitor, *([camera] if value("camera") else []), *tools]
+    optional = [("camera", camera), ("analyzers", aggregator)]
+    return [monitor, *(node for name, node in optional if value(name)), *tools]

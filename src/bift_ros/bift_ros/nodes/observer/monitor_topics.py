@@ -7,7 +7,7 @@ from std_msgs.msg import Float64
 from visualization_msgs.msg import MarkerArray
 
 from bift_ros.monitoring.metrics import FLEET_METRICS, VEHICLE_METRICS
-from bift_ros.nodes.observer.diagnostics import AGGREGATED, DIAGNOSTICS
+from bift_ros.nodes.observer.diagnostics import DIAGNOSTICS
 from bift_ros.nodes.observer.scene_publisher import SCENE_TOPICS
 
 
@@ -21,7 +21,7 @@ def topics(*vehicles: str) -> dict[str, type]:
     numbers = [metric_topic(name) for name in FLEET_METRICS]
     numbers += [metric_topic(name, v) for v in vehicles for name in VEHICLE_METRICS]
     return {
-        **dict.fromkeys((DIAGNOSTICS, AGGREGATED), DiagnosticArray),
+        DIAGNOSTICS: DiagnosticArray,
         **dict.fromkeys(SCENE_TOPICS, MarkerArray),
         **dict.fromkeys(numbers, Float64),
     }
