@@ -20,7 +20,7 @@ from aiohttp import web
 
 from bift_ros.storage.cidv1 import RAW, Cid
 from bift_ros.storage.embedded import EmbeddedStorage
-from bift_ros.storage.interface import NotFound, StorageError
+from bift_ros.storage.interface import FileRequest, NotFound, StorageError
 from bift_ros.storage.kubo.api import Unreachable
 from bift_ros.storage.kubo.daemon import KuboDaemon
 from bift_ros.storage.kubo.storage import KuboStorage
@@ -163,8 +163,8 @@ def test_a_kubo_vehicle_killed_in_the_middle_of_a_file_is_skipped(
 
     def get_alone() -> None:
         # Without the swarm: which block comes first there cannot be seen.
-        transfer = Transfer(api, c.url, Cid.parse(cid), [a.url], 5.0, False, len(DATA))
-        transfer.over_http(c._fetcher, c._pool)
+        request = FileRequest(Cid.parse(cid), [a.url], 5.0, False, len(DATA))
+        Transfer(api, c.url, request).over_http(c._fetcher, c._pool)
 
     api.put_block = put_and_kill  # type: ignore[method-assign]
     with pytest.raises(NotFound, match=a.url):

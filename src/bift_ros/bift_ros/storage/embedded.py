@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 
 from bift_ros.storage.blockstore import MAX_BYTES, BlockStore
 from bift_ros.storage.chunker import Buffer
-from bift_ros.storage.cidv1 import DAG_PB, RAW, Cid
+from bift_ros.storage.cidv1 import DAG_PB, RAW
 from bift_ros.storage.dagpb import InvalidFile
 from bift_ros.storage.errors import NotFound, StorageError
 from bift_ros.storage.fetch import Fetch
 from bift_ros.storage.fetcher import Fetcher
 from bift_ros.storage.gateway import Gateway
-from bift_ros.storage.interface import GET_TIMEOUT, Progress, Storage, ignore_progress
+from bift_ros.storage.interface import FileRequest, Storage
 from bift_ros.storage.partial_file import PartialFile, completing
 from bift_ros.storage.provider import Piece
 from bift_ros.storage.traffic import Traffic
@@ -46,9 +46,8 @@ class EmbeddedStorage(Storage):
         `advertised_host` replaces `host` in `url`; `chunk_size`, `max_bytes` and `max_file_size`
         are bytes: of the chunker, of all blocks together, of one file. Raises `StorageError`.
         """
-        self._max_bytes = max_bytes
         self._blocks = BlockStore(path, max_bytes)
-        super().__init__(self._blocks, chunk_size, max_file_size)
+        super().__init__(self._blocks, chunk_size, max_file_size, max_bytes)
         try:
             self._gateway = Gateway(self._blocks, host, port, advertised_host)
             self._gateway.start()
@@ -66,31 +65,6 @@ class EmbeddedStorage(Storage):
     def traffic(self) -> Traffic:
         """Bytes of blocks fetched from others, and served."""
         return Traffic(self._fetcher.fetched.total, self._gateway.served.total)
-
-    def get(
-        self, cid: str, providers: Sequence[str] = (), *, timeout: float = GET_TIMEOUT
-    ) -> bytes:
-        """Return a file from this store or from the providers."""
-        with self._complete(cid, providers, timeout, False, self._max_file_size) as partial:
-            return partial.read()
-
-    def get_file(
-        self,
-        cid: str,
-        path: Path,
-        providers: Sequence[str] = (),
-        *,
-        timeout: float = GET_TIMEOUT,
-        on_progress: Progress = ignore_progress,
-    ) -> None:
-        """Let `path` be a file of any size, from this store or from the providers.
-
-        `path` is replaced in one step, by a synced file; where it can it shares its disk space with
-        the store (`PartialFile.export`).
-        """
-        complete = self._complete(cid, providers, timeout, True, self._max_bytes, on_progress)
-        with complete as partial:
-            partial.export(path)
 
     def close(self) -> None:
         """Stop serving and fetching, and let the store be opened elsewhere."""
@@ -110,34 +84,22 @@ class EmbeddedStorage(Storage):
         return str(root)
 
     @contextmanager
-    def _complete(
-        self,
-        cid: str,
-        providers: Sequence[str],
-        timeout: float,
-        stalled: bool,
-        max_size: int,
-        on_progress: Progress = ignore_progress,
-    ) -> Iterator[PartialFile]:
-        """Bring the blocks of a file that are not here; gives the whole and checked file."""
-        root = Cid.parse(cid)
+    def _open(self, request: FileRequest) -> Iterator[PartialFile]:
         with (
-            completing(self._blocks, root, timeout) as partial,
-            self._fetcher.fetch(root, providers, timeout, stalled=stalled) as fetch,
+            completing(self._blocks, request.root, request.timeout) as partial,
+            self._fetcher.fetch(request) as fetch,
         ):
-            if root.codec == RAW:
-                _bring_block(self._blocks, root, partial, fetch, max_size)
+            if request.root.codec == RAW:
+                _bring_block(self._blocks, request, partial, fetch)
             else:
-                _bring_tree(root, partial, fetch, max_size, on_progress)
+                _bring_tree(request, partial, fetch)
             partial.finish()
-            on_progress(partial.size, partial.size)
+            request.on_progress(partial.size, partial.size)
             yield partial
 
 
-def _bring_tree(
-    root: Cid, partial: PartialFile, fetch: Fetch, max_size: int, on_progress: Progress
-) -> None:
-    for level in levels(root, partial.node, max_size):
+def _bring_tree(request: FileRequest, partial: PartialFile, fetch: Fetch) -> None:
+    for level in levels(request.root, partial.node, request.max_size):
         if level[0].cid.codec == DAG_PB:
             missing = {part.cid for part in level if not partial.has_node(part.cid)}
             nodes = [Piece(cid) for cid in missing]
@@ -148,24 +110,25 @@ def _bring_tree(
         if len(data) != piece.size:
             raise InvalidFile(f"chunk {piece.cid} has {len(data)} bytes where {piece.size} fit")
         partial.write(Chunk(piece.cid, piece.offset, len(data)), data)
-        on_progress(partial.here, partial.size)
+        request.on_progress(partial.here, partial.size)
 
     chunks = [Piece(*chunk) for chunk in partial.lay_out(placed(level))]
-    on_progress(partial.here, partial.size)
+    request.on_progress(partial.here, partial.size)
     fetch.get(chunks, deliver)
 
 
 def _bring_block(
-    store: BlockStore, root: Cid, partial: PartialFile, fetch: Fetch, max_size: int
+    store: BlockStore, request: FileRequest, partial: PartialFile, fetch: Fetch
 ) -> None:
     """A file of one chunk: its size is known only once it is here."""
-    came: list[bytes] = []
+    root, most = request.root, request.max_size
     try:
-        came.append(store.get(root))
+        data = store.get(root)
     except NotFound:
-        fetch.get([Piece(root)], lambda _, data: came.append(bytes(data)))
-    size = len(came[0])
-    if size > max_size:
-        raise InvalidFile(f"{root} is a file of {size} bytes where {max_size} are allowed")
-    for chunk in partial.lay_out([Chunk(root, 0, size)]):
-        partial.write(chunk, came[0])
+        received: list[bytes] = []
+        fetch.get([Piece(root)], lambda _, block: received.append(bytes(block)))
+        (data,) = received
+    if len(data) > most:
+        raise InvalidFile(f"{root} is a file of {len(data)} bytes where {most} are allowed")
+    for chunk in partial.lay_out([Chunk(root, 0, len(data))]):
+        partial.write(chunk, data)

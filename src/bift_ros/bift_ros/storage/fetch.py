@@ -21,8 +21,8 @@ from queue import Empty, SimpleQueue
 
 from bift_ros.storage import block_request
 from bift_ros.storage.block_request import FaultError, Request
-from bift_ros.storage.cidv1 import Cid
 from bift_ros.storage.errors import NotFound, StorageError
+from bift_ros.storage.interface import FileRequest
 from bift_ros.storage.piece_picker import PiecePicker
 from bift_ros.storage.piece_queue import PieceQueue
 from bift_ros.storage.provider import Piece, providers_of
@@ -57,24 +57,14 @@ class _Job:
 class Fetch:
     """One file on its way; all its blocks are asked for in the thread that calls `get`."""
 
-    def __init__(
-        self,
-        root: Cid,
-        urls: Sequence[str],
-        pool: ThreadPoolExecutor,
-        fetched: ByteCount,
-        timeout: float,
-        stalled: bool,
-    ) -> None:
-        """Ask nobody yet; `timeout` and `stalled` are those of `Fetcher.fetch`."""
-        self._root = root
-        self._providers, self._refused = providers_of(urls)
+    def __init__(self, request: FileRequest, pool: ThreadPoolExecutor, fetched: ByteCount) -> None:
+        """Ask nobody yet, but count the time; `fetched` counts bytes."""
+        self._request = request
+        self._providers, self._refused = providers_of(request.providers)
         self._picker = PiecePicker(self._providers)
         self._pool = pool
         self._fetched = fetched
-        self._timeout = timeout
-        self._stalled = stalled
-        self._until = time.monotonic() + timeout
+        self._until = time.monotonic() + request.timeout
         self._looked_at = 0.0  # when it was last seen what can be asked of whom
         self._events: SimpleQueue[Callable[[], None]] = SimpleQueue()  # for the calling thread
         self._jobs: set[_Job] = set()
@@ -133,10 +123,10 @@ class Fetch:
                 chosen, hedge = self._queue.hedge([p for job in late for p in job.left], now), True
             if chosen is None:
                 if not self._jobs and (piece := self._queue.hopeless()):
-                    raise NotFound(f"no provider gave block {piece.cid} of {self._root}")
+                    raise NotFound(f"no provider gave block {piece.cid} of {self._request.root}")
                 return
             provider, pieces = chosen
-            request = Request(self._root, provider, pieces)
+            request = Request(self._request.root, provider, pieces)
             job = _Job(request, dict.fromkeys(pieces), now, now, hedge)
             self._queue.refuse(provider, pieces)
             provider.in_flight += 1
@@ -215,8 +205,8 @@ class Fetch:
             return
         job.request.provider.served += 1
         job.request.provider.misses = 0
-        if self._stalled:
-            self._until = job.heard + self._timeout
+        if self._request.stalled:
+            self._until = job.heard + self._request.timeout
         self._done_with(piece)
 
     def _done_with(self, piece: Piece) -> None:
@@ -236,7 +226,7 @@ class Fetch:
             if not provider.served:
                 provider.fault = "is still fetching the file itself"
         elif provider.by_range or fault.lasting or not job.request.by_range:
-            provider.fault = f"{fault} ({pieces[0].cid if pieces else self._root})"
+            provider.fault = f"{fault} ({pieces[0].cid if pieces else self._request.root})"
         if fault.lasting:
             provider.gone = True
         elif still_fetching:
@@ -281,8 +271,12 @@ class Fetch:
                 limit = f"{block_request.REQUEST_TIMEOUT:g} s"
                 self._cancel(job, f"took over {limit} for a block ({piece.cid})", lasting=True)
         if now >= self._until and self._queue.wanted:
-            how = "no block came for" if self._stalled else "the file could not be fetched within"
-            raise NotFound(f"{how} {self._timeout:g} s")
+            how = (
+                "no block came for"
+                if self._request.stalled
+                else "the file could not be fetched within"
+            )
+            raise NotFound(f"{how} {self._request.timeout:g} s")
 
     def _stop(self) -> None:
         """End every request; when this returns nothing more is delivered."""

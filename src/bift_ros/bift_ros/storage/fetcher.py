@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from bift_ros.storage.cidv1 import Cid
 from bift_ros.storage.errors import StorageError
 from bift_ros.storage.fetch import Fetch
+from bift_ros.storage.interface import FileRequest
 from bift_ros.storage.traffic import ByteCount
 
 log = logging.getLogger(__name__)
@@ -31,15 +31,9 @@ class Fetcher:
         """Of all files."""
 
     @contextmanager
-    def fetch(
-        self, root: Cid, providers: Sequence[str], timeout: float, *, stalled: bool = False
-    ) -> Iterator[Fetch]:
-        """Begin to fetch a file: within `timeout` seconds, or (`stalled`) never so long without a
-        block.
-
-        Providers that had to be skipped are logged.
-        """
-        fetch = Fetch(root, providers, self._pool, self.fetched, timeout, stalled)
+    def fetch(self, request: FileRequest) -> Iterator[Fetch]:
+        """Begin to fetch a file; providers that had to be skipped are logged."""
+        fetch = Fetch(request, self._pool, self.fetched)
         with self._mutex:
             if self._closed:
                 raise StorageError("the store is closed")
@@ -47,7 +41,7 @@ class Fetcher:
         try:
             yield fetch
             for url, reason in fetch.skipped.items():
-                log.warning("fetching %s: provider %s was skipped: %s", root, url, reason)
+                log.warning("fetching %s: provider %s was skipped: %s", request.root, url, reason)
         finally:
             with self._mutex:
                 self._fetches.discard(fetch)

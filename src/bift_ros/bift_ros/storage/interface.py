@@ -6,6 +6,8 @@ import os
 import stat
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -42,6 +44,32 @@ class Backend(Protocol):
         """Let a file go when space is needed."""
 
 
+@dataclass(frozen=True)
+class FileRequest:
+    """A file that is asked for, and what getting it may take."""
+
+    root: Cid
+    providers: Sequence[str]
+    """Gateways of vehicles that may have it."""
+    timeout: float
+    """Seconds."""
+    stalled: bool
+    """Whether they are the longest without anything new, instead of the longest in all."""
+    max_size: int
+    """Of the file, in bytes."""
+    on_progress: Progress = ignore_progress
+
+
+class OpenFile(Protocol):
+    """One file that is being got."""
+
+    def read(self) -> bytes:
+        """All of it."""
+
+    def export(self, path: Path) -> None:
+        """Let `path` be the file, in one step."""
+
+
 class Storage(ABC):
     """Files by content: the CID names the bytes, so whoever sends them need not be trusted.
 
@@ -49,11 +77,12 @@ class Storage(ABC):
     for a malformed CID and `StorageError` for whatever else goes wrong.
     """
 
-    def __init__(self, files: Backend, chunk_size: int, max_file_size: int) -> None:
-        """`chunk_size` and `max_file_size` are bytes: of the chunker, of one file in memory."""
+    def __init__(self, files: Backend, chunk_size: int, max_file_size: int, max_bytes: int) -> None:
+        """All are bytes: of the chunker, of one file in memory, of one file on disk."""
         self._files = files
         self._chunk_size = chunk_size
         self._max_file_size = max_file_size
+        self._max_bytes = max_bytes
 
     @property
     @abstractmethod
@@ -83,7 +112,6 @@ class Storage(ABC):
         except OSError as error:
             raise StorageError(f"{path} cannot be shared: {error.strerror}") from error
 
-    @abstractmethod
     def get(
         self, cid: str, providers: Sequence[str] = (), *, timeout: float = GET_TIMEOUT
     ) -> bytes:
@@ -94,8 +122,10 @@ class Storage(ABC):
         `InvalidFile` for blocks that make no file. `put` and `get` hold the file in memory and are
         for models, so they refuse one over the store's `max_file_size`.
         """
+        request = FileRequest(Cid.parse(cid), providers, timeout, False, self._max_file_size)
+        with self._open(request) as file:
+            return file.read()
 
-    @abstractmethod
     def get_file(
         self,
         cid: str,
@@ -107,10 +137,13 @@ class Storage(ABC):
     ) -> None:
         """Write a file of any size to `path`, checked against its CID, in bounded memory.
 
-        `path` holds the whole file or what it held before. Blocks that came before a transfer broke
-        off, in this process or an earlier one, are not fetched again. It fails when for `timeout`
-        seconds nothing has come; raises like `get`.
+        `path` is replaced in one step, by a synced file, or holds what it held before. Blocks that
+        came before a transfer broke off, in this process or an earlier one, are not fetched again.
+        It fails when for `timeout` seconds nothing has come; raises like `get`.
         """
+        root, most = Cid.parse(cid), self._max_bytes
+        with self._open(FileRequest(root, providers, timeout, True, most, on_progress)) as file:
+            file.export(path)
 
     def pin(self, cid: str) -> None:
         """Keep the file, across restarts, until it is unpinned; `NotFound` if it isn't here."""
@@ -127,6 +160,9 @@ class Storage(ABC):
     @abstractmethod
     def close(self) -> None:
         """Stop serving and fetching; what still runs ends with a `StorageError`."""
+
+    @abstractmethod
+    def _open(self, request: FileRequest) -> AbstractContextManager[OpenFile]: ...
 
     @abstractmethod
     def _add_bytes(self, data: bytes) -> str: ...

@@ -9,18 +9,18 @@ Bift writes are read: vehicles with and without Kubo agree on which CIDs have by
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from io import BytesIO, FileIO
 from pathlib import Path
 
-from bift_ros.storage.cidv1 import RAW, Cid
+from bift_ros.storage.cidv1 import RAW
 from bift_ros.storage.dagpb import InvalidFile
 from bift_ros.storage.disk import replacing, write_error
 from bift_ros.storage.errors import NotFound
 from bift_ros.storage.fetcher import Fetcher
-from bift_ros.storage.interface import GET_TIMEOUT, Progress, Storage, ignore_progress
+from bift_ros.storage.interface import FileRequest, Storage
 from bift_ros.storage.kubo.api import KuboApi
 from bift_ros.storage.kubo.transfer import Transfer, check_length
 from bift_ros.storage.traffic import Traffic
@@ -52,7 +52,7 @@ class KuboStorage(Storage):
         `chunk_size` and `max_file_size` are bytes: of the chunker, of one file in memory. Raises
         `StorageError` where the daemon does not answer.
         """
-        super().__init__(api, chunk_size, max_file_size)
+        super().__init__(api, chunk_size, max_file_size, _ANY_SIZE)
         self._api = api
         self._url = url
         api.version()
@@ -69,40 +69,6 @@ class KuboStorage(Storage):
         """Nothing: `ipfs stats bw` tells what the daemon has sent and received."""
         return Traffic()
 
-    def get(
-        self, cid: str, providers: Sequence[str] = (), *, timeout: float = GET_TIMEOUT
-    ) -> bytes:
-        """Return a file from this daemon or from others."""
-        root = Cid.parse(cid)
-        with suppress(NotFound):
-            return self._read(root)
-        most = self._max_file_size
-        transfer = Transfer(self._api, self.url, root, providers, timeout, False, most)
-        transfer.run(self._fetcher, self._pool)
-        return self._read(root)
-
-    def get_file(
-        self,
-        cid: str,
-        path: Path,
-        providers: Sequence[str] = (),
-        *,
-        timeout: float = GET_TIMEOUT,
-        on_progress: Progress = ignore_progress,
-    ) -> None:
-        """Write a file of any size to `path`."""
-        root = Cid.parse(cid)
-        if not self._api.has_file(root):
-            transfer = Transfer(
-                self._api, self.url, root, providers, timeout, True, _ANY_SIZE, on_progress
-            )
-            transfer.run(self._fetcher, self._pool)
-        try:
-            with replacing(path) as target, open(target, "wb", closefd=False) as file:
-                file.writelines(self._chunks(root, _ANY_SIZE))
-        except OSError as error:
-            raise write_error(str(path), error) from error
-
     def peers(self) -> list[str]:
         """Multiaddresses of the vehicles that the daemon is connected to."""
         return self._api.peers()
@@ -118,11 +84,40 @@ class KuboStorage(Storage):
     def _add_file(self, file: FileIO) -> str:
         return self._api.add(file, self._chunk_size)
 
-    def _read(self, root: Cid) -> bytes:
-        return b"".join(self._chunks(root, self._max_file_size))
+    @contextmanager
+    def _open(self, request: FileRequest) -> Iterator[_File]:
+        transfer = Transfer(self._api, self._url, request)
+        yield _File(self._api, request, lambda: transfer.run(self._fetcher, self._pool))
 
-    def _chunks(self, root: Cid, max_size: int) -> Iterator[bytes]:
-        """A file's content in its order, every block checked."""
+
+class _File:
+    """A file in the daemon's repository, every block checked when it is read."""
+
+    def __init__(self, api: KuboApi, request: FileRequest, fetch: Callable[[], None]) -> None:
+        self._api = api
+        self._root = request.root
+        self._max_size = request.max_size
+        self._fetch = fetch
+
+    def read(self) -> bytes:
+        """All of it, fetched where a block is missing or damaged."""
+        with suppress(NotFound):
+            return b"".join(self._chunks())
+        self._fetch()
+        return b"".join(self._chunks())
+
+    def export(self, path: Path) -> None:
+        """Write it to `path`, fetched where it isn't here."""
+        if not self._api.has_file(self._root):
+            self._fetch()
+        try:
+            with replacing(path) as target, open(target, "wb", closefd=False) as file:
+                file.writelines(self._chunks())
+        except OSError as error:
+            raise write_error(str(path), error) from error
+
+    def _chunks(self) -> Iterator[bytes]:
+        root, max_size = self._root, self._max_size
         if root.codec == RAW:
             block = self._api.block(root)
             if len(block) > max_size:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bift_ros.storage.chunker import Buffer, map_ahead
 from bift_ros.storage.cidv1 import RAW, Cid
@@ -15,7 +15,7 @@ from bift_ros.storage.dagpb import InvalidFile
 from bift_ros.storage.errors import NotFound
 from bift_ros.storage.fetch import Fetch
 from bift_ros.storage.fetcher import Fetcher
-from bift_ros.storage.interface import Progress, ignore_progress
+from bift_ros.storage.interface import FileRequest
 from bift_ros.storage.kubo.api import KuboApi
 from bift_ros.storage.kubo.fallback import Fallback
 from bift_ros.storage.provider import Piece
@@ -36,16 +36,7 @@ class Transfer:
     api: KuboApi
     url: str
     """Of this vehicle's gateway."""
-    root: Cid
-    providers: Sequence[str]
-    """Gateways of vehicles that may have the file."""
-    timeout: float
-    """Seconds."""
-    stalled: bool
-    """Whether they are the longest without anything new, instead of the longest in all."""
-    max_size: int
-    """Of the file, in bytes."""
-    on_progress: Progress = ignore_progress
+    request: FileRequest
     _began: float = field(default_factory=time.monotonic)
     _mutex: threading.Lock = field(default_factory=threading.Lock)
     _counted: set[Piece] = field(default_factory=set)
@@ -60,15 +51,14 @@ class Transfer:
         in_swarm = bool(self.api.peers())
         if in_swarm:
             fallback.start(self.from_swarm)
-            first = min(FIRST_PATIENCE, self.timeout / 2)
+            first = min(FIRST_PATIENCE, self.request.timeout / 2)
             if fallback.succeeds_unaided(first, PATIENCE):
                 return
-        if self.providers:
+        if self.request.providers:
             fallback.start(lambda _: self.over_http(fetcher, pool))
         elif not in_swarm:
-            raise NotFound(
-                f"{self.root} is not in this store, its swarm has no peers and no provider is known"
-            )
+            what = f"{self.request.root} is not in this store"
+            raise NotFound(f"{what}, its swarm has no peers and no provider is known")
         if fallback.succeeds():
             return
         for error in fallback.errors:
@@ -83,8 +73,9 @@ class Transfer:
             size = self.api.seek_block(piece.cid, self._seconds_left)
             if size != (piece.size or size):
                 raise InvalidFile(f"chunk {piece.cid} has {size} bytes where {piece.size} fit")
-            if size > self.max_size:
-                raise InvalidFile(f"{piece.cid} is a file of {size} bytes, over {self.max_size}")
+            if size > self.request.max_size:
+                most = self.request.max_size
+                raise InvalidFile(f"{piece.cid} is a file of {size} bytes, over {most}")
             on_piece()
             self._count(piece)
             for listener in self._listeners:
@@ -92,14 +83,13 @@ class Transfer:
 
         with ThreadPoolExecutor(SOUGHT_AT_ONCE, thread_name_prefix="kubo-seek") as pool:
             for pieces in self._levels():
-                for share in shares(pieces, self.url, self.providers):
+                for share in shares(pieces, self.url, self.request.providers):
                     for _ in pool.map(seek, share):
                         pass
 
     def over_http(self, fetcher: Fetcher, pool: ThreadPoolExecutor) -> None:
         """Put into the daemon, block by block, what the providers' gateways have of the file."""
-        left, stalled = self._seconds_left, self.stalled
-        with fetcher.fetch(self.root, self.providers, left, stalled=stalled) as fetch:
+        with fetcher.fetch(replace(self.request, timeout=self._seconds_left)) as fetch:
             self._listeners.append(fetch.discard)
             for pieces in self._levels():
                 self._fetch_missing(fetch, pieces, pool)
@@ -125,7 +115,7 @@ class Transfer:
 
     def _levels(self) -> Iterator[list[Piece]]:
         """The blocks of each level of the file's tree, each once; those before must be here."""
-        for level in levels(self.root, self.api.block, self.max_size):
+        for level in levels(self.request.root, self.api.block, self.request.max_size):
             if level[0].cid.codec == RAW:
                 self._size = sum(part.size or 0 for part in level)
             yield _pieces(level)
@@ -133,9 +123,9 @@ class Transfer:
     @property
     def _seconds_left(self) -> float:
         """How long the next step may take."""
-        if self.stalled:
-            return self.timeout
-        return max(0.1, self.timeout - (time.monotonic() - self._began))
+        if self.request.stalled:
+            return self.request.timeout
+        return max(0.1, self.request.timeout - (time.monotonic() - self._began))
 
     def _count(self, piece: Piece) -> None:
         """Tell of a chunk's coming, once, whichever way it came."""
@@ -145,7 +135,7 @@ class Transfer:
             self._counted.add(piece)
             self._here += piece.size
             here = self._here
-        self.on_progress(here, self._size)
+        self.request.on_progress(here, self._size)
 
 
 def shares(pieces: Sequence[Piece], url: str, others: Sequence[str]) -> Iterator[list[Piece]]:
