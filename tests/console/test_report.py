@@ -203,7 +203,7 @@ def test_colours_are_the_style_sheets(bift: Any, measured: Any, tmp_path: Path) 
     assert "#" not in styles.replace("url(#", "")
     sheet = (tmp_path / "report.html").read_text().split("</style>")[0]
     light, dark = sheet.split("@media (prefers-color-scheme: dark)")
-    for name in ("ink", "paper", "line", *(f"series-{n}" for n in range(8))):
+    for name in ("text", "panel", "line", *(f"series-{n}" for n in range(8))):
         assert f"--{name}:" in light
         assert f"--{name}:" in dark
 

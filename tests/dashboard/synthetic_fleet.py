@@ -104,8 +104,7 @@ class SyntheticFleet:
                 continue  # out of reach this time
             good = self._accuracy + self._random.gauss(0.01, 0.02)
             accuracy = min(0.99, max(0.05, good * (0.7 if address in self._attackers else 1.0)))
-            cid = "bafybei" + _hash(f"{address} {self._iteration}")[:52]
-            yield UpdateSummary(address, cid, round(accuracy, 4), 400 + 7 * number)
+            yield UpdateSummary(address, round(accuracy, 4), 400 + 7 * number)
 
     def _is_paid(self, update: UpdateSummary) -> bool:
         if update.sender in self._attackers:

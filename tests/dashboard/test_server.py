@@ -168,3 +168,14 @@ def test_samples_are_told_of_only_where_they_lie(small: Any) -> None:
     assert len(answer["classes"]) == 10
     path = "/api/vehicles/vehicle_00/samples/train/red_circle/1-a-0.png"
     assert ask(small.url, path)[0] == 404
+
+
+def test_the_palette_is_one_style_sheet_that_no_other_repeats(small: Any) -> None:
+    status, headers, sheet = ask(small.url, "/colours.css")
+    assert (status, headers["Content-Type"].split(";")[0]) == (200, "text/css")
+    assert "--accent: light-dark(#2457d6, #7ea6ff);" in sheet.decode()
+    defined = set(re.findall(r"--(\w+):", sheet.decode()))
+    for file in (STATIC / "css").glob("*.css"):
+        own = file.read_text()
+        assert set(re.findall(r"var\(--(\w+)\)", own)) <= defined | {"mono"}, file
+        assert not re.search(r"#[0-9a-f]{3,8}\b|rgb\(", own), file

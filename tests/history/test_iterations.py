@@ -20,7 +20,7 @@ def plain(height: int, *commits: str, propose: bool = False) -> BlockSummary:
 
 def ending(height: int, iteration: int, senders: str, paid: str) -> BlockSummary:
     """A block with updates of `senders` that pays `paid`, one letter each."""
-    updates = tuple(UpdateSummary(name, f"cid {name}", 0.5, 10) for name in senders)
+    updates = tuple(UpdateSummary(name, 0.5, 10) for name in senders)
     model = ModelSummary("lights", iteration, 2, "cid", "multi_krum", 0.5, tuple(paid))
     return BlockSummary(
         f"b{height}", f"b{height - 1}", height, "miner", 1000 * height, {}, updates, model

@@ -48,7 +48,7 @@ HEALTHY: dict[str, Any] = {
 
 
 def block(name: str, parent: str, height: int, accuracy: float | None = None) -> BlockSummary:
-    updates = tuple(UpdateSummary(a * 4, f"cid {a}", 0.5, 10) for a in ("one", "two", "bad"))
+    updates = tuple(UpdateSummary(a * 4, 0.5, 10) for a in ("one", "two", "bad"))
     model = None
     if accuracy is not None:
         contributors = ("oneoneoneone", "twotwotwotwo")

@@ -9,7 +9,7 @@ from bift_ros.monitoring.view import FleetView
 
 
 def block(height: int, accuracy: float, contributors: tuple[str, ...]) -> BlockSummary:
-    updates = tuple(UpdateSummary(a, a, 0.5, 10) for a in ("one", "two", "bad"))
+    updates = tuple(UpdateSummary(a, 0.5, 10) for a in ("one", "two", "bad"))
     model = ModelSummary("lights", height, 9, f"{height}", "krum", accuracy, contributors)
     return BlockSummary(
         f"{height}", f"{height - 1}", height, "m", 1500 * height, {}, updates, model

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from bift_ros.dashboard.samples import FindDataset, crop_file, samples_of
 from bift_ros.dashboard.stream import Stream
+from bift_ros.monitoring.colours import PAGE
 
 STATIC = Path(__file__).parent / "static"
 NO_SAMPLES = (
@@ -30,6 +31,7 @@ class Pages:
         samples = "/api/vehicles/{name}/samples"
         return [
             web.get("/", self.page),
+            web.get("/colours.css", self.colours),
             web.static("/static", STATIC),
             web.get("/api/state", self.state),
             web.get("/api/events", self.events),
@@ -40,6 +42,11 @@ class Pages:
     async def page(self, _: web.Request) -> web.FileResponse:
         """The page itself."""
         return web.FileResponse(STATIC / "index.html")
+
+    async def colours(self, _: web.Request) -> web.Response:
+        """The palette as CSS custom properties, each in its light and its dark form."""
+        shades = (f"--{name}: light-dark({light}, {dark});" for name, (light, dark) in PAGE.items())
+        return web.Response(text=f":root {{ {' '.join(shades)} }}\n", content_type="text/css")
 
     async def state(self, _: web.Request) -> web.Response:
         """All that is known, once."""

@@ -16,7 +16,6 @@ class UpdateSummary:
 
     sender: str
     """Address."""
-    cid: str
     accuracy: float
     """Share of the sender's held-out samples that its local model names rightly, 0 to 1."""
     samples: int
@@ -80,7 +79,7 @@ def summary_of(block: Block) -> BlockSummary:
         timestamp=header.timestamp,
         transactions=Counter(payload.KIND for _, payload in signed),
         updates=tuple(
-            UpdateSummary(sender, update.cid, update.accuracy, update.sample_count)
+            UpdateSummary(sender, update.accuracy, update.sample_count)
             for sender, update in signed
             if isinstance(update, ModelUpdate)
         ),

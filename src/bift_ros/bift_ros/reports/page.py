@@ -11,6 +11,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from bift_ros.history.iterations import Outcome
+from bift_ros.monitoring.colours import custom_properties
 from bift_ros.reports.plots import draw_all
 from bift_ros.reports.run import Run
 
@@ -42,7 +43,7 @@ def render(run: Run) -> str:
     plots = draw_all(run)
     return template.render(
         run=run,
-        css=Markup((folder / "page.css").read_text(encoding="utf-8")),
+        css=Markup(_colours() + (folder / "page.css").read_text(encoding="utf-8")),
         plots=plots,
         cells={outcome.value: cell for outcome, cell in _CELLS.items()},
         matrix=list(_matrix(run)),
@@ -51,6 +52,14 @@ def render(run: Run) -> str:
         classes=next((list(v.classes) for v in run.vehicles if v.classes is not None), []),
         sections=list(_sections(run, "memory" in plots, "datasets" in plots)),
     )
+
+
+def _colours() -> str:
+    """By the reader's system; what is printed or mailed is opened by old browsers too."""
+    properties = custom_properties().items()
+    light = " ".join(f"--{name}: {shade};" for name, (shade, _) in properties)
+    dark = " ".join(f"--{name}: {shade};" for name, (_, shade) in properties)
+    return f":root {{ {light} }}\n@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}\n"
 
 
 def _sections(run: Run, memory: bool, datasets: bool) -> Iterator[tuple[str, str]]:

@@ -13,17 +13,11 @@ import matplotlib
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-INK, LINE, PAPER = "#1b1b1f", "#c9c9cf", "#fefefe"
-SERIES = (
-    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b58900", "#56b4e9", "#6a3d9a", "#7f7f7f",
-)  # fmt: skip
-"""Okabe and Ito's colours, which people with any colour vision tell apart, a little darker."""
-_VARIABLES = {
-    INK: "var(--ink)",
-    LINE: "var(--line)",
-    PAPER: "var(--paper)",
-    **{colour: f"var(--series-{n})" for n, colour in enumerate(SERIES)},
-}
+from bift_ros.monitoring import colours
+
+INK, LINE, PAPER = colours.PAGE["text"][0], colours.PAGE["edge"][0], colours.PAGE["panel"][0]
+SERIES = tuple(light for light, _ in colours.SERIES)
+_VARIABLES = {light: f"var(--{name})" for name, (light, _) in colours.custom_properties().items()}
 """What stands for each colour in the page's style sheet, which has two values for it."""
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text
