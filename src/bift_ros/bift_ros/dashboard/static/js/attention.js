@@ -25,14 +25,9 @@ export class Attention {
       "li",
       {},
       make("span", { class: "level", "data-level": level }, WORDS[level]),
-      this._fleet.vehicles.has(subject) ? this._link(subject) : make("span", {}, subject),
+      this._fleet.vehicles.has(subject) ? this._selection.link("vehicle", subject) : make("span", {}, subject),
       make("span", { class: "note" }, part),
       make("span", {}, message),
     );
-  }
-
-  _link(name) {
-    const choose = () => this._selection.choose("vehicle", name);
-    return make("button", { type: "button", class: "link", onclick: choose }, name);
   }
 }

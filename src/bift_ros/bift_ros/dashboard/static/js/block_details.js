@@ -1,6 +1,6 @@
 // All that is known of a block.
 
-import { make } from "./dom.js";
+import { make, table } from "./dom.js";
 import { facts } from "./facts.js";
 import { count, percent, plural, time, words } from "./format.js";
 
@@ -14,10 +14,10 @@ export function blockDetails(fleet, block, selection) {
     facts({
       "hash": hash(block.hash),
       "parent": fleet.blocks.has(block.previous_hash)
-        ? link(selection, "block", block.previous_hash, block.previous_hash)
+        ? selection.link("block", block.previous_hash, hash(block.previous_hash))
         : hash(block.previous_hash),
       "where": beside ? "beside the chain: a fork" : "on the chain",
-      "miner": vehicle(fleet, selection, block.miner),
+      "miner": selection.vehicleAt(block.miner, fleet),
       "made": `${new Date(block.timestamp).toISOString().slice(0, 10)} ${time(block.timestamp)}`,
       "stands here": plural(fleet.standing(block.hash), "vehicle"),
       "holds": Object.entries(block.transactions).map(([kind, n]) => plural(n, words(kind))).join(", ") || "nothing",
@@ -47,12 +47,12 @@ function updates(fleet, block, selection) {
   const rows = [...block.updates].sort((a, b) => paid.has(b[0]) - paid.has(a[0]) || b[1] - a[1]);
   const outcomes = fleet.iterations.find((each) => each.block === block)?.outcomes ?? {};
   const silent = Object.keys(outcomes).filter((address) => outcomes[address] === "not revealed");
-  const headings = ["Vehicle", "Accuracy", "Samples", ""];
+  const headings = ["Vehicle", "Accuracy", "Samples", make("span", { class: "unseen" }, "Outcome")];
   const row = (address, accuracy, samples, outcome) =>
     make(
       "tr",
       {},
-      make("th", { scope: "row" }, vehicle(fleet, selection, address)),
+      make("th", { scope: "row" }, selection.vehicleAt(address, fleet)),
       make("td", { class: "number" }, percent(accuracy)),
       make("td", { class: "number" }, count(samples)),
       make("td", { "data-outcome": outcome }, outcome),
@@ -61,29 +61,12 @@ function updates(fleet, block, selection) {
     "section",
     {},
     make("h3", {}, `${plural(block.updates.length, "update")}, ${count(paid.size)} rewarded`),
-    make(
-      "table",
-      {},
-      make("thead", {}, make("tr", {}, ...headings.map((h) => make("th", { scope: "col" }, h || OUTCOME())))),
-      make(
-        "tbody",
-        {},
-        ...rows.map((update) => row(...update, paid.has(update[0]) ? "rewarded" : "left out")),
-        ...silent.map((address) => row(address, NaN, NaN, "not revealed")),
-      ),
-    ),
+    table(
+      headings,
+      ...rows.map((update) => row(...update, paid.has(update[0]) ? "rewarded" : "left out")),
+      ...silent.map((address) => row(address, NaN, NaN, "not revealed")),
+    )[0],
   );
 }
 
-const OUTCOME = () => make("span", { class: "unseen" }, "Outcome");
 const hash = (text) => make("code", {}, text);
-
-function vehicle(fleet, selection, address) {
-  const name = fleet.nameOf(address);
-  return fleet.vehicles.has(name) ? link(selection, "vehicle", name, name) : name;
-}
-
-function link(selection, kind, id, text) {
-  const content = kind === "block" ? hash(text) : text;
-  return make("button", { type: "button", class: "link", onclick: () => selection.choose(kind, id) }, content);
-}

@@ -1,6 +1,6 @@
 // The chain once more, as a table: for screen readers, and for those who like to read.
 
-import { byId, make } from "./dom.js";
+import { byId, make, table } from "./dom.js";
 import { count, percent, shortHash, time, words } from "./format.js";
 
 const ROWS = 50;
@@ -11,18 +11,14 @@ export class ChainTable {
     this._selection = selection;
     this._shown = ROWS;
     this._holder = byId("chain-table");
-    this._body = make("tbody");
     this._more = make("button", { type: "button", class: "quiet", onclick: () => this._showMore() });
+    const [chainTable, body] = table(HEADINGS);
+    this._body = body;
     this._holder.append(
       make(
         "div",
         { class: "scroll", tabindex: "0", role: "region", "aria-label": "The chain as a table" },
-        make(
-          "table",
-          {},
-          make("thead", {}, make("tr", {}, ...HEADINGS.map((h) => make("th", { scope: "col" }, h)))),
-          this._body,
-        ),
+        chainTable,
         this._more,
       ),
     );
@@ -48,11 +44,10 @@ export class ChainTable {
   _row(block) {
     const { model } = block;
     const beside = this._fleet.chain.lanes.get(block.hash) > 0;
-    const open = () => this._selection.choose("block", block.hash);
     return make(
       "tr",
       { class: beside ? "beside" : null },
-      make("th", { scope: "row", class: "number" }, make("button", { type: "button", class: "link", onclick: open }, String(block.index))),
+      make("th", { scope: "row", class: "number" }, this._selection.link("block", block.hash, String(block.index))),
       make("td", { class: "hash" }, shortHash(block.hash)),
       make("td", {}, beside ? "fork" : "chain"),
       make("td", {}, time(block.timestamp)),

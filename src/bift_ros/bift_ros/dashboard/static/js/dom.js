@@ -20,6 +20,13 @@ function filled(element, attributes, children) {
   return element;
 }
 
+/** A table with a heading over each column, and its body. */
+export function table(headings, ...rows) {
+  const body = make("tbody", {}, ...rows);
+  const cells = headings.map((heading) => make("th", { scope: "col" }, heading));
+  return [make("table", {}, make("thead", {}, make("tr", {}, ...cells)), body), body];
+}
+
 /** Set an element's text, where it is another one: an unchanged cell costs no layout. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;

@@ -88,11 +88,10 @@ export class FleetTable {
 
   _add(vehicle) {
     const choose = () => this._selection.choose("vehicle", vehicle.name);
-    const button = make("button", { type: "button", class: "link", onclick: choose }, vehicle.name);
     const row = make(
       "tr",
       {},
-      make("th", { scope: "row" }, button),
+      make("th", { scope: "row" }, this._selection.link("vehicle", vehicle.name)),
       ...COLUMNS.map((column) => make("td", { class: column.number ? "number" : null })),
     );
     row.addEventListener("click", choose);

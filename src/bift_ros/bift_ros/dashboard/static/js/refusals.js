@@ -1,6 +1,6 @@
 // Who was left out or refused, and why.
 
-import { byId, make } from "./dom.js";
+import { byId, make, table } from "./dom.js";
 import { count, percent, words } from "./format.js";
 
 const ROWS = 60;
@@ -15,10 +15,8 @@ export class Refusals {
   constructor(fleet, selection) {
     this._fleet = fleet;
     this._selection = selection;
-    this._leftOut = table(["Iteration", "Vehicle", "Accuracy it claims", "Why"]);
-    this._refused = table(["Vehicle", "Refused", "The last one, and why"]);
-    byId("left-out").append(this._leftOut.table);
-    byId("refused").append(this._refused.table);
+    this._showLeftOut = tableIn("left-out", ["Iteration", "Vehicle", "Accuracy it claims", "Why"]);
+    this._showRefused = tableIn("refused", ["Vehicle", "Refused", "The last one, and why"]);
   }
 
   draw() {
@@ -35,8 +33,8 @@ export class Refusals {
       for (const [address, outcome] of Object.entries(iteration.outcomes)) {
         if (WHY[outcome] && rows.length < ROWS) {
           rows.push([
-            this._link("block", iteration.block.hash, String(iteration.number)),
-            this._vehicle(address),
+            this._selection.link("block", iteration.block.hash, String(iteration.number)),
+            this._selection.vehicleAt(address, this._fleet),
             percent(iteration.accuracies.get(address)),
             WHY[outcome](iteration),
           ]);
@@ -44,7 +42,7 @@ export class Refusals {
       }
       if (rows.length >= ROWS) break;
     }
-    this._leftOut.show(rows, "Every update earned its reward.");
+    this._showLeftOut(rows, "Every update earned its reward.");
   }
 
   _drawRefused() {
@@ -59,32 +57,20 @@ export class Refusals {
     const key = JSON.stringify(lines);
     if (key === this._drawnRefused) return;
     this._drawnRefused = key;
-    this._refused.show(
-      lines.map(([name, ...rest]) => [this._link("vehicle", name, name), ...rest]),
+    this._showRefused(
+      lines.map(([name, ...rest]) => [this._selection.link("vehicle", name), ...rest]),
       "No vehicle has refused anything.",
     );
   }
-
-  _vehicle(address) {
-    const name = this._fleet.nameOf(address);
-    return this._fleet.vehicles.has(name) ? this._link("vehicle", name, name) : name;
-  }
-
-  _link(kind, id, text) {
-    const choose = () => this._selection.choose(kind, id);
-    return make("button", { type: "button", class: "link", onclick: choose }, text);
-  }
 }
 
-function table(headings) {
-  const body = make("tbody");
-  const head = make("thead", {}, make("tr", {}, ...headings.map((h) => make("th", { scope: "col" }, h))));
-  return {
-    table: make("table", {}, head, body),
-    show(rows, none) {
-      const cells = (row) => row.map((cell) => make("td", {}, cell));
-      const empty = make("tr", {}, make("td", { colspan: headings.length, class: "empty" }, none));
-      body.replaceChildren(...(rows.length ? rows.map((row) => make("tr", {}, ...cells(row))) : [empty]));
-    },
+/** Put an empty table into an element; returns what fills it with rows, or says that there are none. */
+function tableIn(id, headings) {
+  const [element, body] = table(headings);
+  byId(id).append(element);
+  const empty = (text) => make("td", { colspan: headings.length, class: "empty" }, text);
+  return (rows, none) => {
+    const cells = rows.length ? rows.map((row) => row.map((cell) => make("td", {}, cell))) : [[empty(none)]];
+    body.replaceChildren(...cells.map((row) => make("tr", {}, ...row)));
   };
 }
