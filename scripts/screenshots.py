@@ -20,8 +20,8 @@ sys.path.insert(0, str(REPOSITORY / "tests" / "dashboard"))
 
 from synthetic_fleet import NOW, SyntheticFleet  # noqa: E402
 
+from bift_ros.dashboard.sampling import Sampler  # noqa: E402
 from bift_ros.dashboard.server import Dashboard  # noqa: E402
-from bift_ros.dashboard.watch import Watch  # noqa: E402
 
 PICTURES = REPOSITORY / "docs" / "pictures"
 SIZE = {"width": 1440, "height": 1000}
@@ -50,7 +50,7 @@ def dashboard() -> Iterator[str]:
     """Serve the page of a fleet that is made up; its address."""
     fleet = SyntheticFleet(vehicles=30, blocks=161, total_iter=120)
     served = Dashboard(lambda _: None)
-    served.start(fleet.reading, Watch(fleet.traffic()), clock=lambda: NOW)
+    served.start(fleet.reading, Sampler(fleet.traffic()), clock=lambda: NOW)
     try:
         yield served.url
     finally:

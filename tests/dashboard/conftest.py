@@ -16,8 +16,8 @@ sys.path.insert(0, str(Path(__file__).parent))  # for this room's `synthetic_fle
 
 from synthetic_fleet import NOW, SyntheticFleet
 
+from bift_ros.dashboard.sampling import Sampler
 from bift_ros.dashboard.server import Dashboard
-from bift_ros.dashboard.watch import Watch
 
 CHROMIUM = ["--no-sandbox", "--disable-gpu"]
 """Without the process that plays a GPU in software: there is less that could end."""
@@ -50,7 +50,7 @@ def show(fleet: SyntheticFleet, data: Path) -> Iterator[Shown]:
         return data / name / "dataset" if (data / name).is_dir() else None
 
     dashboard = Dashboard(find_dataset)
-    dashboard.start(fleet.reading, Watch(fleet.traffic()), clock=lambda: NOW)
+    dashboard.start(fleet.reading, Sampler(fleet.traffic()), clock=lambda: NOW)
     yield Shown(fleet, dashboard)
     dashboard.close()
 

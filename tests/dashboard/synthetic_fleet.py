@@ -41,7 +41,7 @@ class SyntheticFleet:
         self._tip, self._height = _hash("genesis"), 0
         self._accuracy, self._loss = 0.1, 2.3
         for address, name in zip(self.addresses, self.names, strict=True):
-            self.view.hear_tip(ObservedTip(name, address, 0, self._tip, "http://127.0.0.1:4000"))
+            self.view.observe_tip(ObservedTip(name, address, 0, self._tip, "http://127.0.0.1:4000"))
         self._propose()
         while self._height < blocks:
             self.iterate()
@@ -65,7 +65,7 @@ class SyntheticFleet:
         self._accuracy = 0.96 - 0.8 * math.exp(-self._iteration / 60) + self._random.gauss(0, 0.004)
         for name in self.names:
             loss = 0.12 + 2.1 * math.exp(-self._iteration / 45) * self._random.uniform(0.9, 1.1)
-            self.view.hear_loss(name, TASK, self._iteration, loss)
+            self.view.observe_loss(name, TASK, self._iteration, loss)
         self._add({"model_update": len(updates)}, updates, self._model(paid))
 
     def speak(self, now: float = HEARD) -> None:
@@ -75,7 +75,7 @@ class SyntheticFleet:
 
     def say(self, number: int, now: float = HEARD, **fields: Any) -> None:
         """One vehicle says something else."""
-        self.view.hear_status(status_from_json({**self._status(number), **fields}), now)
+        self.view.observe_status(status_from_json({**self._status(number), **fields}), now)
 
     def traffic(self, samples: int = 300) -> Traffic:
         """What went through the network in the last minutes, one sample a second."""
@@ -87,7 +87,7 @@ class SyntheticFleet:
             busy = second % 60 < 18
             for kind, count in {"model_commit": 3, "model_update": 4, "block": 1}.items():
                 for _ in range(busy * (count + wave.randrange(3))):
-                    self.view.hear_transaction(kind, self.addresses[0], now)
+                    self.view.observe_transaction(kind, self.addresses[0], now)
             for number in range(len(self.names)):
                 self._fetched[number] += int(310_000 * (busy or 0.04) * wave.uniform(0.6, 1.4))
                 self._served[number] += int(310_000 * (busy or 0.04) * wave.uniform(0.5, 1.4))
@@ -130,14 +130,14 @@ class SyntheticFleet:
         model: ModelSummary | None = None,
     ) -> None:
         block = self._block(self._tip, self._height + 1, transactions, updates, model)
-        self.view.hear_block(block, NOW - 3)
+        self.view.observe_block(block, NOW - 3)
         self._tip, self._height = block.hash, block.height
 
     def _fork(self, length: int) -> None:
         parent, height = self._tip, self._height
         for _ in range(length):
             block = self._block(parent, height + 1, {"model_commit": 11}, (), None, "fork")
-            self.view.hear_block(block, NOW - 3)
+            self.view.observe_block(block, NOW - 3)
             parent, height = block.hash, block.height
 
     def _block(

@@ -7,16 +7,16 @@ import math
 
 from synthetic_fleet import NOW, SyntheticFleet
 
-from bift_ros.dashboard.changes import Position, news
+from bift_ros.dashboard.changes import Position, delta
 from bift_ros.dashboard.documents import document
-from bift_ros.dashboard.watch import Watch
+from bift_ros.dashboard.sampling import Sampler
 from bift_ros.monitoring.status_json import plain
 from bift_ros.monitoring.view import FleetView
 
 
 def test_the_first_news_are_everything() -> None:
     fleet = SyntheticFleet(vehicles=4, blocks=9)
-    told = news(fleet.view, Watch(), Position())
+    told = delta(fleet.view, Sampler(), Position())
     assert [v.name for v in told.vehicles] == fleet.names
     assert [b.hash for b in told.blocks] == list(fleet.view.chain.blocks)
     assert told.head == fleet.view.head
@@ -25,26 +25,26 @@ def test_the_first_news_are_everything() -> None:
 
 def test_then_only_what_has_changed_is_told() -> None:
     fleet = SyntheticFleet(vehicles=4, blocks=9)
-    first = news(fleet.view, Watch(), Position())
-    assert news(fleet.view, Watch(), first.position).position == first.position
+    first = delta(fleet.view, Sampler(), Position())
+    assert delta(fleet.view, Sampler(), first.position).position == first.position
     fleet.say(2, state="idle")
-    second = news(fleet.view, Watch(), first.position)
+    second = delta(fleet.view, Sampler(), first.position)
     assert [v.name for v in second.vehicles] == ["vehicle_02"]
     assert second.blocks == ()
     before = set(fleet.view.chain.blocks)
     fleet.iterate()
-    third = news(fleet.view, Watch(), second.position)
+    third = delta(fleet.view, Sampler(), second.position)
     assert {b.hash for b in third.blocks} == set(fleet.view.chain.blocks) - before
 
 
 def test_nothing_is_known_of_a_fleet_that_was_not_heard() -> None:
-    assert news(FleetView(), Watch(), Position()).position == Position()
+    assert delta(FleetView(), Sampler(), Position()).position == Position()
 
 
 def test_what_a_page_gets_is_json_whatever_a_vehicle_says() -> None:
     fleet = SyntheticFleet(vehicles=4, blocks=9)
     fleet.say(1, loss=math.inf)
-    told = news(fleet.view, Watch(), Position())
+    told = delta(fleet.view, Sampler(), Position())
     sent = json.loads(json.dumps(document(told, True, NOW), allow_nan=False))
     statuses = {v["name"]: v["status"] for v in sent["vehicles"]}
     assert statuses["vehicle_01"]["loss"] is None

@@ -10,8 +10,8 @@ from typing import Any
 
 from synthetic_fleet import NOW, SyntheticFleet
 
+from bift_ros.dashboard.sampling import Sampler
 from bift_ros.dashboard.stream import Stream
-from bift_ros.dashboard.watch import Watch
 from bift_ros.monitoring.view import FleetView
 
 
@@ -29,7 +29,7 @@ def test_a_slow_reader_gets_at_once_all_that_it_missed_and_the_last_of_each() ->
     fleet = SyntheticFleet(vehicles=3, blocks=7)
 
     async def go() -> None:
-        stream = Stream(fleet.reading, Watch(), lambda: NOW)
+        stream = Stream(fleet.reading, Sampler(), lambda: NOW)
         slow, quick = stream.events(), stream.events()
         assert read(await anext(slow))["whole"]
         assert read(await anext(quick))["whole"]
@@ -50,7 +50,7 @@ def test_a_reader_that_comes_before_the_fleet_waits_for_it() -> None:
     view, fleet.view = fleet.view, FleetView()
 
     async def go() -> None:
-        stream = Stream(fleet.reading, Watch(), lambda: NOW)
+        stream = Stream(fleet.reading, Sampler(), lambda: NOW)
         first = asyncio.ensure_future(anext(stream.events()))
         fleet.view = view
         stream.changed()
@@ -64,8 +64,8 @@ def test_traffic_is_told_of_as_it_is_sampled() -> None:
     clock = iter(range(100))
 
     async def go() -> None:
-        stream = Stream(fleet.reading, Watch(), lambda: float(next(clock)))
-        sampling = asyncio.create_task(stream.watch())
+        stream = Stream(fleet.reading, Sampler(), lambda: float(next(clock)))
+        sampling = asyncio.create_task(stream.sample())
         reader = stream.events()
         told = []
         while not told:

@@ -13,7 +13,7 @@ from bift_ros.monitoring.view import FleetView
 
 def say(view: FleetView, name: str, fetched: int, served: int) -> None:
     resources = ResourceStatus(fetched_bytes=fetched, served_bytes=served)
-    view.hear_status(VehicleStatus(name, name, resources=resources), 0.0)
+    view.observe_status(VehicleStatus(name, name, resources=resources), 0.0)
 
 
 def test_growth_is_summed_over_the_vehicles() -> None:
@@ -41,10 +41,10 @@ def test_a_vehicle_that_begins_anew_counts_from_nothing_and_a_new_one_from_where
 
 def test_messages_are_counted_by_kind_once() -> None:
     view, made = FleetView(), Traffic()
-    view.hear_transaction("model_commit", "a", 0.5)
+    view.observe_transaction("model_commit", "a", 0.5)
     made.sample(view, 1.0)
-    view.hear_transaction("model_commit", "a", 1.5)
-    view.hear_transaction("model_update", "a", 2.0)
+    view.observe_transaction("model_commit", "a", 1.5)
+    view.observe_transaction("model_update", "a", 2.0)
     made.sample(view, 2.0)
     made.sample(view, 2.0)  # no time has passed
     made.sample(view, 3.0)
@@ -62,7 +62,7 @@ def test_the_oldest_samples_go(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_statuses_of_before_these_counters_are_no_traffic() -> None:
     view, made = FleetView(), Traffic()
-    view.hear_status(status_from_json({"name": "old", "address": "a"}), 0.0)
+    view.observe_status(status_from_json({"name": "old", "address": "a"}), 0.0)
     made.sample(view, 1.0)
     made.sample(view, 2.0)
     assert (made.newest(1)[0].fetched, made.newest(1)[0].served) == (0, 0)

@@ -42,13 +42,13 @@ def start(file: str, **arguments: str) -> IncludeLaunchDescription:
     return IncludeLaunchDescription(source, launch_arguments=arguments.items())
 
 
-class Onlooker:
+class Observer:
     """Hears /diagnostics, and may speak for the car."""
 
     def __init__(self) -> None:
         self._context = rclpy.Context()
         rclpy.init(context=self._context)
-        self.node = rclpy.create_node("onlooker", context=self._context)
+        self.node = rclpy.create_node("observer", context=self._context)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
         self.said: dict[str, str] = {}
@@ -70,10 +70,10 @@ class Onlooker:
 
 
 @pytest.fixture
-def onlooker(own_domain: None) -> Iterator[Onlooker]:
-    onlooker = Onlooker()
-    yield onlooker
-    onlooker.close()
+def observer(own_domain: None) -> Iterator[Observer]:
+    observer = Observer()
+    yield observer
+    observer.close()
 
 
 @pytest.fixture
@@ -98,14 +98,14 @@ def watching(rqt: Path, tmp_path: Path) -> launch.LaunchDescription:
 
 @pytest.mark.launch(fixture=watching)
 def test_the_monitor_watches_and_records(
-    onlooker: Onlooker, rqt: Path, tmp_path: Path
+    observer: Observer, rqt: Path, tmp_path: Path
 ) -> Iterator[None]:
-    node = onlooker.node
+    node = observer.node
     node.create_publisher(Tip, "/bift/tips", qos.TIPS).publish(TIP)
     status = node.create_publisher(VehicleStatus, "/car/status", qos.STATUS)
     status.publish(STATUS)
-    onlooker.wait(lambda: onlooker.said.get("bift/car: consensus") == "at height 4")
-    onlooker.wait(rqt.exists)
+    observer.wait(lambda: observer.said.get("bift/car: consensus") == "at height 4")
+    observer.wait(rqt.exists)
     called = rqt.read_text().splitlines()
     assert called[:2] == ["--force-discover", "--perspective-file"]
     assert Path(called[2]).is_file()
@@ -141,5 +141,5 @@ def replaying(bag: Path) -> launch.LaunchDescription:
 
 
 @pytest.mark.launch(fixture=replaying)
-def test_a_recorded_fleet_is_watched_again(onlooker: Any) -> None:
-    onlooker.wait(lambda: onlooker.said.get("bift/car: consensus") == "at height 4")
+def test_a_recorded_fleet_is_watched_again(observer: Any) -> None:
+    observer.wait(lambda: observer.said.get("bift/car: consensus") == "at height 4")

@@ -138,7 +138,7 @@ class Follow:
 
 @pytest.fixture
 def follow(tmp_path: Path) -> Iterator[Follow]:
-    follow = Follow(tmp_path / "onlooker")
+    follow = Follow(tmp_path / "observer")
     yield follow
     follow.close()
 

@@ -18,7 +18,7 @@ CHAIN = [
 
 
 def stand(view: FleetView, name: str, tip: str, height: int) -> None:
-    view.hear_tip(ObservedTip(name, name * 4, height, tip, ""))
+    view.observe_tip(ObservedTip(name, name * 4, height, tip, ""))
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def view() -> FleetView:
 
 
 def answer(view: FleetView, gap: Gap) -> int:
-    return sum(view.learn_block(block) for block in CHAIN[gap.first - 1 :][: gap.count])
+    return sum(view.add_block(block) for block in CHAIN[gap.first - 1 :][: gap.count])
 
 
 def test_the_newest_blocks_are_asked_for_first_and_all_in_the_end(view: FleetView) -> None:
@@ -48,7 +48,7 @@ def test_the_newest_blocks_are_asked_for_first_and_all_in_the_end(view: FleetVie
 def test_a_hole_is_filled(view: FleetView) -> None:
     for block in CHAIN:
         if block.height != 7:
-            view.learn_block(block)
+            view.add_block(block)
     gaps = Gaps(view)
     gaps.next(0.0)
     gap = gaps.next(PATIENCE_SECONDS)
@@ -74,7 +74,7 @@ def test_who_has_nothing_to_give_is_left_alone_ever_longer(view: FleetView) -> N
 
 def test_another_branch_on_which_a_vehicle_stands_is_completed_too(view: FleetView) -> None:
     for block in CHAIN:
-        view.learn_block(block)
+        view.add_block(block)
     fork = [BlockSummary(f"b{n}", f"b{n - 1}" if n > 31 else "a30", n, "", 0, {}, (), None)
             for n in range(31, 34)]  # fmt: skip
     stand(view, "lost", "b33", 33)
@@ -83,13 +83,13 @@ def test_another_branch_on_which_a_vehicle_stands_is_completed_too(view: FleetVi
     gap = gaps.next(PATIENCE_SECONDS)
     assert gap == Gap("lost", 34 - BLOCKS_PER_QUESTION, BLOCKS_PER_QUESTION)
     for block in fork:
-        view.learn_block(block)
+        view.add_block(block)
     assert gaps.next(PATIENCE_SECONDS) is None
 
 
 def test_a_claimed_height_costs_only_its_claimant_questions(view: FleetView) -> None:
     for block in CHAIN:
-        view.learn_block(block)
+        view.add_block(block)
     stand(view, "liar", "f" * 64, 2**63 - 1)
     gaps = Gaps(view)
     gaps.next(0.0)

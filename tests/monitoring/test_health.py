@@ -9,7 +9,7 @@ import pytest
 
 from bift_ros.history.blocks import BlockSummary, ModelSummary, UpdateSummary
 from bift_ros.monitoring.findings import FLEET, Finding, Level, Thresholds
-from bift_ros.monitoring.health import Judge
+from bift_ros.monitoring.health import HealthMonitor
 from bift_ros.monitoring.status_json import status_from_json
 from bift_ros.monitoring.vehicle_checks import CHECKS
 from bift_ros.monitoring.view import FleetView
@@ -57,33 +57,35 @@ def block(name: str, parent: str, height: int, accuracy: float | None = None) ->
 
 
 class Fleet:
-    """Three vehicles that speak twice a second, and a judge who looks once a second."""
+    """Three vehicles that speak twice a second, and a health monitor that looks once a second."""
 
     def __init__(self) -> None:
         self.view = FleetView()
         for each in (block("a", "genesis", 1), block("b", "a", 2, 0.5), block("x", "a", 2)):
-            self.view.learn_block(each)
-        self.judge = Judge(self.view, LIMITS)
+            self.view.add_block(each)
+        self.health = HealthMonitor(self.view, LIMITS)
         self.now = 100.0
         for name in ("one", "two", "three"):
             self.say(name)
 
     def say(self, name: str, **changes: Any) -> None:
         said = {**HEALTHY, "name": name, "address": name * 4, **changes}
-        self.view.hear_status(status_from_json(said), self.now)
+        self.view.observe_status(status_from_json(said), self.now)
 
     def later(self, seconds: float) -> None:
-        """All go on saying what they said last, while the judge looks."""
+        """All go on saying what they said last, while the monitor looks."""
         end = self.now + seconds
         while self.now < end:
             self.now += 1.0
             for vehicle in list(self.view.vehicles.values()):
                 assert vehicle.status is not None
-                self.view.hear_status(vehicle.status, self.now)
-            self.judge.judge(self.now)
+                self.view.observe_status(vehicle.status, self.now)
+            self.health.check(self.now)
 
     def finding(self, subject: str, part: str) -> Finding:
-        (found,) = [f for f in self.judge.judge(self.now) if (f.subject, f.part) == (subject, part)]
+        (found,) = [
+            f for f in self.health.check(self.now) if (f.subject, f.part) == (subject, part)
+        ]
         return found
 
 
@@ -93,7 +95,7 @@ def fleet() -> Fleet:
 
 
 def test_all_is_well(fleet: Fleet) -> None:
-    findings = fleet.judge.judge(fleet.now)
+    findings = fleet.health.check(fleet.now)
     assert {f.level for f in findings} == {Level.OK}
     assert [(f.subject, f.part) for f in findings] == [
         (FLEET, "consensus"),
@@ -132,7 +134,7 @@ def test_a_fork_is_reported_once_it_lasts(fleet: Fleet) -> None:
 
 
 def test_who_is_behind_is_told_from_who_is_ahead(fleet: Fleet) -> None:
-    fleet.view.learn_block(block("c", "b", 3))
+    fleet.view.add_block(block("c", "b", 3))
     fleet.say("one", tip="a", height=1)
     fleet.say("two", tip="c", height=3)
     fleet.say("three", tip="b", height=2)
@@ -151,7 +153,7 @@ def test_a_tip_that_nobody_has_shown_says_nothing(fleet: Fleet) -> None:
 
 def test_a_refusal_is_told_for_a_while(fleet: Fleet) -> None:
     fleet.say("one", refused=7, last_refusal="old")  # from before the monitor began: no news
-    fleet.judge = Judge(fleet.view, LIMITS)
+    fleet.health = HealthMonitor(fleet.view, LIMITS)
     assert fleet.finding("one", "consensus").level == Level.OK
     fleet.say("one", refused=8, last_refusal="block from mallory: no work")
     found = fleet.finding("one", "consensus")
@@ -182,7 +184,7 @@ def test_a_loss_that_grows_is_diverging(fleet: Fleet, loss: float, level: Level)
 
 def test_an_accuracy_that_falls_below_the_best_is_diverging(fleet: Fleet) -> None:
     for name, parent, height, accuracy in (("c", "b", 3, 0.9), ("d", "c", 4, 0.7)):
-        fleet.view.learn_block(block(name, parent, height, accuracy))
+        fleet.view.add_block(block(name, parent, height, accuracy))
         for vehicle in ("one", "two", "three"):
             fleet.say(vehicle, tip=name, height=height)
         level = fleet.finding(FLEET, "learning").level
@@ -217,5 +219,5 @@ def test_a_cheat_is_told_of_the_fleet(fleet: Fleet) -> None:
 
 
 def test_nobody_is_heard_at_first() -> None:
-    findings = Judge(FleetView(), LIMITS).judge(1.0)
+    findings = HealthMonitor(FleetView(), LIMITS).check(1.0)
     assert [f.message for f in findings] == ["0 of 0 vehicles agree", "no global model yet"]

@@ -26,16 +26,16 @@ def test_nothing_is_known_at_first() -> None:
 
 def test_the_numbers_follow_the_heads_branch() -> None:
     view = FleetView()
-    view.learn_block(block(1, 0.5, ("one", "two")))
-    view.learn_block(block(2, 0.75, ("one",)))
+    view.add_block(block(1, 0.5, ("one", "two")))
+    view.add_block(block(2, 0.75, ("one",)))
     for name, waiting in (("one", 3), ("two", 8)):
         status = status_from_json({
             "name": name, "address": name, "tip": "2", "height": 2, "mempool": waiting,
             "model_id": "lights", "balance": 40, "epoch": 1, "loss": 0.25,
         })  # fmt: skip
-        view.hear_status(status, 1.0)
-        view.hear_loss(name, "lights", 1, 9.0)
-        view.hear_loss(name, "lights", 2, float(waiting))
+        view.observe_status(status, 1.0)
+        view.observe_loss(name, "lights", 1, 9.0)
+        view.observe_loss(name, "lights", 2, float(waiting))
     assert numbers(view) == {
         "accuracy": 0.75,
         "loss": 5.5,

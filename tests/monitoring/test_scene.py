@@ -44,9 +44,9 @@ def fleet(length: int = 3, **vehicles: str) -> FleetView:
     """A chain of blocks b1, b2, … and vehicles on the tips that are given by name."""
     view = FleetView()
     for height in range(1, length + 1):
-        view.hear_block(block(f"b{height}", f"b{height - 1}", height), 0.0)
+        view.observe_block(block(f"b{height}", f"b{height - 1}", height), 0.0)
     for name, tip in vehicles.items():
-        view.hear_status(status(name, tip, length), NOW)
+        view.observe_status(status(name, tip, length), NOW)
     return view
 
 
@@ -69,7 +69,7 @@ def by_key(shapes: Iterable[Shape]) -> dict[Key, Shape]:
 
 def test_a_vehicle_is_labelled_with_its_name_stake_and_accuracy() -> None:
     view = fleet(3, bus="b3", car="b3")
-    view.hear_status(status("car", "b3", 3, state="training", current_iter=0), NOW)
+    view.observe_status(status("car", "b3", 3, state="training", current_iter=0), NOW)
     shown = vehicle_layer(view)
     assert shown[Key("labels", 0)].text == "bus\nidle\n120 tokens, 87%"
     assert shown[Key("labels", 1)].text == "car\ntraining\n120 tokens, no model yet"
@@ -88,8 +88,8 @@ def test_a_vehicle_is_labelled_with_its_name_stake_and_accuracy() -> None:
 )
 def test_a_vehicle_has_the_colour_of_its_state(said: dict[str, Any], shown: str) -> None:
     view = fleet(3, bus="b3", van="b3", tram="b3")
-    view.hear_block(block("fork", "b1", 2), 0.0)
-    view.hear_status(status("car", **{"tip": "b3", "height": 3} | said), NOW)
+    view.observe_block(block("fork", "b1", 2), 0.0)
+    view.observe_status(status("car", **{"tip": "b3", "height": 3} | said), NOW)
     shape = vehicle_layer(view)[Key("vehicles", 3)]
     assert shape.colour == colours.VEHICLE_STATES[shown]
 
@@ -102,7 +102,7 @@ def test_one_who_is_behind_or_ahead_is_not_forked() -> None:
 
 def test_a_vehicle_that_says_no_more_turns_silent() -> None:
     view = fleet(3, car="b3")
-    view.hear_tip(ObservedTip("van", "a" * 40, 3, "b3", ""))
+    view.observe_tip(ObservedTip("van", "a" * 40, 3, "b3", ""))
     later = vehicle_layer(view, NOW + SILENT_SECONDS + 0.1)
     assert later[Key("labels", 0)].text.startswith("car\nsilent")
     assert later[Key("labels", 1)].text == "van\nsilent"
@@ -145,7 +145,7 @@ def test_colour_blind_eyes_tell_the_colours_apart(
 
 def test_the_chain_is_a_row_with_the_rule_on_each_block() -> None:
     view = fleet(2, bus="b3", car="b3")
-    view.hear_block(block("b3", "b2", 3, MODEL), 0.0)
+    view.observe_block(block("b3", "b2", 3, MODEL), 0.0)
     shown = chain_layer(view)
     cubes = [shown[Key("blocks", height)] for height in (1, 2, 3)]
     assert len({cube.position.y for cube in cubes}) == 1
@@ -159,7 +159,7 @@ def test_the_chain_is_a_row_with_the_rule_on_each_block() -> None:
 def test_forks_are_seen_beside_the_chain_in_rows_of_their_own() -> None:
     view = fleet(4, bus="b4", car="x2")
     for each in (block("x2", "b1", 2), block("x3", "x2", 3), block("y3", "b2", 3)):
-        view.hear_block(each, 0.0)
+        view.observe_block(each, 0.0)
     lanes = view.history.lanes
     assert {name: lanes[name] for name in ("b2", "b3", "x2", "x3", "y3")} == {
         "b2": 0, "b3": 0, "x2": 1, "x3": 1, "y3": 2,
@@ -174,7 +174,7 @@ def test_forks_are_seen_beside_the_chain_in_rows_of_their_own() -> None:
 def test_the_window_keeps_the_newest_blocks_and_bounds_the_forks() -> None:
     view = fleet(chain_scene.LENGTH + 10, bus=f"b{chain_scene.LENGTH + 10}")
     for n in range(10):
-        view.hear_block(block(f"x{n}", "b20", 21), 0.0)
+        view.observe_block(block(f"x{n}", "b20", 21), 0.0)
     cubes = [s for key, s in chain_layer(view).items() if key.namespace == "blocks"]
     heights = [key.number for key in chain_layer(view) if key.namespace == "blocks"]
     assert sorted(n for n in heights if n < 1 << 24) == list(range(11, chain_scene.LENGTH + 11))
@@ -189,7 +189,7 @@ def test_a_fleet_of_which_nothing_is_known_is_an_empty_chain() -> None:
 def test_a_message_flies_from_its_sender_to_all_others_and_fades() -> None:
     view = fleet(3, bus="b3", car="b3", van="b3")
     layout = lay_out(view.vehicles, {})
-    view.hear_transaction("model_update", view.vehicles["bus"].address, NOW)
+    view.observe_transaction("model_update", view.vehicles["bus"].address, NOW)
     [early], [late] = (list(flight_shapes(view, layout, NOW + age)) for age in (0.1, 0.9))
     assert len(early.points) == len(late.points) == 4
     home = layout.vehicles["bus"]
@@ -206,8 +206,8 @@ def test_a_message_flies_from_its_sender_to_all_others_and_fades() -> None:
 def test_no_more_messages_are_drawn_than_an_eye_can_follow() -> None:
     view = fleet(3, bus="b3", car="b3")
     for _ in range(50):
-        view.hear_transaction("transfer", view.vehicles["bus"].address, NOW)
-        view.hear_transaction("transfer", "f" * 40, NOW)  # nobody's that is on the map
+        view.observe_transaction("transfer", view.vehicles["bus"].address, NOW)
+        view.observe_transaction("transfer", "f" * 40, NOW)  # nobody's that is on the map
     shapes = by_key(flight_shapes(view, lay_out(view.vehicles, {}), NOW))
     assert 0 < len(shapes) <= MAX_SHOWN
 
@@ -246,7 +246,7 @@ def test_only_what_changed_is_drawn_again() -> None:
     first = layer.turn_into(vehicle_layer(view).values())
     assert first.anew
     assert not layer.turn_into(vehicle_layer(view).values())
-    view.hear_status(status("car", "b3", 3, balance=140), NOW)
+    view.observe_status(status("car", "b3", 3, balance=140), NOW)
     second = layer.turn_into(vehicle_layer(view).values())
     assert not second.anew
     assert [shape.key for shape in second.drawn] == [Key("labels", 1)]

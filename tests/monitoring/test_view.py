@@ -26,43 +26,40 @@ def test_the_head_is_where_most_vehicles_stand() -> None:
     seen = FleetView()
     assert seen.head == ""
     for each in FORKED:
-        seen.hear_block(each, 1.0)
-    seen.hear_status(status("one", "c", 3), 1.0)
-    seen.hear_status(status("two", "x", 2), 1.0)
+        seen.observe_block(each, 1.0)
+    seen.observe_status(status("one", "c", 3), 1.0)
+    seen.observe_status(status("two", "x", 2), 1.0)
     assert seen.head == "c"  # one each, and this is higher
-    seen.hear_status(status("three", "x", 2), 2.0)
+    seen.observe_status(status("three", "x", 2), 2.0)
     assert seen.head == "x"
     assert [b.hash for b in seen.history.blocks] == ["a", "x"]
 
 
 def test_a_tip_that_is_ahead_of_the_status_counts() -> None:
     seen = FleetView()
-    assert seen.hear_tip(ObservedTip("one", "1", 1, "a", ""))
+    assert seen.observe_tip(ObservedTip("one", "1", 1, "a", ""))
     assert seen.vehicles["one"].tip_hash == "a"
-    seen.hear_status(status("one", "b", 2), 1.0)
+    seen.observe_status(status("one", "b", 2), 1.0)
     assert seen.vehicles["one"].tip_hash == "b"
-    assert not seen.hear_tip(ObservedTip("one", "1", 3, "c", ""))
+    assert not seen.observe_tip(ObservedTip("one", "1", 3, "c", ""))
     assert seen.vehicles["one"].tip_hash == "c"
 
 
 def test_a_reader_gets_what_is_new() -> None:
     seen = FleetView()
-    seen.hear_status(status("one", "a", 1), 1.0)
-    seen.hear_status(status("two", "a", 1), 1.0)
+    seen.observe_status(status("one", "a", 1), 1.0)
+    seen.observe_status(status("two", "a", 1), 1.0)
     before = seen.revision
-    seen.hear_status(status("two", "b", 2), 1.0)
-    assert [v.name for v in seen.news(before)] == ["two"]
-    seen.forget("one")
-    assert seen.vehicles["one"].status is None
-    assert [v.name for v in seen.news(before)] == ["one", "two"]
+    seen.observe_status(status("two", "b", 2), 1.0)
+    assert [v.name for v in seen.changed_since(before)] == ["two"]
 
 
 def test_losses_are_the_vehicles_mean_after_their_last_epochs() -> None:
     seen = FleetView()
-    seen.hear_loss("one", "lights", 1, 5.0)
-    seen.hear_loss("one", "lights", 1, 2.0)
-    seen.hear_loss("two", "lights", 1, 1.0)
-    seen.hear_loss("two", "other", 7, 9.0)
+    seen.observe_loss("one", "lights", 1, 5.0)
+    seen.observe_loss("one", "lights", 1, 2.0)
+    seen.observe_loss("two", "lights", 1, 1.0)
+    seen.observe_loss("two", "other", 7, 9.0)
     assert seen.mean_losses("lights") == {1: 1.5}
 
 
@@ -71,6 +68,6 @@ def test_no_more_vehicles_are_taken_in_than_a_fleet_can_have(
 ) -> None:
     monkeypatch.setattr(view, "MAX_VEHICLES", 1)
     seen = FleetView()
-    seen.hear_status(status("one", "a", 1), 1.0)
-    assert not seen.hear_tip(ObservedTip("two", "2", 1, "a", ""))
+    seen.observe_status(status("one", "a", 1), 1.0)
+    assert not seen.observe_tip(ObservedTip("two", "2", 1, "a", ""))
     assert list(seen.vehicles) == ["one"]

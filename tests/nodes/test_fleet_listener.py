@@ -1,4 +1,4 @@
-"""An onlooker hears a fleet over real DDS, learns its whole chain, and holds up nobody."""
+"""An observer hears a fleet over real DDS, learns its whole chain, and holds up nobody."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ listener.close()
 """
 
 
-def test_a_stopped_onlooker_holds_up_no_writer(ros: Any, listener: FleetListener) -> None:
+def test_a_stopped_observer_holds_up_no_writer(ros: Any, listener: FleetListener) -> None:
     """Far more is written than any buffer on the way holds, and others hear it meanwhile."""
     node = ros.node("peer")
     transactions = node.create_publisher(msg.Transaction, "/bift/transactions", qos.TRANSACTIONS)

@@ -125,7 +125,7 @@ def test_a_monitor_goes_on_without_its_recording(ros: Any, tmp_path: Path) -> No
     ros.spin_until(lambda: "bus" in monitor.view.vehicles)
 
 
-def test_a_player_shows_an_onlooker_the_run_again(ros: Any, bag: Path) -> None:
+def test_a_player_shows_an_observer_the_run_again(ros: Any, bag: Path) -> None:
     ros.start("-p", f"bag:={bag}", "-p", "rate:=1000.0")
     ended: list[str | None] = []
     with closing(FleetListener()) as listener:

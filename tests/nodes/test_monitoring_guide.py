@@ -73,7 +73,7 @@ def test_a_run_is_recorded_and_watched_again(ros: Any, tmp_path: Path) -> None:
     def take(array: DiagnosticArray) -> None:
         said.update((status.name, status.message) for status in array.status)
 
-    node = ros.node("onlooker")
+    node = ros.node("observer")
     node.create_subscription(DiagnosticArray, "/diagnostics", take, 10)
     tips = node.create_publisher(Tip, "/bift/tips", qos.TIPS)
     tips.publish(Tip(name="car", peer="a" * 40, hash="11" * 32))

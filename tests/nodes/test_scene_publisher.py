@@ -69,9 +69,9 @@ def status(name: str, **more: Any) -> VehicleStatus:
 def view() -> FleetView:
     view = FleetView()
     for name, parent, height in (("a", "genesis", 1), ("b", "a", 2), ("x", "a", 2)):
-        view.hear_block(BlockSummary(name, parent, height, "m" * 40, 0, {}, (), None), 0.0)
+        view.observe_block(BlockSummary(name, parent, height, "m" * 40, 0, {}, (), None), 0.0)
     for name in ("bus", "car", "van"):
-        view.hear_status(status(name), time.monotonic() + 3600)
+        view.observe_status(status(name), time.monotonic() + 3600)
     return view
 
 
@@ -101,7 +101,7 @@ def test_vehicles_and_chain_arrive_whole_and_then_by_changes(
         ("blocks", 1), ("blocks", 2), ("blocks", (1 << 24) + 2),
     }  # fmt: skip
     assert chain.text("rules", 2) == "2\nempty\n3 here"
-    view.hear_status(status("car", state="mining"), time.monotonic() + 3600)
+    view.observe_status(status("car", state="mining"), time.monotonic() + 3600)
     ros.spin_until(lambda: vehicles.text("labels", 1).startswith("car\nmining"))
     assert vehicles.markers["vehicles", 1].color.r == pytest.approx(
         colours.VEHICLE_STATES["mining"].red / 255
@@ -123,7 +123,7 @@ def test_whoever_comes_later_sees_everything(
 def test_messages_fly_and_vanish(ros: Any, view: FleetView, publisher: ScenePublisher) -> None:
     screen = Screen(ros, "messages")
     ros.spin_until(lambda: bool(screen.messages))
-    view.hear_transaction("model_update", view.vehicles["bus"].address, time.monotonic())
+    view.observe_transaction("model_update", view.vehicles["bus"].address, time.monotonic())
     ros.spin_until(lambda: bool(screen.markers))
     line = screen.markers["flights", 0]
     assert line.type == Marker.LINE_LIST

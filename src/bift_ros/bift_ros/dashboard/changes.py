@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import NamedTuple, TypeVar
 
+from bift_ros.dashboard.sampling import Sampler
 from bift_ros.dashboard.traffic import TrafficSample
-from bift_ros.dashboard.watch import Watch
 from bift_ros.history.blocks import BlockSummary
 from bift_ros.history.chain import Relation
 from bift_ros.history.iterations import Iteration
 from bift_ros.monitoring.findings import Finding
-from bift_ros.monitoring.status import VehicleStatus
-from bift_ros.monitoring.view import FleetView
+from bift_ros.monitoring.view import FleetView, ObservedVehicle
 
 _T = TypeVar("_T")
 
@@ -37,23 +36,12 @@ class Position(NamedTuple):
     relations: Mapping[str, Relation] = {}
 
 
-class VehicleNow(NamedTuple):
-    """One vehicle at the time of reading."""
-
-    name: str
-    address: str
-    tip_hash: str
-    heard_at: float
-    """Seconds of the listener's monotonic clock; 0 before its first status."""
-    status: VehicleStatus | None
-
-
 @dataclass(frozen=True)
-class News:
+class Delta:
     """What is new. It holds on to nothing that changes later."""
 
     head: str
-    vehicles: tuple[VehicleNow, ...]
+    vehicles: tuple[ObservedVehicle, ...]
     blocks: tuple[BlockSummary, ...]
     """In the order in which they were heard."""
     lanes: Mapping[str, int | None]
@@ -73,27 +61,24 @@ class News:
     """The reader's, once it has been told."""
 
 
-def news(view: FleetView, watch: Watch, since: Position) -> News:
-    """What has come since a position; nothing has where the news' own position is the same."""
-    traffic, history = watch.traffic, view.history
+def delta(view: FleetView, sampler: Sampler, since: Position) -> Delta:
+    """What has come since a position; nothing has where its own position is the same."""
+    traffic, history = sampler.traffic, view.history
     task = history.iterations[-1].model.model_id if history.iterations else ""
     now = Position(
         view.revision,
         view.chain.added,
         traffic.taken,
-        watch.revision,
+        sampler.revision,
         history.lanes,
         tuple(i for i in history.iterations if i.model.model_id == task),
         {v.name: history.relation(v.tip_hash) for v in view.vehicles.values()},
     )
     pairs = zip(since.iterations, now.iterations, strict=False)
     kept = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-    return News(
+    return Delta(
         head=view.head,
-        vehicles=tuple(
-            VehicleNow(v.name, v.address, v.tip_hash, v.heard_at, v.status)
-            for v in view.news(since.revision)
-        ),
+        vehicles=tuple(view.changed_since(since.revision)),
         blocks=_newest(view, now.blocks - since.blocks),
         lanes=_changed(since.lanes, now.lanes)
         | dict.fromkeys(since.lanes.keys() - now.lanes.keys()),
@@ -102,7 +87,7 @@ def news(view: FleetView, watch: Watch, since: Position) -> News:
         iterations=now.iterations[kept:],
         losses={task: view.mean_losses(task) for task in _tasks(view)},
         traffic=traffic.newest(now.samples - since.samples),
-        findings=watch.findings,
+        findings=sampler.findings,
         position=now,
     )
 

@@ -7,35 +7,36 @@ from __future__ import annotations
 
 from typing import Any
 
-from bift_ros.dashboard.changes import News, VehicleNow
+from bift_ros.dashboard.changes import Delta
 from bift_ros.dashboard.traffic import TrafficSample
-from bift_ros.history.blocks import BlockSummary, ModelSummary
+from bift_ros.history.blocks import BlockSummary
 from bift_ros.history.iterations import Iteration
 from bift_ros.monitoring.findings import Finding
 from bift_ros.monitoring.status_json import plain, status_json
+from bift_ros.monitoring.view import ObservedVehicle
 
 Document = dict[str, Any]
 
 
-def document(news: News, whole: bool, clock: float) -> Document:
+def document(delta: Delta, whole: bool, clock: float) -> Document:
     """What is new. `whole`: it replaces all that the page knew. `clock`: the listener's, now."""
     return {
         "whole": whole,
         "clock": clock,
-        "head": news.head,
-        "vehicles": [vehicle(v) for v in news.vehicles],
-        "blocks": [block(b) for b in news.blocks],
-        "lanes": news.lanes,
-        "relations": {name: relation.value for name, relation in news.relations.items()},
-        "kept_iterations": news.kept_iterations,
-        "iterations": [iteration(i) for i in news.iterations],
-        "losses": plain(news.losses),
-        "traffic": [traffic_sample(s) for s in news.traffic],
-        "findings": [finding(f) for f in news.findings],
+        "head": delta.head,
+        "vehicles": [vehicle(v) for v in delta.vehicles],
+        "blocks": [block(b) for b in delta.blocks],
+        "lanes": delta.lanes,
+        "relations": {name: relation.value for name, relation in delta.relations.items()},
+        "kept_iterations": delta.kept_iterations,
+        "iterations": [iteration(i) for i in delta.iterations],
+        "losses": plain(delta.losses),
+        "traffic": [traffic_sample(s) for s in delta.traffic],
+        "findings": [finding(f) for f in delta.findings],
     }
 
 
-def vehicle(seen: VehicleNow) -> Document:
+def vehicle(seen: ObservedVehicle) -> Document:
     """A vehicle; `status` is null until it has spoken."""
     return {
         "name": seen.name,
@@ -56,20 +57,7 @@ def block(seen: BlockSummary) -> Document:
         "timestamp": seen.timestamp,
         "transactions": dict(seen.transactions),
         "updates": [[u.sender, plain(u.accuracy), u.samples] for u in seen.updates],
-        "model": model(seen.model) if seen.model is not None else None,
-    }
-
-
-def model(seen: ModelSummary) -> Document:
-    """The global model that a block brings."""
-    return {
-        "model_id": seen.model_id,
-        "current_iter": seen.current_iter,
-        "total_iter": seen.total_iter,
-        "global_cid": seen.global_cid,
-        "rule": seen.rule,
-        "accuracy": plain(seen.accuracy),
-        "contributors": list(seen.contributors),
+        "model": plain(vars(seen.model)) if seen.model is not None else None,
     }
 
 

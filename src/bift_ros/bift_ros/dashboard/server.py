@@ -12,8 +12,8 @@ from aiohttp import web
 from bift_ros.dashboard.pages import Pages
 from bift_ros.dashboard.protection import add_headers, guard
 from bift_ros.dashboard.samples import FindDataset
+from bift_ros.dashboard.sampling import Sampler
 from bift_ros.dashboard.stream import Reading, Stream
-from bift_ros.dashboard.watch import Watch
 from bift_ros.storage.loop import LoopThread
 
 HOST = "127.0.0.1"
@@ -49,15 +49,15 @@ class Dashboard:
     def start(
         self,
         reading: Reading,
-        watch: Watch | None = None,
+        sampler: Sampler | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Begin to serve a fleet's picture.
 
-        `watch` is what was seen of it before, `clock` the one that the picture's times are of.
+        `sampler` is what was seen of it before, `clock` the one that the picture's times are of.
         """
         self._loop = LoopThread("dashboard")
-        self._loop.run(self._serve(reading, watch or Watch(), clock))
+        self._loop.run(self._serve(reading, sampler or Sampler(), clock))
 
     def changed(self) -> None:
         """Tell the pages that the picture has changed; may be called from any thread, early too."""
@@ -73,17 +73,17 @@ class Dashboard:
         self._loop.run(self._shut())
         self._loop.close()
 
-    async def _serve(self, reading: Reading, watch: Watch, clock: Callable[[], float]) -> None:
-        stream = Stream(reading, watch, clock)
+    async def _serve(self, reading: Reading, sampler: Sampler, clock: Callable[[], float]) -> None:
+        stream = Stream(reading, sampler, clock)
         app = web.Application(middlewares=[guard(self._port)])
         app.add_routes(Pages(stream, self._find_dataset).routes())
         app.on_response_prepare.append(add_headers)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.SockSite(self._runner, self._socket).start()
-        self._watching = asyncio.create_task(stream.watch())
+        self._sampling = asyncio.create_task(stream.sample())
         self._stream = stream
 
     async def _shut(self) -> None:
-        self._watching.cancel()
+        self._sampling.cancel()
         await self._runner.cleanup()

@@ -12,9 +12,9 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager
 
-from bift_ros.dashboard.changes import News, Position, news
+from bift_ros.dashboard.changes import Delta, Position, delta
 from bift_ros.dashboard.documents import Document, document
-from bift_ros.dashboard.watch import Watch
+from bift_ros.dashboard.sampling import Sampler
 from bift_ros.monitoring.view import FleetView
 
 Reading = Callable[[], AbstractContextManager[FleetView]]
@@ -22,15 +22,15 @@ Reading = Callable[[], AbstractContextManager[FleetView]]
 
 PAUSE_SECONDS = 0.1
 """Between two events: ten a second are more than an eye needs."""
-WATCH_SECONDS = 1.0
+SAMPLE_SECONDS = 1.0
 
 
 class Stream:
     """The fleet's changes, for any number of readers. Made and used in one event loop."""
 
-    def __init__(self, reading: Reading, watch: Watch, clock: Callable[[], float]) -> None:
+    def __init__(self, reading: Reading, sampler: Sampler, clock: Callable[[], float]) -> None:
         self._reading, self._clock = reading, clock
-        self._watch, self._watch_lock = watch, threading.Lock()
+        self._sampler, self._sampler_lock = sampler, threading.Lock()
         self._loop = asyncio.get_running_loop()
         self._change = asyncio.Event()
 
@@ -38,12 +38,12 @@ class Stream:
         """The picture has changed; may be called from any thread."""
         self._loop.call_soon_threadsafe(self._wake)
 
-    async def watch(self) -> None:
+    async def sample(self) -> None:
         """Look at the fleet's traffic and health once a second, for ever."""
         while True:
-            await asyncio.to_thread(self._look)
+            await asyncio.to_thread(self._sample)
             self._wake()
-            await asyncio.sleep(WATCH_SECONDS)
+            await asyncio.sleep(SAMPLE_SECONDS)
 
     async def events(self) -> AsyncIterator[bytes]:
         """Everything that is known, then whatever changes, for ever."""
@@ -59,22 +59,22 @@ class Stream:
 
     def state(self) -> Document:
         """Everything that is known."""
-        return document(self._news(Position()), True, self._clock())
+        return document(self._delta(Position()), True, self._clock())
 
     def _encoded(self, since: Position) -> tuple[bytes, Position]:
-        found = self._news(since)
+        found = self._delta(since)
         if found.position == since:
             return b"", since
         told = document(found, since == Position(), self._clock())
         return json.dumps(told, separators=(",", ":")).encode(), found.position
 
-    def _news(self, since: Position) -> News:
-        with self._reading() as view, self._watch_lock:
-            return news(view, self._watch, since)
+    def _delta(self, since: Position) -> Delta:
+        with self._reading() as view, self._sampler_lock:
+            return delta(view, self._sampler, since)
 
-    def _look(self) -> None:
-        with self._reading() as view, self._watch_lock:
-            self._watch.look(view, self._clock())
+    def _sample(self) -> None:
+        with self._reading() as view, self._sampler_lock:
+            self._sampler.sample(view, self._clock())
 
     def _wake(self) -> None:
         self._change.set()

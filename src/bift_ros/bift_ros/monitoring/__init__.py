@@ -1,1 +1,1 @@
-"""What an onlooker makes of a fleet's messages: vehicles, chain, health. Knows no ROS."""
+"""What an observer makes of a fleet's messages: vehicles, chain, health. Knows no ROS."""

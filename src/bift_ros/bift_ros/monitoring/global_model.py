@@ -1,4 +1,4 @@
-"""The fleet's current global model, fetched from its vehicles for an onlooker."""
+"""The fleet's current global model, fetched from its vehicles for an observer."""
 
 from __future__ import annotations
 

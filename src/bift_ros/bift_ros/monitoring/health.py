@@ -10,7 +10,7 @@ from bift_ros.monitoring.vehicle_checks import CHECKS, Known
 from bift_ros.monitoring.view import FleetView, ObservedVehicle
 
 
-class Judge:
+class HealthMonitor:
     """Looks at the view from time to time, and remembers what shows only over time.
 
     Nothing here is authenticated: a vehicle that lies can look healthy, and only itself ill.
@@ -22,16 +22,15 @@ class Judge:
         self._revision = 0
         self._best: tuple[str, float] = ("", 0.0)
 
-    def judge(self, now: float) -> list[Finding]:
+    def check(self, now: float) -> list[Finding]:
         """The findings at `now`, in seconds of the listener's clock; call it once a second."""
-        for vehicle in self._view.news(self._revision):
+        for vehicle in self._view.changed_since(self._revision):
             if vehicle.status is not None:
                 self._memory(vehicle).learn(vehicle.status, now)
         self._revision = self._view.revision
         head, history = self._view.head, self._view.history
         for vehicle in self._view.vehicles.values():
-            tip = vehicle.tip_hash or head  # who has said nothing stands nowhere else
-            self._memory(vehicle).compare(history.relation(tip), now)
+            self._memory(vehicle).compare(history.relation(vehicle.tip_hash), now)
         vehicles = sorted(self._view.vehicles.values(), key=lambda vehicle: vehicle.name)
         findings = [f for vehicle in vehicles for f in self._vehicle(vehicle, now)]
         return [*self._fleet(head, now), *findings]

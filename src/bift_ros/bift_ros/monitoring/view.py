@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from bift_ros.history.blocks import BlockSummary
 from bift_ros.history.chain import ChainHistory
@@ -13,13 +14,13 @@ from bift_ros.monitoring.observations import Flight, ObservedTip
 from bift_ros.monitoring.status import VehicleStatus
 
 MAX_VEHICLES = 1000
-"""An onlooker takes in no more names: anybody may publish."""
+"""An observer takes in no more names: anybody may publish."""
 MAX_FLIGHTS = 500
 MAX_LOSSES = 10_000
 """Iterations whose training losses are remembered."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class ObservedVehicle:
     """One vehicle, as it says itself."""
 
@@ -63,52 +64,39 @@ class FleetView:
         self._losses: dict[tuple[str, int], dict[str, float]] = {}
         self._history: tuple[tuple[int, str], ChainHistory] | None = None
 
-    def hear_tip(self, tip: ObservedTip) -> bool:
+    def observe_tip(self, tip: ObservedTip) -> bool:
         """A vehicle has moved on; returns whether the vehicle is a new one."""
         known = tip.name in self.vehicles
-        vehicle = self._vehicle(tip.name, tip.address)
-        if vehicle is not None:
-            vehicle.tip = tip
-            self._changed(vehicle)
-        return vehicle is not None and not known
+        return self._observe(tip.name, tip.address, tip=tip) and not known
 
-    def hear_status(self, status: VehicleStatus, now: float) -> None:
+    def observe_status(self, status: VehicleStatus, now: float) -> None:
         """A vehicle has said how it is."""
-        vehicle = self._vehicle(status.name, status.address)
-        if vehicle is not None:
-            vehicle.status, vehicle.heard_at = status, now
-            self._changed(vehicle)
+        self._observe(status.name, status.address, status=status, heard_at=now)
 
-    def hear_block(self, block: BlockSummary, now: float) -> bool:
+    def observe_block(self, block: BlockSummary, now: float) -> bool:
         """A block has just been mined and come; False where it was known."""
-        if not self.learn_block(block):
+        if not self.add_block(block):
             return False
         self.flights.append(Flight("block", block.miner, now))
         return True
 
-    def learn_block(self, block: BlockSummary) -> bool:
+    def add_block(self, block: BlockSummary) -> bool:
         """A block that was mined earlier has been told; False where it was known."""
         if not self.chain.add(block):
             return False
         self.revision += 1
         return True
 
-    def hear_transaction(self, kind: str, sender: str, now: float) -> None:
+    def observe_transaction(self, kind: str, sender: str, now: float) -> None:
         """A transaction has come."""
         self.flights.append(Flight(kind, sender, now))
 
-    def hear_loss(self, name: str, model_id: str, iteration: int, loss: float) -> None:
+    def observe_loss(self, name: str, model_id: str, iteration: int, loss: float) -> None:
         """A vehicle has finished an epoch of its local training."""
         self._losses.setdefault((model_id, iteration), {})[name] = loss
         if len(self._losses) > MAX_LOSSES:
             del self._losses[next(iter(self._losses))]
         self.revision += 1
-
-    def forget(self, name: str) -> None:
-        """Take back what a vehicle said: it is gone, and has not spoken until it does again."""
-        if name in self.vehicles:
-            self.vehicles[name] = ObservedVehicle(name, self.vehicles[name].address)
-            self._changed(self.vehicles[name])
 
     def name_of(self, address: str) -> str:
         """What an address is called; the address's beginning where nobody has said."""
@@ -147,7 +135,7 @@ class FleetView:
         losses = self._losses[(model_id, max(iterations))].values()
         return sum(losses) / len(losses)
 
-    def news(self, since: int) -> Iterable[ObservedVehicle]:
+    def changed_since(self, since: int) -> Iterable[ObservedVehicle]:
         """The vehicles that changed after a revision."""
         return [vehicle for vehicle in self.vehicles.values() if vehicle.revision > since]
 
@@ -155,18 +143,14 @@ class FleetView:
         block = self.chain.blocks.get(tip)
         return block.height if block is not None else -1
 
-    def _vehicle(self, name: str, address: str) -> ObservedVehicle | None:
-        if name not in self.vehicles:
-            if len(self.vehicles) >= MAX_VEHICLES:
-                return None
-            self.vehicles[name] = ObservedVehicle(name)
-        vehicle = self.vehicles[name]
+    def _observe(self, name: str, address: str, **changes: Any) -> bool:
+        """Note what a vehicle said; False where there are too many others already."""
+        vehicle = self.vehicles.get(name, ObservedVehicle(name))
+        if name not in self.vehicles and len(self.vehicles) >= MAX_VEHICLES:
+            return False
         if vehicle.address != address:
             self._names.pop(vehicle.address, None)
-            vehicle.address = address
             self._names[address] = name
-        return vehicle
-
-    def _changed(self, vehicle: ObservedVehicle) -> None:
         self.revision += 1
-        vehicle.revision = self.revision
+        self.vehicles[name] = replace(vehicle, address=address, revision=self.revision, **changes)
+        return True

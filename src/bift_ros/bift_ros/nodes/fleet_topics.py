@@ -1,4 +1,4 @@
-"""The topics on which a fleet speaks: heard by onlookers, kept by recorders, played by players."""
+"""The topics on which a fleet speaks: heard by observers, kept by recorders, played by players."""
 
 from __future__ import annotations
 

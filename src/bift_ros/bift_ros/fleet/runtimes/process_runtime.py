@@ -53,7 +53,7 @@ class _Started:
     """The discovery server, where there is one."""
 
     @property
-    def onlookers_environment(self) -> dict[str, str]:
+    def observers_environment(self) -> dict[str, str]:
         """By which others find them and all of their topics."""
         return {**self.environment, **(SUPER_CLIENT if self.server is not None else {})}
 
@@ -131,13 +131,13 @@ class ProcessRuntime:
     @property
     def environment(self) -> Mapping[str, str]:
         """By which its ROS nodes are found; empty where no such fleet was brought up."""
-        return self._started().onlookers_environment
+        return self._started().observers_environment
 
     @contextmanager
     def monitor(self) -> Iterator[Monitor]:
         """Listen in the fleet's ROS domain."""
         processes = self._started()
-        with set_environment(processes.onlookers_environment), closing(FleetMonitor()) as monitor:
+        with set_environment(processes.observers_environment), closing(FleetMonitor()) as monitor:
             for name in processes.vehicles:
                 monitor.watch(name)
             yield monitor

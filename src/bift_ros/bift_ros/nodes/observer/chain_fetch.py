@@ -1,4 +1,4 @@
-"""Fetches for an onlooker the blocks that were mined before it came, through catch-up services."""
+"""Fetches for an observer the blocks that were mined before it came, through catch-up services."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class FleetSubscriptions:
     """Vehicles are found by their tips, which are latched; anybody's nonsense is passed over.
 
     It only reads, and asks one vehicle at a time for older blocks. Writers keep the last few
-    messages and wait for nobody, so an onlooker that stalls holds up none of them.
+    messages and wait for nobody, so an observer that stalls holds up none of them.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class FleetSubscriptions:
             tip = observations.observed_tip(message)
         except FieldError:
             return
-        self._change(lambda: self._view.hear_tip(tip))
+        self._change(lambda: self._view.observe_tip(tip))
         if tip.name in self._view.vehicles and tip.name not in self._heard:
             self._heard.add(tip.name)
             for name, take in (
@@ -80,7 +80,7 @@ class FleetSubscriptions:
             status = observations.observed_status(message, name)
         except FieldError:
             return
-        self._change(lambda: self._view.hear_status(status, time.monotonic()))
+        self._change(lambda: self._view.observe_status(status, time.monotonic()))
 
     def _on_progress(self, name: str, message: msg.TrainingProgress) -> None:
         try:
@@ -88,7 +88,7 @@ class FleetSubscriptions:
         except FieldError:
             return
         self._change(
-            lambda: self._view.hear_loss(name, message.model_id, message.iteration, message.loss)
+            lambda: self._view.observe_loss(name, message.model_id, message.iteration, message.loss)
         )
 
     def _on_transaction(self, message: msg.Transaction) -> None:
@@ -98,7 +98,7 @@ class FleetSubscriptions:
             return
         kind = transaction.payload.KIND
         self._change(
-            lambda: self._view.hear_transaction(kind, transaction.sender, time.monotonic())
+            lambda: self._view.observe_transaction(kind, transaction.sender, time.monotonic())
         )
 
     def _on_block(self, message: msg.Block) -> None:
@@ -106,7 +106,7 @@ class FleetSubscriptions:
             block = observations.observed_block(message)
         except ChainError:
             return
-        self._change(lambda: self._view.hear_block(block, time.monotonic()))
+        self._change(lambda: self._view.observe_block(block, time.monotonic()))
 
     def _fetched(self, messages: Sequence[msg.Block]) -> int:
         if self._tap is not None:
@@ -123,7 +123,7 @@ class FleetSubscriptions:
             except ChainError:
                 continue
             with self._lock:
-                new += self._view.learn_block(block)
+                new += self._view.add_block(block)
         if new:
             self._change(lambda: None)
         return new

@@ -15,7 +15,7 @@ from rclpy.publisher import Publisher
 from std_msgs.msg import Float64
 
 from bift_ros.monitoring.findings import Thresholds
-from bift_ros.monitoring.health import Judge
+from bift_ros.monitoring.health import HealthMonitor
 from bift_ros.monitoring.metrics import FLEET_METRICS, VEHICLE_METRICS
 from bift_ros.monitoring.view import FleetView
 from bift_ros.nodes import parameters, qos
@@ -46,7 +46,7 @@ class MonitorNode(Node):
         tap = self._record if self._recorder is not None else None
         FleetSubscriptions(self, self.view, self.lock, tap=tap)
         thresholds = Thresholds(**{f.name: settings[f.name] for f in fields(Thresholds)})
-        self._judge = Judge(self.view, thresholds)
+        self._health = HealthMonitor(self.view, thresholds)
         self._diagnostics = Diagnostics(self)
         self._judged_at = 0.0
         self._scene = ScenePublisher(self, self.view, self.lock)
@@ -80,7 +80,7 @@ class MonitorNode(Node):
         if self._diagnostics.watched or now >= self._judged_at + _UNWATCHED_SECONDS:
             self._judged_at = now
             with self.lock:
-                findings = self._judge.judge(now)
+                findings = self._health.check(now)
                 addresses = {name: v.address for name, v in self.view.vehicles.items()}
             self._diagnostics.publish(findings, addresses)
         with self.lock:

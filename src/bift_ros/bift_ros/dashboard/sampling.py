@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from bift_ros.dashboard.traffic import Traffic
 from bift_ros.monitoring.findings import Finding, Level, Thresholds
-from bift_ros.monitoring.health import Judge
+from bift_ros.monitoring.health import HealthMonitor
 from bift_ros.monitoring.view import FleetView
 
 
-class Watch:
+class Sampler:
     """Looks at one fleet's view from time to time, and remembers."""
 
     def __init__(self, traffic: Traffic | None = None) -> None:
@@ -18,13 +18,13 @@ class Watch:
         """What needs attention, the fleet's own first."""
         self.revision = 0
         """Grows whenever the findings are others."""
-        self._judge: Judge | None = None
+        self._health: HealthMonitor | None = None
 
-    def look(self, view: FleetView, now: float) -> None:
+    def sample(self, view: FleetView, now: float) -> None:
         """Take in how the fleet is at `now`, in seconds of the listener's clock."""
         self.traffic.sample(view, now)
-        self._judge = self._judge or Judge(view, Thresholds())
-        findings = tuple(_worth_telling(self._judge.judge(now)))
+        self._health = self._health or HealthMonitor(view, Thresholds())
+        findings = tuple(_worth_telling(self._health.check(now)))
         if findings != self.findings:
             self.findings = findings
             self.revision += 1
