@@ -13,7 +13,8 @@ from hypothesis import settings
 
 from bift_ros.fleet.runtimes.domain import claimed_domain
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "peer"))  # for its `consortium`
+_HERE = Path(__file__).parent
+sys.path[:0] = [str(_HERE), str(_HERE.parent / "peer")]  # for `monitor_topics` and `consortium`
 
 settings.register_profile("nodes", deadline=None)  # a busy machine is no failure
 settings.load_profile("nodes")

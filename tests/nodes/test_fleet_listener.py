@@ -128,7 +128,7 @@ def test_messages_under_way_are_noticed(
 
 
 def test_nonsense_is_passed_over(ros: Any, listener: FleetListener, chain: Blockchain) -> None:
-    node = ros.node("liar")
+    node = ros.node("stranger")
     tips = node.create_publisher(msg.Tip, "/bift/tips", qos.TRANSACTIONS)
     blocks = node.create_publisher(msg.Block, "/bift/blocks", qos.BLOCKS)
     transactions = node.create_publisher(msg.Transaction, "/bift/transactions", qos.TRANSACTIONS)

@@ -93,7 +93,7 @@ def test_a_monitor_records_what_it_hears(ros: Any, tmp_path: Path) -> None:
     ros.spin_until(
         lambda: view.chain.blocks and view.vehicles and view.vehicles["car"].status is not None
     )
-    monitor.close()
+    monitor.stop()
     with Reader(path) as reader:
         assert {link.topic for link in reader.connections} == {
             "/bift/tips", "/bift/blocks", "/car/status",

@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
+import monitor_topics
 from bift_msgs.msg import Tip, VehicleStatus
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -20,7 +21,6 @@ from std_msgs.msg import Float64
 
 from bift_ros.monitoring.status_json import status_from_json
 from bift_ros.nodes import qos
-from bift_ros.nodes.observer import monitor_topics
 from bift_ros.nodes.observer.monitor_node import MonitorNode
 from bift_ros.nodes.status_message import status_to_message
 
@@ -49,7 +49,9 @@ class Car:
 @pytest.fixture
 def monitor(ros: Any) -> MonitorNode:
     ros.start("-p", "stale_seconds:=1.5")
-    return ros.add(MonitorNode())
+    node = ros.add(MonitorNode())
+    node.start()
+    return node
 
 
 class Rqt:

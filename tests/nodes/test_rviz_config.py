@@ -80,11 +80,12 @@ def published(ros: Any) -> Iterator[Any]:
     """A node that sees the graph in which all that Bift publishes for displays is published."""
     ros.start("-p", "vehicle:=car")
     monitor = MonitorNode()
+    monitor.start()
     camera = ros.add(CameraViewNode())
     camera.start()
     yield ros.node("graph")
     camera.stop()
-    monitor.close()
+    monitor.stop()
 
 
 def test_each_topic_is_published_with_the_type_and_qos_that_rviz_asks_for(

@@ -20,7 +20,7 @@ from bift_ros.fleet.runs.display import equivocation_table, vehicle_table
 from bift_ros.monitoring.findings import SILENT_SECONDS
 from bift_ros.monitoring.status import Statuses, VehicleStatus
 from bift_ros.monitoring.status_json import status_json
-from bift_ros.nodes.observer.monitor import FleetMonitor
+from bift_ros.nodes.observer.monitor import FleetMonitor, listen
 
 _REFRESH_SECONDS = 0.5
 
@@ -59,12 +59,8 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.watch:
         return _watch(arguments)
     only, expected = arguments.vehicle, 1 if arguments.vehicle else arguments.expect
-    monitor = FleetMonitor()
-    try:
-        monitor.wait(lambda heard: 0 < expected <= len(_chosen(heard, only)), arguments.wait)
-        vehicles = _chosen(monitor.vehicles, only)
-    finally:
-        monitor.close()
+    heard = listen(arguments.wait, lambda heard: 0 < expected <= len(_chosen(heard, only)))
+    vehicles = _chosen(heard, only)
     if arguments.json:
         print(json.dumps([status_json(status) for status in vehicles.values()], allow_nan=False))
     elif vehicles:

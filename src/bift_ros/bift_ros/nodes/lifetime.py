@@ -6,9 +6,15 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import rclpy
+from rclpy.exceptions import ParameterException
+from rclpy.experimental import EventsExecutor
 from rclpy.signals import SignalHandlerOptions
+
+from bift_ros.perception.bags import BagError
+from bift_ros.storage.interface import StorageError
 
 
 @contextmanager
@@ -34,3 +40,23 @@ def ros_until_signalled(arguments: Sequence[str] | None = None) -> Iterator[Call
         yield lambda: bool(signalled)
     finally:
         rclpy.try_shutdown()
+
+
+def run_until_signalled(make: Callable[[], Any], arguments: list[str] | None) -> int:
+    """`start` a node, and `stop` it on SIGINT or SIGTERM; 2 where its settings are wrong."""
+    with ros_until_signalled(arguments) as signalled:
+        try:
+            node = make()
+        except (ParameterException, StorageError, BagError, OSError) as error:
+            print(f"bift: {error}", file=sys.stderr)
+            return 2
+        executor = EventsExecutor()
+        executor.add_node(node)
+        try:
+            node.start()
+            while not signalled():
+                executor.spin_once(timeout_sec=1.0)
+        finally:
+            executor.shutdown()
+            node.stop()
+    return 0

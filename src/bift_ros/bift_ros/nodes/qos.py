@@ -1,4 +1,4 @@
-"""Quality of service of every topic (DESIGN section 8)."""
+"""Quality of service of every topic."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile
 
 from bift_ros.nodes import parameters
 from bift_ros.nodes.quiet_node import QuietNode
@@ -27,6 +28,7 @@ class BagPlayer(QuietNode):
         settings = parameters.declare(self, parameters.CAMERA_REPLAY)
         self._bag, self._rate = settings["bag"], settings["rate"]
         self._on_finished = on_finished
+        self._outputs: dict[str, Publisher] = {}
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -54,8 +56,17 @@ class BagPlayer(QuietNode):
         """Get ready to play a bag's topics, in the thread."""
 
     @abstractmethod
+    def output(self, topic: str) -> tuple[type, str, QoSProfile] | None:
+        """Type, name and profile of where a bag's topic goes; None: nowhere."""
+
     def publisher(self, topic: str) -> Publisher | None:
-        """Where the messages of a bag's topic go; None: nowhere."""
+        """That of a bag's topic, where it goes anywhere."""
+        output = self.output(topic)
+        if output is None:
+            return None
+        if output[1] not in self._outputs:
+            self._outputs[output[1]] = self.create_publisher(*output)
+        return self._outputs[output[1]]
 
     def _play(self) -> None:
         error = None

@@ -1,11 +1,11 @@
-"""Plays a bag of a fleet's topics, as `nodes.fleet_recorder` writes it, for whoever watches."""
+"""Plays a bag of a fleet's topics, as `FleetRecorder` writes it, for whoever watches."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
 
-from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile
 
 from bift_ros.nodes.bag.bag_player import BagPlayer
 from bift_ros.nodes.fleet_topics import kind_of
@@ -25,7 +25,6 @@ class FleetReplayNode(BagPlayer):
     def __init__(self, on_finished: Callable[[str | None], None]) -> None:
         """`on_finished` is called from the thread, with an error's text or None."""
         super().__init__("fleet_replay", on_finished)
-        self._outputs: dict[str, Publisher] = {}
 
     def prepare(self, topics: Iterable[str]) -> None:
         """Be found before the first message."""
@@ -35,11 +34,7 @@ class FleetReplayNode(BagPlayer):
             if time.monotonic() > deadline or self.stopped_within(_POLL_SECONDS):
                 return
 
-    def publisher(self, topic: str) -> Publisher | None:
+    def output(self, topic: str) -> tuple[type, str, QoSProfile] | None:
         """The topic itself, where it is one of a fleet's."""
         kind = kind_of(topic)
-        if kind is None:
-            return None
-        if topic not in self._outputs:
-            self._outputs[topic] = self.create_publisher(kind.type, topic, kind.profile)
-        return self._outputs[topic]
+        return (kind.type, topic, kind.profile) if kind is not None else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bift_msgs.msg import TrafficLightArray
-from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
 
 from bift_ros.nodes import qos
@@ -23,13 +23,8 @@ class ReplayNode(BagPlayer):
     def __init__(self, on_finished: Callable[[str | None], None]) -> None:
         """`on_finished` is called from the thread, with an error's text or None."""
         super().__init__("camera_replay", on_finished)
-        self._outputs: dict[str, Publisher] = {}
 
-    def publisher(self, topic: str) -> Publisher | None:
+    def output(self, topic: str) -> tuple[type, str, QoSProfile] | None:
         """The vehicle's own topic of that name."""
         name = relative_topic(topic)
-        if name is None:
-            return None
-        if name not in self._outputs:
-            self._outputs[name] = self.create_publisher(_KINDS[name], name, qos.REPLAY)
-        return self._outputs[name]
+        return (_KINDS[name], name, qos.REPLAY) if name is not None else None

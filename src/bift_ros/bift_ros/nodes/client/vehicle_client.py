@@ -17,10 +17,8 @@ from rclpy.signals import SignalHandlerOptions
 from bift_ros.consensus.blocks import Block, Header
 from bift_ros.consensus.transactions import Transaction
 from bift_ros.identity.keys import KeyPair
-from bift_ros.monitoring.status import VehicleStatus
 from bift_ros.nodes import convert
 from bift_ros.nodes.observer.monitor import listen
-from bift_ros.nodes.status_message import status_from_message
 from bift_ros.peer.catch_up import BLOCKS_PER_ANSWER, HEADERS_PER_ANSWER
 from bift_ros.peer.owner_requests import OwnerRequest, sign_request
 
@@ -45,10 +43,9 @@ class MemberState:
 
 
 @dataclass(frozen=True)
-class VehicleState:
-    """What a vehicle knows of itself, of the members and of what it was asked about."""
+class StateAnswer:
+    """What a vehicle knows of its chain, of the members and of what it was asked about."""
 
-    status: VehicleStatus
     genesis_hash: bytes
     """What a transaction's signature must cover."""
     members: tuple[MemberState, ...]
@@ -123,7 +120,7 @@ class VehicleClient:
         self._node.destroy_node()
         rclpy.try_shutdown(context=self._context)
 
-    def state(self, address: str = "", transaction: bytes = b"") -> VehicleState:
+    def state(self, address: str = "", transaction: bytes = b"") -> StateAnswer:
         """Ask about an account (empty: the vehicle's own) and a transaction, by its hash.
 
         Raises VehicleUnreachableError.
@@ -131,8 +128,7 @@ class VehicleClient:
         request = srv.GetState.Request(address=address, transaction=list(transaction))
         answer = self._call(srv.GetState, "get_state", request)
         waiting = [convert.transaction_from_message(message) for message in answer.waiting]
-        return VehicleState(
-            status_from_message(answer.status),
+        return StateAnswer(
             bytes.fromhex(answer.genesis_hash),
             tuple(MemberState(m.name, m.address, m.balance, m.active) for m in answer.members),
             answer.balance,

@@ -7,28 +7,13 @@ from __future__ import annotations
 
 import sys
 
-import rclpy
-from rclpy.exceptions import ParameterException
-
-from bift_ros.nodes.lifetime import ros_until_signalled
+from bift_ros.nodes.lifetime import run_until_signalled
 from bift_ros.nodes.observer.camera_view_node import CameraViewNode
-from bift_ros.storage.interface import StorageError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Publish until SIGINT or SIGTERM; 2 where the settings are wrong."""
-    with ros_until_signalled(arguments) as signalled:
-        try:
-            node = CameraViewNode()
-        except (ParameterException, StorageError, OSError) as error:
-            print(f"bift: {error}", file=sys.stderr)
-            return 2
-        node.start()
-        while not signalled():
-            rclpy.spin_once(node, timeout_sec=0.2)
-        node.stop()
-        node.destroy_node()
-    return 0
+    """Publish what it sees."""
+    return run_until_signalled(CameraViewNode, arguments)
 
 
 if __name__ == "__main__":

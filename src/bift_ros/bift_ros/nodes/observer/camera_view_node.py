@@ -73,7 +73,7 @@ class CameraViewNode(QuietNode):
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop, and leave nothing behind."""
+        """Stop, and leave the ROS graph."""
         self._stopping.set()
         self._woken.set()
         self._worker.close()
@@ -81,6 +81,7 @@ class CameraViewNode(QuietNode):
         self._storage.close()
         self._models.close()
         self._folder.cleanup()
+        self.destroy_node()
 
     def _on_tip(self, message: Tip) -> None:
         if message.provider and len(self._providers) < _MAX_PROVIDERS:

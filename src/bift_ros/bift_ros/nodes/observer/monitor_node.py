@@ -22,13 +22,17 @@ from bift_ros.nodes import parameters, qos
 from bift_ros.nodes.observer.diagnostics import Diagnostics
 from bift_ros.nodes.observer.fleet_recorder import FleetRecorder
 from bift_ros.nodes.observer.fleet_subscriptions import FleetSubscriptions
-from bift_ros.nodes.observer.monitor_topics import metric_topic
 from bift_ros.nodes.observer.scene_publisher import ScenePublisher
 from bift_ros.perception.bags import BagError
 
 _PERIOD_SECONDS = 1.0
 _UNWATCHED_SECONDS = 5.0
 """Between two judgements while nobody reads them: those of later build on earlier ones."""
+
+
+def metric_topic(name: str, vehicle: str = "") -> str:
+    """Topic of a number of the fleet, or of a vehicle."""
+    return f"/bift/monitor/{vehicle}/{name}" if vehicle else f"/bift/monitor/{name}"
 
 
 class MonitorNode(Node):
@@ -51,9 +55,12 @@ class MonitorNode(Node):
         self._judged_at = 0.0
         self._scene = ScenePublisher(self, self.view, self.lock)
         self._numbers: dict[str, tuple[Publisher, float | None]] = {}
+
+    def start(self) -> None:
+        """Begin to tell."""
         self.create_timer(_PERIOD_SECONDS, self._publish)
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """Complete the bag, if one is being recorded, and leave the ROS graph."""
         if self._recorder is not None:
             with self._recording_may_end():

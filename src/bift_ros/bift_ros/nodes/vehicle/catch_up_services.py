@@ -7,6 +7,7 @@ from typing import Any
 
 from bift_msgs import srv
 from rclpy.node import Node
+from rclpy.task import Future
 
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.consensus.exceptions import FieldError, MalformedBlock
@@ -75,37 +76,36 @@ class CatchUpClient:
     def request_headers(self, effect: RequestHeaders) -> None:
         """Ask one vehicle for headers."""
         request = srv.GetHeaders.Request(from_height=effect.from_height, limit=HEADERS_PER_ANSWER)
-        self._call(
-            effect.peer,
-            srv.GetHeaders,
-            "get_headers",
-            request,
-            lambda response: self._headers_came(effect.peer, response),
-            HeadersAnswered(effect.peer, ()),
-        )
+
+        def read(response: srv.GetHeaders.Response) -> Event:
+            headers = map(convert.signed_header_from_message, response.headers)
+            return HeadersAnswered(effect.peer, tuple(headers))
+
+        nothing = HeadersAnswered(effect.peer, ())
+        self._call(effect.peer, srv.GetHeaders, "get_headers", request, read, nothing)
 
     def request_blocks(self, effect: RequestBlocks) -> None:
         """Ask one vehicle for blocks."""
         request = srv.GetBlocks.Request(hashes=[convert.block_hash(h) for h in effect.hashes])
-        self._call(
-            effect.peer,
-            srv.GetBlocks,
-            "get_blocks",
-            request,
-            lambda response: self._blocks_came(effect.peer, response),
-            BlocksAnswered(effect.peer),
-        )
+        done = BlocksAnswered(effect.peer)
+
+        def read(response: srv.GetBlocks.Response) -> Event:
+            for message in response.blocks:
+                self._on_block(message)
+            return done
+
+        self._call(effect.peer, srv.GetBlocks, "get_blocks", request, read, done)
 
     def request_keys(self, effect: RequestKeys) -> None:
         """Ask one vehicle for the keys of model files."""
-        self._call(
-            effect.peer,
-            srv.GetGroupKeys,
-            "get_group_keys",
-            srv.GetGroupKeys.Request(before=effect.before),
-            lambda response: self._keys_came(effect.peer, response),
-            KeysAnswered(effect.peer, (), 0),
-        )
+        request = srv.GetGroupKeys.Request(before=effect.before)
+
+        def read(response: srv.GetGroupKeys.Response) -> Event:
+            keys = tuple(map(convert.group_key_from_message, response.keys))
+            return KeysAnswered(effect.peer, keys, response.left)
+
+        nothing = KeysAnswered(effect.peer, (), 0)
+        self._call(effect.peer, srv.GetGroupKeys, "get_group_keys", request, read, nothing)
 
     def _call(
         self,
@@ -113,37 +113,24 @@ class CatchUpClient:
         kind: Any,
         name: str,
         request: Any,
-        answered: Callable[[Any], None],
+        read: Callable[[Any], Event],
         nothing: Event,
     ) -> None:
-        """Call a vehicle's service; where it is not there, post the answer `nothing`."""
+        """Call a vehicle's service. Without an answer that can be read, the event is `nothing`."""
         member = self._chain.known_members[peer]
         client = self._clients.get((member.name, name))
         if client is None:
             client = self._node.create_client(kind, f"/{member.name}/{name}")
             self._clients[(member.name, name)] = client
-        if client.service_is_ready():
-            client.call_async(request).add_done_callback(lambda done: answered(done.result()))
-        else:
+        if not client.service_is_ready():
             self._post(nothing)
+            return
 
-    def _headers_came(self, peer: str, response: srv.GetHeaders.Response | None) -> None:
-        messages = response.headers if response is not None else []
-        try:
-            headers = tuple(convert.signed_header_from_message(m) for m in messages)
-        except MalformedBlock:
-            headers = ()  # which the peer takes as no help
-        self._take(HeadersAnswered(peer, headers))
+        def answered(done: Future) -> None:
+            try:
+                event = read(done.result()) if done.result() is not None else nothing
+            except (MalformedBlock, FieldError):
+                event = nothing
+            self._take(event)
 
-    def _keys_came(self, peer: str, response: srv.GetGroupKeys.Response | None) -> None:
-        messages = response.keys if response is not None else []
-        try:
-            keys = tuple(convert.group_key_from_message(m) for m in messages)
-        except FieldError:
-            keys = ()  # which the peer takes as no help
-        self._take(KeysAnswered(peer, keys, response.left if response is not None else 0))
-
-    def _blocks_came(self, peer: str, response: srv.GetBlocks.Response | None) -> None:
-        for message in response.blocks if response is not None else []:
-            self._on_block(message)
-        self._take(BlocksAnswered(peer))
+        client.call_async(request).add_done_callback(answered)

@@ -1,4 +1,4 @@
-"""Every topic that the monitor publishes, and its type: for its tests, rqt and RViz."""
+"""Every topic that the monitor publishes, and its type."""
 
 from __future__ import annotations
 
@@ -8,12 +8,8 @@ from visualization_msgs.msg import MarkerArray
 
 from bift_ros.monitoring.metrics import FLEET_METRICS, VEHICLE_METRICS
 from bift_ros.nodes.observer.diagnostics import DIAGNOSTICS
+from bift_ros.nodes.observer.monitor_node import metric_topic
 from bift_ros.nodes.observer.scene_publisher import SCENE_TOPICS
-
-
-def metric_topic(name: str, vehicle: str = "") -> str:
-    """Topic of a number of the fleet, or of a vehicle."""
-    return f"/bift/monitor/{vehicle}/{name}" if vehicle else f"/bift/monitor/{name}"
 
 
 def topics(*vehicles: str) -> dict[str, type]:
