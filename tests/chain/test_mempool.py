@@ -53,7 +53,7 @@ def test_a_pool_of_updates_makes_a_block(fleet: Any, tasked: State) -> None:
     assert pool.pending(tasked) == []  # updates don't go into ordinary blocks
     assert set(pool.learning(tasked, ModelUpdate)) == set(updates)
     chosen = pool.pending(tasked, ModelUpdate)
-    block = fleet.block(tasked, chosen, fleet.info(tasked, chosen))
+    block = fleet.block(tasked, chosen, fleet.made_up_info(tasked, chosen))
     after = state_transition(tasked, fleet.genesis, block, block.header.timestamp)
     reasons = {type(reason) for _, reason in pool.prune(after)}
     assert reasons == {refused.StaleIteration}
@@ -274,7 +274,7 @@ def test_transfers_do_not_crowd_updates_out(make_fleet: Any) -> None:
         pool.add(fleet.update(member, state), state, fleet.genesis)
     assert len(pool.learning(state, ModelUpdate)) == 20
     chosen = pool.pending(state, ModelUpdate)
-    block = fleet.block(state, chosen, fleet.info(state, chosen))
+    block = fleet.block(state, chosen, fleet.made_up_info(state, chosen))
     assert len(block.to_bytes()) <= MAX_BLOCK_BYTES
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -12,28 +11,26 @@ import numpy as np
 import pytest
 
 from bift_ros.chain.store import ChainStore
-from bift_ros.consensus.blocks import MIN_NONCE, Block, Body, Header, ModelInfo, sign_block
-from bift_ros.consensus.genesis import Genesis, Member, Policy, save_genesis
+from bift_ros.consensus.blocks import ModelInfo
+from bift_ros.consensus.genesis import Genesis, Policy, save_genesis
 from bift_ros.consensus.model_check import compute_model
 from bift_ros.consensus.payloads import (
     MembershipVote,
-    ModelUpdate,
     Payload,
     ProposeTask,
     ShareFile,
 )
-from bift_ros.consensus.proof_of_work import search
-from bift_ros.consensus.state import State, initial_state
-from bift_ros.consensus.transactions import Transaction, sign_transaction
+from bift_ros.consensus.state import State
+from bift_ros.consensus.transactions import Transaction
 from bift_ros.consensus.transition import state_transition
 from bift_ros.console.main import main
 from bift_ros.identity.keys import KeyPair
 from bift_ros.pofl.codec import UPDATE_EXPONENT, ModelSpec, TensorSpec
 from bift_ros.pofl.files import serialize_model, serialize_update
+from bift_ros.simulation.consortium import Consortium
 from bift_ros.storage.cid import cid_of
 from bift_ros.storage.embedded import EmbeddedStorage
 
-START = 1_700_000_000_000
 SPEC = ModelSpec((TensorSpec("bias", (3,)), TensorSpec("weight", (4, 3))))
 
 
@@ -75,42 +72,19 @@ class BuiltChain:
     """The updates of each model block; the first is block 2."""
 
 
-class _Maker:
+class _Maker(Consortium):
     def __init__(self, data: Path) -> None:
-        self.keys = [KeyPair.from_seed(hashlib.sha256(b"%d" % i).digest()) for i in range(3)]
-        members = tuple(Member(f"vehicle_{i:02d}", k.public_key) for i, k in enumerate(self.keys))
-        self.genesis = Genesis("test", START, members, Policy(difficulty=4, mode="paper"))
-        self.state: State = initial_state(self.genesis)
+        policy = Policy(difficulty=4, mode="paper")
+        super().__init__(3, policy, member="vehicle_{:02d}", secret="{}")
+        self.state: State = self.start
         data.mkdir(parents=True)
         save_genesis(data.parent / "genesis.json", self.genesis)
         self.store = ChainStore(data / "chain.sqlite", self.genesis)
 
-    def sign(self, member: int, payload: Payload) -> Transaction:
-        key = self.keys[member]
-        sequence = (
-            payload.iteration
-            if isinstance(payload, ModelUpdate)
-            else self.state.sequences[key.address]
-        )
-        return sign_transaction(key, sequence, payload, self.genesis.hash)
+    def say(self, member: int, payload: Payload) -> Transaction:
+        return self.sign(member, payload, self.state)
 
-    def block(
-        self,
-        state: State,
-        transactions: Sequence[Transaction],
-        info: ModelInfo | None = None,
-        miner: int = 0,
-    ) -> Block:
-        key, body = self.keys[miner], Body(tuple(transactions), info)
-        header = Header(
-            state.height + 1, state.timestamp + 1000, state.tip_hash, body.hash,
-            int(info is not None), key.address, 4, MIN_NONCE,
-        )  # fmt: skip
-        mined = search(header, MIN_NONCE, 100_000)
-        assert mined is not None
-        return sign_block(key, mined, body)
-
-    def accept(self, transactions: Sequence[Transaction], info: ModelInfo | None) -> None:
+    def accept(self, transactions: Sequence[Transaction], info: ModelInfo | None = None) -> None:
         block = self.block(self.state, transactions, info)
         self.state = state_transition(self.state, self.genesis, block, block.header.timestamp)
         self.store.accept(block, block.hash)
@@ -126,18 +100,16 @@ def built_chain(tmp_path: Path) -> BuiltChain:
         base = noise.integers(-(2**18), 2**18, SPEC.size, dtype=np.int32)
         init = files.put(serialize_model(SPEC, base, 20))
         task = ProposeTask("lights", init, 2, "multi_krum", "a:b", 1, 10, 0.01, "sgd")
-        maker.accept([maker.sign(0, task)], None)
-        for iteration in (1, 2):
-            active = maker.state.task
-            assert active is not None
+        maker.accept([maker.say(0, task)])
+        for _ in range(2):
             updates = []
             for member in range(3):
                 values = noise.integers(-50, 50, SPEC.size, dtype=np.int16)
                 cid = files.put(serialize_update(SPEC, values, UPDATE_EXPONENT))
-                update = ModelUpdate(
-                    "lights", iteration, active.global_cid, cid, 0.5 + member / 100, 10
+                accuracy = 0.5 + member / 100
+                updates.append(
+                    maker.announce(member, maker.state, cid=cid, accuracy=accuracy, sample_count=10)
                 )
-                updates.append(maker.sign(member, update))
             info, model, *_ = compute_model(maker.state, maker.genesis, updates, files.get)
             assert files.put(model) == info.global_cid
             maker.accept(updates, info)
@@ -157,7 +129,7 @@ def voting_chain(tmp_path: Path) -> BuiltChain:
             (1, MembershipVote("join", "bus", bus.public_key)),
             (1, MembershipVote("leave", "vehicle_02", third.public_key)),
         ):
-            maker.accept([maker.sign(voter, vote)], None)
+            maker.accept([maker.say(voter, vote)])
     return BuiltChain(data, maker.genesis, maker.state.tip_hash.hex(), ())
 
 
@@ -171,12 +143,12 @@ def forked_chain(tmp_path: Path) -> BuiltChain:
     maker = _Maker(data)
     bus = KeyPair.from_seed(bytes(32))
     with closing(maker.store):
-        maker.accept([maker.sign(0, MembershipVote("join", "bus", bus.public_key))], None)
+        maker.accept([maker.say(0, MembershipVote("join", "bus", bus.public_key))])
         fork = maker.state
         (first,) = maker.store.canonical(1, 1)
-        vote = maker.sign(1, MembershipVote("join", "bus", bus.public_key))
+        vote = maker.say(1, MembershipVote("join", "bus", bus.public_key))
         other, again = (maker.block(fork, votes, miner=2) for votes in ([], [vote]))
-        maker.accept([vote], None)
+        maker.accept([vote])
         maker.store.add(other)
         maker.store.add_evidence(*(b.signed_header.to_bytes() for b in (other, again)))
     with closing(ChainStore(data.with_name("vehicle_01") / "chain.sqlite", maker.genesis)) as store:
@@ -195,5 +167,5 @@ def sharing_chain(tmp_path: Path) -> BuiltChain:
             ShareFile("tile.pbf", cid_of(b"tile"), 104_857_600, "the old town"),
             ShareFile("road", cid_of(b"road"), 5, ""),
         ]
-        maker.accept([maker.sign(member, share) for member, share in enumerate(shares)], None)
+        maker.accept([maker.say(member, share) for member, share in enumerate(shares)])
     return BuiltChain(data, maker.genesis, maker.state.tip_hash.hex(), ())

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from typing import Any
 
-from consortium import ARCHITECTURE, INITIAL_MODEL, SPEC, Consortium, cid_of
-
 from bift_ros.consensus.blocks import Block, Body, Header, ModelInfo, sign_block
 from bift_ros.consensus.encoding import encode
 from bift_ros.consensus.genesis import Genesis, Policy
@@ -33,7 +31,10 @@ from bift_ros.consensus.transactions import Transaction, sign_transaction
 from bift_ros.identity.keys import KeyPair
 from bift_ros.pofl.codec import UPDATE_EXPONENT
 from bift_ros.pofl.files import serialize_update
+from bift_ros.simulation.world import INITIAL_MODEL, SPEC
+from bift_ros.storage.cid import cid_of
 from bift_ros.storage.unixfs import blocks_of
+from world.consortium import ARCHITECTURE, LearningConsortium
 
 MEMBERS = 4
 STRANGER = KeyPair.from_seed(hashlib.sha256(b"stranger").digest())
@@ -58,8 +59,8 @@ class Signed:
 
 
 @lru_cache(maxsize=1)
-def world() -> Consortium:
-    return Consortium(MEMBERS, difficulty=4)
+def world() -> LearningConsortium:
+    return LearningConsortium(MEMBERS, difficulty=4)
 
 
 def payloads() -> list[Payload]:

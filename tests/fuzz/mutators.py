@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from corpus import STRANGER, world
-
 from bift_ros.consensus.encoding import decode, encode
 from bift_ros.consensus.exceptions import EncodingError
 from bift_ros.consensus.transactions import MAX_TRANSACTION_BYTES
 from bift_ros.identity.keys import KeyPair
+from fuzz.corpus import STRANGER, world
 
 MAX_BYTES = 8_192
 """Longer inputs only slow a run down; the readers' own bounds are tested with a few above them."""

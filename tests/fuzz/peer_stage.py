@@ -7,20 +7,13 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any
 
-import corpus
-from consortium import ARCHITECTURE, START, Consortium
-from mutators import Mutator
-
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.mempool import MAX_PER_SENDER
 from bift_ros.chain.store import ChainStore
 from bift_ros.consensus.blocks import Block
 from bift_ros.consensus.model_check import compute_model
 from bift_ros.consensus.payloads import (
-    ModelCommit,
-    ModelUpdate,
     Transfer,
-    commitment_of,
 )
 from bift_ros.consensus.state import State
 from bift_ros.consensus.transactions import Transaction, read_transaction
@@ -40,6 +33,10 @@ from bift_ros.peer.effects import (
 )
 from bift_ros.peer.events import Event
 from bift_ros.peer.machine import Peer
+from bift_ros.simulation.consortium import START_MS
+from fuzz import corpus
+from fuzz.mutators import Mutator
+from world.consortium import ARCHITECTURE, LearningConsortium
 
 # Small, so that a short script reaches the caps.
 CONFIG = PeerConfig(
@@ -54,7 +51,7 @@ MAX_REMEMBERED = 8_192
 class History:
     """What honest members and one liar have signed so far."""
 
-    world: Consortium
+    world: LearningConsortium
     transactions: list[Transaction]
     blocks: list[Block]
     signed: corpus.Signed
@@ -79,7 +76,7 @@ class History:
 @lru_cache
 def history(mode: str) -> History:
     """A task, two iterations, a rival branch, and a liar's blocks and files."""
-    world = Consortium(corpus.MEMBERS, difficulty=4, update_wait_ms=2_000, mode=mode)
+    world = LearningConsortium(corpus.MEMBERS, difficulty=4, update_wait_ms=2_000, mode=mode)
     first = world.task_block(total_iter=5)
     one, sealed = _commits(world, world.apply(world.start, first), range(corpus.MEMBERS))
     updates = _updates(world, one, range(corpus.MEMBERS))
@@ -105,30 +102,25 @@ def history(mode: str) -> History:
     return History(world, said, blocks, signed)
 
 
-def _updates(world: Consortium, state: State, members: Iterable[int]) -> list[Transaction]:
+def _updates(world: LearningConsortium, state: State, members: Iterable[int]) -> list[Transaction]:
     return [world.update(m, state, salt=_salt(world, m)) for m in members]
 
 
-def _commits(world: Consortium, state: State, members: Iterable[int]) -> tuple[State, list[Block]]:
+def _commits(
+    world: LearningConsortium, state: State, members: Iterable[int]
+) -> tuple[State, list[Block]]:
     """The block with the members' commitments where the mode asks for one; the state then."""
     if not world.genesis.policy.commit_reveal:
         return state, []
-    said = []
-    for update in _updates(world, state, members):
-        payload = update.payload
-        assert isinstance(payload, ModelUpdate)
-        seal = commitment_of(payload.cid, payload.salt, update.sender)
-        key = next(key for key in world.keys if key.address == update.sender)
-        assert state.task is not None
-        commit = ModelCommit(
-            payload.model_id, payload.iteration, payload.base_cid, state.task.base_block, seal
-        )
-        said.append(world.sign(world.keys.index(key), commit, state))
+    said = [
+        world.commit(m, state, u)
+        for m, u in zip(members, _updates(world, state, members), strict=True)
+    ]
     block = world.block(state, said)
     return world.apply(state, block), [block]
 
 
-def _salt(world: Consortium, member: int) -> bytes:
+def _salt(world: LearningConsortium, member: int) -> bytes:
     return bytes([member] * 16) if world.genesis.policy.commit_reveal else b""
 
 
@@ -137,7 +129,7 @@ class Stage:
     """One fresh peer, what it asked for, and everything that may be accepted."""
 
     mode: str
-    now: int = START + 1_000
+    now: int = START_MS + 1_000
     asked: list[str] = field(default_factory=list)
     training: Train | None = None
     search: Mine | None = None

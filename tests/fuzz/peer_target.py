@@ -11,11 +11,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
-import corpus
-from consortium import Consortium, cid_of, train
-from mutators import flip, forge_transaction
-from peer_stage import Stage
-
 from bift_ros.chain.tips import sign_tip
 from bift_ros.consensus.blocks import (
     MIN_NONCE,
@@ -57,9 +52,15 @@ from bift_ros.peer.events import (
     TrainingFailed,
     TransactionReceived,
 )
+from bift_ros.simulation.world import train
+from bift_ros.storage.cid import cid_of
+from fuzz import corpus
+from fuzz.mutators import flip, forge_transaction
+from fuzz.peer_stage import Stage
+from world.consortium import LearningConsortium
 
 _INSPECT_EVERY = 32
-_FOREIGN = Consortium(corpus.MEMBERS + 1).genesis.hash
+_FOREIGN = LearningConsortium(corpus.MEMBERS + 1).genesis.hash
 
 
 def events_in(script: bytes) -> int:

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "peer")]
+sys.path.insert(0, str(HERE.parent))  # it is run as a script
 
-from targets import TARGETS  # noqa: E402 - the paths above lead to it
+from fuzz.targets import TARGETS  # noqa: E402 - the paths above lead to it
 
 ATHERIS_SHARE = 0.1
 """Of a target's inputs, where both engines run: it is guided by coverage, but much slower."""

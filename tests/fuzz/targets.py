@@ -14,12 +14,6 @@ from functools import lru_cache
 from pathlib import Path
 from random import Random
 
-import corpus
-import mutators
-import peer_target
-import tree_target
-from consortium import SPEC, Consortium
-
 from bift_ros.consensus.authorship import read_block
 from bift_ros.consensus.blocks import Block, Header, SignedHeader
 from bift_ros.consensus.encoding import decode, encode
@@ -47,8 +41,11 @@ from bift_ros.pofl.files import (
     serialize_model,
     serialize_update,
 )
+from bift_ros.simulation.world import SPEC
 from bift_ros.storage.cidv1 import Cid, CidError
 from bift_ros.storage.dagpb import InvalidFile, decode_node, encode_node
+from fuzz import corpus, mutators, peer_target, tree_target
+from world.consortium import LearningConsortium
 
 MAX_REASON = 1_000
 """Characters of a refusal: reasons are logged and sent to the operator."""
@@ -189,7 +186,7 @@ def _bytes_of(
 
 @lru_cache(maxsize=1)
 def _foreign_genesis() -> bytes:
-    return Consortium(corpus.MEMBERS + 1).genesis.hash
+    return LearningConsortium(corpus.MEMBERS + 1).genesis.hash
 
 
 def _forge(rng: Random, data: bytes) -> bytes:

@@ -11,14 +11,13 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import corpus
-import mutators
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from targets import TARGETS, Target, inputs_in
 
 from bift_ros.consensus.encoding import MAX_DEPTH, decode, encode
+from fuzz import corpus, mutators
+from fuzz.targets import TARGETS, Target, inputs_in
 
 RUN = Path(__file__).with_name("run.py")
 ALL = list(TARGETS)
@@ -141,7 +140,7 @@ def test_a_campaign_counts_its_inputs(tmp_path: Path) -> None:
 def test_a_crash_is_saved_once_for_each_place_and_replays(tmp_path: Path) -> None:
     from argparse import Namespace
 
-    from worker import Recorder, run_mutators
+    from fuzz.worker import Recorder, run_mutators
 
     def check(data: bytes) -> None:
         if data[:1] == b"\xff":

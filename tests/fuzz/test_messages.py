@@ -6,11 +6,12 @@ from contextlib import suppress
 from random import Random
 from typing import Any
 
-import corpus
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from fuzz import corpus
 
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")

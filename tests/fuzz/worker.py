@@ -20,12 +20,17 @@ from random import Random
 from types import ModuleType
 from typing import Any
 
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "peer")]
+sys.path.insert(0, str(Path(__file__).parents[1]))  # it is run as a script
 
 _REPORT_EVERY = 0.5
 _MAXIMUM_CRASHES = 20
-_INSTRUMENTED = ["bift_ros.chain", "bift_ros.pofl.files", "bift_ros.storage", "bift_ros.peer"]
+_INSTRUMENTED = [
+    "bift_ros.consensus",
+    "bift_ros.chain",
+    "bift_ros.pofl.files",
+    "bift_ros.storage",
+    "bift_ros.peer",
+]
 
 
 class Recorder:
@@ -140,9 +145,9 @@ def main() -> None:
         import atheris
 
         with atheris.instrument_imports(include=_INSTRUMENTED):
-            import targets
+            from fuzz import targets
     else:
-        import targets
+        from fuzz import targets
     Path(args.crashes).mkdir(parents=True, exist_ok=True)
     target = targets.TARGETS[args.target]
     recorder = Recorder(target, targets.inputs_in, args)

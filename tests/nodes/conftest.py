@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from bift_ros.fleet.runtimes.domain import claimed_domain
-
-_HERE = Path(__file__).parent
-sys.path[:0] = [str(_HERE), str(_HERE.parent / "peer")]  # for `monitor_topics` and `consortium`
 
 settings.register_profile("nodes", deadline=None)  # a busy machine is no failure
 settings.load_profile("nodes")

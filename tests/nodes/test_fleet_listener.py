@@ -15,7 +15,6 @@ pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
 from bift_msgs import msg
-from consortium import Consortium
 
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.store import ChainStore
@@ -26,12 +25,13 @@ from bift_ros.monitoring.view import FleetView
 from bift_ros.nodes import convert, qos
 from bift_ros.nodes.observer.fleet_listener import FleetListener
 from bift_ros.nodes.vehicle.catch_up_services import CatchUpServices
+from world.consortium import LearningConsortium
 
 pytestmark = pytest.mark.ros
 
 DEADLINE = 60.0
 LENGTH = 40
-WORLD = Consortium(3)
+WORLD = LearningConsortium(3)
 
 
 def extend(chain: Blockchain, block: Block) -> Block:

@@ -14,7 +14,6 @@ pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
 from bift_msgs import msg
-from consortium import Consortium
 from rclpy.serialization import deserialize_message
 from rosbags.interfaces import QosDurability
 from rosbags.rosbag2 import Reader
@@ -25,10 +24,11 @@ from bift_ros.nodes.observer.fleet_listener import FleetListener
 from bift_ros.nodes.observer.fleet_recorder import FleetRecorder
 from bift_ros.nodes.observer.monitor_node import MonitorNode
 from bift_ros.perception.bags import BagError
+from world.consortium import LearningConsortium
 
 pytestmark = pytest.mark.ros
 
-WORLD = Consortium(3)
+WORLD = LearningConsortium(3)
 BLOCK = WORLD.task_block()
 SAID = {
     "/bift/tips": convert.tip_to_message(WORLD.tip(0, 1, BLOCK.hash, 3).tip, "car"),

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from consortium import Bench, Consortium, of
-from harness import Fleet, Vehicle
-
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import AnnounceTip, Fetch, TipChanged
 from bift_ros.peer.events import (
@@ -14,10 +11,13 @@ from bift_ros.peer.events import (
     TipReceived,
     TransactionReceived,
 )
+from world.consortium import LearningConsortium
+from world.driver import PeerDriver, of
+from world.fleet import Fleet, Vehicle
 
 
 def test_the_tip_is_announced_again_and_again() -> None:
-    peer = Bench(Consortium(4), 0, PeerConfig(announce_ms=5_000))
+    peer = PeerDriver(LearningConsortium(4), 0, PeerConfig(announce_ms=5_000))
     assert len(of(AnnounceTip, peer.wait(20_000))) == 4
 
 
@@ -37,8 +37,8 @@ def test_a_vehicle_that_missed_the_last_block_and_tip_still_learns_of_them() -> 
 
 
 def test_the_proposers_files_are_asked_of_the_proposer_before_its_tip_is_heard() -> None:
-    world = Consortium(4)
-    peer = Bench(world, 0)
+    world = LearningConsortium(4)
+    peer = PeerDriver(world, 0)
     proposal = world.sign(1, world.proposal(), world.start)
     peer.hidden.add(proposal.payload.init_cid)
     block = world.block(world.start, [proposal], miner=2)
@@ -51,8 +51,8 @@ def test_the_proposers_files_are_asked_of_the_proposer_before_its_tip_is_heard()
 
 
 def test_a_rule_that_had_too_few_updates_for_its_paper_says_so() -> None:
-    world = Consortium(5, byzantine_fraction=0.3)
-    peer = Bench(world, 0, PeerConfig(mine=False, train=False))
+    world = LearningConsortium(5, byzantine_fraction=0.3)
+    peer = PeerDriver(world, 0, PeerConfig(mine=False, train=False))
     peer.block(world.task_block(rule="bulyan"))
     effects = peer.block(world.model_block(peer.state, world.updates(range(5), peer.state)))
     (changed,) = of(TipChanged, effects)

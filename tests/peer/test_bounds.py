@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from consortium import Bench, Consortium, cid_of, of
-
 from bift_ros.consensus.payloads import ModelUpdate, Transfer
 from bift_ros.consensus.transactions import sign_transaction
 from bift_ros.identity.keys import KeyPair
@@ -14,6 +12,9 @@ from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import Refused, RequestHeaders
 from bift_ros.peer.events import TipReceived
 from bift_ros.peer.files import Fetches, FileCache
+from bift_ros.storage.cid import cid_of
+from world.consortium import LearningConsortium
+from world.driver import PeerDriver, of
 
 CHECKER = PeerConfig(mine=False, train=False)
 
@@ -38,14 +39,14 @@ def sizes(root: object) -> dict[str, int]:
 
 
 def test_the_measure_sees_every_part() -> None:
-    names = {path.split(".")[-1] for path in sizes(Bench(Consortium(2), 0).peer)}
+    names = {path.split(".")[-1] for path in sizes(PeerDriver(LearningConsortium(2), 0).peer)}
     assert {"_waiting", "_disputed", "_invalid", "_wanted", "_files", "_sources", "providers",
             "_refused", "_inspected", "_own", "_queues", "_rounds", "_tips"} <= names  # fmt: skip
 
 
 def test_thousands_of_junk_messages_are_bounded() -> None:
-    world = Consortium(4, difficulty=0)
-    peer = Bench(world, 0, CHECKER)
+    world = LearningConsortium(4, difficulty=0)
+    peer = PeerDriver(world, 0, CHECKER)
     peer.block(world.task_block())
     state = peer.state
     good = world.updates([0, 1], state)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from consortium import Bench, Consortium, of
-from harness import DELAY_MS, Fleet
 
 from bift_ros.consensus.blocks import Block, SignedHeader
 from bift_ros.consensus.payloads import ModelUpdate, Transfer
@@ -15,11 +13,14 @@ from bift_ros.peer.catch_up import HEADERS_PER_ANSWER
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import RequestBlocks, RequestHeaders, Train
 from bift_ros.peer.events import BlocksAnswered, Event, HeadersAnswered, TipReceived
+from world.consortium import LearningConsortium
+from world.driver import PeerDriver, of
+from world.fleet import DELAY_MS, Fleet
 
 CHECKER = PeerConfig(mine=False, train=False)
 
 
-def transfers(world: Consortium, state: State, count: int, *, to: int) -> list[Block]:
+def transfers(world: LearningConsortium, state: State, count: int, *, to: int) -> list[Block]:
     """A plain chain on `state`, in which one who owns something gives away a unit per block."""
     blocks = []
     for _ in range(count):
@@ -31,7 +32,7 @@ def transfers(world: Consortium, state: State, count: int, *, to: int) -> list[B
     return blocks
 
 
-def tip(world: Consortium, member: int, state: State, block: Block) -> TipReceived:
+def tip(world: LearningConsortium, member: int, state: State, block: Block) -> TipReceived:
     weight = state.learning_weight
     return world.tip(member, block.header.height, block.hash, weight)
 
@@ -98,7 +99,7 @@ def test_a_vehicle_that_does_not_help_is_passed_over(behaviour: str) -> None:
 @pytest.mark.parametrize("depth", [3, 12, 40, 100])
 def test_a_deep_fork_is_bridged(depth: int) -> None:
     """The peer stands `depth` blocks up a branch that a heavier one as long has outdone."""
-    world = Consortium(3)
+    world = LearningConsortium(3)
     task = world.task_block(total_iter=3)
     state = world.apply(world.start, task)
     first = world.model_block(state, world.updates(range(3), state))
@@ -110,7 +111,7 @@ def test_a_deep_fork_is_bridged(depth: int) -> None:
     end = world.apply(end, theirs[-1])
     chain = [task, first, *theirs]
 
-    peer = Bench(world, 2, CHECKER)
+    peer = PeerDriver(world, 2, CHECKER)
     peer.now += 10_000_000
     peer.block(task, first, *ours)
     assert peer.state.height == depth + 2
@@ -137,7 +138,7 @@ def test_a_deep_fork_is_bridged(depth: int) -> None:
     assert asked <= 12
 
 
-def headers_without_bodies(world: Consortium, count: int) -> list[SignedHeader]:
+def headers_without_bodies(world: LearningConsortium, count: int) -> list[SignedHeader]:
     """A chain of true headers by a member whose blocks nobody will ever see."""
     headers, state = [], world.start
     for _ in range(count):
@@ -148,8 +149,8 @@ def headers_without_bodies(world: Consortium, count: int) -> list[SignedHeader]:
 
 
 def test_several_are_asked_at_a_time_and_a_silent_one_stalls_nobody() -> None:
-    world = Consortium(7)
-    peer = Bench(world, 6, CHECKER)
+    world = LearningConsortium(7)
+    peer = PeerDriver(world, 6, CHECKER)
     for member in range(6):
         peer.send(world.tip(member, 5, bytes([member]) * 32, 5))
     asked = of(RequestHeaders, peer.wait(CHECKER.fetch_retry_ms + 250))
@@ -164,12 +165,12 @@ def test_several_are_asked_at_a_time_and_a_silent_one_stalls_nobody() -> None:
 
 def test_bodies_come_from_several_vehicles() -> None:
     """One gives headers only; those who showed the same headers give the bodies."""
-    world = Consortium(3)
+    world = LearningConsortium(3)
     task = world.task_block(total_iter=3)
     after = world.apply(world.start, task)
     chain = [task, world.model_block(after, world.updates(range(3), after))]
     headers = tuple(block.signed_header for block in chain)
-    peer = Bench(world, 2, CHECKER)
+    peer = PeerDriver(world, 2, CHECKER)
     for member in (0, 1):
         peer.send(world.tip(member, 2, chain[-1].hash, 3))
     requests = of(RequestHeaders, peer.wait(CHECKER.fetch_retry_ms + 250))
@@ -198,8 +199,8 @@ def test_nobody_is_asked_when_a_tip_message_overtakes_its_block() -> None:
 
 
 def test_a_lost_block_is_asked_for() -> None:
-    world = Consortium(4)
-    peer = Bench(world, 3, CHECKER)
+    world = LearningConsortium(4)
+    peer = PeerDriver(world, 3, CHECKER)
     task = world.task_block()
     state = world.apply(world.start, task)
     peer.block(world.model_block(state, world.updates(range(4), state), miner=2))
@@ -214,8 +215,8 @@ def test_a_lost_block_is_asked_for() -> None:
 
 
 def test_a_tip_that_changes_fast_does_not_put_the_question_off() -> None:
-    world = Consortium(4)
-    peer = Bench(world, 3, CHECKER)
+    world = LearningConsortium(4)
+    peer = PeerDriver(world, 3, CHECKER)
     asked = []
     for height in range(10):
         peer.send(world.tip(0, height, bytes([height + 1]) * 32, height, stamp=height))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from consortium import Bench, Consortium, of
 
 from bift_ros.consensus.blocks import Block
 from bift_ros.consensus.payloads import (
@@ -15,6 +14,8 @@ from bift_ros.consensus.payloads import (
 from bift_ros.consensus.transactions import Transaction
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import Refused
+from world.consortium import LearningConsortium
+from world.driver import PeerDriver, of
 
 CHECKER = PeerConfig(mine=False, train=False)
 
@@ -23,8 +24,8 @@ class Case:
     """A vehicle with all five updates, and a block that leaves out two of them."""
 
     def __init__(self, members: int = 5) -> None:
-        self.world = Consortium(members)
-        self.peer = Bench(self.world, 0, CHECKER)
+        self.world = LearningConsortium(members)
+        self.peer = PeerDriver(self.world, 0, CHECKER)
         self.peer.block(self.world.task_block())
         self.start = self.peer.state
         self.updates = self.world.updates(range(5), self.start)
@@ -120,8 +121,8 @@ def test_a_rival_that_comes_late_is_disputed() -> None:
 
 
 def test_commits_made_when_updates_may_be_known_are_disputed() -> None:
-    world = Consortium(5, mode="bift", minimum_updates=3)
-    peer = Bench(world, 0, CHECKER)
+    world = LearningConsortium(5, mode="bift", minimum_updates=3)
+    peer = PeerDriver(world, 0, CHECKER)
     peer.block(world.task_block())
     start = peer.state
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from consortium import Bench, Consortium, of
-
 from bift_ros.consensus.blocks import MIN_NONCE
 from bift_ros.consensus.payloads import Transfer
 from bift_ros.consensus.proof_of_work import search
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import BroadcastBlock, EquivocationFound, Mine, Refused, StopMining
 from bift_ros.peer.events import NonceFound
+from world.consortium import LearningConsortium
+from world.driver import PeerDriver, of
 
 CHECKER = PeerConfig(mine=False, train=False)
 
 
 def test_two_blocks_on_one_parent_are_proof_and_a_third_is_disputed() -> None:
-    world = Consortium(4)
-    peer = Bench(world, 0, CHECKER)
+    world = LearningConsortium(4)
+    peer = PeerDriver(world, 0, CHECKER)
     blocks = [
         world.block(world.start, [world.sign(0, world.proposal())], miner=2, later=100 + i)
         for i in range(3)
@@ -39,8 +39,8 @@ def test_two_blocks_on_one_parent_are_proof_and_a_third_is_disputed() -> None:
 
 
 def test_one_block_on_each_of_two_parents_is_no_crime() -> None:
-    world = Consortium(4)
-    peer = Bench(world, 0, CHECKER)
+    world = LearningConsortium(4)
+    peer = PeerDriver(world, 0, CHECKER)
     first = world.task_block()
     after = world.apply(world.start, first)
     rich = world.apply(after, model := world.model_block(after, world.updates(range(3), after)))
@@ -52,8 +52,8 @@ def test_one_block_on_each_of_two_parents_is_no_crime() -> None:
 
 def test_blocks_without_learning_do_not_stop_the_search_for_a_model() -> None:
     """A fast machine makes one after the other; the fleet's own block still outweighs them all."""
-    world = Consortium(4)
-    peer = Bench(world, 0, PeerConfig(train=False, mine_turn_ms=0))
+    world = LearningConsortium(4)
+    peer = PeerDriver(world, 0, PeerConfig(train=False, mine_turn_ms=0))
     peer.block(world.task_block())
     state = peer.state
     first = world.model_block(state, world.updates(range(4), state))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from consortium import START, Consortium
 
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.store import ChainStore
@@ -13,6 +12,8 @@ from bift_ros.peer import fairness as module
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.context import Context
 from bift_ros.peer.fairness import Fairness
+from bift_ros.simulation.consortium import START_MS
+from world.consortium import LearningConsortium
 
 CONFIG = PeerConfig()
 GRACE = CONFIG.omission_grace_ms
@@ -20,13 +21,13 @@ OMITS = "it leaves out 2 of 5 updates had in time"
 
 
 class Case:
-    """All five updates of a round, usable at START, and a block with three of them."""
+    """All five updates of a round, usable at START_MS, and a block with three of them."""
 
     def __init__(self) -> None:
-        self.world = Consortium(5)
+        self.world = LearningConsortium(5)
         chain = Blockchain(self.world.genesis, ChainStore(":memory:", self.world.genesis))
         self.context = Context(self.world.keys[0], self.world.genesis, chain, CONFIG, "")
-        self.context.now = START
+        self.context.now = START_MS
         self.fairness = Fairness(self.context)
         self.parent = self.world.apply(self.world.start, self.world.task_block())
         self.updates = self.world.updates(range(5), self.parent)
@@ -36,7 +37,9 @@ class Case:
         for transaction in transactions:
             self.fairness.usable(transaction)
 
-    def objection(self, block: Block | None = None, received_at: int = START + GRACE) -> str | None:
+    def objection(
+        self, block: Block | None = None, received_at: int = START_MS + GRACE
+    ) -> str | None:
         return self.fairness.objection(block or self.omitting, self.parent, received_at)
 
     def of_another_round(self, number: int) -> Transaction:
@@ -78,8 +81,8 @@ def test_so_many_transactions_of_a_round_are_remembered_and_no_more(
 
 
 def test_what_came_within_the_grace_period_does_not_count(case: Case) -> None:
-    assert case.objection(received_at=START + GRACE) == OMITS
-    assert case.objection(received_at=START + GRACE - 1) is None
+    assert case.objection(received_at=START_MS + GRACE) == OMITS
+    assert case.objection(received_at=START_MS + GRACE - 1) is None
 
 
 def test_only_the_share_that_the_policy_allows_may_be_left_out(case: Case) -> None:
@@ -92,7 +95,7 @@ def test_a_rival_may_come_within_the_grace_period(case: Case) -> None:
     first = case.world.model_block(case.parent, case.updates)
     rival = case.world.model_block(case.parent, case.updates, miner=2)
     case.fairness.accepted(first, case.parent)
-    assert case.objection(rival, START + GRACE) is None
-    late = case.objection(rival, START + GRACE + 1)
+    assert case.objection(rival, START_MS + GRACE) is None
+    late = case.objection(rival, START_MS + GRACE + 1)
     assert late == f"it comes {GRACE + 1} ms after another block for the same"
-    assert case.objection(first, START + GRACE + 1) is None
+    assert case.objection(first, START_MS + GRACE + 1) is None

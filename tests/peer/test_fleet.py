@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from harness import Fleet
 
 from bift_ros.chain.verification import verify_chain
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import Mine, Train
+from world.fleet import Fleet
 
 
 @pytest.mark.parametrize("mode", ["bift", "paper"])

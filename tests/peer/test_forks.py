@@ -6,33 +6,34 @@ from itertools import permutations
 from random import Random
 
 import pytest
-from consortium import Bench, Consortium, of
-from harness import Fleet
 
 from bift_ros.consensus.payloads import Transfer
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import AnnounceTip, CancelTraining, Refused, TipChanged, Train
 from bift_ros.peer.events import DatasetChanged, TipReceived
+from world.consortium import LearningConsortium
+from world.driver import PeerDriver, of
+from world.fleet import Fleet
 
 CHECKER = PeerConfig(mine=False, train=False)
 STUDENT = PeerConfig(mine=False)
 
 
 def test_equal_weight_falls_to_the_lower_hash_whatever_the_order() -> None:
-    world = Consortium(5)
+    world = LearningConsortium(5)
     task = world.task_block()
     state = world.apply(world.start, task)
     updates = world.updates(range(5), state)
     rivals = [world.model_block(state, updates, miner=i, later=100 + i) for i in range(3)]
     best = min(block.hash for block in rivals)
     for order in permutations([task, *rivals]):
-        peer = Bench(world, 0, CHECKER)
+        peer = PeerDriver(world, 0, CHECKER)
         peer.block(*order)
         assert peer.state.tip_hash == best
 
 
 def test_more_learning_beats_more_blocks() -> None:
-    world = Consortium(5)
+    world = LearningConsortium(5)
     task = world.task_block()
     state = world.apply(world.start, task)
     short = world.model_block(state, world.updates(range(4), state))
@@ -43,14 +44,14 @@ def test_more_learning_beats_more_blocks() -> None:
     transfer = world.sign(number, Transfer(world.address(4), 1), after)
     longer = world.block(after, [transfer])
     for blocks in permutations([short, long, longer]):
-        peer = Bench(world, 0, CHECKER)
+        peer = PeerDriver(world, 0, CHECKER)
         peer.block(task, *blocks)
         assert peer.state.tip_hash == short.hash
 
 
 def test_a_reorganisation_says_what_it_left_and_returns_transactions() -> None:
-    world = Consortium(5)
-    peer = Bench(world, 0, CHECKER)
+    world = LearningConsortium(5)
+    peer = PeerDriver(world, 0, CHECKER)
     peer.block(task := world.task_block())
     state = world.apply(world.start, task)
     light = world.model_block(state, world.updates(range(2), state))
@@ -77,8 +78,8 @@ def test_a_reorganisation_says_what_it_left_and_returns_transactions() -> None:
 
 
 def test_training_goes_on_across_a_fork_with_the_same_global_model() -> None:
-    world = Consortium(4)
-    peer = Bench(world, 0, STUDENT)
+    world = LearningConsortium(4)
+    peer = PeerDriver(world, 0, STUDENT)
     peer.send(DatasetChanged(10))
     proposal = world.sign(0, world.proposal())
     blocks = [world.block(world.start, [proposal], miner=m, later=100 + m) for m in range(2)]
@@ -91,8 +92,8 @@ def test_training_goes_on_across_a_fork_with_the_same_global_model() -> None:
 
 
 def test_training_starts_anew_across_a_fork_with_another_global_model() -> None:
-    world = Consortium(5)
-    peer = Bench(world, 0, STUDENT)
+    world = LearningConsortium(5)
+    peer = PeerDriver(world, 0, STUDENT)
     peer.send(DatasetChanged(10))
     peer.block(task := world.task_block())
     state = world.apply(world.start, task)

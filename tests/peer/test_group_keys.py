@@ -6,8 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from consortium import SPEC
-from harness import Fleet, Vehicle
 
 from bift_ros.chain.encryption import MAGIC, KeyUnavailable
 from bift_ros.chain.keyring import Keyring
@@ -20,6 +18,8 @@ from bift_ros.identity.sealing import COPY_BYTES
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import BroadcastTransaction, Effect, Refused, Train
 from bift_ros.peer.events import Submit
+from bift_ros.simulation.world import SPEC
+from world.fleet import Fleet, Vehicle
 
 
 def encrypting(size: int = 4, **options: Any) -> Fleet:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from consortium import Bench, Consortium, of
-from harness import Fleet, Vehicle
-
 from bift_ros.consensus.blocks import Block, SignedHeader
 from bift_ros.consensus.payloads import MembershipVote
 from bift_ros.consensus.state import State
@@ -12,17 +9,20 @@ from bift_ros.identity.keys import KeyPair
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import Effect, Refused, RequestBlocks, RequestHeaders
 from bift_ros.peer.events import BlocksAnswered, HeadersAnswered, Submit
+from world.consortium import LearningConsortium
+from world.driver import PeerDriver, of
+from world.fleet import Fleet, Vehicle
 
 CHECKER = PeerConfig(mine=False, train=False)
 
 
-def with_joiner(world: Consortium) -> MembershipVote:
+def with_joiner(world: LearningConsortium) -> MembershipVote:
     """One more key, of nobody in the genesis; the vote for it."""
     world.keys.append(KeyPair.from_seed(bytes(32)))
     return MembershipVote("join", "bus", world.keys[-1].public_key)
 
 
-def joined_chain(world: Consortium) -> tuple[list[Block], State]:
+def joined_chain(world: LearningConsortium) -> tuple[list[Block], State]:
     """Votes, then two blocks that the joiner, number 4, mined, one with its update."""
     vote = with_joiner(world)
     votes = [world.sign(member, vote) for member in (0, 1, 2)]
@@ -35,7 +35,7 @@ def joined_chain(world: Consortium) -> tuple[list[Block], State]:
     return blocks, world.apply(state, blocks[-1])
 
 
-def answer(bench: Bench, blocks: list[Block], effects: list[Effect]) -> None:
+def answer(bench: PeerDriver, blocks: list[Block], effects: list[Effect]) -> None:
     """Give a peer all headers and blocks that it asks for, until it asks no more."""
     by_hash = {block.hash: block for block in blocks}
     while effects:
@@ -50,9 +50,9 @@ def answer(bench: Bench, blocks: list[Block], effects: list[Effect]) -> None:
 
 
 def test_a_fresh_peer_catches_up_over_a_joiners_blocks() -> None:
-    world = Consortium(4)
+    world = LearningConsortium(4)
     blocks, state = joined_chain(world)
-    bench = Bench(world, 0, CHECKER)
+    bench = PeerDriver(world, 0, CHECKER)
     weight = state.learning_weight
     effects = bench.send(world.tip(1, 3, state.tip_hash, weight)) + bench.wait(5_000)
     answer(bench, blocks, effects)

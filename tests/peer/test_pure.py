@@ -7,8 +7,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import pytest
-from consortium import Bench, Consortium
-from harness import Fleet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +14,9 @@ from bift_ros.peer import machine
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import AnnounceTip
 from bift_ros.peer.events import BlockReceived, Event, TipReceived, TransactionReceived
+from world.consortium import LearningConsortium
+from world.driver import PeerDriver
+from world.fleet import Fleet
 
 FILES = sorted(Path(machine.__file__).parent.glob("*.py"))
 WORLDLY = {
@@ -39,7 +40,7 @@ def test_no_clock_no_chance_no_input_no_output(path: Path) -> None:
 
 
 @lru_cache
-def finished_run() -> tuple[Consortium, bytes, list[Event]]:
+def finished_run() -> tuple[LearningConsortium, bytes, list[Event]]:
     """A fleet's whole task: where it ended, and all that its last vehicle was sent."""
     fleet = Fleet(4)
     fleet.propose(total_iter=3)
@@ -58,7 +59,7 @@ def test_any_order_and_repetition_ends_on_the_same_tip(data: st.DataObject) -> N
     world, tip, events = finished_run()
     order = data.draw(st.permutations(range(len(events))))
     twice = data.draw(st.lists(st.sampled_from(range(len(events))), max_size=20))
-    observer = Bench(world, 3, PeerConfig(mine=False, train=False))
+    observer = PeerDriver(world, 3, PeerConfig(mine=False, train=False))
     observer.now += 1_000_000
     for number in [*order, *twice]:
         observer.send(events[number])

@@ -7,8 +7,6 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from consortium import INITIAL_MODEL, Bench, Consortium, of
-from harness import Fleet
 
 from bift_ros.consensus.blocks import Block
 from bift_ros.consensus.payloads import ModelUpdate, Transfer
@@ -18,20 +16,24 @@ from bift_ros.identity.keys import KeyPair
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import Effect, Fetch, Put, Refused, RequestHeaders
 from bift_ros.peer.events import BlockReceived, TipReceived, TransactionReceived
+from bift_ros.simulation.world import INITIAL_MODEL
+from world.consortium import LearningConsortium
+from world.driver import PeerDriver, of
+from world.fleet import Fleet
 
 CHECKER = PeerConfig(mine=False, train=False)
 STRANGER = KeyPair.from_seed(b"a stranger's seed of 32 bytes...")
 
 
 @pytest.fixture
-def world() -> Consortium:
-    return Consortium(5)
+def world() -> LearningConsortium:
+    return LearningConsortium(5)
 
 
 @pytest.fixture
-def peer(world: Consortium) -> Bench:
+def peer(world: LearningConsortium) -> PeerDriver:
     """A checker on block 1, with a task."""
-    bench = Bench(world, 0, CHECKER)
+    bench = PeerDriver(world, 0, CHECKER)
     bench.block(world.task_block())
     return bench
 
@@ -44,24 +46,24 @@ def refusal(effects: list[Effect]) -> Refused:
 # --- transactions ---------------------------------------------------------------------------
 
 
-def by_a_stranger(world: Consortium, state: State) -> Transaction:
+def by_a_stranger(world: LearningConsortium, state: State) -> Transaction:
     return sign_transaction(STRANGER, 0, Transfer(world.address(0), 1), world.genesis.hash)
 
 
-def with_a_bad_signature(world: Consortium, state: State) -> Transaction:
+def with_a_bad_signature(world: LearningConsortium, state: State) -> Transaction:
     return replace(world.update(1, state), signature=bytes(64))
 
 
-def with_anothers_signature(world: Consortium, state: State) -> Transaction:
+def with_anothers_signature(world: LearningConsortium, state: State) -> Transaction:
     return replace(world.update(1, state), sender=world.address(2))
 
 
-def of_another_chain(world: Consortium, state: State) -> Transaction:
-    other = Consortium(5, reward=7)
+def of_another_chain(world: LearningConsortium, state: State) -> Transaction:
+    other = LearningConsortium(5, reward=7)
     return sign_transaction(world.keys[1], 0, world.update(1, state).payload, other.genesis.hash)
 
 
-def of_more_than_it_owns(world: Consortium, state: State) -> Transaction:
+def of_more_than_it_owns(world: LearningConsortium, state: State) -> Transaction:
     return world.sign(1, Transfer(world.address(2), 1), state)
 
 
@@ -76,7 +78,7 @@ def of_more_than_it_owns(world: Consortium, state: State) -> Transaction:
     ],
 )
 def test_transactions_are_refused_with_the_reason(
-    world: Consortium, peer: Bench, make: Any, reason: str
+    world: LearningConsortium, peer: PeerDriver, make: Any, reason: str
 ) -> None:
     transaction = make(world, peer.state)
     refused = refusal(peer.transaction(transaction, transaction))  # said once
@@ -85,14 +87,16 @@ def test_transactions_are_refused_with_the_reason(
     assert peer.peer.pending_transactions == 0
 
 
-def test_a_replayed_transaction_is_silently_ignored(world: Consortium, peer: Bench) -> None:
+def test_a_replayed_transaction_is_silently_ignored(
+    world: LearningConsortium, peer: PeerDriver
+) -> None:
     updates = world.updates(range(3), peer.state)
     peer.block(world.model_block(peer.state, updates))
     assert peer.transaction(*updates) == []
     assert peer.peer.pending_transactions == 0
 
 
-def test_a_strangers_tip_is_refused(world: Consortium, peer: Bench) -> None:
+def test_a_strangers_tip_is_refused(world: LearningConsortium, peer: PeerDriver) -> None:
     world.keys.append(STRANGER)
     refused = refusal(peer.send(world.tip(-1, 9, bytes(32), 99, "memory://x")))
     assert (refused.what, refused.sender) == ("tip", STRANGER.address)
@@ -103,7 +107,9 @@ def test_a_strangers_tip_is_refused(world: Consortium, peer: Bench) -> None:
 # --- blocks ---------------------------------------------------------------------------------
 
 
-def test_a_good_block_is_followed_and_its_model_kept(world: Consortium, peer: Bench) -> None:
+def test_a_good_block_is_followed_and_its_model_kept(
+    world: LearningConsortium, peer: PeerDriver
+) -> None:
     block = world.model_block(peer.state, world.updates(range(5), peer.state))
     effects = peer.block(block)
     assert peer.state.tip_hash == block.hash
@@ -130,7 +136,7 @@ def test_a_good_block_is_followed_and_its_model_kept(world: Consortium, peer: Be
     ],
 )
 def test_a_lie_about_the_model_is_refused(
-    world: Consortium, peer: Bench, lie: Any, reason: str
+    world: LearningConsortium, peer: PeerDriver, lie: Any, reason: str
 ) -> None:
     tip = peer.state.tip_hash
     updates = world.updates(range(5), peer.state)
@@ -140,7 +146,9 @@ def test_a_lie_about_the_model_is_refused(
     assert peer.state.tip_hash == tip
 
 
-def test_a_block_with_a_malformed_update_is_refused(world: Consortium, peer: Bench) -> None:
+def test_a_block_with_a_malformed_update_is_refused(
+    world: LearningConsortium, peer: PeerDriver
+) -> None:
     tip = peer.state
     good = world.updates(range(4), tip)
     honest = world.model_block(tip, good)
@@ -151,22 +159,22 @@ def test_a_block_with_a_malformed_update_is_refused(world: Consortium, peer: Ben
     assert peer.state.tip_hash == tip.tip_hash
 
 
-def by_a_strange_miner(world: Consortium, state: State) -> Block:
+def by_a_strange_miner(world: LearningConsortium, state: State) -> Block:
     world.keys.append(STRANGER)
     return world.block(state, [world.update(1, state)], miner=-1)
 
 
-def signed_by_another(world: Consortium, state: State) -> Block:
+def signed_by_another(world: LearningConsortium, state: State) -> Block:
     block = world.block(state, [world.sign(1, world.proposal(), state)])
     return replace(block, signature=world.keys[2].sign(block.hash))
 
 
-def with_another_body(world: Consortium, state: State) -> Block:
+def with_another_body(world: LearningConsortium, state: State) -> Block:
     good = world.model_block(state, world.updates(range(5), state))
     return replace(good, body=world.block(state).body)
 
 
-def without_work(world: Consortium, state: State) -> Block:
+def without_work(world: LearningConsortium, state: State) -> Block:
     return world.block(state, world.updates(range(2), state), difficulty=0)
 
 
@@ -181,7 +189,7 @@ def without_work(world: Consortium, state: State) -> Block:
 )
 @pytest.mark.parametrize("orphan", [False, True])
 def test_a_block_nobody_vouches_for_is_refused_at_once(
-    world: Consortium, peer: Bench, make: Any, reason: str, orphan: bool
+    world: LearningConsortium, peer: PeerDriver, make: Any, reason: str, orphan: bool
 ) -> None:
     """Also where its parent is unknown: nothing of it is kept, and nobody is asked."""
     state = peer.state
@@ -192,14 +200,16 @@ def test_a_block_nobody_vouches_for_is_refused_at_once(
     assert of(RequestHeaders, peer.wait(10_000)) == []
 
 
-def test_a_forged_body_does_not_keep_the_true_block_out(world: Consortium, peer: Bench) -> None:
+def test_a_forged_body_does_not_keep_the_true_block_out(
+    world: LearningConsortium, peer: PeerDriver
+) -> None:
     good = world.model_block(peer.state, world.updates(range(5), peer.state))
     child_of_nobody = replace(good, body=world.block(peer.state).body)
     peer.block(child_of_nobody, good)
     assert peer.state.tip_hash == good.hash
 
 
-def test_a_block_that_says_nothing_is_refused(world: Consortium, peer: Bench) -> None:
+def test_a_block_that_says_nothing_is_refused(world: LearningConsortium, peer: PeerDriver) -> None:
     """It would cost every miner the search under way and carry nothing."""
     tip = peer.state.tip_hash
     refused = refusal(peer.block(world.block(peer.state)))
@@ -208,7 +218,7 @@ def test_a_block_that_says_nothing_is_refused(world: Consortium, peer: Bench) ->
 
 
 def test_a_block_from_the_future_is_taken_when_its_time_has_come(
-    world: Consortium, peer: Bench
+    world: LearningConsortium, peer: PeerDriver
 ) -> None:
     block = world.model_block(peer.state, world.updates(range(5), peer.state), later=60_000)
     assert "ahead" in refusal(peer.block(block)).reason
@@ -217,7 +227,7 @@ def test_a_block_from_the_future_is_taken_when_its_time_has_come(
     assert peer.state.tip_hash == block.hash
 
 
-def test_an_invalid_block_is_checked_once_only(world: Consortium, peer: Bench) -> None:
+def test_an_invalid_block_is_checked_once_only(world: LearningConsortium, peer: PeerDriver) -> None:
     """Who sends it again and again costs no aggregation, nor do blocks that stand on it."""
     state = peer.state
     block = world.model_block(state, world.updates(range(5), state), {"accuracy": 0.99})
@@ -234,7 +244,7 @@ def test_an_invalid_block_is_checked_once_only(world: Consortium, peer: Bench) -
 
 
 def test_a_block_whose_files_never_arrive_is_refused_after_the_wait(
-    world: Consortium, peer: Bench
+    world: LearningConsortium, peer: PeerDriver
 ) -> None:
     block = world.model_block(peer.state, world.updates(range(5), peer.state))
     payload = block.body.transactions[2].payload
@@ -253,7 +263,7 @@ def test_a_block_whose_files_never_arrive_is_refused_after_the_wait(
 
 
 def test_a_failed_fetch_is_tried_again_after_the_pause_and_not_before(
-    world: Consortium, peer: Bench
+    world: LearningConsortium, peer: PeerDriver
 ) -> None:
     update = world.update(1, peer.state)
     assert isinstance(update.payload, ModelUpdate)
@@ -272,7 +282,9 @@ def test_a_failed_fetch_is_tried_again_after_the_pause_and_not_before(
     assert len([e for _, e in peer.log if isinstance(e, Fetch) and e.cid == cid]) == 12
 
 
-def test_a_child_waits_as_long_as_its_parents_files_do(world: Consortium, peer: Bench) -> None:
+def test_a_child_waits_as_long_as_its_parents_files_do(
+    world: LearningConsortium, peer: PeerDriver
+) -> None:
     """The wait for a block's files begins with its parent's acceptance, not before."""
     state = peer.state
     first = world.model_block(state, world.updates(range(5), state))
@@ -290,8 +302,8 @@ def test_a_child_waits_as_long_as_its_parents_files_do(world: Consortium, peer: 
     assert peer.state.tip_hash == second.hash
 
 
-def test_more_files_than_the_cache_holds_are_kept_while_needed(world: Consortium) -> None:
-    peer = Bench(world, 0, replace(CHECKER, file_cache_bytes=500))
+def test_more_files_than_the_cache_holds_are_kept_while_needed(world: LearningConsortium) -> None:
+    peer = PeerDriver(world, 0, replace(CHECKER, file_cache_bytes=500))
     peer.block(world.task_block())
     block = world.model_block(peer.state, world.updates(range(5), peer.state))
     fetches = of(Fetch, peer.block(block))
@@ -302,7 +314,9 @@ def test_more_files_than_the_cache_holds_are_kept_while_needed(world: Consortium
 # --- the omission rule ----------------------------------------------------------------------
 
 
-def test_a_block_that_leaves_out_too_much_is_refused(world: Consortium, peer: Bench) -> None:
+def test_a_block_that_leaves_out_too_much_is_refused(
+    world: LearningConsortium, peer: PeerDriver
+) -> None:
     updates = world.updates(range(5), peer.state)
     peer.transaction(*updates)
     peer.wait(CHECKER.omission_grace_ms)
@@ -314,7 +328,7 @@ def test_a_block_that_leaves_out_too_much_is_refused(world: Consortium, peer: Be
     assert peer.state.tip_hash == enough.hash
 
 
-def test_a_stolen_tip_is_refused(world: Consortium, peer: Bench) -> None:
+def test_a_stolen_tip_is_refused(world: LearningConsortium, peer: PeerDriver) -> None:
     mine = world.tip(1, 9, bytes(32), 99, "memory://x").tip
     refused = refusal(peer.send(TipReceived(replace(mine, sender=world.address(2)))))
     assert "not signed" in refused.reason
@@ -322,7 +336,7 @@ def test_a_stolen_tip_is_refused(world: Consortium, peer: Bench) -> None:
 
 
 def test_updates_that_came_just_before_the_block_do_not_count(
-    world: Consortium, peer: Bench
+    world: LearningConsortium, peer: PeerDriver
 ) -> None:
     updates = world.updates(range(5), peer.state)
     peer.transaction(*updates[:3])
@@ -333,7 +347,9 @@ def test_updates_that_came_just_before_the_block_do_not_count(
     assert peer.state.tip_hash == block.hash
 
 
-def test_updates_without_a_usable_file_do_not_count(world: Consortium, peer: Bench) -> None:
+def test_updates_without_a_usable_file_do_not_count(
+    world: LearningConsortium, peer: PeerDriver
+) -> None:
     """Else two members could stop all others by announcing what they don't have."""
     good = world.updates(range(3), peer.state)
     lost = world.update(3, peer.state)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from consortium import INITIAL_MODEL, SPEC, Bench, Consortium, of, train
-from harness import Fleet
 
 from bift_ros.consensus.blocks import MIN_NONCE
 from bift_ros.consensus.payloads import ModelUpdate, Transfer
@@ -29,14 +27,18 @@ from bift_ros.peer.events import (
     TrainingFailed,
 )
 from bift_ros.pofl.files import serialize_update
+from bift_ros.simulation.world import INITIAL_MODEL, SPEC, train
+from world.consortium import LearningConsortium
+from world.driver import PeerDriver, of
+from world.fleet import Fleet
 
 WAIT = 10_000
 QUIET = PeerConfig(train=False, mine_turn_ms=0)
 
 
-def bench(world: Consortium, **changes: object) -> Bench:
+def bench(world: LearningConsortium, **changes: object) -> PeerDriver:
     """A miner that stands on block 1, where member 0 proposed a task."""
-    peer = Bench(world, 0, QUIET)
+    peer = PeerDriver(world, 0, QUIET)
     peer.block(world.task_block(**changes))
     assert peer.state.task is not None
     return peer
@@ -48,7 +50,7 @@ def nonce(mine: Mine) -> NonceFound:
     return NonceFound(header)
 
 
-def mined(peer: Bench, effects: list[object]) -> BroadcastBlock:
+def mined(peer: PeerDriver, effects: list[object]) -> BroadcastBlock:
     """Let the search that began in `effects` succeed; the block that is sent."""
     (mine,) = of(Mine, effects)
     (sent,) = of(BroadcastBlock, peer.send(nonce(mine)))
@@ -56,7 +58,7 @@ def mined(peer: Bench, effects: list[object]) -> BroadcastBlock:
 
 
 def test_a_miner_stops_and_starts_when_its_owner_says_so() -> None:
-    world = Consortium(4)
+    world = LearningConsortium(4)
     peer = bench(world)
     (mine,) = of(Mine, peer.transaction(*world.updates(range(4), peer.state)))
     assert peer.peer.mines
@@ -70,7 +72,7 @@ def test_a_miner_stops_and_starts_when_its_owner_says_so() -> None:
 
 
 def test_what_waits_can_be_asked_for() -> None:
-    world = Consortium(4)
+    world = LearningConsortium(4)
     peer = bench(world)
     (update,) = world.updates([1], peer.state)
     assert peer.peer.waiting_transaction(update.hash) is None
@@ -79,7 +81,7 @@ def test_what_waits_can_be_asked_for() -> None:
 
 
 def test_all_updates_in_starts_a_block_at_once() -> None:
-    world = Consortium(4)
+    world = LearningConsortium(4)
     peer = bench(world)
     *first, last = world.updates(range(4), peer.state)
     assert of(Mine, peer.transaction(*first)) == []
@@ -90,10 +92,10 @@ def test_all_updates_in_starts_a_block_at_once() -> None:
 
 
 def test_miners_begin_one_after_the_other() -> None:
-    world, turn = Consortium(4), PeerConfig().mine_turn_ms
+    world, turn = LearningConsortium(4), PeerConfig().mine_turn_ms
     begun = []
     for number in range(4):
-        peer = Bench(world, number, PeerConfig(train=False))
+        peer = PeerDriver(world, number, PeerConfig(train=False))
         peer.block(world.task_block())
         effects = peer.transaction(*world.updates(range(4), peer.state))
         waited = 0
@@ -106,7 +108,7 @@ def test_miners_begin_one_after_the_other() -> None:
 
 
 def test_one_silent_vehicle_costs_the_wait_since_the_last_update() -> None:
-    world = Consortium(4)
+    world = LearningConsortium(4)
     peer = bench(world)
     first, second, third = world.updates(range(3), peer.state)
     peer.transaction(first)
@@ -119,7 +121,7 @@ def test_one_silent_vehicle_costs_the_wait_since_the_last_update() -> None:
 
 
 def test_below_the_minimum_there_is_never_a_block() -> None:
-    world = Consortium(4, minimum_updates=3)
+    world = LearningConsortium(4, minimum_updates=3)
     peer = bench(world)
     peer.transaction(*world.updates(range(2), peer.state))
     assert of(Mine, peer.wait(5 * WAIT)) == []
@@ -128,7 +130,7 @@ def test_below_the_minimum_there_is_never_a_block() -> None:
 
 
 def test_an_update_whose_file_nobody_has_is_left_out_after_the_wait() -> None:
-    world = Consortium(4)
+    world = LearningConsortium(4)
     peer = bench(world)
     updates = world.updates(range(4), peer.state)
     lost = updates[3].payload
@@ -153,7 +155,7 @@ def test_an_update_whose_file_nobody_has_is_left_out_after_the_wait() -> None:
     ids=["truncated", "too long", "empty", "garbage", "wrong exponent", "a model"],
 )
 def test_a_malformed_update_is_refused_and_the_rest_aggregated(spoil: object) -> None:
-    world = Consortium(4)
+    world = LearningConsortium(4)
     peer = bench(world)
     good = world.updates(range(3), peer.state)
     bad = world.update(3, peer.state, spoil(train(INITIAL_MODEL, 3, 1)))  # type: ignore[operator]
@@ -168,7 +170,7 @@ def test_a_malformed_update_is_refused_and_the_rest_aggregated(spoil: object) ->
 
 def test_malformed_and_missing_updates_beyond_the_omission_share_do_not_stop_a_miner() -> None:
     """Two of four can't be aggregated: leaving them out is no choice of the miner."""
-    world = Consortium(4)
+    world = LearningConsortium(4)
     peer = bench(world)
     good = world.updates(range(2), peer.state)
     bad = world.update(2, peer.state, b"garbage")
@@ -182,7 +184,7 @@ def test_malformed_and_missing_updates_beyond_the_omission_share_do_not_stop_a_m
 
 
 def test_a_nonce_for_a_block_no_longer_wanted_is_ignored() -> None:
-    world = Consortium(3)
+    world = LearningConsortium(3)
     peer = bench(world)
     updates = world.updates(range(3), peer.state)
     (mine,) = of(Mine, peer.transaction(*updates))
@@ -192,22 +194,22 @@ def test_a_nonce_for_a_block_no_longer_wanted_is_ignored() -> None:
     assert peer.state.tip_hash == tip
 
 
-def trainer(world: Consortium) -> tuple[Bench, Train]:
+def trainer(world: LearningConsortium) -> tuple[PeerDriver, Train]:
     """Member 1, who has begun to train for iteration 1."""
-    peer = Bench(world, 1, PeerConfig(mine=False))
+    peer = PeerDriver(world, 1, PeerConfig(mine=False))
     peer.send(DatasetChanged(100))
     (start,) = of(Train, peer.block(world.task_block()))
     return peer, start
 
 
-def finish(peer: Bench, start: Train, member: int = 1) -> list[object]:
+def finish(peer: PeerDriver, start: Train, member: int = 1) -> list[object]:
     base = peer.world.files[start.request.base_cid]
     cid = peer.world.put(train(base, member, start.request.iteration))
     return list(peer.send(Trained(start.request, cid, 0.5, 100)))
 
 
 def test_a_late_update_is_dropped_and_refused_by_others() -> None:
-    world = Consortium(4)
+    world = LearningConsortium(4)
     peer, start = trainer(world)
     base = peer.state
     (sent,) = of(BroadcastTransaction, finish(peer, start))
@@ -220,14 +222,14 @@ def test_a_late_update_is_dropped_and_refused_by_others() -> None:
     assert (sent.transaction.sequence, second.transaction.sequence) == (1, 2)
 
     # At another vehicle that has the block, the late one is refused.
-    other = Bench(world, 0, QUIET)
+    other = PeerDriver(world, 0, QUIET)
     other.block(world.task_block(), block)
     (refused,) = of(Refused, other.transaction(sent.transaction))
     assert (refused.what, refused.sender) == ("transaction", world.address(1))
 
 
 def test_a_running_training_is_cancelled_by_the_next_model() -> None:
-    world = Consortium(4)
+    world = LearningConsortium(4)
     peer, start = trainer(world)
     block = world.model_block(peer.state, world.updates([0, 2, 3], peer.state))
     effects = peer.block(block)
@@ -238,7 +240,7 @@ def test_a_running_training_is_cancelled_by_the_next_model() -> None:
 
 
 def test_a_stale_result_does_not_displace_a_good_one() -> None:
-    world = Consortium(4)
+    world = LearningConsortium(4)
     peer, start = trainer(world)
     block = world.model_block(peer.state, world.updates([0, 2, 3], peer.state))
     (second,) = of(Train, peer.block(block))
@@ -248,7 +250,7 @@ def test_a_stale_result_does_not_displace_a_good_one() -> None:
 
 
 def test_a_failed_training_is_not_tried_again_on_the_same_model() -> None:
-    world = Consortium(4)
+    world = LearningConsortium(4)
     peer, start = trainer(world)
     (refused,) = of(Refused, peer.send(TrainingFailed(start.request, "diverged")))
     assert refused.reason == "diverged"
@@ -259,7 +261,7 @@ def test_a_failed_training_is_not_tried_again_on_the_same_model() -> None:
 
 def test_a_copied_update_does_not_bring_its_author_down() -> None:
     """Another member announced this very CID first: ours is refused, and life goes on."""
-    world = Consortium(4)
+    world = LearningConsortium(4)
     peer, start = trainer(world)
     data = train(INITIAL_MODEL, 1, 1)
     peer.transaction(world.update(2, peer.state, data))
@@ -271,7 +273,7 @@ def test_a_copied_update_does_not_bring_its_author_down() -> None:
 
 
 def test_own_pending_transactions_are_sent_again() -> None:
-    world = Consortium(4)
+    world = LearningConsortium(4)
     peer, start = trainer(world)
     (sent,) = of(BroadcastTransaction, finish(peer, start))
     again = of(BroadcastTransaction, peer.wait(20_000))
@@ -285,8 +287,8 @@ def test_own_pending_transactions_are_sent_again() -> None:
 
 def test_a_transaction_that_a_reorganisation_brought_back_is_sent_again() -> None:
     """It stood on the branch that lost; a fleet on the other branch may never have heard it."""
-    world = Consortium(4)
-    peer = Bench(world, 1, QUIET)
+    world = LearningConsortium(4)
+    peer = PeerDriver(world, 1, QUIET)
     (sent,) = of(BroadcastTransaction, peer.send(Submit(world.proposal(model_id="mine"))))
     task = world.task_block(total_iter=1)
     mine = (world.block(peer.state, [sent.transaction], later=200 + i) for i in range(1_000))
@@ -316,8 +318,8 @@ def test_a_submitted_transfer_is_mined_in_a_plain_block() -> None:
 
 def test_own_pending_transactions_survive_a_restart() -> None:
     """They are sent again, what the member can't pay for just now among them."""
-    world = Consortium(4)
-    peer = Bench(world, 1, PeerConfig(mine=False))
+    world = LearningConsortium(4)
+    peer = PeerDriver(world, 1, PeerConfig(mine=False))
     peer.block(world.task_block(total_iter=2))
     base = peer.state
     light = world.model_block(base, world.updates([1, 2], base))
@@ -327,7 +329,7 @@ def test_own_pending_transactions_survive_a_restart() -> None:
     peer.block(world.model_block(base, world.updates([0, 2, 3], base)))
     assert peer.state.balances[world.address(1)] == 0
 
-    again = Bench(world, 1, PeerConfig(mine=False), chain=peer.chain)
+    again = PeerDriver(world, 1, PeerConfig(mine=False), chain=peer.chain)
     again.now = peer.now
     assert again.peer.pending_transactions == 1
     resent = of(BroadcastTransaction, again.wait(6_000))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from consortium import Bench, Consortium, of, train
-
 from bift_ros.consensus.blocks import Block
 from bift_ros.consensus.payloads import (
     ModelCommit,
@@ -15,11 +13,14 @@ from bift_ros.consensus.transactions import Transaction
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import BroadcastTransaction, TipChanged, Train
 from bift_ros.peer.events import DatasetChanged, Trained
+from bift_ros.simulation.world import train
+from world.consortium import LearningConsortium
+from world.driver import PeerDriver, of
 
 STUDENT = PeerConfig(mine=False)
 
 
-def commit(world: Consortium, member: int, state: State) -> Transaction:
+def commit(world: LearningConsortium, member: int, state: State) -> Transaction:
     update = world.update(member, state).payload
     assert isinstance(update, ModelUpdate)
     assert state.task is not None
@@ -28,7 +29,7 @@ def commit(world: Consortium, member: int, state: State) -> Transaction:
     return world.sign(member, ModelCommit(*base, seal), state)
 
 
-def proposals(world: Consortium) -> tuple[Block, Block]:
+def proposals(world: LearningConsortium) -> tuple[Block, Block]:
     """Two rival first blocks with one proposal, that of the higher hash first."""
     tx = world.sign(0, world.proposal())
     blocks = [world.block(world.start, [tx], miner=m, later=100 + m) for m in (1, 2)]
@@ -36,7 +37,7 @@ def proposals(world: Consortium) -> tuple[Block, Block]:
     return high, low
 
 
-def finish(peer: Bench, start: Train) -> list[Transaction]:
+def finish(peer: PeerDriver, start: Train) -> list[Transaction]:
     request = start.request
     cid = peer.world.put(train(peer.world.files[request.base_cid], 1, request.iteration))
     effects = peer.send(Trained(request, cid, 0.5, 100))
@@ -44,8 +45,8 @@ def finish(peer: Bench, start: Train) -> list[Transaction]:
 
 
 def test_a_commitment_is_not_given_to_two_branches_until_a_dispute_must_be_over() -> None:
-    world = Consortium(4, mode="bift")
-    peer = Bench(world, 1, STUDENT)
+    world = LearningConsortium(4, mode="bift")
+    peer = PeerDriver(world, 1, STUDENT)
     high, low = proposals(world)
     peer.send(DatasetChanged(10))
     (start,) = of(Train, peer.block(high))
@@ -65,13 +66,13 @@ def test_a_commitment_is_not_given_to_two_branches_until_a_dispute_must_be_over(
 
 
 def test_a_vote_is_remembered_over_a_restart() -> None:
-    world = Consortium(4, mode="bift")
-    peer = Bench(world, 1, STUDENT)
+    world = LearningConsortium(4, mode="bift")
+    peer = PeerDriver(world, 1, STUDENT)
     high, low = proposals(world)
     peer.send(DatasetChanged(10))
     (start,) = of(Train, peer.block(high))
     finish(peer, start)
-    again = Bench(world, 1, STUDENT, chain=peer.chain)
+    again = PeerDriver(world, 1, STUDENT, chain=peer.chain)
     again.now = peer.now
     effects = again.block(low) + again.wait(STUDENT.dispute_ms - 5_000)
     commits = [e.transaction.payload for e in of(BroadcastTransaction, effects)]
@@ -80,8 +81,8 @@ def test_a_vote_is_remembered_over_a_restart() -> None:
 
 
 def test_a_tie_ends_where_most_members_stand() -> None:
-    world = Consortium(5)
-    peer = Bench(world, 0, PeerConfig(mine=False, train=False))
+    world = LearningConsortium(5)
+    peer = PeerDriver(world, 0, PeerConfig(mine=False, train=False))
     high, low = proposals(world)
     peer.block(high, low)
     assert peer.state.tip_hash == low.hash
@@ -97,10 +98,10 @@ def test_a_tie_ends_where_most_members_stand() -> None:
 
 
 def test_a_commitment_counts_on_one_branch_only() -> None:
-    world = Consortium(4, mode="bift")
+    world = LearningConsortium(4, mode="bift")
     high, low = proposals(world)
     here, there = world.apply(world.start, high), world.apply(world.start, low)
-    peer = Bench(world, 0, PeerConfig(mine=False, train=False))
+    peer = PeerDriver(world, 0, PeerConfig(mine=False, train=False))
     peer.block(high)
     commits = [commit(world, member, there) for member in range(4)]
     peer.transaction(*commits)  # held: that branch may win

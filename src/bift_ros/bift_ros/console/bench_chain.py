@@ -12,7 +12,6 @@ its own, so that the growth of its resident memory is the chain's.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import multiprocessing
 import tempfile
@@ -29,28 +28,18 @@ from rich.console import Console
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.store import ChainStore
 from bift_ros.consensus.authorship import read_block
-from bift_ros.consensus.blocks import MIN_NONCE, Block, Body, Header, ModelInfo, sign_block
-from bift_ros.consensus.genesis import Genesis, Member, Policy
-from bift_ros.consensus.payloads import (
-    ModelUpdate,
-    Payload,
-    ProposeTask,
-)
-from bift_ros.consensus.state import State, initial_state
-from bift_ros.consensus.transactions import (
-    Transaction,
-    sign_transaction,
-    signature_holds,
-)
+from bift_ros.consensus.blocks import Block, ModelInfo
+from bift_ros.consensus.genesis import Genesis, Policy
+from bift_ros.consensus.payloads import ProposeTask
+from bift_ros.consensus.state import State
+from bift_ros.consensus.transactions import Transaction, signature_holds
 from bift_ros.consensus.transition import state_transition
-from bift_ros.identity.keys import KeyPair
+from bift_ros.simulation.consortium import Consortium
 from bift_ros.storage.cid import cid_of
 
 TURNS = 300
 UPDATES_A_BLOCK = 3
 """In the long chain."""
-_START = 1_700_000_000_000
-_ACCURACY = 0.5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,88 +74,49 @@ def run(updates: int, blocks: int) -> Iterator[dict[str, Any]]:
     yield _load(blocks)
 
 
-class _Fleet:
-    """Members who make valid blocks."""
+class _Chain:
+    """Blocks of updates that all members make."""
 
     def __init__(self, size: int, iterations: int) -> None:
-        self.keys = [
-            KeyPair.from_seed(hashlib.sha256(f"bench {i}".encode()).digest()) for i in range(size)
-        ]
-        members = tuple(Member(f"vehicle{i}", k.public_key) for i, k in enumerate(self.keys))
         policy = Policy(difficulty=0, mode="paper", minimum_updates=1, plain_interval_ms=0)
-        self.genesis = Genesis("bench", _START, members, policy)
-        self.start = initial_state(self.genesis)
+        self.members = Consortium(size, policy, chain="bench", secret="bench {}")
         self.proposal = ProposeTask(
             "lights", cid_of(b"start"), iterations, "fedavg", "cnn", 1, 10, 0.01, "adam"
         )
 
     def propose(self) -> Block:
-        return self._block(self.start, (self._sign(0, 0, self.proposal),), None)
+        return self._block(self.members.start, [self.members.sign(0, self.proposal)], None)
 
     def learn(self, state: State) -> Block:
-        task = state.task
-        assert task is not None, "the bench's task has an iteration for each block"
-        number = task.current_iter + 1
-        updates = tuple(
-            self._sign(
+        updates = [
+            self.members.announce(
                 i,
-                number,
-                ModelUpdate(
-                    task.model_id,
-                    number,
-                    task.global_cid,
-                    cid_of(f"{i} {number}".encode()),
-                    _ACCURACY,
-                    100,
-                ),
+                state,
+                cid=cid_of(f"{i} {state.height}".encode()),
+                accuracy=0.5,
+                sample_count=100,
             )
-            for i in range(len(self.keys))
-        )
-        info = ModelInfo(
-            task.model_id,
-            self.proposal.init_cid,
-            cid_of(f"global {number}".encode()),
-            self.proposal.total_iter,
-            number,
-            task.proposer,
-            _ACCURACY,
-            "fedavg",
-            tuple(sorted(key.address for key in self.keys)),
-        )
-        return self._block(state, updates, info)
+            for i in range(len(self.members.keys))
+        ]
+        return self._block(state, updates, self.members.made_up_info(state, updates))
 
-    def _sign(self, member: int, sequence: int, payload: Payload) -> Transaction:
-        return sign_transaction(self.keys[member], sequence, payload, self.genesis.hash)
-
-    def _block(
-        self, state: State, transactions: tuple[Transaction, ...], info: ModelInfo | None
-    ) -> Block:
-        miner = self.keys[state.height % len(self.keys)]
-        body = Body(transactions, info)
-        header = Header(
-            state.height + 1,
-            state.timestamp + 1000,
-            state.tip_hash,
-            body.hash,
-            int(info is not None),
-            miner.address,
-            0,
-            MIN_NONCE,
-        )
-        return sign_block(miner, header, body)
+    def _block(self, state: State, said: list[Transaction], info: ModelInfo | None) -> Block:
+        miner = state.height % len(self.members.keys)
+        return self.members.block(state, said, info, miner=miner)
 
     def apply(self, state: State, block: Block) -> State:
-        return state_transition(state, self.genesis, block, block.header.timestamp)
+        return state_transition(state, self.members.genesis, block, block.header.timestamp)
 
 
 def _check(updates: int) -> dict[str, Any]:
-    fleet = _Fleet(updates, 1)
-    state = fleet.apply(fleet.start, fleet.propose())
-    block = fleet.learn(state)
+    chain = _Chain(updates, 1)
+    members = chain.members
+    state = chain.apply(members.start, chain.propose())
+    block = chain.learn(state)
     data = block.to_bytes()
-    keys = {k.address: Ed25519PublicKey.from_public_bytes(k.public_key) for k in fleet.keys}
+    keys = {k.address: Ed25519PublicKey.from_public_bytes(k.public_key) for k in members.keys}
     signed = [
-        (keys[tx.sender], tx.signature, tx.signing_bytes(fleet.genesis.hash))
+        (keys[tx.sender], tx.signature, tx.signing_bytes(members.genesis.hash))
         for tx in block.body.transactions
     ]
     signed.append((keys[block.header.miner], block.signature, block.hash))
@@ -174,7 +124,7 @@ def _check(updates: int) -> dict[str, Any]:
     for _ in range(TURNS):
         signature_holds.cache_clear()
         begun = time.perf_counter()
-        fleet.apply(state, read_block(data, fleet.genesis))
+        chain.apply(state, read_block(data, members.genesis))
         ours = min(ours, time.perf_counter() - begun)
         begun = time.perf_counter()
         for key, signature, message in signed:
@@ -192,21 +142,22 @@ def _check(updates: int) -> dict[str, Any]:
 
 
 def _load(blocks: int) -> dict[str, Any]:
-    fleet = _Fleet(UPDATES_A_BLOCK, blocks)
+    chain = _Chain(UPDATES_A_BLOCK, blocks)
+    genesis = chain.members.genesis
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "chain.db")
-        with closing(ChainStore(path, fleet.genesis)) as store:
-            block, state = fleet.propose(), fleet.start
+        with closing(ChainStore(path, genesis)) as store:
+            block, state = chain.propose(), chain.members.start
             while True:
-                state = fleet.apply(state, block)
+                state = chain.apply(state, block)
                 store.accept(block, block.hash)
                 if state.height == blocks:
                     break
-                block = fleet.learn(state)
+                block = chain.learn(state)
         size = path.stat().st_size
         context = multiprocessing.get_context("spawn")
         reader, writer = context.Pipe(duplex=False)
-        process = context.Process(target=_open, args=(path, fleet.genesis, writer))
+        process = context.Process(target=_open, args=(path, genesis, writer))
         process.start()
         writer.close()
         open_s, replay_s, height, memory_kib = reader.recv()

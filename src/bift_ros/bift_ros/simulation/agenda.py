@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 
-from bift_ros.simulation.world import START_MS
+from bift_ros.simulation.consortium import START_MS
 
 
 class Agenda:

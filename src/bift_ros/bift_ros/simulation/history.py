@@ -12,7 +12,7 @@ from bift_ros.peer.effects import (
     Refused,
     TipChanged,
 )
-from bift_ros.simulation.world import START_MS
+from bift_ros.simulation.consortium import START_MS
 
 if TYPE_CHECKING:
     from bift_ros.simulation.vehicle import Vehicle

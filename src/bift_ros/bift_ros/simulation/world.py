@@ -1,16 +1,12 @@
-"""What a simulated fleet is given: keys, genesis, the small initial model, and how one trains."""
+"""What a simulated fleet is given: members, the small initial model, and how one trains."""
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
-from bift_ros.consensus.genesis import Genesis, Member
 from bift_ros.consensus.payloads import ProposeTask
-from bift_ros.identity.keys import KeyPair
 from bift_ros.peer.config import PeerConfig
 from bift_ros.pofl.codec import (
     MODEL_EXPONENT,
@@ -22,31 +18,19 @@ from bift_ros.pofl.codec import (
     encode_update,
 )
 from bift_ros.pofl.files import parse_model, serialize_model, serialize_update
+from bift_ros.simulation.consortium import Consortium
 from bift_ros.simulation.scenario import Scenario
 
-START_MS = 1_700_000_000_000
-"""Virtual time begins here, milliseconds since the Unix epoch."""
 SPEC = ModelSpec((TensorSpec("bias", (8,)), TensorSpec("weight", (4, 8))))
 INITIAL_MODEL = serialize_model(SPEC, encode_model(np.linspace(-1, 1, SPEC.size)), MODEL_EXPONENT)
 
 
-@dataclass(frozen=True)
-class World:
-    """The members' keys and their genesis; the same for every seed of a scenario."""
-
-    keys: tuple[KeyPair, ...]
-    genesis: Genesis
-
-
 @lru_cache(maxsize=8)
-def world_of(scenario: Scenario) -> World:
-    """Make the keys and the genesis of a scenario."""
-    keys = tuple(
-        KeyPair.from_seed(hashlib.sha256(f"simulated vehicle {number}".encode()).digest())
-        for number in range(scenario.vehicles)
+def world_of(scenario: Scenario) -> Consortium:
+    """Make the members and the genesis of a scenario; the same for every seed."""
+    return Consortium(
+        scenario.vehicles, scenario.policy, chain="simulation", secret="simulated vehicle {}"
     )
-    members = tuple(Member(f"vehicle{i}", key.public_key) for i, key in enumerate(keys))
-    return World(keys, Genesis("simulation", START_MS, members, scenario.policy))
 
 
 def proposal_of(scenario: Scenario, init_cid: str) -> ProposeTask:
@@ -64,9 +48,9 @@ def proposal_of(scenario: Scenario, init_cid: str) -> ProposeTask:
     )
 
 
-def train(model_file: bytes, member: int, iteration: int, seed: int) -> bytes:
-    """A vehicle's update of 40 parameters: the same for the same vehicle, iteration and seed."""
+def train(model_file: bytes, member: int, iteration: int, *seed: int) -> bytes:
+    """A vehicle's update of 40 parameters: the same for the same arguments."""
     spec, model, exponent = parse_model(model_file)
-    noise = np.random.default_rng([member, iteration, seed]).normal(0.1, 0.02, spec.size)
+    noise = np.random.default_rng([member, iteration, *seed]).normal(0.1, 0.02, spec.size)
     update = encode_update(decode_model(model, exponent) + noise, model, UPDATE_EXPONENT, exponent)
     return serialize_update(spec, update, UPDATE_EXPONENT)

@@ -208,7 +208,7 @@ def test_updates(fleet: Any, tasked: State, rich: State) -> None:
 
 def test_duplicate_updates_within_a_block(fleet: Any, tasked: State) -> None:
     one, two = fleet.update(0, tasked), fleet.update(1, tasked)
-    info = fleet.info(tasked, [one, two])
+    info = fleet.made_up_info(tasked, [one, two])
     again = fleet.sign(0, replace(one.payload, cid=RAW_CID), tasked, ahead=1)
     copy = fleet.update(2, tasked, cid=one.payload.cid)
     for extra in (again, copy):
@@ -315,7 +315,7 @@ def test_model_blocks(fleet: Any, tasked: State) -> None:
 def test_the_accuracy_is_the_contributors_lower_median(fleet: Any, tasked: State) -> None:
     claims = [0.9, 0.2, 0.4, 1.0]
     updates = [fleet.update(i, tasked, accuracy=claim) for i, claim in enumerate(claims)]
-    info = fleet.info(tasked, updates)
+    info = fleet.made_up_info(tasked, updates)
     assert info.accuracy == 0.4
     some = tuple(sorted(fleet.address(i) for i in (0, 1, 3)))
     info = replace(info, contributors=some, accuracy=0.9)

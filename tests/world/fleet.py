@@ -6,8 +6,6 @@ import heapq
 from collections.abc import Callable
 from typing import Any
 
-from consortium import DEFAULTS, INITIAL_MODEL, START, Consortium, train
-
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.store import ChainStore
 from bift_ros.consensus.blocks import MIN_NONCE, Block, Header, SignedHeader
@@ -49,7 +47,10 @@ from bift_ros.peer.events import (
 )
 from bift_ros.peer.group_keys import keys_before
 from bift_ros.peer.machine import Peer
+from bift_ros.simulation.consortium import START_MS
+from bift_ros.simulation.world import INITIAL_MODEL, train
 from bift_ros.storage.cid import cid_of
+from world.consortium import DEFAULTS, LearningConsortium
 
 DELAY_MS = 20
 TICK_MS = 250
@@ -224,8 +225,8 @@ class Fleet:
         without_data: tuple[int, ...] = (),
         **policy: Any,
     ) -> None:
-        self.world = Consortium(size, **policy)
-        self.now = START + 1_000
+        self.world = LearningConsortium(size, **policy)
+        self.now = START_MS + 1_000
         self.groups: list[set[int]] = []
         self.link: Link = lambda sender, receiver, event: DELAY_MS
         self.make_update: Callable[[Vehicle, TrainingRequest], bytes] = honest_update
