@@ -25,6 +25,7 @@ from bift_ros.attacks.registry import make_attack
 from bift_ros.consensus.genesis import Policy
 from bift_ros.experiments.datasets import Dataset
 from bift_ros.experiments.splits import split
+from bift_ros.learning.batched import chunk_sizes
 from bift_ros.learning.data import Crops
 from bift_ros.learning.evaluation import evaluate
 from bift_ros.learning.jobs import TrainingConfig
@@ -164,6 +165,8 @@ class AttackedFederation:
         ]
         """What each vehicle that trains trains on: all honest ones, and attackers where it shows in
         what they send."""
+        self.chunks = chunk_sizes(honest) + chunk_sizes(len(self.crops) - honest)
+        """How many of them train together, honest ones apart from attackers."""
 
     @cached_property
     def crop_digests(self) -> list[bytes]:

@@ -3,6 +3,10 @@
 On a GPU a step of a few hundred vehicles costs little more than one of thirty. And what several
 runs would train alike is trained once: a rule that leaves out all attackers gives one and the same
 model under many attacks.
+
+On the CPU a run's bytes depend on nothing but the run and the processor. Float sums round by what
+is summed together, so its vehicles train in chunks of their own, and one thread does all the sums
+of a chunk, and those of a run's crafting and testing.
 """
 
 from __future__ import annotations
@@ -12,11 +16,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 from bift_ros.experiments import kept_runs
 from bift_ros.experiments.attacked import AttackedFederation, Settings, State
@@ -46,6 +52,9 @@ class _Training(NamedTuple):
     seed: int
 
 
+_Chunk = tuple[_Training, ...]
+
+
 def run_all(
     wanted: Sequence[Settings],
     iterations: int,
@@ -66,10 +75,13 @@ def run_all(
     results = {s: state for s, state in states.items() if state and state.iterations >= iterations}
     queue = [settings for settings in states if settings not in results]
     active: list[_Run] = []
-    # Each thread aggregates and tests one run: torch must not start more threads within it.
-    with ThreadPoolExecutor(
-        len(os.sched_getaffinity(0)), initializer=torch.set_num_threads, initargs=(1,)
-    ) as pool:
+    # Each thread aggregates and tests one run: no library must start more threads within it.
+    with (
+        threadpool_limits(1, "blas"),
+        ThreadPoolExecutor(
+            len(os.sched_getaffinity(0)), initializer=torch.set_num_threads, initargs=(1,)
+        ) as pool,
+    ):
         while queue or active:
             while queue and len(active) < TOGETHER[device.type]:
                 settings = queue.pop(0)
@@ -94,23 +106,32 @@ def _step(run: _Run, trained: np.ndarray) -> State:
 
 
 def _train(runs: Sequence[_Run], device: torch.device) -> list[np.ndarray]:
-    """Each run's trained models float32[vehicles, d], all from one batch."""
-    wanted: list[list[_Training]] = []
-    found: dict[_Training, tuple[np.ndarray, Crops]] = {}
+    """Each run's trained models float32[vehicles, d], all from one batch.
+
+    Chunks that several runs have in common are trained once: their honest vehicles' most often.
+    """
+    wanted: list[list[_Chunk]] = []
+    found: dict[_Chunk, tuple[np.ndarray, list[Crops]]] = {}
     for run in runs:
         federation, model = run.federation, sha256(run.state.model.tobytes()).digest()
-        vehicles = zip(federation.crop_digests, federation.seeds(run.state), strict=True)
-        trainings = [_Training(model, crops, seed) for crops, seed in vehicles]
         start = decode_model(run.state.model)
-        found |= {t: (start, crops) for t, crops in zip(trainings, federation.crops, strict=True)}
-        wanted.append(trainings)
+        vehicles = zip(federation.crop_digests, federation.seeds(run.state), strict=True)
+        trainings = iter([_Training(model, crops, seed) for crops, seed in vehicles])
+        crops = iter(federation.crops)
+        chunks = []
+        for size in federation.chunks:
+            chunks.append(tuple(islice(trainings, size)))
+            found[chunks[-1]] = start, list(islice(crops, size))
+        wanted.append(chunks)
     trained = train_batched(
         build_model(DEFAULT_ARCHITECTURE, len(CLASSES)),
-        [crops for _, crops in found.values()],
-        np.stack([start for start, _ in found.values()]),
+        [each for _, crops in found.values() for each in crops],
+        np.concatenate([[start] * len(chunk) for chunk, (start, _) in found.items()]),
         runs[0].federation.settings.config(),
-        [training.seed for training in found],
+        [training.seed for chunk in found for training in chunk],
         device,
+        [len(chunk) for chunk in found],
     )
-    rows = {training: row for row, training in enumerate(found)}
-    return [trained.parameters[[rows[training] for training in each]] for each in wanted]
+    ends = np.cumsum([len(chunk) for chunk in found])
+    models = dict(zip(found, np.split(trained.parameters, ends[:-1]), strict=True))
+    return [np.concatenate([models[chunk] for chunk in chunks]) for chunks in wanted]

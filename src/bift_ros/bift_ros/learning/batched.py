@@ -11,9 +11,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 from math import ceil
 from typing import TypeVar
 
@@ -32,9 +32,9 @@ from bift_ros.learning.training import diverged
 
 T = TypeVar("T")
 
-CPU_CHUNK = 10
-"""Vehicles at a time in one CPU thread. A step of five to fifteen cost alike, 1.4 to 1.5 ms of CPU
-time a vehicle, three 1.7 for its fixed costs; thirty, out of cache, were no better."""
+CPU_CHUNK = 8
+"""The most vehicles at a time in one CPU thread. A step of seven to fifteen cost alike, 2.0 to 2.2
+ms of CPU time a vehicle, five 2.4 for its fixed costs; and thirty vehicles make four chunks."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +61,16 @@ def train_batched(
     config: TrainingConfig,
     seeds: Sequence[int],
     device: torch.device,
+    chunks: Sequence[int] = (),
 ) -> BatchedTraining:
     """Train K vehicles from one start float32[d], or one each float32[K, d].
 
     Row k is what `train_local` gives with crops[k] and seeds[k] (config.seed is not used), up to
     the rounding of float32; only a network with dropout draws other masks. The model gives the
     architecture, its own parameters stay as they are. On a GPU as many vehicles train at a time as
-    its memory takes; on the CPU, `torch.get_num_threads()` threads share them.
+    its memory takes. On the CPU `torch.get_num_threads()` threads share the chunks: so many
+    vehicles each, in the order of the call (default: `chunk_sizes`). On one processor, a chunk's
+    bytes depend on nothing outside of it, nor on the number of threads.
 
     A vehicle that diverges is named in the result and stops no other. Raises NoTrainingData where
     a vehicle has no crop, ModelError where `start` doesn't fit the model, ValueError where
@@ -85,22 +88,24 @@ def train_batched(
             f"the network has {size} parameters and there are {len(vehicles)} vehicles, but the "
             f"start is {start.shape}"
         )
-    parameters = np.array(np.broadcast_to(start, (len(vehicles), size)), np.float32)
+    parameters = np.array(np.broadcast_to(start, (len(vehicles), size)), np.float32, order="C")
     losses = np.empty((len(vehicles), config.local_epochs))
     finite = np.empty((len(vehicles), config.local_epochs), bool)
-    # Vehicles of like length share a chunk, so that few wait for the longest.
-    vehicles.sort(key=lambda vehicle: -len(vehicle.crops))
+    if not chunks:
+        # Vehicles of like length share a chunk, so that few wait for the longest.
+        vehicles.sort(key=_by_length)
 
     def train(chunk: Sequence[_Vehicle], should_stop: Callable[[], bool]) -> None:
+        chunk = sorted(chunk, key=_by_length)
         rows = [vehicle.index for vehicle in chunk]
-        values = torch.from_numpy(parameters[rows]).to(device)
+        values = torch.tensor(parameters[rows], device=device)
         # A call puts its parameters into the module for a while: each thread needs its own.
         trained = _train_chunk(copy.deepcopy(model), chunk, values, config, should_stop)
         parameters[rows] = values.cpu().numpy()
         losses[rows], finite[rows] = (result.cpu().numpy() for result in trained)
 
     if device.type == "cpu":
-        _in_threads(train, vehicles)
+        _in_threads(train, vehicles, chunks or chunk_sizes(len(vehicles)))
     else:
         as_memory_allows(lambda chunk: train(chunk, lambda: False), vehicles)
     named = {
@@ -130,32 +135,37 @@ def as_memory_allows(train: Callable[[Sequence[T]], None], vehicles: Sequence[T]
         torch.cuda.empty_cache()
 
 
+def chunk_sizes(vehicles: int) -> list[int]:
+    """Chunks of at most CPU_CHUNK vehicles, as few and as equal as can be."""
+    chunks = ceil(vehicles / CPU_CHUNK)
+    return [vehicles * (n + 1) // chunks - vehicles * n // chunks for n in range(chunks)]
+
+
+def _by_length(vehicle: _Vehicle) -> int:
+    return -len(vehicle.crops)
+
+
 def _in_threads(
-    train: Callable[[Sequence[_Vehicle], Callable[[], bool]], None], vehicles: list[_Vehicle]
+    train: Callable[[Sequence[_Vehicle], Callable[[], bool]], None],
+    vehicles: Sequence[_Vehicle],
+    sizes: Sequence[int],
 ) -> None:
     """Let as many threads as torch may use share the vehicles, chunk by chunk."""
+    rest = iter(vehicles)
+    chunks = [list(islice(rest, size)) for size in sizes]
     threads = torch.get_num_threads()
-    turns = ceil(len(vehicles) / (threads * CPU_CHUNK))  # whole ones: no thread waits at the end
-    size = ceil(len(vehicles) / (threads * turns))
-    chunks = [vehicles[begin : begin + size] for begin in range(0, len(vehicles), size)]
     failed = threading.Event()
-    with _one_thread_each(), ThreadPoolExecutor(threads) as pool:
-        trainings = [pool.submit(train, chunk, failed.is_set) for chunk in chunks]
-        try:
-            for training in trainings:
-                training.result()
-        except BaseException:  # Ctrl-C too: the others stop at their next minibatch
-            failed.set()
-            raise
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Keep torch from splitting single operations, which are too small to gain by it."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    # Single operations are too small to gain by more threads, which would also sum otherwise.
+    pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
     try:
-        yield
+        with pool:
+            trainings = [pool.submit(train, chunk, failed.is_set) for chunk in chunks]
+            try:
+                for training in trainings:
+                    training.result()
+            except BaseException:  # Ctrl-C too: the others stop at their next minibatch
+                failed.set()
+                raise
     finally:
         torch.set_num_threads(threads)
 
@@ -174,7 +184,8 @@ def _train_chunk(
     device = values.device
     model.to(device).train()
     forward = _stacked_forward(model)
-    images = torch.cat([vehicle.crops.images for vehicle in vehicles]).to(device)
+    # Channels last, whatever the crops' own order is: convolutions round by the order in memory.
+    images = torch.cat([v.crops.images.permute(0, 2, 3, 1) for v in vehicles]).to(device)
     labels = torch.cat([vehicle.crops.labels for vehicle in vehicles]).to(device)
     lengths = [len(vehicle.crops) for vehicle in vehicles]
     orders = [torch.Generator().manual_seed(vehicle.seed) for vehicle in vehicles]
@@ -189,7 +200,7 @@ def _train_chunk(
             chosen = samples[rows, batch]
             leaf = values[rows].detach().requires_grad_()
             with ConvolutionsOneByOne() if device.type == "cpu" else nullcontext():
-                logits = forward(leaf, as_input(images[chosen]))
+                logits = forward(leaf, as_input(images[chosen]).movedim(-1, -3))
             loss = nn.functional.cross_entropy(
                 logits.flatten(0, 1), labels[chosen].flatten(), reduction="none"
             )
