@@ -4,16 +4,21 @@ ENTER := scripts/enter
 # demo's settings, passed on only when given: make demo VEHICLES=3 ITERATIONS=2
 DEMO_FLAGS = $(foreach name,VEHICLES ITERATIONS BAGS MODE RULE DEVICE SEED STORAGE MALICIOUS ATTACKERS OUT,$(call flag,$(name))) \
 	$(if $(ENCRYPT),--encrypt) $(if $(filter 0 no,$(DASHBOARD)),--no-dashboard)
+PYTEST := $(ENTER) python -m pytest
+# Whole files to each worker, in the order of tests/conftest.py: those that take long first.
+parallel = -n $(1) --dist loadfile --no-loadscope-reorder
 flag = $(if $($(1)),--$(shell echo $(1) | tr A-Z a-z) '$($(1))')
 
-.PHONY: help setup kubo demo test lint types format lock clean
+.PHONY: help setup kubo demo test test-fast test-long lint types format lock clean
 
 help:
 	@echo 'make setup    set everything up (once; a later one takes a second)'
 	@echo 'make demo     set up, then five vehicles learn together; VEHICLES= ITERATIONS= BAGS='
 	@echo '              MODE= RULE= ENCRYPT=1 DEVICE= SEED= STORAGE= MALICIOUS= ATTACKERS= OUT= DASHBOARD=no change the defaults'
 	@echo 'make kubo     build the IPFS daemon Kubo with Go, for STORAGE=kubo (once, some minutes)'
-	@echo 'make test     set up, then run every test; PYTEST_ARGS= passes through'
+	@echo 'make test     set up, then run every test; JOBS= at a time, PYTEST_ARGS= passes through'
+	@echo 'make test-fast  only what needs no fleet, browser or Kubo and takes no time'
+	@echo 'make test-long  property tests on examples drawn by SEED=, ROUNDS= times, and fuzzing'
 	@echo 'make lint     ruff; make types: mypy; make format: rewrite the layout'
 	@echo 'make lock     pin requirements/*.in anew in requirements/*.txt; UPGRADE=1 moves pins'
 	@echo 'make clean    delete what was built in this clone'
@@ -29,7 +34,21 @@ demo: setup $(if $(filter kubo,$(STORAGE)),kubo)
 
 test: setup
 	@$(PYTHON) scripts/build_kubo.py --if-possible
-	$(ENTER) python -m pytest $(PYTEST_ARGS)
+	$(PYTEST) $(if $(JOBS),$(call parallel,$(JOBS))) $(PYTEST_ARGS)
+
+test-fast: setup
+	$(PYTEST) $(call parallel,$(or $(JOBS),$(shell nproc))) \
+	    -m 'not (slow or ros or browser or kubo)' $(PYTEST_ARGS)
+
+# Each round draws other examples. What fails is repeated by the seed in the line above it.
+test-long: SEED ?= 1
+test-long: ROUNDS ?= 20
+test-long: setup
+	for seed in $$(seq $(SEED) $$(($(SEED) + $(ROUNDS) - 1))); do \
+	    (set -x; CI= $(PYTEST) $(call parallel,$(or $(JOBS),$(shell nproc))) \
+	        -m hypothesis --hypothesis-seed=$$seed $(PYTEST_ARGS)) || exit; \
+	done
+	$(ENTER) python tests/fuzz/run.py --seed $(SEED) --inputs $$(($(ROUNDS) * 100000))
 
 lint: setup
 	$(ENTER) ruff check .

@@ -15,6 +15,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.store import ChainStore
 from bift_ros.consensus.blocks import Block
@@ -91,6 +93,7 @@ def check(store: ChainStore, blocks: list[Block], reported: set[bytes]) -> int:
     return len(held)
 
 
+@pytest.mark.slow
 def test_no_kill_loses_an_accepted_block(make_fleet: Any, tmp_path: Path) -> None:
     fleet = make_fleet(3, difficulty=0)
     blocks = two_branches(fleet)

@@ -25,6 +25,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_table_7_and_a_figure_share_their_runs(bift: Any, folder: Path) -> None:
     done = bift("experiment", "table7", *TINY, "--seeds", 2)
     assert done.code == 0, done.err
@@ -51,6 +52,7 @@ def test_table_7_and_a_figure_share_their_runs(bift: Any, folder: Path) -> None:
     assert after == before
 
 
+@pytest.mark.slow
 def test_defences_on_a_folder_of_images(bift: Any, folder: Path) -> None:
     options = (*TINY, "--data", "synthetic/40-20", "--alpha", 0.5, "--attacks", "alie")
     done = bift("experiment", "defences", *options)

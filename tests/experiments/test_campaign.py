@@ -215,6 +215,7 @@ def test_only_attackers_crops_are_poisoned(settings: Settings, data: Dataset) ->
     assert same == [True, True, False, False]
 
 
+@pytest.mark.slow
 def test_all_attacks_run_under_either_knowledge(settings: Settings, data: Dataset) -> None:
     moved = np.random.default_rng(0).normal(0, 0.01, 4)
     for attack in ATTACKS:

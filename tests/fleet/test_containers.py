@@ -281,6 +281,7 @@ def test_two_fleets_differ_in_every_name(make: Make) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_guides_files_are_written_as_it_says(tmp_path: Path) -> None:
     guide = (REPOSITORY / "docs" / "containers.md").read_text()
     (village,) = re.findall(r"^```yaml\n(.*?)^```$", guide, re.DOTALL | re.MULTILINE)

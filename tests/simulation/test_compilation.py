@@ -33,6 +33,7 @@ def package() -> Path:
     return compile_package()
 
 
+@pytest.mark.slow
 def test_it_is_found_again(package: Path) -> None:
     assert compiled_package() == package
     assert compile_package() == package
