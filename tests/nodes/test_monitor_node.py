@@ -12,7 +12,6 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
-import monitor_topics
 from bift_msgs.msg import Tip, VehicleStatus
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -23,6 +22,7 @@ from bift_ros.monitoring.status_json import status_from_json
 from bift_ros.nodes import qos
 from bift_ros.nodes.observer.monitor_node import MonitorNode
 from bift_ros.nodes.status_message import status_to_message
+from nodes import monitor_topics
 
 pytestmark = pytest.mark.ros
 

@@ -16,13 +16,13 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
-import monitor_topics
 from bift_msgs.msg import ChainStatus, Tip, VehicleStatus
 from diagnostic_msgs.msg import DiagnosticArray
 
 from bift_ros.console.main import build_parser
 from bift_ros.monitoring.vehicle_checks import CHECKS
 from bift_ros.nodes import parameters, qos
+from nodes import monitor_topics
 
 pytestmark = pytest.mark.ros
 

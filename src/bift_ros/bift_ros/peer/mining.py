@@ -8,7 +8,6 @@ from bift_ros.consensus.blocks import MIN_NONCE, Block, Body, Header, sign_block
 from bift_ros.consensus.encoding import sha256
 from bift_ros.consensus.exceptions import BadModelFile, CannotAggregate
 from bift_ros.consensus.payloads import (
-    Learning,
     ModelCommit,
     ModelUpdate,
 )
@@ -16,6 +15,7 @@ from bift_ros.consensus.state import State
 from bift_ros.consensus.transactions import Transaction
 from bift_ros.peer.context import Context
 from bift_ros.peer.effects import Mine, StopMining
+from bift_ros.peer.phases import DUTIES, Phase, phase_of
 from bift_ros.peer.updates import Updates
 
 
@@ -36,17 +36,18 @@ class Miner:
         self._context, self._updates = context, updates
         self.mines = context.config.mine
         """Whether blocks are made at all."""
-        self._phase: object = None
+        self._round: object = None
+        """What is being collected: another round, another wait."""
         self._waiting: tuple[Transaction, ...] = ()
-        """The commits or updates that the phase has brought so far."""
+        """The commits or updates that the round has brought so far."""
         self._changed_at = 0
-        """When the last of them came, or the phase began."""
+        """When the last of them came, or the round began."""
         self._tip = b""
         """Where the chain stood at the last look."""
         self._turn = (b"", 0)
         """A tip, and when this vehicle's turn to make the block after it comes."""
         self._candidate: _Candidate | None = None
-        self._barren: tuple[int, State | None] = (0, None)
+        self._fruitless: tuple[int, State | None] = (0, None)
         """The accounts' pending transactions of which none was valid in that state."""
 
     def set_mining(self, mine: bool) -> None:
@@ -77,17 +78,18 @@ class Miner:
         self._context.emit(StopMining())
 
     def advance(self) -> None:
-        """Start on a block where the rules of the round (DESIGN section 5, "When") allow one."""
+        """Start on a block where the phase of the iteration asks for one, or accounts wait."""
         context = self._context
         state = context.chain.tip_state
-        kind = self._current_phase(state)
+        phase = self._look(state)
         mines = self.mines and context.key.address in state.members
         if not mines or self._is_fresh():
             return
-        if kind is ModelCommit:
+        collects = DUTIES[phase].collects
+        if collects is ModelCommit:
             self._start_commit_block(state)
-        elif kind is ModelUpdate:
-            self._start_model_block(state)
+        elif collects is ModelUpdate:
+            self._start_model_block(state, phase)
         if self._candidate is None:
             self._start_plain_block(state)
 
@@ -109,25 +111,26 @@ class Miner:
         now = len(self._updates.ready) if kind is ModelUpdate else len(self._waiting)
         return now <= held
 
-    def _current_phase(self, state: State) -> type[Learning] | None:
-        """What the round waits for now; notes when something of it came."""
+    def _look(self, state: State) -> Phase:
+        """Give the iteration's phase; note when something that it waits for has come."""
         context, task = self._context, state.task
         if task is None:
-            self._phase, self._waiting, self._tip = None, (), b""
-            return None
-        revealing = not context.genesis.policy.commit_reveal or task.committed_at is not None
-        kind = ModelUpdate if revealing else ModelCommit
+            self._round, self._waiting, self._tip = None, (), b""
+            return Phase.IDLE
+        policy, committed_at = context.genesis.policy, task.committed_at
+        phase = phase_of(task, policy, committed=committed_at is not None)
+        kind = DUTIES[phase].collects
+        assert kind is not None, "a task is active"
         waiting = context.mempool.learning(state, kind)
-        if waiting is self._waiting and state.tip_hash == self._tip:
-            return kind
-        self._tip = state.tip_hash
-        phase = (task.round(kind), kind, task.committed_at)
-        if phase != self._phase or (
-            waiting is not self._waiting and len(waiting) > len(self._waiting)
-        ):
-            self._changed_at = context.now
-        self._phase, self._waiting = phase, waiting
-        return kind
+        if waiting is not self._waiting or state.tip_hash != self._tip:
+            self._tip = state.tip_hash
+            round_ = (task.round(kind), kind, task.committed_at)
+            if round_ != self._round or len(waiting) > len(self._waiting):
+                self._changed_at = context.now
+            self._round, self._waiting = round_, waiting
+        if committed_at is None or context.now < committed_at + policy.commit_retry_ms:
+            return phase
+        return phase_of(task, policy, committed=True, in_vain=self._waited())
 
     def _ready(self, count: int, expected: int) -> bool:
         """Whether all are in, or T_m has passed since the last with at least the minimum."""
@@ -144,7 +147,7 @@ class Miner:
             chosen = self._context.mempool.pending(state, ModelCommit)
             self._start(state, Body(tuple(chosen)), learns=True)
 
-    def _start_model_block(self, state: State) -> None:
+    def _start_model_block(self, state: State, phase: Phase) -> None:
         context, task = self._context, state.task
         assert task is not None
         policy = context.genesis.policy
@@ -157,13 +160,9 @@ class Miner:
         expected = len(task.commitments) if policy.commit_reveal else len(state.members)
         if self._ready(len(ready), expected):
             self._aggregate(state, ready)
-        elif task.committed_at is not None and self._waited():
-            # Those who committed did not reveal enough: let others in.
-            earliest = task.committed_at + policy.commit_retry_ms
-            late = context.mempool.learning(state, ModelCommit)
-            if late and context.now >= earliest:
-                chosen = context.mempool.pending(state, ModelCommit)
-                self._start(state, Body(tuple(chosen)), learns=True)
+        elif phase is Phase.RETRY and context.mempool.learning(state, ModelCommit):
+            chosen = context.mempool.pending(state, ModelCommit)
+            self._start(state, Body(tuple(chosen)), learns=True)
 
     def _aggregate(self, state: State, ready: set[bytes]) -> None:
         context = self._context
@@ -189,14 +188,14 @@ class Miner:
         if context.now < state.timestamp + context.genesis.policy.plain_interval_ms:
             return
         mempool, current = context.mempool, context.state
-        changes, barren = mempool.account_changes, self._barren
-        if not mempool.has_account or (barren[0] == changes and barren[1] is current):
+        changes, fruitless = mempool.account_changes, self._fruitless
+        if not mempool.has_account or (fruitless[0] == changes and fruitless[1] is current):
             return
         chosen = mempool.pending(current)
         if chosen:
             self._start(state, Body(tuple(chosen)), learns=False)
         else:
-            self._barren = (changes, current)
+            self._fruitless = (changes, current)
 
     def _my_turn(self, state: State) -> bool:
         """Whether this member may begin on a block with learning, now that there is reason to.

@@ -18,6 +18,7 @@ from bift_ros.peer.context import Context
 from bift_ros.peer.effects import CancelTraining, Train, TrainingRequest
 from bift_ros.peer.events import Trained, TrainingFailed
 from bift_ros.peer.own_transactions import OwnTransactions
+from bift_ros.peer.phases import DUTIES, phase_of
 
 _NOTE = "training"
 _VOTE = "vote"
@@ -143,19 +144,22 @@ class Trainer:
         """Commit to the update; show it once the commitment is on the chain and has settled."""
         context, task = self._context, state.task
         assert task is not None
-        own = context.key.address
-        committing = context.genesis.policy.commit_reveal
+        own, policy = context.key.address, context.genesis.policy
         commitment = task.commitments.get(own)
-        kind = ModelCommit if committing and commitment is None else ModelUpdate
+        settled = commitment is not None and self._settled(commitment)
+        phase = phase_of(task, policy, committed=commitment is not None, settled=settled)
+        kind = DUTIES[phase].says
+        if kind is None:
+            self._open = True
+            return
         if context.mempool.has_learning(own, task.round(kind), kind):
             return
-        due = self._votes_for(task) if commitment is None else self._settled(commitment)
-        self._open = not due
-        if not due:
+        self._open = commitment is None and not self._votes_for(task)
+        if self._open:
             return
         what = (request.task.model_id, request.iteration, request.base_cid)
         salt = b""
-        if committing:
+        if policy.commit_reveal:
             salt = context.key.derive(b"bift salt" + context.genesis.hash + result.cid.encode())
         if kind is ModelCommit:
             seal = commitment_of(result.cid, salt, own)
