@@ -14,7 +14,8 @@ LabelsT = TypeVar("LabelsT")
 class StampMatcher(Generic[FrameT, LabelsT]):
     """Holds at most `capacity` unmatched frames and as many unmatched label sets.
 
-    Stamps must be equal to the nanosecond: labels carry the stamp of the frame they describe.
+    Stamps must be equal to the nanosecond, as in message_filters' ExactTime: labels carry the stamp
+    of the frame they describe.
     When a buffer is full, its oldest arrival is given up and counted.
     """
 

@@ -4,9 +4,9 @@ The calling thread decides what to ask of whom; threads of a pool do the asking.
 are shared out in batches, larger ones to faster providers. A provider that cannot be reached, lies,
 breaks the protocol or lets a block wait too long is asked no more during that fetch; one that lacks
 a block is asked for others, after a while. When nothing is left to share out, what is still under
-way at one provider for `HEDGE_DELAY` is asked of another one too (a hedged request), and the first
-to give it wins: so a slow provider delays a file by no more than that. Each hedge has the next wait
-longer.
+way at one provider for `HEDGE_DELAY` is asked of another one too (a hedged request: Dean and
+Barroso, "The Tail at Scale", 2013), and the first to give it wins: so a slow provider delays a file
+by no more than that. Each hedge has the next wait longer.
 """
 
 from __future__ import annotations

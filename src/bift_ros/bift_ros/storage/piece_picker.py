@@ -3,9 +3,9 @@
 Vehicles that fetch one file serve one another what they have got of it, so that whoever had it
 first need not send it to each of them. As in BitTorrent, each wants the blocks in an order of its
 own; what other fetching vehicles have is asked of them, and those that have the whole file are
-asked for what nobody else is known to have (rarest first). What a vehicle that is still fetching
-has, it says with each answer (`byte_ranges.AVAILABLE`); now and then one that had nothing new is
-tried again.
+asked for what nobody else is known to have (rarest first; Cohen 2003, "Incentives Build Robustness
+in BitTorrent"). What a vehicle that is still fetching has, it says with each answer
+(`byte_ranges.AVAILABLE`); now and then one that had nothing new is tried again.
 """
 
 from __future__ import annotations

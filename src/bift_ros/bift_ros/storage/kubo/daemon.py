@@ -102,10 +102,7 @@ class KuboDaemon:
         api, deadline = self.api, time.monotonic() + timeout
         while True:
             if self.pid is None:
-                raise StorageError(
-                    f"the Kubo daemon of {self.repository} ended as it started; its log "
-                    f"{self.log} ends:\n{self._log_tail()}"
-                )
+                raise self._start_error("ended as it started")
             # Written once it listens: before, somebody else may be at that port.
             if (self.repository / "api").exists():
                 with suppress(Unreachable):
@@ -113,10 +110,7 @@ class KuboDaemon:
                     return
             if time.monotonic() > deadline:
                 self.stop()
-                raise StorageError(
-                    f"the Kubo daemon of {self.repository} did not answer within {timeout:g} s and "
-                    f"was stopped; its log {self.log} ends:\n{self._log_tail()}"
-                )
+                raise self._start_error(f"did not answer within {timeout:g} s and was stopped")
             time.sleep(_POLL)
 
     def connect_peers(self) -> dict[str, str]:
@@ -256,12 +250,16 @@ class KuboDaemon:
             "LIBP2P_TCP_MUX": "false",
         }
 
-    def _log_tail(self) -> str:
+    def _start_error(self, what: str) -> StorageError:
+        """Says how a start failed, with the end of the log."""
         try:
             lines = self.log.read_text(errors="replace").splitlines()
         except OSError as error:
-            return f"(it cannot be read: {error})"
-        return "\n".join(lines[-_LOG_TAIL:])
+            lines = [f"(it cannot be read: {error})"]
+        tail = "\n".join(lines[-_LOG_TAIL:])
+        return StorageError(
+            f"the Kubo daemon of {self.repository} {what}; its log {self.log} ends:\n{tail}"
+        )
 
 
 def find_ipfs() -> str:
