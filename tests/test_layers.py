@@ -37,8 +37,6 @@ FLOORS = [
 SELF_CONTAINED = {"identity", "storage"}
 # Groups of nodes, and which others each may import; what several share lies above them in nodes/.
 GROUPS = {"bag": set(), "observer": set(), "client": {"observer"}, "vehicle": {"bag"}}
-# Rooms whose modules still import each other in circles.
-CIRCLES = {"simulation"}
 ROS_ROOMS = {"nodes"}
 TORCH_ROOMS = {"learning", "experiments"}
 ROS_MODULES = {
@@ -122,17 +120,7 @@ def test_room_imports_only_what_stands_below(room: str) -> None:
 
 
 def test_no_imports_lead_in_a_circle() -> None:
-    inside = {
-        name: {other for other in others if other.split(".")[1] not in CIRCLES}
-        for name, others in dependencies().items()
-        if name.split(".")[1] not in CIRCLES
-    }
-    assert in_circles(inside) == set()
-
-
-def test_only_rooms_that_have_circles_are_excused() -> None:
-    excused = {name.split(".")[1] for name in in_circles(dependencies())} & CIRCLES
-    assert excused == CIRCLES
+    assert in_circles(dependencies()) == set()
 
 
 def test_a_circle_is_found() -> None:

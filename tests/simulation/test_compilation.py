@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 
 from bift_ros.simulation.campaign import run_seeds
-from bift_ros.simulation.compilation import CompilationError, compile_package, compiled_package
+from bift_ros.simulation.compilation import (
+    PACKAGE,
+    CompilationError,
+    compile_package,
+    compiled_package,
+)
+from bift_ros.simulation.compiled_modules import COMPILED, INTERPRETED, compiled_modules
 from bift_ros.simulation.scenario import Scenario
 
 SCENARIO = Scenario(vehicles=9, byzantine=3, iterations=3)
@@ -31,6 +37,17 @@ assert pickle.loads(pickle.dumps(violation)) == violation
 @pytest.fixture(scope="module")
 def package() -> Path:
     return compile_package()
+
+
+def test_every_module_is_listed_as_compiled_or_with_the_reason_why_not() -> None:
+    there = {
+        str(path.relative_to(PACKAGE))
+        for room in COMPILED
+        for path in (PACKAGE / room).rglob("*.py")
+        if path.name != "__init__.py"
+    }
+    listed = [*compiled_modules(), *(f"{name}.py" for name in INTERPRETED)]
+    assert sorted(listed) == sorted(there)
 
 
 @pytest.mark.slow

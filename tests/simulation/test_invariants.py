@@ -11,7 +11,7 @@ from bift_ros.peer.events import Submit
 from bift_ros.simulation.fleet import Fleet
 from bift_ros.simulation.history import History
 from bift_ros.simulation.scenario import Scenario
-from bift_ros.simulation.world import INITIAL_MODEL, proposal_of
+from bift_ros.simulation.world import INITIAL_MODEL
 from bift_ros.storage.cid import cid_of
 
 QUIET = Scenario(4, 0, 4, faults=())
@@ -21,8 +21,8 @@ def finished_fleet() -> Fleet:
     fleet = Fleet(QUIET, 1, History())
     fleet.begin()
     fleet.honest[0].keep(INITIAL_MODEL)
-    fleet.honest[0].take(Submit(proposal_of(QUIET, cid_of(INITIAL_MODEL))))
-    fleet.agenda.run_until(fleet.agenda.now + 60_000)
+    fleet.honest[0].take(Submit(fleet.proposal(cid_of(INITIAL_MODEL))))
+    fleet.queue.run_until(fleet.queue.now + 60_000)
     assert fleet.completed()
     return fleet
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
 
 import pytest
 
+from bift_ros.consensus.genesis import RULE_OF_MODE
+from bift_ros.pofl.aggregate import RULES
 from bift_ros.simulation.campaign import run_seeds, summary
+from bift_ros.simulation.fleet import Fleet
 from bift_ros.simulation.history import History
 from bift_ros.simulation.run import simulate
 from bift_ros.simulation.scenario import FAULTS, Scenario, ScenarioError
+from bift_ros.simulation.world import INITIAL_MODEL
+from bift_ros.storage.cid import cid_of
 
 SMALL = Scenario(8, 2, 2)
 FINGERPRINT = (
@@ -28,6 +34,30 @@ def test_a_fleet_without_faults_finishes():
     assert result.pofl_recomputed == 3
 
 
+def test_the_rule_is_drawn_from_the_seed_and_the_default_is_among_them():
+    scenario = Scenario(4, 0, 1, faults=())
+    initial = cid_of(INITIAL_MODEL)
+    drawn = [Fleet(scenario, seed, History()).proposal(initial).rule for seed in range(100)]
+    assert set(drawn) == set(RULES)
+    default = RULE_OF_MODE["bift"]
+    lines: list[str] = []
+    assert simulate(scenario, drawn.index(default), History(lines.append)).completed
+    assert any(f"iteration 1 by {default}" in line for line in lines)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_fleet_finishes_under_each_rule(rule):
+    scenario = Scenario(8, 2, 3)
+    seed = next(
+        seed
+        for seed in range(1_000)
+        if random.Random(f"{seed} rule").choice(scenario.rules) == rule
+    )
+    result = simulate(scenario, seed)
+    assert result.completed
+    assert not result.violations
+
+
 def test_paper_mode_finishes_too():
     result = simulate(Scenario(6, 0, 2, faults=(), mode="paper"), 1)
     assert result.completed
@@ -41,7 +71,7 @@ def test_a_fleet_that_encrypts_its_models_finishes_too(seed):
     assert not result.violations
 
 
-@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault != "liars"])
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault != "byzantine"])
 def test_a_fleet_finishes_under_each_fault(fault):
     result = simulate(Scenario(6, 0, 2, faults=(fault,)), 2)
     assert result.completed
@@ -98,6 +128,6 @@ def test_a_scenario_that_makes_no_sense_is_refused(arguments, message):
         Scenario(**arguments)
 
 
-def test_an_unknown_liar_is_refused():
-    with pytest.raises(ScenarioError, match="no such liar: politician"):
-        simulate(Scenario(6, 1, 1, liars=("politician",)), 1)
+def test_an_unknown_behaviour_is_refused():
+    with pytest.raises(ScenarioError, match="no such behaviour: politician"):
+        simulate(Scenario(6, 1, 1, behaviours=("politician",)), 1)

@@ -50,7 +50,10 @@ COMMANDS = {
         "bift_ros.console.bench",
         "measure: aggregation, chain, fleet, monitor, storage, training",
     ),
-    "simulate": ("bift_ros.console.simulate", "run fleets in virtual time, with faults and liars"),
+    "simulate": (
+        "bift_ros.console.simulate",
+        "run fleets in virtual time, under faults of all kinds",
+    ),
     "completion": ("bift_ros.console.completion", "complete commands in a shell: bash, zsh"),
     "experiment": ("bift_ros.console.experiment", "run a documented experiment"),
 }

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--vehicles", type=int, default=defaults.vehicles, help="fleet size (%(default)s)"
     )
     parser.add_argument(
-        "--byzantine", type=int, help="how many of them lie (default: 30 of 100 vehicles)"
+        "--byzantine", type=int, help="how many of them are (default: 30 of 100 vehicles)"
     )
     parser.add_argument(
         "--iterations", type=int, default=defaults.iterations, help="of the task (%(default)s)"
@@ -44,7 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--faults", type=_list, default=FAULTS, help=f"of {','.join(FAULTS)} (default: all)"
     )
-    parser.add_argument("--liars", type=_list, default=(), help="kinds to draw from (default: all)")
+    parser.add_argument(
+        "--behaviours", type=_list, default=(), help="Byzantine ones to draw from (default: all)"
+    )
     parser.add_argument("--mode", default=defaults.mode, help="bift or paper (%(default)s)")
     parser.add_argument("--processes", type=int, help="default: one for each core")
     parser.add_argument("--replay", type=int, metavar="SEED", help="print this run's history")
@@ -91,7 +93,7 @@ def _scenario(arguments: argparse.Namespace, vehicles: int) -> Scenario:
         byzantine,
         arguments.iterations,
         arguments.faults,
-        arguments.liars,
+        arguments.behaviours,
         arguments.mode,
     )
 

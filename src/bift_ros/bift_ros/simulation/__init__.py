@@ -1,1 +1,1 @@
-"""Many real peers in one process, in virtual time, under seeded faults and liars."""
+"""Many real peers in one process, in virtual time, under seeded faults, some of them Byzantine."""

@@ -57,7 +57,7 @@ def summary(scenario: Scenario, results: Sequence[Result], seconds: float) -> di
     ]
     return {
         "vehicles": scenario.vehicles,
-        "byzantine": scenario.liar_count,
+        "byzantine": scenario.byzantine_count,
         "iterations": scenario.iterations,
         "faults": list(scenario.faults),
         "seeds": len(results),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -18,15 +17,9 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
+from bift_ros.simulation.compiled_modules import compiled_modules
+
 PACKAGE = Path(__file__).resolve().parents[1]
-_ROOMS = ("consensus", "chain", "peer", "pofl", "simulation")
-_LEFT_AS_THEY_ARE = re.compile(
-    r"cached_property|__dict__"  # a compiled class has neither
-    r"|\bClassVar\b"  # which a compiled dataclass takes for a field
-    r"|\bpickled\b"  # nor a way through a pipe
-    r"|^class \w+\(\w*(?:Error|Exception)\)",  # mypyc takes two handlers' `error` for one type
-    re.MULTILINE,
-)
 _KEPT = 4
 """Compiled copies that stay in the cache, the latest ones."""
 _TIMEOUT_S = 900
@@ -68,7 +61,7 @@ def compile_package() -> Path:
         shutil.copytree(
             PACKAGE, home / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__", "*.so")
         )
-        modules = [str(path.relative_to(PACKAGE.parent)) for path in _modules()]
+        modules = [f"{PACKAGE.name}/{path}" for path in compiled_modules()]
         command = [sys.executable, "-c", _BUILD, *modules]
         environment = {**os.environ, "PYTHONPATH": "", "MYPYPATH": ""}
         try:
@@ -89,15 +82,6 @@ def compile_package() -> Path:
         home.mkdir(exist_ok=True)  # what the context manager is to remove
     _forget_old(folder.parent)
     return folder
-
-
-def _modules() -> list[Path]:
-    paths = sorted(path for room in _ROOMS for path in (PACKAGE / room).glob("*.py"))
-    return [
-        path
-        for path in paths
-        if path.name != "__init__.py" and not _LEFT_AS_THEY_ARE.search(path.read_text())
-    ]
 
 
 def _folder() -> Path:

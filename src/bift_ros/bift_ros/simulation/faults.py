@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from bift_ros.consensus.payloads import ShareFile, Transfer, WithdrawFile
-
-if TYPE_CHECKING:
-    from bift_ros.simulation.fleet import Fleet
-    from bift_ros.simulation.vehicle import Vehicle
+from bift_ros.simulation.fleet import Fleet
+from bift_ros.simulation.vehicle import Vehicle
 
 _SLOW_MS = (50, 600)
 _LOSS = (0.02, 0.15)
@@ -24,7 +20,7 @@ _SHARE_MS = (10_000, 30_000)
 
 
 class Faults:
-    """Draws the faults from the seed and puts them on the agenda; `end` is the last moment."""
+    """Draws the faults from the seed and queues them; `end` is the last moment."""
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
@@ -47,18 +43,18 @@ class Faults:
         if "crash" in kinds:
             self._after(_UP_MS, self._crash)
         self._after(_TRANSFER_MS, self._transfer)
-        fleet.agenda.after(self._shares.randint(*_SHARE_MS), self._share)
-        fleet.agenda.after(fleet.scenario.faults_end_ms, self._heal)
+        fleet.queue.after(self._shares.randint(*_SHARE_MS), self._share)
+        fleet.queue.after(fleet.scenario.faults_end_ms, self._heal)
 
     def _over(self) -> bool:
-        return self._fleet.agenda.now >= self._end
+        return self._fleet.queue.now >= self._end
 
     def _after(self, bounds: tuple[int, int], action: object, *arguments: object) -> None:
         assert callable(action)
-        self._fleet.agenda.after(self._rng.randint(*bounds), action, *arguments)
+        self._fleet.queue.after(self._rng.randint(*bounds), action, *arguments)
 
     def _say(self, text: str) -> None:
-        self._fleet.history.fault(self._fleet.agenda.now, text)
+        self._fleet.history.fault(self._fleet.queue.now, text)
 
     def _radio(self) -> None:
         """Another quality of the radio, for a while."""
@@ -130,10 +126,10 @@ class Faults:
             vehicle.submit(ShareFile(name, vehicle.keep(data), len(data), "a map tile"))
         elif vehicle.online:
             vehicle.submit(WithdrawFile(name))
-        self._fleet.agenda.after(rng.randint(*_SHARE_MS), self._share)
+        self._fleet.queue.after(rng.randint(*_SHARE_MS), self._share)
 
     def _heal(self) -> None:
         self._fleet.network.heal()
         for number in sorted(self._down):
             self._restart(self._fleet.vehicles[number])
-        self._say("the faults end; liars go on")
+        self._say("the faults end; Byzantine vehicles go on")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from bift_ros.peer.effects import (
     BroadcastBlock,
@@ -13,9 +12,7 @@ from bift_ros.peer.effects import (
     TipChanged,
 )
 from bift_ros.simulation.consortium import START_MS
-
-if TYPE_CHECKING:
-    from bift_ros.simulation.vehicle import Vehicle
+from bift_ros.simulation.vehicle import Vehicle
 
 
 class History:
@@ -35,7 +32,7 @@ class History:
             return
         text = _describe(effect)
         if text:
-            kind = "" if vehicle.honest else f" ({type(vehicle.conduct).__name__})"
+            kind = "" if vehicle.honest else f" ({type(vehicle).__name__})"
             self.fault(now, f"vehicle {vehicle.number}{kind} {text}")
 
 

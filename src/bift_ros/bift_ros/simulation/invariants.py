@@ -6,8 +6,8 @@ PoFL of each once, from the files that were made.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from bift_ros.chain.keyring import Keyring
 from bift_ros.chain.mempool import MAX_TRANSACTIONS
@@ -24,12 +24,10 @@ from bift_ros.peer.effects import (
     Refused,
     TipChanged,
 )
+from bift_ros.simulation.history import History
 from bift_ros.simulation.results import Violation
 from bift_ros.simulation.scenario import CONFIRMATION_ITERATIONS
-
-if TYPE_CHECKING:
-    from bift_ros.simulation.fleet import Fleet
-    from bift_ros.simulation.vehicle import Vehicle
+from bift_ros.simulation.vehicle import Environment, Vehicle
 
 _MAXIMUM_WANTED = 4096
 _MAXIMUM_VIOLATIONS = 20
@@ -49,8 +47,9 @@ class _Node:
 class Invariants:
     """Watches the honest vehicles of a run."""
 
-    def __init__(self, fleet: Fleet) -> None:
-        self._fleet = fleet
+    def __init__(self, fleet: Environment, history: History) -> None:
+        self._fleet, self._history = fleet, history
+        self._by_address = {vehicle.address: vehicle for vehicle in fleet.vehicles}
         genesis = fleet.world.genesis
         self._genesis = genesis
         self._keyring = (
@@ -90,7 +89,7 @@ class Invariants:
                 if self._owed.get(name, (-1,))[0] == vehicle.number:
                     self._settled.add(name)
             case EquivocationFound(first, _):
-                miner = self._fleet.by_address.get(first.header.miner)
+                miner = self._by_address.get(first.header.miner)
                 if miner is not None and miner.honest:
                     self._broken("no framing", vehicle, f"honest {miner.number} signed two blocks")
             case _:
@@ -134,11 +133,20 @@ class Invariants:
         """The run is over: what should have happened by now?"""
         first = self._fleet.honest[0]
         if not completed:
-            self._broken("liveness", first, self._fleet.describe())
+            self._broken("liveness", first, self._describe())
         for name in self.unsettled():
             owner = self._owed[name.hex()[:12]][0]
             vehicle = self._fleet.vehicles[owner]
             self._broken("no loss", vehicle, f"transaction {name.hex()[:12]} is lost")
+
+    def _describe(self) -> str:
+        """Where the honest vehicles stand."""
+        places: Counter[str] = Counter()
+        for vehicle in self._fleet.honest:
+            state = vehicle.peer.state
+            done = state.latest_task.current_iter if state.latest_task is not None else 0
+            places[f"block {state.height} {state.tip_hash.hex()[:6]} iteration {done}"] += 1
+        return ", ".join(f"{count} vehicles at {place}" for place, count in places.items())
 
     def _check_block(self, vehicle: Vehicle, block: Block) -> None:
         if block.hash in self._nodes:
@@ -218,9 +226,9 @@ class Invariants:
         return top == name
 
     def _broken(self, invariant: str, vehicle: Vehicle, detail: str) -> None:
-        now = self._fleet.agenda.now
+        now = self._fleet.queue.now
         if len(self.violations) < _MAXIMUM_VIOLATIONS:
             self.violations.append(
                 Violation(invariant, now - self._fleet.started, vehicle.number, detail)
             )
-        self._fleet.history.fault(now, f"vehicle {vehicle.number} BREAKS {invariant}: {detail}")
+        self._history.fault(now, f"vehicle {vehicle.number} BREAKS {invariant}: {detail}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from bift_ros.peer.events import (
     BlockReceived,
@@ -13,10 +13,7 @@ from bift_ros.peer.events import (
     TipReceived,
     TransactionReceived,
 )
-from bift_ros.simulation.agenda import Agenda
-
-if TYPE_CHECKING:
-    from bift_ros.simulation.vehicle import Vehicle
+from bift_ros.simulation.event_queue import EventQueue
 
 _BASE_MS = 20
 _GRAIN_MS = 20
@@ -26,11 +23,20 @@ _TIP_BYTES = 172
 """A signed tip without its provider."""
 
 
-class Network:
-    """Carries events. A message to many has one entry in the agenda for each distinct delay."""
+class Node(Protocol):
+    """Who sends and receives."""
 
-    def __init__(self, agenda: Agenda, rng: random.Random) -> None:
-        self._agenda, self._rng = agenda, rng
+    number: int
+
+    def receive(self, event: Event) -> None:
+        """Take a message."""
+
+
+class Network:
+    """Carries events. A message to many is queued once for each distinct delay."""
+
+    def __init__(self, queue: EventQueue, rng: random.Random) -> None:
+        self._queue, self._rng = queue, rng
         self.slow_ms = 0
         """Mean of the random delay added to each message; 0 while the radio is good."""
         self.loss = 0.0
@@ -44,7 +50,7 @@ class Network:
         """One good network again."""
         self.slow_ms, self.loss, self.groups = 0, 0.0, {}
 
-    def delay(self, sender: Vehicle, receiver: Vehicle) -> int | None:
+    def delay(self, sender: Node, receiver: Node) -> int | None:
         """How long a message takes; None where it is lost."""
         if self.groups and self.groups[sender.number] != self.groups[receiver.number]:
             return None
@@ -69,26 +75,26 @@ class Network:
         """Count a request."""
         self.count_file(0)
 
-    def send(self, sender: Vehicle, receiver: Vehicle, event: Event) -> None:
+    def send(self, sender: Node, receiver: Node, event: Event) -> None:
         """Deliver one message, maybe."""
         self.broadcast(sender, (receiver,), event)
 
-    def broadcast(self, sender: Vehicle, receivers: Sequence[Vehicle], event: Event) -> None:
+    def broadcast(self, sender: Node, receivers: Sequence[Node], event: Event) -> None:
         """Deliver one message to many, to each after its own delay."""
         self.count(event, len(receivers))
         if not (self.slow_ms or self.loss or self.groups):
-            self._agenda.after(_BASE_MS, _deliver, receivers, event)
+            self._queue.after(_BASE_MS, _deliver, receivers, event)
             return
-        by_delay: dict[int, list[Vehicle]] = {}
+        by_delay: dict[int, list[Node]] = {}
         for receiver in receivers:
             delay = self.delay(sender, receiver)
             if delay is not None:
                 by_delay.setdefault(delay, []).append(receiver)
         for delay, group in by_delay.items():
-            self._agenda.after(delay, _deliver, group, event)
+            self._queue.after(delay, _deliver, group, event)
 
 
-def _deliver(receivers: Sequence[Vehicle], event: Event) -> None:
+def _deliver(receivers: Sequence[Node], event: Event) -> None:
     for receiver in receivers:
         receiver.receive(event)
 

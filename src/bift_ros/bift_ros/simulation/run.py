@@ -12,7 +12,7 @@ from bift_ros.simulation.fleet import Fleet
 from bift_ros.simulation.history import History
 from bift_ros.simulation.results import Result
 from bift_ros.simulation.scenario import Scenario
-from bift_ros.simulation.world import INITIAL_MODEL, proposal_of
+from bift_ros.simulation.world import INITIAL_MODEL
 
 _STEP_MS = 1_000
 _GARBAGE = 1_000_000
@@ -30,10 +30,9 @@ def simulate(scenario: Scenario, seed: int, history: History | None = None) -> R
     Faults(fleet).begin()
     deadline = fleet.started + scenario.deadline_ms
     completed = False
-    while not completed and fleet.agenda.now < deadline:
-        fleet.agenda.run_until(fleet.agenda.now + _STEP_MS)
+    while not completed and fleet.queue.now < deadline:
+        fleet.queue.run_until(fleet.queue.now + _STEP_MS)
         completed = fleet.completed()
-    assert fleet.invariants is not None
     fleet.invariants.finish(completed)
     seconds, cpu_seconds = time.perf_counter() - begun, time.process_time() - cpu
     return _result(fleet, completed, seconds, cpu_seconds)
@@ -43,18 +42,17 @@ def _propose(fleet: Fleet) -> None:
     """Have the first honest vehicle propose the task, once it can put a model into a file."""
     proposer = fleet.honest[0]
     if not proposer.online or not proposer.peer.can_write_models:
-        fleet.agenda.after(_STEP_MS, _propose, fleet)
+        fleet.queue.after(_STEP_MS, _propose, fleet)
         return
     cid = proposer.keep_model(INITIAL_MODEL, proposer.peer.state)
-    proposer.take(Submit(proposal_of(fleet.scenario, cid)))
+    proposer.take(Submit(fleet.proposal(cid)))
 
 
 def _result(fleet: Fleet, completed: bool, seconds: float, cpu_seconds: float) -> Result:
-    assert fleet.invariants is not None
     vehicles, network = fleet.vehicles, fleet.network
     count = len(vehicles)
     tips = sorted(vehicle.store.tip for vehicle in vehicles)
-    traffic = f"{network.messages} {network.bytes} {fleet.agenda.now}".encode()
+    traffic = f"{network.messages} {network.bytes} {fleet.queue.now}".encode()
     checked = sum(v.blocks_checked for v in vehicles)
     transactions = sum(len(v.seen) + v.tips_heard for v in vehicles)
     return Result(
@@ -63,7 +61,7 @@ def _result(fleet: Fleet, completed: bool, seconds: float, cpu_seconds: float) -
         violations=tuple(fleet.invariants.violations),
         fingerprint=hashlib.sha256(b"".join(tips) + traffic).hexdigest()[:16],
         blocks=fleet.honest[0].peer.state.height,
-        virtual_ms=fleet.agenda.now - fleet.started,
+        virtual_ms=fleet.queue.now - fleet.started,
         seconds=seconds,
         cpu_seconds=cpu_seconds,
         messages=network.messages / count,

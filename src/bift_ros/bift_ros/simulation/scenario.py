@@ -1,4 +1,4 @@
-"""What is simulated: the fleet's size, its liars, the task's length and the kinds of fault.
+"""What is simulated: fleet size, Byzantine vehicles, the task's length and the kinds of fault.
 
 A scenario is pickled on its way to a campaign's processes.
 """
@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from bift_ros.consensus.genesis import MAX_MEMBERS, MODES, Policy
+from bift_ros.consensus.genesis import MAX_MEMBERS, MODES, RULE_OF_MODE, Policy
 from bift_ros.peer.config import PeerConfig
+from bift_ros.pofl.aggregate import RULES
 
-FAULTS = ("delay", "loss", "partition", "crash", "skew", "liars")
+FAULTS = ("delay", "loss", "partition", "crash", "skew", "byzantine")
 CONFIRMATION_ITERATIONS = 2
 """A block is confirmed once this many later model blocks stand above it: no honest vehicle then
 leaves it, nor confirms another at its height."""
@@ -32,13 +33,13 @@ class Scenario:
     vehicles: int = 30
     """How many members the fleet has."""
     byzantine: int = 9
-    """How many of them lie, where liars are among the faults."""
+    """How many of them are Byzantine, where that is among the faults."""
     iterations: int = 20
     """How many iterations the task takes."""
     faults: tuple[str, ...] = FAULTS
     """Which kinds of fault happen, of `FAULTS`."""
-    liars: tuple[str, ...] = ()
-    """Kinds of liar to draw from; none: all there are."""
+    behaviours: tuple[str, ...] = ()
+    """Kinds of Byzantine behaviour to draw from; none: all there are."""
     mode: str = "bift"
     """The consensus mode."""
     encrypt: bool = False
@@ -63,9 +64,14 @@ class Scenario:
             raise ScenarioError(f"no such mode: {self.mode} (use {' or '.join(MODES)})")
 
     @property
-    def liar_count(self) -> int:
-        """How many vehicles lie."""
-        return self.byzantine if "liars" in self.faults else 0
+    def byzantine_count(self) -> int:
+        """How many vehicles are Byzantine."""
+        return self.byzantine if "byzantine" in self.faults else 0
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """The aggregation rules that a run's is drawn from."""
+        return RULES if self.mode == "bift" else (RULE_OF_MODE[self.mode],)
 
     @property
     def trainers(self) -> int:
@@ -86,10 +92,10 @@ class Scenario:
 
     @property
     def _quorum(self) -> int:
-        """Members that no two branches can both have, though liars vote for each of them.
+        """Members that no two branches can both have, though Byzantine ones vote for each.
 
-        It takes honest members alone to reach it, so it exists for less than a third of liars.
-        Above that it is the majority (`docs/consensus.md`, "Which branch").
+        It takes honest members alone to reach it, so it exists for less than a third of Byzantine
+        ones. Above that it is the majority (`docs/consensus.md`, "Which branch").
         """
         safe = (self.vehicles + self.byzantine) // 2 + 1
         return safe if safe <= self.vehicles - self.byzantine else self.vehicles // 2 + 1

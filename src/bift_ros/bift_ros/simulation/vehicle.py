@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
 
 from bift_ros.chain.blockchain import Blockchain
-from bift_ros.consensus.blocks import MIN_NONCE, Block, Header
+from bift_ros.consensus.blocks import MIN_NONCE, Block, Header, SignedHeader
 from bift_ros.consensus.exceptions import InvalidTransaction
-from bift_ros.consensus.payloads import Payload
+from bift_ros.consensus.payloads import Payload, ProposeTask
 from bift_ros.consensus.proof_of_work import search
 from bift_ros.consensus.state import State
+from bift_ros.peer.catch_up import BLOCKS_PER_ANSWER, HEADERS_PER_ANSWER
 from bift_ros.peer.effects import (
     AnnounceTip,
     BroadcastBlock,
@@ -30,13 +30,8 @@ from bift_ros.peer.effects import (
 )
 from bift_ros.peer.events import (
     BlockReceived,
-    BlocksAnswered,
     DatasetChanged,
     Event,
-    FetchFailed,
-    FileFetched,
-    HeadersAnswered,
-    KeysAnswered,
     NonceFound,
     Submit,
     Tick,
@@ -44,14 +39,13 @@ from bift_ros.peer.events import (
     Trained,
     TransactionReceived,
 )
-from bift_ros.peer.group_keys import keys_before
 from bift_ros.peer.machine import Peer
-from bift_ros.simulation.conduct import Conduct
+from bift_ros.simulation.event_queue import EventQueue
 from bift_ros.simulation.memory_store import MemoryStore
+from bift_ros.simulation.network import Network
+from bift_ros.simulation.scenario import Scenario
+from bift_ros.simulation.world import proposal_of, train, world_of
 from bift_ros.storage.cid import cid_of
-
-if TYPE_CHECKING:
-    from bift_ros.simulation.fleet import Fleet
 
 TICK_MS = 2_000
 _SAMPLES = 100
@@ -61,16 +55,61 @@ _NONCE_ATTEMPTS = 1_000_000
 _TRAIN_MS = (500, 2_500)
 
 
+class Environment:
+    """What the vehicles of one run have in common, and what they tell it."""
+
+    vehicles: list[Vehicle]
+    honest: list[Vehicle]
+
+    def __init__(self, scenario: Scenario, seed: int) -> None:
+        self.scenario, self.seed = scenario, seed
+        self.world = world_of(scenario)
+        self.queue = EventQueue()
+        self.started = self.queue.now
+        self.network = Network(self.queue, self.random("network"))
+        self.archive: dict[str, bytes] = {}
+        """Every file that anybody has made, by CID: the invariants' own copy."""
+        self._rule = self.random("rule").choice(scenario.rules)
+
+    def random(self, purpose: str) -> random.Random:
+        """A generator of its own for each purpose, so that one more draw changes little else."""
+        return random.Random(f"{self.seed} {purpose}")
+
+    def proposal(self, init_cid: str) -> ProposeTask:
+        """The task that this run works on, from the initial model's file."""
+        return proposal_of(self.scenario, self._rule, init_cid)
+
+    def others(self, vehicle: Vehicle) -> Sequence[Vehicle]:
+        """Every vehicle but this one."""
+        raise NotImplementedError
+
+    def request(self, vehicle: Vehicle, effect: Effect) -> None:
+        """Get a vehicle the file, or another's answer, that its peer wants."""
+        raise NotImplementedError
+
+    def note(self, vehicle: Vehicle, effect: Effect) -> None:
+        """An effect is about to be carried out."""
+
+    def stored(self, vehicle: Vehicle, block: Block) -> None:
+        """A vehicle has accepted a block."""
+
+    def handled(self, vehicle: Vehicle) -> None:
+        """A vehicle's peer has dealt with an event."""
+
+
 class Vehicle:
     """A peer, its clock, its key, and what survives a crash: the store and the files."""
 
-    def __init__(self, fleet: Fleet, number: int, rng: random.Random) -> None:
+    hash_power = 1.0
+    """How many times an ordinary vehicle's hashes it makes in a second."""
+
+    def __init__(self, fleet: Environment, number: int, rng: random.Random) -> None:
         self.fleet, self.number, self.rng = fleet, number, rng
+        self.genesis = fleet.world.genesis
         self.key = fleet.world.keys[number]
         self.address = self.key.address
         self.url = f"simulated://{number}"
-        self.conduct = Conduct(self)
-        self.store = MemoryStore(fleet.world.genesis, self._stored)
+        self.store = MemoryStore(self.genesis, self._stored)
         self.files: dict[str, bytes] = {}
         self.offset_ms, self.drift = 0, 0.0
         self.online = False
@@ -80,25 +119,24 @@ class Vehicle:
 
     @property
     def honest(self) -> bool:
-        """Whether it is no liar."""
-        return type(self.conduct) is Conduct
+        """Whether it keeps to the protocol."""
+        return type(self) is Vehicle
 
     @property
     def now(self) -> int:
         """What this vehicle's clock says."""
-        now = self.fleet.agenda.now
+        now = self.fleet.queue.now
         return now + self.offset_ms + int((now - self.fleet.started) * self.drift)
 
     def boot(self) -> None:
         """Start a peer over what the store holds, as after a crash."""
-        world, scenario = self.fleet.world, self.fleet.scenario
         self.online = True
         self._training: TrainingRequest | None = None
         self._mining: Header | None = None
-        self.chain = Blockchain(world.genesis, self.store)
-        self.peer = Peer(self.key, world.genesis, self.chain, scenario.config, self.url)
+        self.chain = Blockchain(self.genesis, self.store)
+        self.peer = Peer(self.key, self.genesis, self.chain, self.fleet.scenario.config, self.url)
         self.carry_out(self.peer.start(self.now))
-        if self.number in self.fleet.trainers:
+        if self.number < self.fleet.scenario.trainers:
             self.take(DatasetChanged(_SAMPLES))
 
     def crash(self) -> None:
@@ -110,7 +148,7 @@ class Vehicle:
         """A message came in."""
         if not self.online:
             return
-        self.conduct.heard(event)
+        self.heard(event)
         if type(event) is TipReceived:  # most messages: a peer does nothing about one
             self.tips_heard += 1
             self.carry_out(self.peer.handle(event, self.now))
@@ -126,8 +164,7 @@ class Vehicle:
         effects = self.peer.handle(event, self.now)
         if effects:
             self.carry_out(effects)
-        if self.fleet.invariants is not None:
-            self.fleet.invariants.after_event(self)
+        self.fleet.handled(self)
 
     def submit(self, payload: Payload) -> str | None:
         """Have the owner say something; the reason why not, where it was refused at once."""
@@ -141,7 +178,7 @@ class Vehicle:
         """Let time pass for the peer."""
         if self.online:
             self.take(Tick())
-            self.conduct.act()
+            self.act()
 
     def tell(self, event: Event) -> None:
         """Send to every other vehicle."""
@@ -151,11 +188,43 @@ class Vehicle:
         """Send to one other vehicle."""
         self.fleet.network.send(self, receiver, event)
 
+    def heard(self, event: Event) -> None:
+        """Take note of what came in."""
+
+    def instead(self, effect: Effect) -> Sequence[Effect]:
+        """What is done in place of an effect of the peer's."""
+        return (effect,)
+
+    def broadcast(self, event: Event) -> None:
+        """Send what is meant for everybody."""
+        self.tell(event)
+
+    def act(self) -> None:
+        """Do something unasked, once a tick."""
+
+    def update(self, request: TrainingRequest) -> bytes:
+        """Train."""
+        base = self.peer.decrypt(self.files[request.base_cid])
+        return train(base, self.number, request.iteration, self.fleet.seed)
+
+    def headers(self, asker: Vehicle, from_height: int) -> Sequence[SignedHeader]:
+        """Answer a request for headers."""
+        return self.chain.canonical_headers(from_height, HEADERS_PER_ANSWER)
+
+    def blocks(self, asker: Vehicle, hashes: Sequence[bytes]) -> Sequence[Block]:
+        """Answer a request for blocks."""
+        found = (self.chain.block(name) for name in hashes[:BLOCKS_PER_ANSWER])
+        return [block for block in found if block is not None]
+
+    def file(self, asker: Vehicle, cid: str) -> bytes | None:
+        """Answer a request for a file."""
+        return self.files.get(cid)
+
     def carry_out(self, effects: Iterable[Effect]) -> None:
-        """Do what the peer says, as far as this vehicle's conduct goes."""
+        """Do what the peer says, or what a Byzantine vehicle does instead."""
         for wanted in effects:
             self.fleet.note(self, wanted)
-            for effect in self.conduct.effects(wanted):
+            for effect in self.instead(wanted):
                 self._do(effect)
 
     def keep(self, data: bytes) -> str:
@@ -173,85 +242,36 @@ class Vehicle:
         fleet = self.fleet
         match effect:
             case AnnounceTip(tip):
-                self.conduct.broadcast(TipReceived(tip))
+                self.broadcast(TipReceived(tip))
             case BroadcastTransaction(transaction):
-                self.conduct.broadcast(TransactionReceived(transaction, self.url))
+                self.broadcast(TransactionReceived(transaction, self.url))
             case BroadcastBlock(block):
-                self.conduct.broadcast(BlockReceived(block, self.url))
-            case Fetch(cid, providers):
-                fleet.agenda.after(fleet.fetch_ms(self), self._fetch, cid, providers)
+                self.broadcast(BlockReceived(block, self.url))
             case Put(cid, data):
                 self.files[cid] = data
                 fleet.archive.setdefault(cid, data)
-            case RequestHeaders(peer, from_height):
-                fleet.ask(self, peer, self._headers, from_height)
-            case RequestBlocks(peer, hashes):
-                fleet.ask(self, peer, self._blocks, hashes)
-            case RequestKeys(peer, before):
-                fleet.ask(self, peer, self._keys, before)
+            case Fetch() | RequestHeaders() | RequestBlocks() | RequestKeys():
+                fleet.request(self, effect)
             case Train(request):
                 self._training = request
                 wait = self.rng.randint(*_TRAIN_MS)
-                fleet.agenda.after(wait, self._trained, request, self.peer.state)
+                fleet.queue.after(wait, self._trained, request, self.peer.state)
             case CancelTraining():
                 self._training = None
             case Mine(header):
                 self._mining = header
-                mean = _MINE_MS * fleet.scenario.vehicles / self.conduct.hash_power
+                mean = _MINE_MS * fleet.scenario.vehicles / self.hash_power
                 wait = int(self.rng.expovariate(1 / mean))
-                fleet.agenda.after(wait, self._mined, header)
+                fleet.queue.after(wait, self._mined, header)
             case StopMining():
                 self._mining = None
             case _:
                 pass
 
-    def _headers(self, other: Vehicle, from_height: int) -> None:
-        headers = tuple(other.conduct.headers(self, from_height))
-        other.send(self, HeadersAnswered(other.address, headers))
-
-    def _keys(self, other: Vehicle, before: int) -> None:
-        keys, left = keys_before(other.peer.state, before)
-        other.send(self, KeysAnswered(other.address, keys, left))
-
-    def _blocks(self, other: Vehicle, hashes: tuple[bytes, ...]) -> None:
-        delay = self.fleet.network.delay(other, self)
-        if delay is None:
-            return
-        blocks = other.conduct.blocks(self, hashes)
-        events: list[Event] = [
-            *(BlockReceived(b, other.url) for b in blocks),
-            BlocksAnswered(other.address),
-        ]
-        for event in events:  # one connection: in order, all or nothing
-            self.fleet.network.count(event)
-            self.fleet.agenda.after(delay, self.receive, event)
-
-    def _fetch(self, cid: str, providers: tuple[str, ...]) -> None:
-        if not self.online:
-            return
-        data = self.files.get(cid)
-        for url in providers if data is None else ():
-            other = self.fleet.by_url.get(url)
-            if other is None or other is self or not other.online:
-                continue
-            if self.fleet.network.delay(other, self) is None:
-                continue
-            data = other.conduct.file(self, cid)
-            if data is not None and self.fleet.archive.get(cid) is not data and cid_of(data) != cid:
-                data = None
-            if data is not None:
-                self.fleet.network.count_file(len(data))
-                break
-        if data is None:
-            self.take(FetchFailed(cid, "nobody has it"))
-        else:
-            self.files[cid] = data
-            self.take(FileFetched(cid, data))
-
     def _trained(self, request: TrainingRequest, begun: State) -> None:
         if self._training is request:
             self._training = None
-            cid = self.keep_model(self.conduct.update(request), begun)
+            cid = self.keep_model(self.update(request), begun)
             accuracy = 0.5 + self.number / 4000
             self.take(Trained(request, cid, accuracy, _SAMPLES))
 

@@ -33,13 +33,13 @@ def world_of(scenario: Scenario) -> Consortium:
     )
 
 
-def proposal_of(scenario: Scenario, init_cid: str) -> ProposeTask:
+def proposal_of(scenario: Scenario, rule: str, init_cid: str) -> ProposeTask:
     """The task that a run works on, from the initial model's file."""
     return ProposeTask(
         "lights",
         init_cid,
         scenario.iterations,
-        "mixed" if scenario.mode == "bift" else "mixed_paper",
+        rule,
         PeerConfig().allowed_architectures[0],
         local_epochs=1,
         batch_size=10,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from bift_ros.simulation.consortium import START_MS
 
 
-class Agenda:
+class EventQueue:
     """Actions by virtual time, those of one instant in the order in which they were added."""
 
     def __init__(self) -> None:

@@ -1,11 +1,11 @@
-"""Each kind of liar alone: what it says is refused, and the fleet finishes all the same."""
+"""Each Byzantine behaviour alone: what is false is refused, and the fleet finishes all the same."""
 
 from __future__ import annotations
 
 import pytest
 
+from bift_ros.simulation.byzantine import BEHAVIOURS
 from bift_ros.simulation.history import History
-from bift_ros.simulation.liars import LIARS
 from bift_ros.simulation.run import simulate
 from bift_ros.simulation.scenario import Scenario
 
@@ -25,18 +25,18 @@ REFUSED = {
     "silent_after_commit": "",
     "late_committer": "",
     "malformed_updates": "is malformed",
-    "lying_tips": "its parent block is invalid",
+    "false_tips": "its parent block is invalid",
     "flooder": "far ahead",
 }
 """What an honest vehicle says to it; empty where there is nothing to say, only to do without."""
 
 
-@pytest.mark.parametrize("kind", LIARS)
-def test_a_liar_is_refused_and_the_fleet_finishes(kind):
+@pytest.mark.parametrize("kind", BEHAVIOURS)
+def test_a_byzantine_vehicle_is_refused_and_the_fleet_finishes(kind):
     lines: list[str] = []
-    scenario = Scenario(8, 2, 4, faults=("liars",), liars=(kind,))
+    scenario = Scenario(8, 2, 4, faults=("byzantine",), behaviours=(kind,))
     result = simulate(scenario, 1, History(lines.append))
     assert result.completed
     assert not result.violations
-    honest = [line for line in lines if LIARS[kind].__name__ not in line]
+    honest = [line for line in lines if BEHAVIOURS[kind].__name__ not in line]
     assert any(REFUSED[kind] in line for line in honest)

@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from bift_ros.consensus.payloads import ModelCommit, ModelUpdate
 from bift_ros.peer.effects import BroadcastTransaction, Effect, TrainingRequest
 from bift_ros.peer.events import Event, TransactionReceived
-from bift_ros.simulation.conduct import Conduct
-
-if TYPE_CHECKING:
-    from bift_ros.simulation.vehicle import Vehicle
+from bift_ros.simulation.byzantine_vehicle import Byzantine
+from bift_ros.simulation.vehicle import Environment, Vehicle
 
 
-class Withholder(Conduct):
+class Withholder(Byzantine):
     """Announces updates whose files it gives to few, or to nobody."""
 
-    def __init__(self, vehicle: Vehicle) -> None:
-        super().__init__(vehicle)
-        self._share = vehicle.rng.choice((0.0, 0.2, 0.5))
+    def __init__(self, fleet: Environment, number: int, rng: random.Random) -> None:
+        super().__init__(fleet, number, rng)
+        self._share = self.rng.choice((0.0, 0.2, 0.5))
 
     def file(self, asker: Vehicle, cid: str) -> bytes | None:
         """Give it to a fixed few."""
-        given = asker.number < self._share * self.vehicle.fleet.scenario.vehicles
+        given = asker.number < self._share * self.fleet.scenario.vehicles
         return super().file(asker, cid) if given else None
 
 
-class SilentAfterCommit(Conduct):
+class SilentAfterCommit(Byzantine):
     """Commits and never reveals."""
 
-    def effects(self, effect: Effect) -> Sequence[Effect]:
+    def instead(self, effect: Effect) -> Sequence[Effect]:
         """Keep updates back."""
         if isinstance(effect, BroadcastTransaction) and isinstance(
             effect.transaction.payload, ModelUpdate
@@ -39,14 +37,14 @@ class SilentAfterCommit(Conduct):
         return (effect,)
 
 
-class LateCommitter(Conduct):
+class LateCommitter(Byzantine):
     """Waits with its commitment until others have shown their updates."""
 
-    def __init__(self, vehicle: Vehicle) -> None:
-        super().__init__(vehicle)
+    def __init__(self, fleet: Environment, number: int, rng: random.Random) -> None:
+        super().__init__(fleet, number, rng)
         self._kept: dict[int, Effect] = {}
 
-    def effects(self, effect: Effect) -> Sequence[Effect]:
+    def instead(self, effect: Effect) -> Sequence[Effect]:
         """Keep commitments back."""
         if isinstance(effect, BroadcastTransaction) and isinstance(
             effect.transaction.payload, ModelCommit
@@ -62,13 +60,13 @@ class LateCommitter(Conduct):
         payload = event.transaction.payload
         kept = self._kept.pop(payload.iteration, None) if isinstance(payload, ModelUpdate) else None
         if isinstance(kept, BroadcastTransaction):
-            self.broadcast(TransactionReceived(kept.transaction, self.vehicle.url))
+            self.broadcast(TransactionReceived(kept.transaction, self.url))
 
 
-class MalformedUpdates(Conduct):
+class MalformedUpdates(Byzantine):
     """Publishes files that are no updates."""
 
     def update(self, request: TrainingRequest) -> bytes:
         """Cut a true one short, or make noise."""
         true = super().update(request)
-        return true[:-3] if request.iteration % 2 else self.vehicle.rng.randbytes(200)
+        return true[:-3] if request.iteration % 2 else self.rng.randbytes(200)

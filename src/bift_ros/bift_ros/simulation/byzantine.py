@@ -1,0 +1,58 @@
+"""Every kind of Byzantine behaviour by name, and which vehicles of a run show which."""
+
+from __future__ import annotations
+
+import random
+
+from bift_ros.simulation.byzantine_blocks import (
+    ConvenientSubset,
+    Equivocator,
+    FutureBlocks,
+    OversizeBlocks,
+    ReplayingMiner,
+    StolenBlocks,
+    WrongAggregate,
+    WrongContributors,
+)
+from bift_ros.simulation.byzantine_mining import FastMiner
+from bift_ros.simulation.byzantine_rounds import (
+    LateCommitter,
+    MalformedUpdates,
+    SilentAfterCommit,
+    Withholder,
+)
+from bift_ros.simulation.byzantine_traffic import DoubleSpender, FalseTips, Flooder, IdentityThief
+from bift_ros.simulation.byzantine_vehicle import Byzantine
+from bift_ros.simulation.scenario import Scenario, ScenarioError
+
+BEHAVIOURS: dict[str, type[Byzantine]] = {
+    "wrong_aggregate": WrongAggregate,
+    "wrong_contributors": WrongContributors,
+    "convenient_subset": ConvenientSubset,
+    "withholder": Withholder,
+    "equivocator": Equivocator,
+    "future_blocks": FutureBlocks,
+    "oversize_blocks": OversizeBlocks,
+    "replaying_miner": ReplayingMiner,
+    "stolen_blocks": StolenBlocks,
+    "double_spender": DoubleSpender,
+    "identity_thief": IdentityThief,
+    "fast_miner": FastMiner,
+    "silent_after_commit": SilentAfterCommit,
+    "late_committer": LateCommitter,
+    "malformed_updates": MalformedUpdates,
+    "false_tips": FalseTips,
+    "flooder": Flooder,
+}
+
+
+def draw_byzantine(scenario: Scenario, rng: random.Random) -> dict[int, type[Byzantine]]:
+    """Which vehicles are Byzantine, by number, and how."""
+    unknown = sorted(set(scenario.behaviours) - set(BEHAVIOURS))
+    if unknown:
+        raise ScenarioError(
+            f"no such behaviour: {', '.join(unknown)} (use {', '.join(BEHAVIOURS)})"
+        )
+    kinds = scenario.behaviours or tuple(BEHAVIOURS)
+    numbers = sorted(rng.sample(range(scenario.vehicles), scenario.byzantine_count))
+    return {number: BEHAVIOURS[rng.choice(kinds)] for number in numbers}

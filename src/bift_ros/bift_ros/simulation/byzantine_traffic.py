@@ -1,0 +1,160 @@
+"""Vehicles that say false things: transactions, tips and answers."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bift_ros.chain.tips import sign_tip
+from bift_ros.consensus.blocks import Block, SignedHeader
+from bift_ros.consensus.payloads import (
+    MAX_SALT_BYTES,
+    ModelUpdate,
+    ProposeTask,
+    Transfer,
+)
+from bift_ros.consensus.transactions import Transaction
+from bift_ros.peer.catch_up import HEADERS_PER_ANSWER
+from bift_ros.peer.events import Event, TipReceived, TransactionReceived
+from bift_ros.simulation.byzantine_vehicle import Byzantine
+from bift_ros.simulation.vehicle import Environment, Vehicle
+from bift_ros.simulation.world import INITIAL_MODEL
+from bift_ros.storage.cid import cid_of
+
+_MAXIMUM_FORGED = 256
+_PAUSE = 10
+_FLOOD = 12
+
+
+class FalseMessages(Byzantine):
+    """Says something false every ten seconds."""
+
+    def __init__(self, fleet: Environment, number: int, rng: random.Random) -> None:
+        super().__init__(fleet, number, rng)
+        self._seconds = self.rng.randrange(_PAUSE)
+
+    def act(self) -> None:
+        """Count the seconds."""
+        self._seconds += 1
+        if self._seconds % _PAUSE == 0:
+            self.misbehave()
+
+    def misbehave(self) -> None:
+        """Say it."""
+        raise NotImplementedError
+
+
+class DoubleSpender(FalseMessages):
+    """Tells each half of the fleet of another transfer with one number, and repeats old ones."""
+
+    def misbehave(self) -> None:
+        """Spend twice, spend what it does not have, and say again what is on the chain."""
+        sequence = self.peer.state.sequences[self.address]
+        owned = self.peer.state.balances[self.address]
+        pair = [self.sign(sequence, Transfer(self.another().address, owned or 1)) for _ in "ab"]
+        for other in self.fleet.others(self):
+            self.send(other, TransactionReceived(pair[other.number % 2], self.url))
+        self.tell(self._said(self.sign(sequence + 1, Transfer(self.address, 10**6))))
+        for block in self.chain.canonical(1, 2):
+            for transaction in block.body.transactions[:3]:
+                self.tell(self._said(transaction))
+
+    def _said(self, transaction: Transaction) -> Event:
+        return TransactionReceived(transaction, self.url)
+
+
+class IdentityThief(FalseMessages):
+    """Signs transactions and tips as another member."""
+
+    def misbehave(self) -> None:
+        """Give itself another's stake, and say that another stands far ahead."""
+        victim = self.another()
+        sequence = self.peer.state.sequences[victim.address]
+        own = self.sign(sequence, Transfer(self.address, 1))
+        self.tell(TransactionReceived(replace(own, sender=victim.address), self.url))
+        tip = sign_tip(
+            self.key,
+            self.genesis.hash,
+            height=10**6,
+            tip_hash=self.rng.randbytes(32),
+            learning_weight=10**9,
+            provider=self.url,
+            stamp=self.now + 10**6,
+        )
+        self.tell(TipReceived(replace(tip, sender=victim.address)))
+
+
+class Flooder(FalseMessages):
+    """Sends transactions by the dozen: no two alike, most that nobody can use."""
+
+    def misbehave(self) -> None:
+        """Transfers far ahead in number, proposals of tasks, updates of nothing."""
+        rng = self.rng
+        state = self.peer.state
+        first = state.sequences[self.address]
+        proposal = self.fleet.proposal(cid_of(INITIAL_MODEL))
+        for _ in range(_FLOOD):
+            sequence = first + rng.randrange(64)
+            kind = rng.randrange(3)
+            if kind == 0:
+                junk = self.sign(sequence, Transfer(self.another().address, rng.randint(1, 9)))
+            elif kind == 1:
+                name = f"junk{rng.getrandbits(32)}"
+                junk = self.sign(sequence, replace(proposal, model_id=name))
+            else:
+                junk = self.sign(*_update_of_nothing(rng, proposal))
+            self.tell(TransactionReceived(junk, self.url))
+
+
+def _update_of_nothing(rng: random.Random, proposal: ProposeTask) -> tuple[int, ModelUpdate]:
+    iteration = rng.randint(1, 100)
+    cid = proposal.init_cid
+    salt = rng.randbytes(MAX_SALT_BYTES)
+    return iteration, ModelUpdate(proposal.model_id, iteration, cid, cid, 1.0, 1, salt)
+
+
+class FalseTips(Byzantine):
+    """Says that it stands far ahead, and answers with an endless chain that leads nowhere."""
+
+    def __init__(self, fleet: Environment, number: int, rng: random.Random) -> None:
+        super().__init__(fleet, number, rng)
+        self._forged: list[Block] = []
+        self._way = self.rng.randrange(3)
+
+    def broadcast(self, event: Event) -> None:
+        """Falsify tips only."""
+        if isinstance(event, TipReceived):
+            tip = sign_tip(
+                self.key,
+                self.genesis.hash,
+                height=event.tip.height + 1000,
+                tip_hash=self.rng.randbytes(32),
+                learning_weight=event.tip.learning_weight + 10**6,
+                provider=self.url,
+                stamp=event.tip.stamp,
+            )
+            event = TipReceived(tip)
+        self.tell(event)
+
+    def headers(self, asker: Vehicle, from_height: int) -> Sequence[SignedHeader]:
+        """Headers with real work on the genesis, more each time; or noise; or the truth."""
+        if self._way == 0:
+            return super().headers(asker, from_height)
+        while len(self._forged) < min(from_height + 32, _MAXIMUM_FORGED):
+            self._forged.append(self._next())
+        shown = [block.signed_header for block in self._forged[from_height - 1 :]]
+        if self._way == 2:
+            self.rng.shuffle(shown)
+        return shown[:HEADERS_PER_ANSWER]
+
+    def blocks(self, asker: Vehicle, hashes: Sequence[bytes]) -> Sequence[Block]:
+        """Other blocks than those asked for, or none."""
+        return self._forged[:2] if self._way == 2 else ()
+
+    def _next(self) -> Block:
+        below = self._forged[-1].header if self._forged else None
+        overdraft = self.sign(0, Transfer(self.fleet.honest[0].address, len(self._forged) + 1))
+        stamp = (below.timestamp if below else self.genesis.timestamp) + 1_000
+        previous = below.hash if below else self.genesis.hash
+        return self.plain_block(len(self._forged) + 1, stamp, previous, overdraft)

@@ -1,0 +1,108 @@
+"""What vehicles ask of one another: files, headers, blocks and keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from bift_ros.peer.effects import Effect, Fetch, RequestBlocks, RequestHeaders, RequestKeys
+from bift_ros.peer.events import (
+    BlockReceived,
+    BlocksAnswered,
+    Event,
+    FetchFailed,
+    FileFetched,
+    HeadersAnswered,
+    KeysAnswered,
+)
+from bift_ros.peer.group_keys import keys_before
+from bift_ros.simulation.vehicle import Environment, Vehicle
+from bift_ros.storage.cid import cid_of
+
+_FETCH_MS = (20, 60)
+
+
+class Requests:
+    """Carries requests and answers; each may get lost."""
+
+    def __init__(self, fleet: Environment) -> None:
+        self._queue, self._network, self._archive = fleet.queue, fleet.network, fleet.archive
+        self._rng = fleet.random("requests")
+        self._by_address = {vehicle.address: vehicle for vehicle in fleet.vehicles}
+        self._by_url = {vehicle.url: vehicle for vehicle in fleet.vehicles}
+
+    def request(self, asker: Vehicle, effect: Effect) -> None:
+        """Carry out what a peer wants of others."""
+        match effect:
+            case Fetch(cid, providers):
+                self._queue.after(self._fetch_ms(), self._fetch, asker, cid, providers)
+            case RequestHeaders(peer, from_height):
+                self._ask(asker, peer, _headers, from_height)
+            case RequestBlocks(peer, hashes):
+                self._ask(asker, peer, self._blocks, hashes)
+            case RequestKeys(peer, before):
+                self._ask(asker, peer, _keys, before)
+            case _:
+                raise AssertionError(f"{effect} asks nobody for anything")
+
+    def _ask(self, asker: Vehicle, address: str, answer: Callable[..., None], what: object) -> None:
+        other = self._by_address.get(address)
+        if other is None or other is asker:
+            return
+        delay = self._network.delay(asker, other)
+        if delay is not None:
+            self._network.count_request()
+            self._queue.after(delay, _answer, asker, other, answer, what)
+
+    def _blocks(self, asker: Vehicle, other: Vehicle, hashes: tuple[bytes, ...]) -> None:
+        delay = self._network.delay(other, asker)
+        if delay is None:
+            return
+        blocks = other.blocks(asker, hashes)
+        events: list[Event] = [
+            *(BlockReceived(block, other.url) for block in blocks),
+            BlocksAnswered(other.address),
+        ]
+        for event in events:  # one connection: in order, all or nothing
+            self._network.count(event)
+            self._queue.after(delay, asker.receive, event)
+
+    def _fetch_ms(self) -> int:
+        slow = self._network.slow_ms
+        return self._rng.randint(*_FETCH_MS) + (self._rng.randrange(slow) if slow else 0)
+
+    def _fetch(self, asker: Vehicle, cid: str, providers: tuple[str, ...]) -> None:
+        if not asker.online:
+            return
+        data = asker.files.get(cid)
+        for url in providers if data is None else ():
+            other = self._by_url.get(url)
+            if other is None or other is asker or not other.online:
+                continue
+            if self._network.delay(other, asker) is None:
+                continue
+            data = other.file(asker, cid)
+            if data is not None and self._archive.get(cid) is not data and cid_of(data) != cid:
+                data = None
+            if data is not None:
+                self._network.count_file(len(data))
+                break
+        if data is None:
+            asker.take(FetchFailed(cid, "nobody has it"))
+        else:
+            asker.files[cid] = data
+            asker.take(FileFetched(cid, data))
+
+
+def _answer(asker: Vehicle, other: Vehicle, answer: Callable[..., None], what: Any) -> None:
+    if other.online:
+        answer(asker, other, what)
+
+
+def _headers(asker: Vehicle, other: Vehicle, from_height: int) -> None:
+    other.send(asker, HeadersAnswered(other.address, tuple(other.headers(asker, from_height))))
+
+
+def _keys(asker: Vehicle, other: Vehicle, before: int) -> None:
+    keys, left = keys_before(other.peer.state, before)
+    other.send(asker, KeysAnswered(other.address, keys, left))
