@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import math
 
+import pytest
 from synthetic_fleet import NOW, SyntheticFleet
 
 from bift_ros.dashboard.changes import Position, delta
 from bift_ros.dashboard.documents import document
 from bift_ros.dashboard.sampling import Sampler
+from bift_ros.history import tree
+from bift_ros.history.chain import Relation
 from bift_ros.monitoring.status_json import plain
 from bift_ros.monitoring.view import FleetView
 
@@ -61,3 +64,34 @@ def test_arrays_become_lists() -> None:
     assert plain({"bytes": b"\x01", "set": {3}}) == {"bytes": "01", "set": [3]}
     assert plain(array.array("I", [1, 2])) == [1, 2]
     assert plain(np.array([[1.5, np.nan]])) == [[1.5, None]]
+
+
+def test_the_chain_is_told_as_the_page_draws_it_and_then_what_is_another() -> None:
+    fleet = SyntheticFleet(vehicles=12, blocks=9)
+    first = delta(fleet.view, Sampler(), Position())
+    chain = fleet.view.history
+    assert first.lanes == chain.lanes
+    assert list(first.iterations.values()) == list(chain.iterations)
+    assert first.relations["vehicle_00"] == Relation.SAME
+    fleet.iterate()
+    second = delta(fleet.view, Sampler(), first.position)
+    assert second.relations == {}  # nobody has moved on, and the head is where most stand
+    fleet.speak()
+    third = delta(fleet.view, Sampler(), second.position)
+    newest = fleet.view.history.blocks[-2:]
+    assert set(second.lanes.items()) | set(third.lanes.items()) >= {(b.hash, 0) for b in newest}
+    assert list(third.iterations) == [newest[-1].hash]
+
+
+def test_what_the_bound_pushes_out_is_told_and_nothing_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tree, "MAX_BLOCKS", 12)
+    fleet = SyntheticFleet(vehicles=3, blocks=13)
+    first = delta(fleet.view, Sampler(), Position())
+    oldest = fleet.view.history.iterations[0].block.hash
+    fleet.iterate()
+    fleet.speak()
+    second = delta(fleet.view, Sampler(), first.position)
+    assert second.iterations.pop(oldest) is None
+    assert len(second.iterations) <= 2

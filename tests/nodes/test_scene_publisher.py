@@ -182,9 +182,9 @@ def test_nobody_looks_so_nothing_is_drawn(
     ros: Any, view: FleetView, publisher: ScenePublisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[object] = []
-    original = scene_publisher.ChainWindow
+    original = scene_publisher.lay_out
     monkeypatch.setattr(
-        scene_publisher, "ChainWindow", lambda view: drawn.append(view) or original(view)
+        scene_publisher, "lay_out", lambda *given: drawn.append(given) or original(*given)
     )
     ticks: list[int] = []
     ros.node("clock").create_timer(scene_publisher._IDLE_SECONDS, lambda: ticks.append(1))

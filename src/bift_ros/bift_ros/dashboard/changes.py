@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import NamedTuple, TypeVar
 
 from bift_ros.dashboard.sampling import Sampler
@@ -32,7 +31,7 @@ class Position(NamedTuple):
     findings: int = 0
     """The revision of the findings."""
     lanes: Mapping[str, int] = {}
-    iterations: tuple[Iteration, ...] = ()
+    iterations: Mapping[str, Iteration] = {}
     relations: Mapping[str, Relation] = {}
 
 
@@ -48,10 +47,8 @@ class Delta:
     """Hash → lane, of the blocks that have another one now; None: it can't be placed any more."""
     relations: Mapping[str, Relation]
     """Name → where it stands, seen from the head; of the vehicles that stand elsewhere now."""
-    kept_iterations: int
-    """How many of those that were told before still hold."""
-    iterations: tuple[Iteration, ...]
-    """Those after them, of the newest task that has any."""
+    iterations: Mapping[str, Iteration | None]
+    """Block's hash → iteration of the newest task; None: it holds no more."""
     losses: Losses
     """Of every task; it is little."""
     traffic: tuple[TrafficSample, ...]
@@ -64,27 +61,22 @@ class Delta:
 def delta(view: FleetView, sampler: Sampler, since: Position) -> Delta:
     """What has come since a position; nothing has where its own position is the same."""
     traffic, history = sampler.traffic, view.history
-    task = history.iterations[-1].model.model_id if history.iterations else ""
     now = Position(
         view.revision,
         view.chain.added,
         traffic.taken,
         sampler.revision,
         history.lanes,
-        tuple(i for i in history.iterations if i.model.model_id == task),
+        history.newest_task,
         {v.name: history.relation(v.tip_hash) for v in view.vehicles.values()},
     )
-    pairs = zip(since.iterations, now.iterations, strict=False)
-    kept = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
     return Delta(
         head=view.head,
         vehicles=tuple(view.changed_since(since.revision)),
         blocks=_newest(view, now.blocks - since.blocks),
-        lanes=_changed(since.lanes, now.lanes)
-        | dict.fromkeys(since.lanes.keys() - now.lanes.keys()),
-        relations=_changed(since.relations, now.relations),
-        kept_iterations=kept,
-        iterations=now.iterations[kept:],
+        lanes=_changed(since.lanes, now.lanes),
+        relations={n: r for n, r in now.relations.items() if since.relations.get(n) != r},
+        iterations=_changed(since.iterations, now.iterations),
         losses={task: view.mean_losses(task) for task in _tasks(view)},
         traffic=traffic.newest(now.samples - since.samples),
         findings=sampler.findings,
@@ -92,10 +84,12 @@ def delta(view: FleetView, sampler: Sampler, since: Position) -> Delta:
     )
 
 
-def _changed(before: Mapping[str, _T], now: Mapping[str, _T]) -> dict[str, _T]:
+def _changed(before: Mapping[str, _T], now: Mapping[str, _T]) -> dict[str, _T | None]:
+    """What is another now; None for what is no more."""
     if now is before:
         return {}
-    return {key: value for key, value in now.items() if before.get(key) != value}
+    changed = {key: value for key, value in now.items() if before.get(key) != value}
+    return {**changed, **dict.fromkeys(before.keys() - now.keys())}
 
 
 def _newest(view: FleetView, count: int) -> tuple[BlockSummary, ...]:

@@ -28,8 +28,10 @@ def document(delta: Delta, whole: bool, clock: float) -> Document:
         "blocks": [block(b) for b in delta.blocks],
         "lanes": delta.lanes,
         "relations": {name: relation.value for name, relation in delta.relations.items()},
-        "kept_iterations": delta.kept_iterations,
-        "iterations": [iteration(i) for i in delta.iterations],
+        "iterations": {
+            block: iteration(finished) if finished is not None else None
+            for block, finished in delta.iterations.items()
+        },
         "losses": plain(delta.losses),
         "traffic": [traffic_sample(s) for s in delta.traffic],
         "findings": [finding(f) for f in delta.findings],
@@ -65,7 +67,6 @@ def iteration(finished: Iteration) -> Document:
     """A finished iteration; `others` is the outcome of all who are not among `outcomes`."""
     accuracies = [update.accuracy for update in finished.block.updates]
     return {
-        "block": finished.block.hash,
         "lowest": plain(min(accuracies, default=None)),
         "highest": plain(max(accuracies, default=None)),
         "outcomes": {address: found.value for address, found in finished.outcomes.items()},

@@ -48,6 +48,12 @@ class ChainHistory:
         """The finished ones of all tasks, in order."""
         return tuple(iteration for task in self.tasks for iteration in task.iterations)
 
+    @cached_property
+    def newest_task(self) -> Mapping[str, Iteration]:
+        """Its block's hash → iteration, of the newest task that has finished one."""
+        task = self.iterations[-1].model.model_id if self.iterations else ""
+        return {i.block.hash: i for i in self.iterations if i.model.model_id == task}
+
     def relation(self, tip: str) -> Relation:
         """Where a tip stands."""
         if tip == self._head:

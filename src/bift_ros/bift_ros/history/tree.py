@@ -73,13 +73,8 @@ class BlockTree:
         if not own:
             return []
         lowest = min(own.values())
-        return [
-            block
-            for height in sorted(self._heights)
-            if height >= lowest
-            for block in self.at(height)
-            if block.hash not in own
-        ]
+        others = (b for b in self._blocks.values() if b.hash not in own and b.height >= lowest)
+        return sorted(others, key=lambda block: (block.height, block.hash))
 
     def _forget(self, name: str) -> None:
         block = self._blocks.pop(name)

@@ -16,7 +16,8 @@ export class Fleet {
     this.relations = {}; // By vehicle's name: where it stands, seen from the head.
     this.iterations = []; // Of the newest task: {number, total, block, ...}, oldest first.
     this.chainRevision = 0; // Grows with every change of the chain.
-    this._lanes = new Map();
+    this._lanes = new Map(); // By hash.
+    this._iterations = new Map(); // By their block's hash.
     this._names = new Map();
     this._clockOffset = 0;
     this.chain = layOut(this.blocks, this._lanes);
@@ -36,16 +37,12 @@ export class Fleet {
     this.traffic.push(...document.traffic);
     this.traffic.splice(0, this.traffic.length - MAX_TRAFFIC);
     Object.assign(this.relations, document.relations);
-    const { head, lanes, iterations, kept_iterations: kept } = document;
-    const changes = Object.entries(lanes);
-    if (changes.length || iterations.length || kept < this.iterations.length || head !== this.head) {
-      this.head = head;
-      for (const [hash, lane] of changes) {
-        if (lane === null) this._lanes.delete(hash);
-        else this._lanes.set(hash, lane);
-      }
+    const moved = change(this._lanes, document.lanes, (lane) => lane);
+    const finished = change(this._iterations, document.iterations, (each, hash) => this._iteration(each, hash));
+    if (moved || finished || document.head !== this.head) {
+      this.head = document.head;
       this.chain = layOut(this.blocks, this._lanes);
-      this.iterations.splice(kept, Infinity, ...iterations.map((each) => this._iteration(each)));
+      this.iterations = [...this._iterations.values()].sort((a, b) => a.number - b.number);
       this.chainRevision += 1;
     }
   }
@@ -89,15 +86,24 @@ export class Fleet {
     this.traffic = [];
     this.head = "";
     this.relations = {};
-    this.iterations = [];
+    this._iterations.clear();
     this._lanes.clear();
   }
 
-  _iteration({ block: hash, lowest, highest, outcomes, others }) {
+  _iteration({ lowest, highest, outcomes, others }, hash) {
     const block = this.blocks.get(hash);
     const { current_iter: number, total_iter: total, model_id: task, rule, accuracy } = block.model;
     const accuracies = new Map(block.updates.map(([sender, claimed]) => [sender, claimed]));
     const outcome = (address) => outcomes[address] ?? others;
     return { block, number, total, task, rule, accuracy, lowest, highest, accuracies, outcomes, outcome };
   }
+}
+
+/** Take changes into a map, where null takes away; whether there were any. */
+function change(map, changes, made) {
+  for (const [key, value] of Object.entries(changes)) {
+    if (value === null) map.delete(key);
+    else map.set(key, made(value, key));
+  }
+  return Object.keys(changes).length > 0;
 }
