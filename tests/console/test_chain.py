@@ -61,6 +61,9 @@ def test_show_speaks_json(bift: Any, built_chain: Any) -> None:
     assert second["model_info"]["current_iter"] == 1
     assert third["model_info"]["rule"] == "multi_krum"
     assert set(third["model_info"]["contributors"]) <= {f"vehicle_{i:02d}" for i in range(3)}
+    fared = third["model_info"]["contributors"] + third["model_info"]["left_out"]
+    assert sorted(fared) == [f"vehicle_{i:02d}" for i in range(3)]
+    assert third["model_info"]["not_revealed"] == []
     assert third["hash"] == built_chain.tip
 
 
@@ -188,6 +191,7 @@ def test_a_chain_is_exported_as_a_table(bift: Any, built_chain: Any) -> None:
     assert rows[0]["iteration"] == ""
     assert rows[2]["hash"] == built_chain.tip
     assert (rows[2]["rule"], rows[2]["iteration"]) == ("multi_krum", "2")
+    assert len((rows[2]["contributors"] + " " + rows[2]["left_out"]).split()) == 3
 
 
 def test_a_chain_is_exported_as_a_graph(bift: Any, built_chain: Any) -> None:

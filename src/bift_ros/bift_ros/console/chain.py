@@ -21,7 +21,7 @@ from bift_ros.consensus.genesis import Genesis
 from bift_ros.console.chain_export import FORMATS
 from bift_ros.console.errors import CommandError
 from bift_ros.console.own_vehicle import own_vehicle
-from bift_ros.console.read_chain import ReadChain, add_source_arguments, read_chain, utc
+from bift_ros.console.read_chain import LoadedChain, add_source_arguments, read_chain, utc
 from bift_ros.console.stored_chain import add_data_arguments, height_of, open_chain
 from bift_ros.console.transaction_text import KINDS, says, transaction_object
 from bift_ros.history.blocks import summary_of
@@ -84,7 +84,7 @@ def _show(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _show_block(chain: ReadChain, height: int, as_json: bool) -> int:
+def _show_block(chain: LoadedChain, height: int, as_json: bool) -> int:
     if not 1 <= height <= len(chain.blocks):
         raise CommandError(f"no block {height}: the chain has blocks 1 to {len(chain.blocks)}")
     block = chain.blocks[height - 1]
@@ -111,7 +111,7 @@ def _show_block(chain: ReadChain, height: int, as_json: bool) -> int:
     return 0
 
 
-def _summary(block: Block, chain: ReadChain) -> dict[str, Any]:
+def _summary(block: Block, chain: LoadedChain) -> dict[str, Any]:
     summary = summary_of(block)
     model = summary.model
     return {
@@ -120,8 +120,7 @@ def _summary(block: Block, chain: ReadChain) -> dict[str, Any]:
         "time": utc(summary.timestamp),
         "miner": chain.name(summary.miner),
         "transactions": summary.transactions,
-        "model_info": model
-        and {**asdict(model), "contributors": [chain.name(a) for a in model.contributors]},
+        "model_info": model and {**asdict(model), **chain.contributions[summary.height]},
     }
 
 

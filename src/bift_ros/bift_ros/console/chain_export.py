@@ -10,16 +10,17 @@ from dataclasses import asdict
 from typing import Any
 
 from bift_ros.consensus.blocks import Block
-from bift_ros.console.read_chain import ReadChain, utc
+from bift_ros.console.read_chain import LoadedChain, utc
 from bift_ros.console.transaction_text import KINDS, transaction_object
 
 _COLUMNS = (
     "index", "hash", "previous_hash", "time", "miner", "difficulty", "nonce", *KINDS, "model_id",
-    "iteration", "total_iterations", "rule", "accuracy", "contributors", "global_cid",
+    "iteration", "total_iterations", "rule", "accuracy", "contributors", "left_out",
+    "not_revealed", "global_cid",
 )  # fmt: skip
 
 
-def to_json(chain: ReadChain) -> str:
+def to_json(chain: LoadedChain) -> str:
     """Everything, as one object."""
     document = {
         "name": chain.title,
@@ -31,7 +32,7 @@ def to_json(chain: ReadChain) -> str:
     return json.dumps(document, indent=1) + "\n"
 
 
-def _block_object(block: Block, chain: ReadChain) -> dict[str, Any]:
+def _block_object(block: Block, chain: LoadedChain) -> dict[str, Any]:
     header = asdict(block.header)
     return {
         **{name: v.hex() if isinstance(v, bytes) else v for name, v in header.items()},
@@ -43,7 +44,7 @@ def _block_object(block: Block, chain: ReadChain) -> dict[str, Any]:
     }
 
 
-def to_csv(chain: ReadChain) -> str:
+def to_csv(chain: LoadedChain) -> str:
     """A row for each block: who made it, how many transactions of each kind, and the model."""
     text = io.StringIO()
     table = csv.DictWriter(text, _COLUMNS, restval="", lineterminator="\n")
@@ -68,14 +69,14 @@ def to_csv(chain: ReadChain) -> str:
                 "total_iterations": info.total_iter,
                 "rule": info.rule,
                 "accuracy": info.accuracy,
-                "contributors": " ".join(chain.name(a) for a in info.contributors),
+                **{k: " ".join(names) for k, names in chain.contributions[header.height].items()},
                 "global_cid": info.global_cid,
             }
         table.writerow(row)
     return text.getvalue()
 
 
-def to_dot(chain: ReadChain) -> str:
+def to_dot(chain: LoadedChain) -> str:
     """A graph of the blocks, each leading to its parent; those of other branches are dashed."""
     lines = ["digraph chain {", "  rankdir=RL;", "  node [shape=box];"]
     lines.append(f'  "{chain.genesis.hex()}" [label="genesis" shape=ellipse];')
@@ -88,7 +89,7 @@ def to_dot(chain: ReadChain) -> str:
     return "\n".join([*lines, "}", ""])
 
 
-def _label(block: Block, chain: ReadChain) -> list[str]:
+def _label(block: Block, chain: LoadedChain) -> list[str]:
     info, transactions = block.body.model_info, block.body.transactions
     lines = [f"{block.header.height}  {block.hash.hex()[:8]}", chain.name(block.header.miner)]
     if info is None:
@@ -103,4 +104,4 @@ def _quotable(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
-FORMATS: dict[str, Callable[[ReadChain], str]] = {"json": to_json, "csv": to_csv, "dot": to_dot}
+FORMATS: dict[str, Callable[[LoadedChain], str]] = {"json": to_json, "csv": to_csv, "dot": to_dot}

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from bift_ros.console.errors import CommandError
-from bift_ros.console.read_chain import ReadChain, add_source_arguments, read_chain, utc
-from bift_ros.history.blocks import Proposal, summary_of
-from bift_ros.history.iterations import Iteration, Task, tasks_of
+from bift_ros.console.read_chain import LoadedChain, add_source_arguments, read_chain, utc
+from bift_ros.history.blocks import Proposal
+from bift_ros.history.iterations import Iteration, Task
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,12 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     """List or show."""
     chain = read_chain(arguments)
-    tasks = tasks_of(map(summary_of, chain.blocks))
     if arguments.action == "list":
-        return _list(chain, tasks, arguments.json)
-    wanted = [t for t in tasks if arguments.task in (None, t.model_id)]
+        return _list(chain, arguments.json)
+    wanted = [t for t in chain.tasks if arguments.task in (None, t.model_id)]
     if not wanted:
-        known = ", ".join(task.model_id for task in tasks) or "none"
+        known = ", ".join(task.model_id for task in chain.tasks) or "none"
         raise CommandError(
             f"no task {arguments.task or ''}".rstrip() + f" on the chain (there: {known}): "
             "`bift node submit-model` proposes one"
@@ -48,8 +47,8 @@ def main(arguments: argparse.Namespace) -> int:
     return _show(chain, wanted[-1], arguments.json)
 
 
-def _list(chain: ReadChain, tasks: list[Task], as_json: bool) -> int:
-    objects = [_summary(task, chain) for task in tasks]
+def _list(chain: LoadedChain, as_json: bool) -> int:
+    objects = [_summary(task, chain) for task in chain.tasks]
     if as_json:
         print(json.dumps({"height": len(chain.blocks), "tasks": objects}))
         return 0
@@ -75,7 +74,7 @@ def _proposal(task: Task) -> Proposal:
     return task.proposal
 
 
-def _summary(task: Task, chain: ReadChain) -> dict[str, Any]:
+def _summary(task: Task, chain: LoadedChain) -> dict[str, Any]:
     proposal = _proposal(task)
     return {
         "model_id": task.model_id,
@@ -90,7 +89,7 @@ def _summary(task: Task, chain: ReadChain) -> dict[str, Any]:
     }
 
 
-def _show(chain: ReadChain, task: Task, as_json: bool) -> int:
+def _show(chain: LoadedChain, task: Task, as_json: bool) -> int:
     summary = _summary(task, chain)
     iterations = [_iteration(iteration, chain) for iteration in task.iterations]
     committed = [chain.name(address) for address in task.committed]
@@ -121,7 +120,7 @@ def _show(chain: ReadChain, task: Task, as_json: bool) -> int:
     return 0
 
 
-def _iteration(iteration: Iteration, chain: ReadChain) -> dict[str, Any]:
+def _iteration(iteration: Iteration, chain: LoadedChain) -> dict[str, Any]:
     block, model = iteration.block, iteration.model
     return {
         "iteration": model.current_iter,
@@ -130,8 +129,6 @@ def _iteration(iteration: Iteration, chain: ReadChain) -> dict[str, Any]:
         "rule": model.rule,
         "accuracy": model.accuracy,
         "seconds": iteration.seconds,
-        "contributors": [chain.name(address) for address in model.contributors],
-        "left_out": [chain.name(address) for address in iteration.left_out],
-        "not_revealed": [chain.name(address) for address in iteration.not_revealed],
+        **chain.contributions[block.height],
         "global_cid": model.global_cid,
     }

@@ -18,7 +18,7 @@ from bift_ros.console.arguments import add_vehicle_arguments, add_wait_argument,
 from bift_ros.console.errors import CommandError
 from bift_ros.console.keys import add_key_arguments, keystore_of, signing_key
 from bift_ros.console.read_chain import (
-    ReadChain,
+    LoadedChain,
     add_source_arguments,
     chain_of,
     read_chain,
@@ -142,7 +142,7 @@ def _show(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _look(arguments: argparse.Namespace) -> tuple[ReadChain, Transaction | None]:
+def _look(arguments: argparse.Namespace) -> tuple[LoadedChain, Transaction | None]:
     """The chain, and the transaction where it waited just before."""
     if arguments.data is not None:
         return read_chain(arguments), None
@@ -176,7 +176,7 @@ def find_transaction(
     return None, None
 
 
-def _object(transaction: Transaction, block: Block | None, chain: ReadChain) -> dict[str, Any]:
+def _object(transaction: Transaction, block: Block | None, chain: LoadedChain) -> dict[str, Any]:
     return {
         **transaction_object(transaction, chain.name),
         "state": "waiting" if block is None else "included",
