@@ -11,7 +11,7 @@ from bift_ros.dashboard.changes import Delta
 from bift_ros.dashboard.traffic import TrafficSample
 from bift_ros.history.blocks import BlockSummary
 from bift_ros.history.iterations import Iteration
-from bift_ros.monitoring.findings import Finding
+from bift_ros.monitoring.findings import SILENT_SECONDS, Finding
 from bift_ros.monitoring.status_json import plain, status_json
 from bift_ros.monitoring.view import ObservedVehicle
 
@@ -23,6 +23,7 @@ def document(delta: Delta, whole: bool, clock: float) -> Document:
     return {
         "whole": whole,
         "clock": clock,
+        "silent_seconds": SILENT_SECONDS,
         "head": delta.head,
         "vehicles": [vehicle(v) for v in delta.vehicles],
         "blocks": [block(b) for b in delta.blocks],

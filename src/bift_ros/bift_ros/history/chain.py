@@ -38,6 +38,11 @@ class ChainHistory:
         self.lanes: Mapping[str, int] = lanes_of(self.blocks, self.beside)
         """Hash → lane, of all blocks that can be placed."""
 
+    @property
+    def height(self) -> int:
+        """The head's; 0 where it is not known."""
+        return self.blocks[-1].height if self.blocks else 0
+
     @cached_property
     def tasks(self) -> tuple[Task, ...]:
         """All that the blocks tell of, in order."""

@@ -28,44 +28,33 @@ class HealthMonitor:
             if vehicle.status is not None:
                 self._memory(vehicle).learn(vehicle.status, now)
         self._revision = self._view.revision
-        head, history = self._view.head, self._view.history
+        history = self._view.history
         for vehicle in self._view.vehicles.values():
             self._memory(vehicle).compare(history.relation(vehicle.tip_hash), now)
         vehicles = sorted(self._view.vehicles.values(), key=lambda vehicle: vehicle.name)
         findings = [f for vehicle in vehicles for f in self._vehicle(vehicle, now)]
-        return [*self._fleet(head, now), *findings]
+        return [*self._fleet(now), self._learning(), *findings]
 
     def _memory(self, vehicle: ObservedVehicle) -> VehicleMemory:
         return self._memories.setdefault(vehicle.name, VehicleMemory())
 
     def _is_stale(self, vehicle: ObservedVehicle, now: float) -> bool:
-        silent = now - vehicle.heard_at
-        return vehicle.status is None or silent > self._thresholds.stale_seconds
+        return vehicle.is_silent(now, self._thresholds.stale_seconds)
 
     def _vehicle(self, vehicle: ObservedVehicle, now: float) -> Iterator[Finding]:
         if vehicle.status is None or self._is_stale(vehicle, now):
-            said = (
-                "not heard yet"
-                if vehicle.status is None
-                else f"not heard for {now - vehicle.heard_at:.0f} s"
-            )
+            long = f"for {now - vehicle.heard_at:.0f} s" if vehicle.status is not None else "yet"
             for part in CHECKS:
-                yield Finding(vehicle.name, part, Level.STALE, said)
+                yield Finding(vehicle.name, part, Level.STALE, f"not heard {long}")
             return
-        known = Known(
-            vehicle.status,
-            self._memory(vehicle),
-            vehicle.tip_hash,
-            self._view.history,
-            self._thresholds,
-            now,
-        )
+        memory, head = self._memory(vehicle), self._view.history.height
+        known = Known(vehicle.status, memory, vehicle.tip_hash, head, self._thresholds, now)
         for part, check in CHECKS.items():
             verdict = check(known)
             values = {name: str(value) for name, value in verdict.values.items()}
             yield Finding(vehicle.name, part, verdict.level, verdict.message, values)
 
-    def _fleet(self, head: str, now: float) -> Iterator[Finding]:
+    def _fleet(self, now: float) -> Iterator[Finding]:
         vehicles = list(self._view.vehicles.values())
         live = [vehicle for vehicle in vehicles if not self._is_stale(vehicle, now)]
         apart = [v.name for v in vehicles if self._memory(v).apart_since is not None]
@@ -73,7 +62,7 @@ class HealthMonitor:
         values = {
             "vehicles": str(len(vehicles)),
             "heard": str(len(live)),
-            "head": head,
+            "head": self._view.head,
             "apart": ", ".join(sorted(apart)),
             "equivocations": "; ".join(sorted(equivocations)),
         }
@@ -85,14 +74,13 @@ class HealthMonitor:
         else:
             said = f"{len(vehicles) - len(apart)} of {len(vehicles)} vehicles agree"
             yield Finding(FLEET, "consensus", Level.OK, said, values)
-        yield self._learning()
 
     def _learning(self) -> Finding:
-        """How the global model does, by the newest block on the head's branch that brings one."""
-        if not self._view.history.iterations:
+        """How the global model does, by the newest iteration on the head's branch."""
+        iterations = self._view.history.iterations
+        if not iterations:
             return Finding(FLEET, "learning", Level.OK, "no global model yet")
-        newest = self._view.history.iterations[-1]
-        model = newest.model
+        newest, model = iterations[-1], iterations[-1].model
         task, best = self._best
         best = max(best, model.accuracy) if task == model.model_id else model.accuracy
         self._best = (model.model_id, best)

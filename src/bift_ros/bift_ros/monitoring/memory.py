@@ -24,6 +24,8 @@ class VehicleMemory:
     """At the end of a local training of this task."""
     last_loss: float = math.nan
     """At the end of the newest one; NaN before the first."""
+    relation: Relation = Relation.UNKNOWN
+    """Where it stands, seen from where most stand."""
     apart_since: float | None = None
     """Since when it stands apart from the fleet's head; None while it does not."""
 
@@ -45,7 +47,8 @@ class VehicleMemory:
                 self.lowest_loss = self.last_loss
 
     def compare(self, relation: Relation, now: float) -> None:
-        """Take in where it stands, seen from where most stand."""
+        """Take in where it stands."""
+        self.relation = relation
         if relation in (Relation.SAME, Relation.AHEAD):
             self.apart_since = None
         elif relation != Relation.UNKNOWN and self.apart_since is None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from bift_ros.history.chain import ChainHistory, Relation
+from bift_ros.history.chain import Relation
 from bift_ros.monitoring.findings import Level, Thresholds
 from bift_ros.monitoring.memory import VehicleMemory
 from bift_ros.monitoring.status import VehicleStatus
@@ -19,8 +19,8 @@ class Known(NamedTuple):
     status: VehicleStatus
     memory: VehicleMemory
     tip: str
-    history: ChainHistory
-    """Of the chain on which most vehicles stand."""
+    head: int
+    """Height of the tip on which most vehicles stand."""
     thresholds: Thresholds
     now: float
 
@@ -49,8 +49,8 @@ def consensus(known: Known) -> Verdict:
     since = memory.apart_since
     if since is not None and known.now - since > limits.forked_seconds:
         seconds = f"for {known.now - since:.0f} s"
-        if known.history.relation(known.tip) == Relation.BEHIND:
-            behind = known.history.blocks[-1].height - status.chain.height
+        if memory.relation == Relation.BEHIND:
+            behind = known.head - status.chain.height
             return Verdict(Level.WARN, f"behind by {behind} blocks {seconds}", values)
         return Verdict(Level.ERROR, f"forked: on another branch than most {seconds}", values)
     if known.now - memory.refused_at <= limits.recent_seconds:

@@ -19,7 +19,7 @@ _LEGEND_LEFT, _LEGEND_UP, _LEGEND_STEP = 26.0, 7.0, 1.8
 
 def state_of(vehicle: ObservedVehicle, view: FleetView, now: float) -> str:
     """One of `VEHICLE_STATES`; `now` is in seconds of the listener's clock."""
-    if vehicle.status is None or now - vehicle.heard_at > SILENT_SECONDS:
+    if vehicle.status is None or vehicle.is_silent(now, SILENT_SECONDS):
         return "silent"
     if view.history.relation(vehicle.tip_hash) == Relation.FORKED:
         return "forked"

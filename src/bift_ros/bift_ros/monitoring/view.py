@@ -48,6 +48,10 @@ class ObservedVehicle:
         spoken = self.status.chain.height if self.status is not None else 0
         return max(spoken, self.tip.height if self.tip is not None else 0)
 
+    def is_silent(self, now: float, seconds: float) -> bool:
+        """Whether it has not spoken yet, or for longer than that."""
+        return self.status is None or now - self.heard_at > seconds
+
 
 class FleetView:
     """Takes in observations and answers questions. No clock inside: `now` comes in, in seconds.

@@ -3,7 +3,6 @@
 import { layOut } from "./chain_layout.js";
 
 const MAX_TRAFFIC = 900;
-const SILENT_SECONDS = 10; // At rest, vehicles speak every three seconds.
 
 export class Fleet {
   constructor() {
@@ -27,6 +26,7 @@ export class Fleet {
   take(document) {
     if (document.whole) this._forget();
     this._clockOffset = document.clock - performance.now() / 1000;
+    this._silentSeconds = document.silent_seconds;
     for (const vehicle of document.vehicles) {
       this.vehicles.set(vehicle.name, vehicle);
       this._names.set(vehicle.address, vehicle.name);
@@ -65,7 +65,7 @@ export class Fleet {
 
   isSilent(vehicle) {
     const silence = this.silence(vehicle);
-    return silence === null || silence > SILENT_SECONDS;
+    return silence === null || silence > this._silentSeconds;
   }
 
   /** The listener's clock, in seconds. */
