@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
-from bift_ros.consensus.blocks import Block
+from bift_ros.consensus.blocks import Block, ModelInfo
 from bift_ros.consensus.payloads import ModelCommit, ModelUpdate, ProposeTask
 
 
@@ -83,17 +83,7 @@ def summary_of(block: Block) -> BlockSummary:
             for sender, update in signed
             if isinstance(update, ModelUpdate)
         ),
-        model=None
-        if info is None
-        else ModelSummary(
-            info.model_id,
-            info.current_iter,
-            info.total_iter,
-            info.global_cid,
-            info.rule,
-            info.accuracy,
-            info.contributors,
-        ),
+        model=_model(info) if info is not None else None,
         commits=tuple(sender for sender, payload in signed if isinstance(payload, ModelCommit)),
         proposals=tuple(
             Proposal(sender, header.timestamp, payload)
@@ -101,3 +91,7 @@ def summary_of(block: Block) -> BlockSummary:
             if isinstance(payload, ProposeTask)
         ),
     )
+
+
+def _model(info: ModelInfo) -> ModelSummary:
+    return ModelSummary(*(getattr(info, field.name) for field in fields(ModelSummary)))

@@ -43,6 +43,7 @@ def accuracy(iterations: Sequence[Iteration]) -> Markup:
     """Measured and claimed accuracy by iteration; the marker is the rule's."""
     figure, axes = _figure("iteration", "accuracy (%)")
     rules = sorted({iteration.rule for iteration in iterations})
+    markers = dict(zip(rules, _MARKERS * len(rules), strict=False))
     lines: dict[str, list[tuple[int, float | None, str]]] = {
         "test set": [(i.number, i.test_accuracy, i.rule) for i in iterations],
         "as the chain states it": [(i.number, i.accuracy, i.rule) for i in iterations],
@@ -52,10 +53,10 @@ def accuracy(iterations: Sequence[Iteration]) -> Markup:
         if not points:
             continue
         axes.plot([p[0] for p in points], [p[1] for p in points], color=colour, label=label)
-        for rule, marker in zip(rules, _MARKERS * len(rules), strict=False):
+        for rule, marker in markers.items():
             mine = [p for p in points if p[2] == rule]
             axes.scatter([p[0] for p in mine], [p[1] for p in mine], color=colour, marker=marker)
-    for rule, marker in zip(rules, _MARKERS * len(rules), strict=False):
+    for rule, marker in markers.items():
         axes.scatter([], [], color=INK, marker=marker, label=f"rule {rule}")
     _legend(axes)
     last = iterations[-1]
