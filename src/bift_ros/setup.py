@@ -66,7 +66,7 @@ setup(
         "torch",
     ],
     extras_require={
-        "fleet": ["docker", "jsonschema"],
+        "fleet": ["docker", "pydantic"],
         "kubo": ["ipfshttpclient"],
         "completion": ["shtab"],
         "test": ["pytest"],

@@ -92,7 +92,7 @@ class _Maker(Consortium):
 
 @pytest.fixture
 def built_chain(tmp_path: Path) -> BuiltChain:
-    data = tmp_path / "fleet" / "vehicle_00"
+    data = tmp_path / "vehicles" / "vehicle_00"
     maker = _Maker(data)
     noise = np.random.default_rng(1)
     cids = []
@@ -120,7 +120,7 @@ def built_chain(tmp_path: Path) -> BuiltChain:
 @pytest.fixture
 def voting_chain(tmp_path: Path) -> BuiltChain:
     """Two of three members have voted the bus in, and one of them for vehicle_02 to leave."""
-    data = tmp_path / "fleet" / "vehicle_00"
+    data = tmp_path / "vehicles" / "vehicle_00"
     maker = _Maker(data)
     bus, third = KeyPair.from_seed(bytes(32)), maker.keys[2]
     with closing(maker.store):
@@ -139,7 +139,7 @@ def forked_chain(tmp_path: Path) -> BuiltChain:
 
     Beside it vehicle_01 lies, whose chain ends in vehicle_02's block.
     """
-    data = tmp_path / "fleet" / "vehicle_00"
+    data = tmp_path / "vehicles" / "vehicle_00"
     maker = _Maker(data)
     bus = KeyPair.from_seed(bytes(32))
     with closing(maker.store):
@@ -160,7 +160,7 @@ def forked_chain(tmp_path: Path) -> BuiltChain:
 @pytest.fixture
 def sharing_chain(tmp_path: Path) -> BuiltChain:
     """Two members share a file each; nobody has them."""
-    data = tmp_path / "fleet" / "vehicle_00"
+    data = tmp_path / "vehicles" / "vehicle_00"
     maker = _Maker(data)
     with closing(maker.store):
         shares = [

@@ -12,7 +12,7 @@ pytest.importorskip("rclpy", reason="the command needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
 from bift_ros.consensus.genesis import Genesis, Member, Policy, save_genesis
-from bift_ros.fleet.runtimes.plan import write_parameters
+from bift_ros.fleet.runtimes.parameter_file import write_parameters
 from bift_ros.identity.keyfile import save_key
 from bift_ros.identity.keys import KeyPair
 from bift_ros.storage.cid import cid_of

@@ -27,7 +27,7 @@ def test_the_guide_works_from_top_to_bottom(tmp_path: Path) -> None:
     bash = shutil.which("bash")
     assert bash is not None
     script = "set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n"
-    with claimed_domain() as domain:
+    with claimed_domain() as (domain, _):
         done = subprocess.run(
             [bash, "-c", script + "".join(blocks)],
             cwd=tmp_path,

@@ -63,7 +63,7 @@ class Car:
 
 @pytest.fixture
 def domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    with claimed_domain() as number:
+    with claimed_domain() as (number, _):
         monkeypatch.setenv("ROS_DOMAIN_ID", str(number))
         monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
         yield
@@ -142,13 +142,12 @@ def test_what_a_vehicle_says_reaches_the_page(
 
 
 def test_datasets_are_found_where_fleets_and_demos_keep_them(tmp_path: Path) -> None:
-    for place in ("car", "fleet/bus", "vehicles/van"):
+    for place in ("car", "vehicles/van"):
         (tmp_path / place / "dataset").mkdir(parents=True)
     assert dataset_in(tmp_path, "car") == tmp_path / "car" / "dataset"
-    assert dataset_in(tmp_path, "bus") == tmp_path / "fleet" / "bus" / "dataset"
     assert dataset_in(tmp_path, "van") == tmp_path / "vehicles" / "van" / "dataset"
-    assert dataset_in(tmp_path / "fleet", "bus") == tmp_path / "fleet" / "bus" / "dataset"
-    for name in ("tram", "../car", "fleet/bus", "..", ""):
+    assert dataset_in(tmp_path / "vehicles", "van") == tmp_path / "vehicles" / "van" / "dataset"
+    for name in ("tram", "../car", "vehicles/van", "..", ""):
         assert dataset_in(tmp_path, name) is None
     assert dataset_in(None, "car") is None
 

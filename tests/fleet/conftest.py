@@ -111,7 +111,7 @@ class Surroundings:
 @pytest.fixture(scope="module")
 def surroundings() -> Iterator[Surroundings]:
     token = uuid.uuid4().hex
-    with claimed_domain() as domain, pytest.MonkeyPatch.context() as patch:
+    with claimed_domain() as (domain, _), pytest.MonkeyPatch.context() as patch:
         environment = {
             "ROS_DOMAIN_ID": str(domain),
             "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",

@@ -34,7 +34,7 @@ def chaos(surroundings: Any, out: Path, scenario: str, vehicles: int, bags: Path
         "chaos", "--scenario", scenario, "--vehicles", vehicles, "--bags", bags,
         "--iterations", 4, "--local-epochs", EPOCHS, "--seed", 3, "--out", out, "--json",
     )  # fmt: skip
-    logs = "".join(p.read_text()[-3000:] for p in out.glob("*/fleet/*/vehicle.log"))
+    logs = "".join(p.read_text()[-3000:] for p in out.glob("*/vehicles/*/vehicle.log"))
     assert done.returncode == 0, done.stdout + done.stderr + logs
     report = json.loads((out / "report.json").read_text())
     assert json.loads(done.stdout) == report
@@ -78,6 +78,6 @@ def test_ctrl_c_ends_a_partition_with_all_its_processes(
         "chaos", "--scenario", "partition", "--vehicles", 3, "--bags", bags, "--out", tmp_path,
         "--iterations", 50,
         out=tmp_path,
-        logs=[tmp_path / "partition" / "fleet" / "vehicle_00" / "vehicle.log"],
+        logs=[tmp_path / "partition" / "vehicles" / "vehicle_00" / "vehicle.log"],
         ready=b"serves its files at http://10.",
     )  # fmt: skip

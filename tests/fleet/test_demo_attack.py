@@ -23,7 +23,7 @@ def test_the_guides_fleet_bears_its_attacker(surroundings: Any, tmp_path: Path) 
     bift, *words = shlex.split(block.replace("\\\n", " "))
     assert bift == "./bift"
     done = surroundings.bift(*words, "--device", "cpu", "--out", tmp_path)
-    logs = {p.parent.name: p.read_text() for p in tmp_path.glob("fleet/*/vehicle.log")}
+    logs = {p.parent.name: p.read_text() for p in tmp_path.glob("vehicles/*/vehicle.log")}
     assert done.returncode == 0, done.stderr + done.stdout + "".join(logs.values())
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["iterations"] == 2
@@ -43,4 +43,4 @@ def test_an_honest_vehicle_must_be_left(surroundings: Any, bags: Path, tmp_path:
     )
     assert done.returncode == 2
     assert "3 attackers in a fleet of 3: leave an honest vehicle" in done.stderr
-    assert not list(tmp_path.glob("fleet/*"))
+    assert not list(tmp_path.glob("vehicles/*"))

@@ -23,7 +23,7 @@ def test_a_fleet_learns_from_files_that_only_members_read(
         "demo", "--bags", bags, "--iterations", 1, "--local-epochs", 1, "--device", "cpu",
         "--encrypt", "--out", tmp_path,
     )  # fmt: skip
-    logs = "".join(p.read_text() for p in tmp_path.glob("fleet/*/vehicle.log"))
+    logs = "".join(p.read_text() for p in tmp_path.glob("vehicles/*/vehicle.log"))
     assert done.returncode == 0, done.stderr + done.stdout + logs
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["agreed"] is True
@@ -32,14 +32,14 @@ def test_a_fleet_learns_from_files_that_only_members_read(
     names = list(report["verified"])
     found = 0
     for name in names:
-        for path in (tmp_path / "fleet" / name / "storage").rglob("*"):
+        for path in (tmp_path / "vehicles" / name / "storage").rglob("*"):
             data = path.read_bytes() if path.is_file() else b""
             found += MAGIC in data
             for plain in (b"__metadata__", b"bift-update", b"bift-model", b".weight"):
                 assert plain not in data, path
     assert found >= 3 * len(names)
 
-    data = tmp_path / "fleet" / names[1]
+    data = tmp_path / "vehicles" / names[1]
     verified = surroundings.bift("chain", "verify", "--data", data, "--json")
     assert json.loads(verified.stdout)["valid"] is True, verified.stdout + verified.stderr
     (data / "key.pem").rename(data / "key.away")

@@ -34,7 +34,7 @@ def demo(surroundings: Any, bags: Path, tmp_path_factory: pytest.TempPathFactory
         "demo", "--bags", bags, "--iterations", 2, "--local-epochs", 1, "--device", "cpu",
         "--rule", "mixed", "--out", out,
     )  # fmt: skip
-    logs = "".join(p.read_text() for p in out.glob("fleet/*/vehicle.log"))
+    logs = "".join(p.read_text() for p in out.glob("vehicles/*/vehicle.log"))
     assert done.returncode == 0, done.stderr + done.stdout + logs
     report = json.loads((out / "report.json").read_text())
     return Run(out, report, done.stdout, surroundings.left_over())
@@ -67,7 +67,7 @@ def test_every_vehicle_trained_on_its_own_data(demo: Run) -> None:
     report = demo.report
     assert list(report["dataset_sizes"]) == VEHICLES
     for name in VEHICLES:
-        crops = list((demo.out / "fleet" / name / "dataset").glob("*/*/*.png"))
+        crops = list((demo.out / "vehicles" / name / "dataset").glob("*/*/*.png"))
         assert report["dataset_sizes"][name] == len(crops) > 20
         assert report["peak_rss_mb"][name] > 50
     assert report["update_bytes"] > 10_000
@@ -105,7 +105,7 @@ def test_nothing_keeps_running(demo: Run) -> None:
 
 @pytest.mark.parametrize("name", VEHICLES)
 def test_every_chain_verifies_from_its_own_files(surroundings: Any, demo: Run, name: str) -> None:
-    done = surroundings.bift("chain", "verify", "--data", demo.out / "fleet" / name, "--json")
+    done = surroundings.bift("chain", "verify", "--data", demo.out / "vehicles" / name, "--json")
     assert done.returncode == 0, done.stderr
     outcome = json.loads(done.stdout)
     assert outcome["valid"] is True
@@ -139,6 +139,6 @@ def test_ctrl_c_ends_every_process(surroundings: Any, bags: Path, tmp_path: Path
     surroundings.interrupted(
         "demo", "--bags", bags, "--iterations", 50, "--device", "cpu", "--out", tmp_path,
         out=tmp_path,
-        logs=[tmp_path / "fleet" / name / "vehicle.log" for name in VEHICLES],
+        logs=[tmp_path / "vehicles" / name / "vehicle.log" for name in VEHICLES],
         ready=b"serves its files",
     )  # fmt: skip

@@ -37,7 +37,7 @@ def embedded(tmp_path: Path) -> Iterator[EmbeddedStorage]:
 def test_the_same_updates_give_the_same_models_on_either_storage(
     surroundings: Any, bags: Path, tmp_path: Path, ipfs: str, embedded: EmbeddedStorage
 ) -> None:
-    fleet = tmp_path / "out" / "fleet"
+    fleet = tmp_path / "out" / "vehicles"
     done = surroundings.bift(
         "demo", "--bags", bags, "--iterations", 2, "--local-epochs", 1, "--device", "cpu",
         "--storage", "kubo", "--out", fleet.parent,
@@ -80,7 +80,7 @@ def test_a_fleet_bears_the_death_of_a_vehicles_daemon(
         "demo", "--bags", bags, "--iterations", 4, "--local-epochs", 1, "--device", "cpu",
         "--storage", "kubo", "--out", out,
     )  # fmt: skip
-    log = out / "fleet" / "vehicle_01" / "vehicle.log"
+    log = out / "vehicles" / "vehicle_01" / "vehicle.log"
     with (tmp_path / "printed").open("wb") as printed:
         demo = subprocess.Popen(
             command,

@@ -26,7 +26,7 @@ from bift_ros.fleet.description.fleet import (
 )
 from bift_ros.fleet.description.impairment import Impairment
 from bift_ros.fleet.description.quantities import parse_size
-from bift_ros.fleet.description.schema import fleet_schema
+from bift_ros.fleet.description.schema import fleet_schema, schema_at
 from bift_ros.fleet.runtimes.plan import prepare
 from bift_ros.fleet.runtimes.processes import vehicle_command
 from bift_ros.pofl.aggregate import RULES
@@ -113,7 +113,9 @@ def test_vehicles_differ_from_the_defaults_and_from_each_other(load: Load) -> No
     assert [v.name for v in fleet.vehicles[1:]] == ["vehicle_01", "vehicle_02", "vehicle_03"]
     assert second.storage == third.storage == "embedded"
     assert second.network.netem == ("delay", "50ms", "5ms", "loss", "1%", "rate", "10mbit")
-    assert last.camera == CameraTopics("/front/image_raw", "/v2x/lights", "raw")
+    assert last.camera == CameraTopics(
+        image="/front/image_raw", labels="/v2x/lights", transport="raw"
+    )
     assert not last.needs_synthetic_bag
     assert fleet.task == TaskDescription(iterations=4, optimizer="sgd", learning_rate=0.1)
     assert fleet.policy == Policy(
@@ -188,8 +190,8 @@ def test_a_description_becomes_a_fleet_on_disk(
         task: {iterations: 3, rule: krum, learning_rate: 1}
         """
     )
-    settings = fleet.settings([v.bag for v in fleet.vehicles], 1_700_000_000_000)
-    plan = prepare(tmp_path / "fleet", settings)
+    bags = [v.bag for v in fleet.vehicles]
+    plan = prepare(tmp_path / "fleet", fleet, bags, 1_700_000_000_000)
     assert plan.genesis.policy == fleet.policy
     assert [m.name for m in plan.genesis.members] == ["van", "vehicle_01", "vehicle_02"]
     van, attacker, watching = (_nodes(v.parameters_file) for v in plan.vehicles)
@@ -223,7 +225,7 @@ def test_ros_takes_a_cameras_topics(load: Load, tmp_path: Path) -> None:
           - {camera: {}}
         """
     )
-    plan = prepare(tmp_path / "fleet", fleet.settings([None, None], 1_700_000_000_000))
+    plan = prepare(tmp_path / "fleet", fleet, [None, None], 1_700_000_000_000)
     resolved = []
     for vehicle in plan.vehicles:
         context = rclpy.Context()
@@ -251,12 +253,27 @@ def test_ros_takes_a_cameras_topics(load: Load, tmp_path: Path) -> None:
 # --- the schema is what the rest of the project says ------------------------------------------
 
 
+def at(*place: str | int) -> dict[str, Any]:
+    schema = schema_at(place)
+    assert schema is not None
+    return schema
+
+
+def test_the_schema_for_editors_is_that_of_the_models() -> None:
+    file = REPOSITORY / "config" / "fleet.schema.json"
+    assert json.loads(file.read_text()) == fleet_schema(), (
+        "write it anew: python -m bift_ros.fleet.description.schema > config/fleet.schema.json"
+    )
+
+
 def test_the_schema_lists_what_there_is() -> None:
     schema = fleet_schema()
-    assert set(schema["$defs"]["attack"]["enum"]) == set(ATTACKS)
-    assert set(schema["$defs"]["rule"]["enum"]) == set(RULES)
-    assert schema["properties"]["vehicles"]["maximum"] == MAX_MEMBERS
-    policy = schema["properties"]["policy"]["properties"]
+    for place in (("malicious", "attack"), ("vehicles", 0, "malicious")):
+        assert set(at(*place)["enum"]) == set(ATTACKS)
+    for section in ("task", "policy"):
+        assert set(at(section, "rule")["enum"]) == set(RULES)
+    assert schema["properties"]["vehicles"]["oneOf"][0]["maximum"] == MAX_MEMBERS
+    policy = at("policy")["properties"]
     assert set(policy) == {field.name for field in fields(Policy)}
     assert set(policy["mode"]["enum"]) == set(MODES)
     for name, entry in policy.items():
@@ -264,7 +281,7 @@ def test_the_schema_lists_what_there_is() -> None:
 
 
 def test_the_schemas_bounds_are_the_policys() -> None:
-    for name, entry in fleet_schema()["properties"]["policy"]["properties"].items():
+    for name, entry in at("policy")["properties"].items():
         for bound in (entry[b] for b in ("minimum", "maximum") if b in entry):
             value = type(getattr(Policy, name))(bound)
             assert getattr(Policy(**{name: value}), name) == value
@@ -273,7 +290,7 @@ def test_the_schemas_bounds_are_the_policys() -> None:
 def test_the_tasks_bounds_and_defaults_are_the_parameters() -> None:
     parameters = pytest.importorskip("bift_ros.nodes.parameters", reason="needs ROS 2")
     known = {setting.name: setting for setting in parameters.VEHICLE}
-    for name, entry in fleet_schema()["properties"]["task"]["properties"].items():
+    for name, entry in at("task")["properties"].items():
         setting = known[f"task.{'total_iter' if name == 'iterations' else name}"]
         assert (entry.get("minimum"), entry.get("maximum")) == (setting.low, setting.high), name
         assert entry.get("default", "") == setting.default, name

@@ -12,9 +12,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bift_ros.attacks.registry import ATTACKS
 from bift_ros.fleet.description.file import DescriptionError, load_description
 from bift_ros.fleet.description.fleet import FleetDescription
 from bift_ros.fleet.description.schema import fleet_schema
+from bift_ros.pofl.aggregate import RULES
 
 
 def errors(folder: Path, text: str, **overrides: Any) -> list[str]:
@@ -49,14 +51,12 @@ network: {delay: 5}
         "1: name: 'Town Hall' is not a name of lower-case letters, digits, - and _",
         "4: vehicles.1.mine: 'perhaps' is not true or false",
         "5: vehicles.1.storrage: no such key; did you mean 'storage'?",
-        "7: vehicles.3.malicious: no such attack 'flip'; choose one of "
-        + ", ".join(fleet_schema()["$defs"]["attack"]["enum"]),
+        "7: vehicles.3.malicious: no such attack 'flip'; choose one of " + ", ".join(ATTACKS),
         "8: vehicles.3.memory: '1 gig' is not a size such as 900MB or 1GB",
         "10: task.iterations: 0 is not a whole number from 1 to 100,000",
         "11: task.optimiser: no such key; did you mean 'optimizer'?",
         "12: task.learning_rate: nan is not a number from 1e-09 to 10.0",
-        "13: policy.rule: no such rule 'crumb'; choose one of "
-        + ", ".join(fleet_schema()["$defs"]["rule"]["enum"]),
+        "13: policy.rule: no such rule 'crumb'; choose one of " + ", ".join(RULES),
         "14: network: no such key; there are " + ", ".join(sorted(fleet_schema()["properties"])),
     ]
 

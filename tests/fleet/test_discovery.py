@@ -135,13 +135,18 @@ from bift_ros.fleet.runtimes.process_runtime import ProcessRuntime
 from bift_ros.fleet.runtimes.folder import FleetFolder
 
 names = ("vehicle_00", "vehicle_01")
-with ProcessRuntime(FleetFolder(Path(sys.argv[1]))).monitor() as monitor:
-    assert re.fullmatch(r"127.0.0.1:[0-9]+", os.environ["ROS_DISCOVERY_SERVER"])
-    assert os.environ["ROS_SUPER_CLIENT"] == "TRUE"
-    assert monitor.wait(
-        lambda heard: all((s := heard.get(n)) and s.task.current_iter == 1 for n in names),
-        timeout=200,
-    ), monitor.vehicles
+os.environ.update(ProcessRuntime(FleetFolder(Path(sys.argv[1]))).environment)
+assert re.fullmatch(r"127.0.0.1:[0-9]+", os.environ["ROS_DISCOVERY_SERVER"])
+assert os.environ["ROS_SUPER_CLIENT"] == "TRUE"
+from bift_ros.nodes.observer.monitor import FleetMonitor
+monitor = FleetMonitor()
+for name in names:
+    monitor.watch(name)
+assert monitor.wait(
+    lambda heard: all((s := heard.get(n)) and s.task.current_iter == 1 for n in names),
+    timeout=200,
+), monitor.vehicles
+monitor.close()
 """
 
 

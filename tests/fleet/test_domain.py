@@ -14,25 +14,25 @@ from bift_ros.fleet.runtimes.domain import (
     NoDomainError,
     claimed_domain,
     discovery_port,
-    inheritable_ros_environment,
+    ros_environment,
 )
 
 
 def test_fleets_get_domains_of_their_own() -> None:
     with ExitStack() as stack:
-        claimed = [stack.enter_context(claimed_domain()) for _ in range(20)]
+        claimed = [stack.enter_context(claimed_domain())[0] for _ in range(20)]
     assert len(set(claimed)) == 20
 
 
 def test_a_domain_in_use_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    with claimed_domain() as free:
+    with claimed_domain() as (free, _):
         pass
     monkeypatch.setattr(domain, "_DOMAINS", range(free, free + 1))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as participant:
         participant.bind(("", discovery_port(free)))
         with pytest.raises(NoDomainError, match="ROS_DOMAIN_ID"), claimed_domain():
             pass
-    with claimed_domain() as again:
+    with claimed_domain() as (again, _):
         assert again == free
 
 
@@ -40,7 +40,7 @@ def test_a_domain_stays_claimed_while_who_inherited_it_lives(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
-    with inheritable_ros_environment() as (environment, descriptors):
+    with ros_environment() as (environment, descriptors):
         heir = subprocess.Popen(
             [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=descriptors
         )
@@ -51,5 +51,5 @@ def test_a_domain_stays_claimed_while_who_inherited_it_lives(
             pass
     finally:
         heir.communicate(b"\n", timeout=30)
-    with claimed_domain() as again:
+    with claimed_domain() as (again, _):
         assert again == number

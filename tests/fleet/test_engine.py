@@ -15,10 +15,10 @@ from docker.errors import ContainerError, NotFound
 from engine_fleet import BASE, CONSOLE, DEADLINE, Trio, on_one_tip
 
 from bift_ros.consensus.genesis import load_genesis
-from bift_ros.fleet.runs import engine_faults
 from bift_ros.fleet.runs.fleet import Fleet
-from bift_ros.fleet.runs.report import outcome_of
+from bift_ros.fleet.runs.reading import outcome_of
 from bift_ros.fleet.runtimes.docker.containers import CPU_IMAGE, USER
+from bift_ros.fleet.runtimes.docker.engine import DockerRuntime
 from bift_ros.fleet.runtimes.folder import FleetFolder
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3 * DEADLINE)]
@@ -77,7 +77,7 @@ def test_a_vehicle_hears_the_others_over_dds(trio: Trio) -> None:
 
 
 def test_a_killed_vehicle_comes_back_to_the_tip(trio: Trio) -> None:
-    (tip,) = {v["tip"] for v in trio.wait(on_one_tip).values()}
+    (tip,) = {v.chain.tip for v in trio.wait(on_one_tip).values()}
     killed = trio.container(2)
     killed.kill()
     killed.wait(timeout=DEADLINE)
@@ -92,21 +92,16 @@ def test_a_killed_vehicle_comes_back_to_the_tip(trio: Trio) -> None:
     assert [row["state"] == "ended" for row in json.loads(shown.stdout)] == [False, False, True]
     killed.start()
     said = trio.wait(on_one_tip)
-    assert said["vehicle_02"]["tip"] == tip
+    assert said["vehicle_02"].chain.tip == tip
 
 
-def test_a_vehicle_that_was_cut_off_comes_back(
-    trio: Trio, engine: DockerClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engine_faults, "CUT_OFF_ITERATIONS", 0)
-    said = trio.wait(on_one_tip)
+def test_a_vehicle_that_was_cut_off_comes_back(trio: Trio) -> None:
+    trio.wait(on_one_tip)
     address = _address(trio, 1)
-    fault = engine_faults.Disconnect(engine, trio.name, ("vehicle_01",))
-    fault.step(said)
+    runtime = DockerRuntime(FleetFolder(trio.fleets / trio.name))
+    runtime.disconnect(["vehicle_01"])
     assert _address(trio, 1) is None
-    assert not fault.over
-    fault.step(said)
-    assert fault.over
+    runtime.connect()
     assert _address(trio, 1) == address
     trio.wait(on_one_tip)
 
@@ -123,7 +118,7 @@ def test_logs_are_the_vehicles(trio: Trio) -> None:
 
 
 def test_a_second_up_resumes_the_kept_chain(trio: Trio) -> None:
-    (tip,) = {v["tip"] for v in trio.wait(on_one_tip).values()}
+    (tip,) = {v.chain.tip for v in trio.wait(on_one_tip).values()}
     trio.bift("down", "--keep-data")
     left = trio.left()
     assert left["containers"] == left["networks"] == []
@@ -137,7 +132,7 @@ def test_a_second_up_resumes_the_kept_chain(trio: Trio) -> None:
     assert trio.left()["containers"] == []
     assert "serves its files at" in trio.bift("logs", "--vehicle", "vehicle_01")
     trio.bift("up", "--detach", "--timeout", str(int(DEADLINE)))
-    assert {v["tip"] for v in trio.wait(on_one_tip).values()} == {tip}
+    assert {v.chain.tip for v in trio.wait(on_one_tip).values()} == {tip}
 
 
 def test_down_leaves_nothing(trio: Trio) -> None:

@@ -41,7 +41,7 @@ def kept(file: Path, fleets: Path) -> FleetFolder:
     folder = FleetFolder(fleets / description.name)
     names = tuple(v.name for v in description.vehicles)
     write_record(folder, FleetRecord(description.name, "process", str(file), names))
-    prepare(folder.vehicles, description.settings([None] * len(names), NOW))
+    prepare(folder.vehicles, description, [None] * len(names), NOW)
     return folder
 
 

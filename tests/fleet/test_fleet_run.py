@@ -17,7 +17,7 @@ pytest.importorskip("bift_msgs", reason="needs the built messages: run `make set
 
 from bift_ros.consensus.genesis import load_genesis
 from bift_ros.fleet.runs.fleet import Fleet
-from bift_ros.fleet.runs.report import VehicleOutcome, outcome_of
+from bift_ros.fleet.runs.reading import VehicleOutcome, outcome_of
 from bift_ros.fleet.runtimes.folder import FleetFolder
 from bift_ros.fleet.runtimes.processes import kill_family
 from bift_ros.identity.keyfile import save_key

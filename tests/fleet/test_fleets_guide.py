@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from bift_ros.fleet.description.file import DescriptionError, load_description
-from bift_ros.fleet.description.schema import fleet_schema
+from bift_ros.fleet.description.schema import fleet_schema, schema_at
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "fleets.md").read_text()
 ROWS = dict(re.findall(r"^\| `([a-z_.]+)` \| (.+?) \| .*\|$", GUIDE, re.MULTILINE))
@@ -28,7 +28,7 @@ def keys(schema: dict[str, Any], prefix: str = "") -> Iterator[str]:
         if "properties" in entry:
             yield from keys(entry, "" if name == "defaults" else f"{prefix}{name}.")
     if schema is fleet_schema():
-        yield from keys(fleet_schema()["$defs"]["vehicle"])
+        yield from keys(fleet_schema()["$defs"]["VehicleEntry"])
 
 
 def test_every_key_is_described_and_no_other() -> None:
@@ -36,15 +36,20 @@ def test_every_key_is_described_and_no_other() -> None:
     assert all(len(text) > 5 for text in ROWS.values())
 
 
-@pytest.mark.parametrize("choices", ["rule", "storage"])
-def test_choices_are_listed(choices: str) -> None:
-    key = {"rule": "task.rule"}.get(choices, choices)
-    assert all(f"`{choice}`" in ROWS[key] for choice in fleet_schema()["$defs"][choices]["enum"])
+@pytest.mark.parametrize(
+    ("key", "place"), [("task.rule", ("task", "rule")), ("storage", ("defaults", "storage"))]
+)
+def test_choices_are_listed(key: str, place: tuple[str, ...]) -> None:
+    schema = schema_at(place)
+    assert schema is not None
+    assert all(f"`{choice}`" in ROWS[key] for choice in schema["enum"])
 
 
 def test_what_is_without_a_key_is_the_schemas_default() -> None:
     for section in ("task", "policy"):
-        for name, entry in fleet_schema()["properties"][section]["properties"].items():
+        schema = schema_at((section,))
+        assert schema is not None
+        for name, entry in schema["properties"].items():
             if "default" in entry:
                 said = re.search(rf"^\| `{section}\.{name}` \|.*\| (.*) \|$", GUIDE, re.MULTILINE)
                 assert said is not None

@@ -18,7 +18,7 @@ from bift_ros.consensus.genesis import Genesis, Member, Policy
 from bift_ros.consensus.payloads import ProposeTask
 from bift_ros.consensus.state import Iteration, State, Task, initial_state
 from bift_ros.fleet.runs import display, report
-from bift_ros.fleet.runs.report import VehicleOutcome
+from bift_ros.fleet.runs.reading import VehicleOutcome
 from bift_ros.identity.keys import KeyPair
 from bift_ros.monitoring.status import VehicleStatus
 from bift_ros.monitoring.status_json import status_from_json, status_json

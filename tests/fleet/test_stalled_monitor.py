@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from process_fleet import running
 
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
 from bift_ros.consensus.genesis import Policy
-from bift_ros.fleet.runtimes.plan import FleetSettings, prepare
-from bift_ros.fleet.runtimes.processes import ProcessFleet
+from bift_ros.fleet.description.fleet import FleetDescription, TaskDescription, VehicleDescription
 from bift_ros.monitoring.view import FleetView
 from bift_ros.nodes.observer.fleet_listener import FleetListener
 
@@ -68,18 +68,17 @@ def wait(listener: FleetListener, condition: Callable[[FleetView], bool]) -> Non
 def test_a_fleet_goes_on_while_a_monitor_is_stopped(
     surroundings: Any, bags: Path, tmp_path: Path
 ) -> None:
-    settings = FleetSettings(
-        policy=Policy(update_wait_ms=1000, minimum_updates=2),
-        timestamp=1_700_000_000_000,
-        bags=(bags / "vehicle_00", bags / "vehicle_01"),
+    names = ("vehicle_00", "vehicle_01")
+    fleet = FleetDescription(
+        "pair",
+        tuple(VehicleDescription(name, bag=bags / name, device="cpu") for name in names),
+        TaskDescription(iterations=ITERATIONS, local_epochs=1, rule="fedavg"),
+        Policy(update_wait_ms=1000, minimum_updates=2),
         replay_rate=2.0,
-        task={"task.total_iter": ITERATIONS, "task.local_epochs": 1, "task.rule": "fedavg"},
-        device="cpu",
     )
-    plan = prepare(tmp_path / "fleet", settings)
     with (
         closing(FleetListener()) as listener,
-        ProcessFleet(plan, surroundings.environment),
+        running(tmp_path, fleet),
         subprocess.Popen(
             [sys.executable, "-c", STALLED],
             stdout=subprocess.PIPE,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bift_ros.fleet.runs.engine_faults import draw
+from bift_ros.fleet.runs.faults import draw_victims
 from bift_ros.fleet.runtimes.process_identity import ProcessIdentity
 
 CONSOLE = (sys.executable, "-m", "bift_ros.console", "bench", "fleet")
@@ -87,6 +87,6 @@ def test_faults_befall_containers_alone(tmp_path: Path) -> None:
 
 def test_victims_are_drawn_by_the_seed() -> None:
     names = [f"vehicle_{n:02d}" for n in range(30)]
-    assert draw(names, 10, 1) == draw(names, 10, 1)
-    assert draw(names, 10, 1) != draw(names, 10, 2)
-    assert len(set(draw(names, 10, 1))) == 10
+    assert draw_victims(names, 10, 1) == draw_victims(names, 10, 1)
+    assert draw_victims(names, 10, 1) != draw_victims(names, 10, 2)
+    assert len(set(draw_victims(names, 10, 1))) == 10

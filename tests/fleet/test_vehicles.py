@@ -14,14 +14,18 @@ from typing import Any
 
 import pytest
 import yaml
+from process_fleet import running
 
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
-from bift_ros.consensus.genesis import Policy
-from bift_ros.fleet.runs.report import outcome_of
-from bift_ros.fleet.runtimes.plan import FleetPlan, FleetSettings, prepare
-from bift_ros.fleet.runtimes.processes import ProcessFleet, vehicle_command
+from bift_ros.consensus.genesis import Policy, load_genesis
+from bift_ros.fleet.description.fleet import FleetDescription, TaskDescription, VehicleDescription
+from bift_ros.fleet.runs.reading import VehicleOutcome, outcome_of
+from bift_ros.fleet.runtimes.folder import FleetFolder, vehicle_log
+from bift_ros.fleet.runtimes.plan import FleetPlan, prepare
+from bift_ros.fleet.runtimes.process_runtime import ProcessRuntime
+from bift_ros.fleet.runtimes.processes import vehicle_command
 from bift_ros.identity.keyfile import save_key
 from bift_ros.identity.keys import KeyPair
 from bift_ros.nodes.observer.monitor import FleetMonitor
@@ -33,22 +37,25 @@ START = 1_700_000_000_000
 DEADLINE = 150.0
 
 
-def plan_of(folder: Path, bags: tuple[Path, ...], **policy: Any) -> FleetPlan:
-    task = {"task.total_iter": 2, "task.local_epochs": 1, "task.rule": "fedavg"}
-    settings = FleetSettings(
-        policy=Policy(**policy), timestamp=START, bags=bags, replay_rate=2.0, task=task,
-        device="cpu",
-    )  # fmt: skip
-    return prepare(folder, settings)
+def fleet_of(bags: tuple[Path, ...], **policy: Any) -> FleetDescription:
+    return FleetDescription(
+        "few",
+        tuple(
+            VehicleDescription(f"vehicle_0{n}", bag=bag, device="cpu") for n, bag in enumerate(bags)
+        ),
+        TaskDescription(iterations=2, local_epochs=1, rule="fedavg"),
+        Policy(**policy),
+        replay_rate=2.0,
+    )
 
 
 @contextlib.contextmanager
-def watching(plan: FleetPlan) -> Iterator[tuple[FleetMonitor, dict[str, set[str]]]]:
+def watching(fleet: FleetDescription) -> Iterator[tuple[FleetMonitor, dict[str, set[str]]]]:
     """A monitor, and every state that each vehicle was seen in."""
-    states: dict[str, set[str]] = {v.name: set() for v in plan.vehicles}
+    states: dict[str, set[str]] = {v.name: set() for v in fleet.vehicles}
     monitor = FleetMonitor(lambda status: states[status.name].add(status.state))
     try:
-        for vehicle in plan.vehicles:
+        for vehicle in fleet.vehicles:
             monitor.watch(vehicle.name)
         yield monitor, states
     finally:
@@ -56,11 +63,12 @@ def watching(plan: FleetPlan) -> Iterator[tuple[FleetMonitor, dict[str, set[str]
 
 
 def wait_for(
-    fleet: ProcessFleet, plan: FleetPlan, monitor: FleetMonitor, condition: Callable[[Any], bool]
+    runtime: ProcessRuntime, monitor: FleetMonitor, condition: Callable[[Any], bool]
 ) -> None:
     if not monitor.wait(lambda all_: all(all_.values()) and condition(all_), DEADLINE):
-        logs = "\n".join(fleet.log_of(v.name).read_text()[-2000:] for v in plan.vehicles)
-        pytest.fail(f"not reached: {monitor.vehicles}\nended: {fleet.ended()}\n{logs}")
+        names = list(runtime.children)
+        logs = "\n".join(line for _, line in runtime.logs(names, follow=False))
+        pytest.fail(f"not reached: {monitor.vehicles}\nrunning: {runtime.running()}\n{logs}")
 
 
 def finished(vehicles: dict[str, dict[str, Any]]) -> bool:
@@ -77,7 +85,7 @@ def settled() -> Callable[[Any], bool]:
         if not finished(vehicles):
             since.clear()
             return False
-        tip = next(iter(vehicles.values()))["tip"]
+        tip = next(iter(vehicles.values())).chain.tip
         if tip not in since:
             since.clear()
         return time.monotonic() - since.setdefault(tip, time.monotonic()) > 6
@@ -92,50 +100,55 @@ def test_a_fleet_bears_a_vehicle_without_data_and_one_with_a_damaged_chain(
     nothing = tmp_path / "nothing"
     with BagWriter(nothing, 2):
         pass
-    plan = plan_of(
-        tmp_path / "fleet", (bags / "vehicle_00", bags / "vehicle_01", nothing),
-        update_wait_ms=1000,
-    )  # fmt: skip
-    with watching(plan) as (monitor, states):
-        with ProcessFleet(plan, surroundings.environment) as fleet:
-            wait_for(fleet, plan, monitor, settled())
+    fleet = fleet_of((bags / "vehicle_00", bags / "vehicle_01", nothing), update_wait_ms=1000)
+    folder = FleetFolder(tmp_path)
+    names = [vehicle.name for vehicle in fleet.vehicles]
+
+    def outcomes() -> list[VehicleOutcome]:
+        genesis = load_genesis(folder.genesis)
+        return [outcome_of(name, folder.vehicle(name), genesis) for name in names]
+
+    with watching(fleet) as (monitor, states):
+        with running(tmp_path, fleet) as runtime:
+            wait_for(runtime, monitor, settled())
             idle = "no data: does not train"
-            wait_for(fleet, plan, monitor, lambda _: idle in states["vehicle_02"])
+            wait_for(runtime, monitor, lambda _: idle in states["vehicle_02"])
             statuses = monitor.vehicles
-            log = fleet.log_of("vehicle_02").read_text()
-        assert fleet.ended() == {v.name: 0 for v in plan.vehicles}
+            log = vehicle_log(folder.vehicle("vehicle_02")).read_text()
+        assert {n: c.returncode for n, c in runtime.children.items()} == dict.fromkeys(names, 0)
     assert "no camera or traffic light messages" in log
-    assert statuses["vehicle_02"]["samples"] == 0
-    assert statuses["vehicle_02"]["balance"] == 0
-    assert statuses["vehicle_02"]["training_seconds"] == 0
-    assert statuses["vehicle_00"]["balance"] == statuses["vehicle_01"]["balance"] == 40
+    assert statuses["vehicle_02"].dataset.samples == 0
+    assert statuses["vehicle_02"].chain.balance == 0
+    assert statuses["vehicle_02"].training.training_seconds == 0
+    assert statuses["vehicle_00"].chain.balance == statuses["vehicle_01"].chain.balance == 40
     assert "training" not in states["vehicle_02"]
-    outcomes = [outcome_of(v.name, v.folder, plan.genesis) for v in plan.vehicles]
-    assert [o.problem for o in outcomes] == [None] * 3
+    before = outcomes()
+    assert [o.problem for o in before] == [None] * 3
     assert surroundings.left_over() == []
 
     # While all are stopped, one chain is damaged; its vehicle gets it back from the others.
-    chain = plan.vehicles[1].folder / "chain.sqlite"
+    chain = folder.vehicle("vehicle_01") / "chain.sqlite"
     with chain.open("r+b") as file:
         file.seek(4096)
         file.write(bytes(4096))
-    with watching(plan) as (monitor, _):
-        with ProcessFleet(plan, surroundings.environment) as fleet:
-            wait_for(fleet, plan, monitor, settled())
-            log = fleet.log_of("vehicle_01").read_text()
-        assert fleet.ended() == {v.name: 0 for v in plan.vehicles}
+    with watching(fleet) as (monitor, _):
+        with running(tmp_path, fleet) as runtime:
+            wait_for(runtime, monitor, settled())
+            log = vehicle_log(folder.vehicle("vehicle_01")).read_text()
+        assert {n: c.returncode for n, c in runtime.children.items()} == dict.fromkeys(names, 0)
     assert "was damaged" in log
     assert "rebuilding the chain from the other vehicles" in log
     assert chain.with_name("chain.sqlite.damaged").exists()
-    for outcome in (outcome_of(v.name, v.folder, plan.genesis) for v in plan.vehicles):
+    for outcome in outcomes():
         assert outcome.problem is None
-        assert outcome.state.tip_hash == outcomes[0].state.tip_hash
+        assert outcome.state.tip_hash == before[0].state.tip_hash
     assert surroundings.left_over() == []
 
 
 @pytest.fixture
 def alone(tmp_path: Path) -> FleetPlan:
-    return plan_of(tmp_path / "fleet", (tmp_path / "no bag",), minimum_updates=1)
+    fleet = fleet_of((tmp_path / "no bag",), minimum_updates=1)
+    return prepare(tmp_path / "fleet", fleet, [tmp_path / "no bag"], START)
 
 
 def another_key(plan: FleetPlan) -> None:

@@ -16,7 +16,7 @@ from bift_ros.fleet.runtimes.domain import claimed_domain
 @pytest.fixture(autouse=True, scope="module")
 def own_domain() -> Iterator[None]:
     """A ROS domain that no other run on this machine hears; launched processes inherit it."""
-    with claimed_domain() as domain, pytest.MonkeyPatch.context() as environment:
+    with claimed_domain() as (domain, _), pytest.MonkeyPatch.context() as environment:
         environment.setenv("ROS_DOMAIN_ID", str(domain))
         environment.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
         yield

@@ -60,7 +60,7 @@ class Ros:
 @pytest.fixture
 def ros(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ros]:
     ros = Ros()
-    with claimed_domain() as domain:
+    with claimed_domain() as (domain, _):
         monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
         monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
         yield ros

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,18 +15,20 @@ from bift_ros.consensus.exceptions import ChainError
 from bift_ros.console.arguments import positive
 from bift_ros.console.errors import CommandError
 from bift_ros.fleet.description.file import DescriptionError, load_description
+from bift_ros.fleet.description.fleet import FleetDescription
 from bift_ros.fleet.description.located_yaml import YamlSyntaxError
-from bift_ros.fleet.runs.bring_up import Wishes
-from bift_ros.fleet.runs.engine_faults import Disconnect, Fault, Kill, draw
-from bift_ros.fleet.runs.fleet import Fleet
+from bift_ros.fleet.runs.bring_up import Overrides
+from bift_ros.fleet.runs.faults import Fault, draw_victims
+from bift_ros.fleet.runs.kill import Kill, KillFault
+from bift_ros.fleet.runs.partition import Partition, PartitionFault
 from bift_ros.fleet.runs.signals import interrupted_by_every_signal
-from bift_ros.fleet.runs.trial import Trial, TrialResult
-from bift_ros.fleet.runtimes.docker.engine import connect
+from bift_ros.fleet.runs.trial import TrialResult, run_trial
 from bift_ros.fleet.runtimes.registry import RUNTIMES
 from bift_ros.fleet.runtimes.runtime import FleetError
 from bift_ros.perception.bags import BagError
 
-_FAULTS = {"kill": Kill, "disconnect": Disconnect}
+_DOWN_SECONDS = 30.0
+"""How long killed containers stay down."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--iterations", type=positive, metavar="N", help="instead of the file's")
     parser.add_argument(
         "--fault",
-        choices=_FAULTS,
+        choices=("kill", "disconnect"),
         help="after the first iteration: kill some containers, and start them 30 s later; or cut "
         "some off for two iterations",
     )
@@ -74,11 +75,15 @@ def main(args: argparse.Namespace) -> int:
     try:
         for size in args.vehicles:
             console.print(f"fleet of {size or 'the size in the file'}")
-            wishes = Wishes(args.runtime, size, args.iterations)
-            _check(args, wishes)
-            trial = Trial(args.file, args.fleets, wishes, console, _fault_of(args))
+            overrides = Overrides(args.runtime, size, args.iterations)
+            fleet = load_description(args.file, size, args.iterations)
+            fault = _fault(args, fleet)
             with interrupted_by_every_signal():
-                results.append(trial.run(args.timeout))
+                results.append(
+                    run_trial(
+                        args.file, args.fleets, overrides, fleet, fault, console, args.timeout
+                    )
+                )
             if args.json:
                 print(json.dumps(asdict(results[-1])), flush=True)
     except (
@@ -90,26 +95,20 @@ def main(args: argparse.Namespace) -> int:
     return 0 if all(result.agreed and result.verified for result in results) else 1
 
 
-def _check(args: argparse.Namespace, wishes: Wishes) -> None:
-    """Say now what a fleet that has come up would be in vain for."""
+def _fault(args: argparse.Namespace, fleet: FleetDescription) -> Fault:
+    """What is to befall a fleet. Raises FleetError where that can't be."""
     if args.fault is None:
-        return
-    fleet = load_description(args.file, wishes.vehicles, wishes.iterations)
-    if (wishes.runtime or fleet.runtime) != "docker":
+        return Fault()
+    if (args.runtime or fleet.runtime) != "docker":
         raise FleetError("--fault befalls containers: take the runtime docker")
-    if args.victims > len(fleet.vehicles):
-        raise FleetError(f"--victims {args.victims}: the fleet has {len(fleet.vehicles)} vehicles")
-
-
-def _fault_of(args: argparse.Namespace) -> Callable[[Fleet], Fault | None]:
-    def fault_of(fleet: Fleet) -> Fault | None:
-        if args.fault is None:
-            return None
-        victims = draw(fleet.record.vehicles, args.victims, args.seed)
-        made: Fault = _FAULTS[args.fault](connect(), fleet.record.name, victims)
-        return made
-
-    return fault_of
+    names = [vehicle.name for vehicle in fleet.vehicles]
+    if args.victims > len(names):
+        raise FleetError(f"--victims {args.victims}: the fleet has {len(names)} vehicles")
+    victims = draw_victims(names, args.victims, args.seed)
+    if args.fault == "kill":
+        return KillFault([Kill(1, victims, 0.0, _DOWN_SECONDS)], look_at_disks=False)
+    others = tuple(name for name in names if name not in victims)
+    return PartitionFault(Partition(others, victims, 1, fleet.task.iterations))
 
 
 def _table(results: list[TrialResult]) -> Table:

@@ -22,7 +22,7 @@ from rich.console import Console
 
 from bift_ros.console.arguments import positive
 from bift_ros.console.errors import CommandError
-from bift_ros.fleet.runtimes.domain import local_ros_environment
+from bift_ros.fleet.runtimes.domain import ros_environment
 
 SETTLE_SECONDS = 5.0
 """After all vehicles have been found."""
@@ -55,7 +55,7 @@ def main(args: argparse.Namespace) -> int:
 def run(vehicles: int, seconds: int, intervals: int) -> Iterator[dict[str, Any]]:
     """One result for each interval. Raises CommandError where a process ends."""
     with ExitStack() as stack:
-        environment = os.environ | stack.enter_context(local_ros_environment())
+        environment = os.environ | stack.enter_context(ros_environment())[0]
 
         def start(module: str, *arguments: str) -> subprocess.Popen[str]:
             process = subprocess.Popen(

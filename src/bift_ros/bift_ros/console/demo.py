@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import re
+from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -13,29 +15,32 @@ from bift_ros.consensus.exceptions import ChainError
 from bift_ros.consensus.genesis import MODES
 from bift_ros.console.arguments import positive
 from bift_ros.console.errors import CommandError
-from bift_ros.console.run_arguments import add_run_arguments, run_options
-from bift_ros.fleet.runs.attackers import Attackers, AttackersError
-from bift_ros.fleet.runs.demo import Demo, DemoError, DemoOptions
-from bift_ros.fleet.runs.scenario import Scenario
-from bift_ros.fleet.runtimes.domain import NoDomainError
+from bift_ros.console.run_arguments import add_run_arguments, bags_of_run, settings_of_run
+from bift_ros.fleet.description.file import DescriptionError
+from bift_ros.fleet.runs.demo import describe
+from bift_ros.fleet.runs.measured_run import run_to_report
+from bift_ros.fleet.runs.signals import interrupted_by_every_signal
+from bift_ros.fleet.runtimes.folder import FleetFolder
+from bift_ros.fleet.runtimes.process_runtime import ProcessRuntime
+from bift_ros.fleet.runtimes.runtime import FleetError
 from bift_ros.identity.keyfile import KeyFileError
 from bift_ros.perception.bags import BagError
 from bift_ros.pofl.aggregate import RULES
 from bift_ros.storage.interface import StorageError
+from bift_ros.storage.kubo.daemon import find_ipfs
 
 STORAGES = ("embedded", "kubo")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options, which are also variables of `make demo`."""
-    defaults = DemoOptions()
     parser.add_argument(
         "--vehicles", type=positive, help="how many (default: 5, or one for each bag)"
     )
     parser.add_argument(
         "--mode",
         choices=MODES,
-        default=defaults.mode,
+        default="bift",
         help="consensus mode: commit and reveal, or as in the paper (default: %(default)s)",
     )
     parser.add_argument(
@@ -49,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--storage",
         choices=STORAGES,
-        default=defaults.storage,
+        default="embedded",
         help="each vehicle's store; kubo is an IPFS daemon, `make kubo` (default: %(default)s)",
     )
     parser.add_argument(
@@ -59,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--attackers", type=positive, default=1, help="with --malicious: how many (%(default)s)"
     )
     parser.add_argument("--device", type=_device, default="auto", help="auto, cpu, cuda, cuda:N")
-    add_run_arguments(parser, defaults, "bags, models and training")
+    add_run_arguments(parser, Path("out/demo"), "bags, models and training")
     parser.add_argument(
         "--dashboard",
         action=argparse.BooleanOptionalAction,
@@ -70,30 +75,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Run; 0 where all vehicles agree and every chain verifies."""
-    options = DemoOptions(
-        **run_options(arguments),
-        mode=arguments.mode,
-        rule=arguments.rule,
-        encrypt=arguments.encrypt,
-        storage=arguments.storage,
-        device=arguments.device,
-        dashboard=arguments.dashboard,
-    )
     console = Console(stderr=arguments.json)
-    scenario = Scenario()
-    if arguments.malicious is not None:
-        scenario = Attackers(arguments.malicious, arguments.attackers)
+    folder = FleetFolder(arguments.out)
     try:
-        result = Demo(options, console, scenario).run()
+        if arguments.storage == "kubo":
+            find_ipfs()
+        bags, test_set = bags_of_run(arguments, console)
+        describe(folder, "demo", bags, _settings(arguments))
+        with interrupted_by_every_signal():
+            result = run_to_report(
+                folder,
+                ProcessRuntime(folder, attached=True),
+                test_set,
+                console,
+                dashboard=arguments.dashboard,
+            )
     except (
-        DemoError, AttackersError, NoDomainError, BagError, ChainError, KeyFileError, StorageError,
-        OSError,
+        FleetError, DescriptionError, BagError, ChainError, KeyFileError, StorageError, OSError,
     ) as error:  # fmt: skip
         raise CommandError(str(error)) from error
     if arguments.json:
         print(json.dumps(result))
     sound = result["agreed"] and all(v is True for v in result["verified"].values())
     return 0 if sound else 1
+
+
+def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What the options say, as the file of a fleet has it."""
+    settings = settings_of_run(arguments) | {
+        "defaults": {"storage": arguments.storage, "device": arguments.device},
+        "policy": {"mode": arguments.mode, "encrypt_models": arguments.encrypt},
+    }
+    if arguments.rule is not None:
+        settings["policy"]["rule"] = arguments.rule
+    if arguments.malicious is not None:
+        settings["malicious"] = {"attack": arguments.malicious, "count": arguments.attackers}
+    return settings
 
 
 def _device(text: str) -> str:

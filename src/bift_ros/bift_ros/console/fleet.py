@@ -18,7 +18,7 @@ from bift_ros.console.arguments import positive
 from bift_ros.console.errors import CommandError
 from bift_ros.fleet.description.file import DescriptionError
 from bift_ros.fleet.description.located_yaml import YamlSyntaxError
-from bift_ros.fleet.runs.bring_up import Wishes, bring_up, find
+from bift_ros.fleet.runs.bring_up import Overrides, bring_up, find
 from bift_ros.fleet.runs.fleet import ENDED, Fleet
 from bift_ros.fleet.runs.signals import interrupted_by_every_signal, undisturbed
 from bift_ros.fleet.runs.watching import JsonLines, people_see, watch
@@ -98,10 +98,10 @@ def main(arguments: argparse.Namespace) -> int:
 def up(arguments: argparse.Namespace) -> int:
     """Bring a fleet up, and stay with it unless told otherwise."""
     console = Console(stderr=arguments.json)
-    wishes = Wishes(arguments.runtime, arguments.vehicles, arguments.iterations)
+    overrides = Overrides(arguments.runtime, arguments.vehicles, arguments.iterations)
     is_up = False
     with interrupted_by_every_signal():
-        fleet = bring_up(arguments.fleet, arguments.fleets, wishes, console)
+        fleet = bring_up(arguments.fleet, arguments.fleets, overrides, console)
         try:
             with fleet.listening() as monitor:
                 with people_see(console) as show:

@@ -15,7 +15,7 @@ from bift_ros.console.arguments import whole
 from bift_ros.console.defence import check_miner, rule_for
 from bift_ros.console.errors import CommandError
 from bift_ros.console.keys import add_key_arguments, key_file, keystore_of
-from bift_ros.fleet.runtimes.plan import write_parameters
+from bift_ros.fleet.runtimes.parameter_file import write_parameters
 from bift_ros.identity.keyfile import KeyFileError, is_encrypted, load_key, read_passphrase
 from bift_ros.identity.vehicle_names import is_vehicle_name
 

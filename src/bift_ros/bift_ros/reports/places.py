@@ -49,14 +49,15 @@ class RunPlace:
 
 def find_run(root: Path) -> RunPlace:
     """Look for a run in a folder. Raises ReportError where there is none, and FleetError."""
-    record = FleetFolder(root)
-    if record.record.exists():
-        fleet = Fleet(record)
-        return RunPlace(root, record.vehicles, fleet.record.vehicles, fleet=fleet)
-    for settings in (root / "fleet", root):
+    folder = FleetFolder(root)
+    if folder.record.exists():
+        fleet = Fleet(folder)
+        names = fleet.record.vehicles
+        return RunPlace(root, folder.vehicles, names, _measured(folder.report), fleet)
+    for settings in (folder.vehicles, root):
         if (settings / "genesis.json").exists():
             vehicles = tuple(path.name for path in sorted(settings.iterdir()) if _is_vehicle(path))
-            return RunPlace(root, settings, vehicles, _measured(root / "report.json"))
+            return RunPlace(root, settings, vehicles, _measured(folder.report))
     raise ReportError(
         f"{root} holds no run: name the folder of a `bift demo` (out/demo), of a fleet "
         "(out/fleets/NAME, kept by `bift fleet down NAME --keep-data`), or one with a genesis.json "

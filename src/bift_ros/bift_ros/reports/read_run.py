@@ -16,7 +16,7 @@ from bift_ros.chain.verification import verify_chain
 from bift_ros.consensus.exceptions import ChainError
 from bift_ros.consensus.genesis import Genesis, load_genesis
 from bift_ros.fleet.runs.reading import keyring_of
-from bift_ros.fleet.runtimes.processes import vehicle_log
+from bift_ros.fleet.runtimes.folder import vehicle_log
 from bift_ros.history.blocks import summary_of
 from bift_ros.history.chain import ChainHistory
 from bift_ros.history.stored import Replay, replay

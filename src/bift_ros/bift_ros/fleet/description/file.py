@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from bift_ros.consensus.genesis import RULE_OF_MODE, Policy
-from bift_ros.fleet.description.fleet import FleetDescription, TaskDescription, VehicleDescription
-from bift_ros.fleet.description.located_yaml import LocatedYaml, Problem, YamlSyntaxError, read_yaml
-from bift_ros.fleet.description.roster import ROSTER_KEYS, Roster
-from bift_ros.fleet.description.schema import fleet_schema, schema_problems
-
-_NAME = re.compile(fleet_schema()["properties"]["name"]["pattern"])
-_FRACTIONS = ("byzantine_fraction", "max_omitted_fraction", "membership_threshold")
+from bift_ros.fleet.description.document import FleetDocument, PolicySettings
+from bift_ros.fleet.description.fleet import NAME, FleetDescription, VehicleDescription
+from bift_ros.fleet.description.located_yaml import (
+    LocatedYaml,
+    Problem,
+    YamlSyntaxError,
+    read_yaml,
+)
+from bift_ros.fleet.description.schema import document_problems
+from bift_ros.fleet.description.vehicles import VEHICLE_KEYS, VehicleBuilder
 
 
 class DescriptionError(ValueError):
@@ -30,65 +32,62 @@ def load_description(
     tells all that is wrong; only whether the vehicles go together is seen once each is sound.
     """
     try:
-        document = read_yaml(file)
+        located = read_yaml(file)
     except YamlSyntaxError as error:
         raise DescriptionError(str(error)) from error
-    problems = [*document.problems, *schema_problems(document.value)]
-    made: tuple[VehicleDescription, ...] = ()
-    if all(problem.place and problem.place[0] not in ROSTER_KEYS for problem in problems):
-        roster = Roster(document.value, file.parent)
-        made = roster.vehicles(vehicles)
-        problems += roster.problems
-    _refuse(document, problems)
-    return _build(document, made, iterations)
+    document, problems = document_problems(located.value)
+    problems += located.problems
+    members: tuple[VehicleDescription, ...] = ()
+    roll = document or _vehicles_alone(located, problems)
+    if roll is not None:
+        builder = VehicleBuilder(roll, file.parent)
+        members = builder.vehicles(vehicles)
+        problems += builder.problems
+    _refuse(located, problems)
+    assert document is not None
+    least = document.policy.minimum_updates
+    if least is not None and least > len(members):
+        said = f"{least} updates can't come from {len(members)} vehicles"
+        _refuse(located, [Problem(("policy", "minimum_updates"), said)])
+    task = document.task
+    if iterations is not None:
+        task = task.model_copy(update={"iterations": iterations})
+    return FleetDescription(
+        name=name_of(located),
+        vehicles=members,
+        task=task,
+        policy=_policy(document.policy, len(members)),
+        runtime=document.runtime,
+        discovery=document.discovery,
+        seed=document.seed,
+        replay_rate=document.replay_rate,
+        synthetic_frames=document.synthetic.frames,
+    )
 
 
 def name_of(document: LocatedYaml) -> str:
     """What the fleet of a description is called. Raises DescriptionError."""
     given = document.value.get("name") if isinstance(document.value, dict) else None
     name = document.file.stem if given is None else given
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not re.fullmatch(NAME, name):
         problem = Problem((), f"{name!r:.60} can't be the fleet's name: add `name: my-fleet`")
         raise DescriptionError(document.message(problem))
     return name
 
 
-def _refuse(document: LocatedYaml, problems: list[Problem]) -> None:
+def _vehicles_alone(located: LocatedYaml, problems: Sequence[Problem]) -> FleetDocument | None:
+    """What is said of the vehicles, where the problems are elsewhere."""
+    if not all(problem.place and problem.place[0] not in VEHICLE_KEYS for problem in problems):
+        return None
+    return FleetDocument(**{k: v for k, v in located.value.items() if k in VEHICLE_KEYS})
+
+
+def _refuse(document: LocatedYaml, problems: Sequence[Problem]) -> None:
     if problems:
         in_order = sorted(problems, key=lambda p: document.line_of(p.place))
         raise DescriptionError("\n".join(map(document.message, in_order)))
 
 
-def _build(
-    document: LocatedYaml, vehicles: tuple[VehicleDescription, ...], iterations: int | None
-) -> FleetDescription:
-    given: dict[str, Any] = document.value
-    policy = given.get("policy", {})
-    if policy.get("minimum_updates", 1) > len(vehicles):
-        text = f"{policy['minimum_updates']} updates can't come from {len(vehicles)} vehicles"
-        _refuse(document, [Problem(("policy", "minimum_updates"), text)])
-    task = _with_floats(given.get("task", {}), "learning_rate")
-    if iterations is not None:
-        task["iterations"] = iterations
-    return FleetDescription(
-        name=name_of(document),
-        vehicles=vehicles,
-        task=TaskDescription(**task),
-        policy=_policy(policy, len(vehicles)),
-        **{key: given[key] for key in ("runtime", "discovery", "seed") if key in given},
-        replay_rate=float(given.get("replay_rate", FleetDescription.replay_rate)),
-        **{f"synthetic_{key}": value for key, value in given.get("synthetic", {}).items()},
-    )
-
-
-def _policy(given: Mapping[str, Any], vehicles: int) -> Policy:
-    defaults = {
-        "minimum_updates": vehicles // 2 + 1,
-        "rule": RULE_OF_MODE[given.get("mode", Policy.mode)],
-    }
-    return Policy(**{**defaults, **_with_floats(given, *_FRACTIONS)})
-
-
-def _with_floats(given: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    """The same, with numbers as floats where a person wrote 1 for 1.0: chain and ROS tell apart."""
-    return {k: float(value) if k in names else value for k, value in given.items()}
+def _policy(settings: PolicySettings, vehicles: int) -> Policy:
+    defaults = {"minimum_updates": vehicles // 2 + 1, "rule": RULE_OF_MODE[settings.mode]}
+    return Policy(**{**defaults, **settings.model_dump(exclude_unset=True)})

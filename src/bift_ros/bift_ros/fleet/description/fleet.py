@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from bift_ros.consensus.genesis import Policy
 from bift_ros.fleet.description.impairment import Impairment
-from bift_ros.fleet.runtimes.plan import FleetSettings
+from bift_ros.fleet.description.section import OneOf, Section, number, text, whole
+from bift_ros.pofl.aggregate import RULES
 
+RULE = "How updates become a global model."
 DEFAULT_MEMORY = 1 << 30
 DEFAULT_GPU_MEMORY_MB = 900
 """Per vehicle, as in the paper (section VI)."""
+NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+"""What a fleet may be called."""
+
+_TOPIC = r"^/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*$"
+_A_TOPIC = "a ROS topic such as /front/image_raw"
+Rule = Annotated[str, OneOf(tuple(RULES))]
 
 
-@dataclass(frozen=True)
-class CameraTopics:
+class CameraTopics(Section, title="a mapping of a camera's topics"):
     """Where a vehicle's live camera and its lights' labels come from."""
 
-    image: str = "camera/image_raw/compressed"
-    labels: str = "traffic_lights"
-    transport: str = "compressed"
-    """compressed or raw."""
+    image: str = text("camera/image_raw/compressed", _A_TOPIC, "Topic of the images.", _TOPIC)
+    labels: str = text(
+        "traffic_lights", _A_TOPIC, "Topic of the traffic lights that V2X and the map tell.", _TOPIC
+    )
+    transport: Literal["compressed", "raw"] = text(
+        "compressed", "transport", "Whether the images are CompressedImage or Image messages."
+    )
 
     @property
     def remappings(self) -> dict[str, str]:
@@ -31,6 +40,41 @@ class CameraTopics:
         own = "camera/image_raw" + ("/compressed" if self.transport == "compressed" else "")
         pairs = {own: self.image, "traffic_lights": self.labels}
         return {name: topic for name, topic in pairs.items() if name != topic}
+
+
+class TaskDescription(Section, title="a mapping of the task's settings"):
+    """What the first vehicle proposes."""
+
+    iterations: int = whole(10, "Iterations of the task.", 1, 100_000)
+    model_id: str = text(
+        "traffic-lights",
+        "a name of lower-case letters, digits, - and _",
+        "Name of the task.",
+        r"^[a-z0-9_-]{1,64}$",
+    )
+    rule: Rule | None = text(None, "rule", RULE)
+    """None: the policy's."""
+    architecture: str = text(
+        "bift_ros.learning.models:traffic_light_cnn",
+        "a model factory, module:factory",
+        "Model factory of the task.",
+        r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$",
+    )
+    local_epochs: int = whole(10, "Local epochs E of an iteration.", 1, 1000)
+    batch_size: int = whole(10, "Local minibatch size B.", 1, 65536)
+    learning_rate: float = number(0.001, "Learning rate.", 1e-9, 10.0)
+    optimizer: Literal["adam", "sgd"] = text("adam", "optimizer", "How a vehicle trains.")
+
+    def parameters(self, seed: int) -> dict[str, Any]:
+        """Parameters of every vehicle's `vehicle` node; `seed` is the initial model's."""
+        same = self.model_dump(exclude={"iterations", "rule"})
+        return {
+            "allowed_architectures": [self.architecture],
+            "task.total_iter": self.iterations,
+            "task.seed": seed,
+            "task.rule": self.rule or "",
+            **{f"task.{name}": value for name, value in same.items()},
+        }
 
 
 @dataclass(frozen=True)
@@ -74,36 +118,8 @@ class VehicleDescription:
 
 
 @dataclass(frozen=True)
-class TaskDescription:
-    """What the first vehicle proposes."""
-
-    iterations: int = 10
-    model_id: str = "traffic-lights"
-    rule: str = ""
-    """Empty: the policy's."""
-    architecture: str = "bift_ros.learning.models:traffic_light_cnn"
-    local_epochs: int = 10
-    batch_size: int = 10
-    learning_rate: float = 0.001
-    optimizer: str = "adam"
-
-    def parameters(self, seed: int) -> dict[str, Any]:
-        """Parameters of every vehicle's `vehicle` node; `seed` is the initial model's."""
-        names = (
-            "model_id", "rule", "architecture", "local_epochs", "batch_size", "learning_rate",
-            "optimizer",
-        )  # fmt: skip
-        return {
-            "allowed_architectures": [self.architecture],
-            "task.total_iter": self.iterations,
-            "task.seed": seed,
-            **{f"task.{name}": getattr(self, name) for name in names},
-        }
-
-
-@dataclass(frozen=True)
 class FleetDescription:
-    """A whole fleet, sound in itself: as `description_file.load_description` makes it."""
+    """A whole fleet, sound in itself: as `file.load_description` makes it."""
 
     name: str
     vehicles: tuple[VehicleDescription, ...]
@@ -117,32 +133,3 @@ class FleetDescription:
     replay_rate: float = 1.0
     synthetic_frames: int = 500
     """Frames of each synthetic bag."""
-
-    def settings(
-        self,
-        bags: Sequence[Path | None],
-        timestamp: int,
-        more: Mapping[str, Mapping[str, Any]] | None = None,
-    ) -> FleetSettings:
-        """What `plan.prepare` writes to disk.
-
-        `bags` are each vehicle's, synthetic ones made; `timestamp` is the genesis time in
-        milliseconds; `more` are parameters of single vehicles' `vehicle` nodes, by name.
-        """
-        more = more or {}
-        vehicles = {}
-        for vehicle in self.vehicles:
-            nodes = vehicle.parameters()
-            nodes["vehicle"] |= more.get(vehicle.name, {})
-            vehicles[vehicle.name] = nodes
-        return FleetSettings(
-            policy=self.policy,
-            timestamp=timestamp,
-            bags=tuple(bags),
-            replay_rate=self.replay_rate,
-            task=self.task.parameters(self.seed),
-            seed=self.seed,
-            names=tuple(v.name for v in self.vehicles),
-            vehicles=vehicles,
-            remappings={v.name: v.camera.remappings for v in self.vehicles if v.camera},
-        )

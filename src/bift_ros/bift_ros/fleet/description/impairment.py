@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from bift_ros.fleet.description.section import Section, text
+
+_TIME = r"^[0-9]+(\.[0-9]+)?(us|ms|s)$"
 
 
-@dataclass(frozen=True)
-class Impairment:
+class Impairment(Section, title="a mapping of impairments"):
     """Of everything that a vehicle sends; what is None is left as it is."""
 
-    delay: str | None = None
-    """Added to every packet, such as 50ms."""
-    jitter: str | None = None
-    """How much the delay varies, such as 10ms."""
-    loss: str | None = None
-    """The share of packets that are lost, such as 1%."""
-    rate: str | None = None
-    """The most that is sent, such as 10mbit (a second)."""
+    delay: str | None = text(None, "a time such as 50ms", "Added to every packet.", _TIME)
+    jitter: str | None = text(None, "a time such as 10ms", "How much the delay varies.", _TIME)
+    loss: str | None = text(
+        None,
+        "a share such as 1%",
+        "The share of packets that are lost.",
+        r"^(100|[0-9]{1,2}(\.[0-9]+)?)%$",
+    )
+    rate: str | None = text(
+        None,
+        "a rate such as 10mbit",
+        "The most that is sent in a second.",
+        r"^[1-9][0-9]*(\.[0-9]+)?[kmg]?bit$",
+    )
 
     def __bool__(self) -> bool:
         return self != Impairment()

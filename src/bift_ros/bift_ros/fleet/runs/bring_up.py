@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,12 +17,12 @@ from bift_ros.fleet.runs.fleet import Fleet
 from bift_ros.fleet.runs.signals import undisturbed
 from bift_ros.fleet.runtimes.folder import FleetFolder, FleetRecord, read_record, write_record
 from bift_ros.fleet.runtimes.registry import make_runtime
-from bift_ros.fleet.runtimes.runtime import FleetError
+from bift_ros.fleet.runtimes.runtime import FleetError, Runtime
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """What a person asks for instead of what the description says."""
+class Overrides:
+    """What a command says instead of the description."""
 
     runtime: str | None = None
     vehicles: int | None = None
@@ -43,7 +42,7 @@ def find(fleet: str, root: Path) -> FleetFolder:
 
 
 def bring_up(
-    fleet: str, root: Path, wishes: Wishes, console: Console, bags: Path | None = None
+    fleet: str, root: Path, overrides: Overrides, console: Console, bags: Path | None = None
 ) -> Fleet:
     """Start all vehicles of a fleet; one that has gone down and kept its data is resumed.
 
@@ -53,25 +52,19 @@ def bring_up(
     the chain, the bags or the file system.
     """
     folder = find(fleet, root)
-    file = Path(fleet).resolve()
+    file = Path(fleet)
     if not _is_file(fleet):
         last = read_record(folder)
         file = Path(last.file)
-        wishes = Wishes(
-            wishes.runtime or last.runtime,
-            wishes.vehicles or last.count,
-            wishes.iterations or last.iterations,
+        overrides = Overrides(
+            overrides.runtime or last.runtime,
+            overrides.vehicles or last.count,
+            overrides.iterations or last.iterations,
         )
-    description = load_description(file, wishes.vehicles, wishes.iterations)
-    record = FleetRecord(
-        name=description.name,
-        runtime=wishes.runtime or description.runtime,
-        file=str(file),
-        vehicles=tuple(v.name for v in description.vehicles),
-        count=wishes.vehicles,
-        iterations=wishes.iterations,
-    )
-    make_runtime(record.runtime, folder).check(description)
+    description = load_description(file, overrides.vehicles, overrides.iterations)
+    record = record_of(description, file, overrides)
+    runtime = make_runtime(record.runtime, folder)
+    runtime.check(description)
     if folder.record.exists():
         _check_kept(Fleet(folder), record, description)
     elif folder.root.exists() and any(folder.root.iterdir()):
@@ -80,27 +73,43 @@ def bring_up(
             "fleet another name, or another --fleets DIR"
         )
     write_record(folder, record)
-    replayed = bags_of(description, bags or folder.bags, console)
-    _start(description, record, folder, replayed, console)
-    return Fleet(folder)
+    return start(folder, runtime, description, bags or folder.bags, console)
 
 
-def _start(
-    description: FleetDescription,
-    record: FleetRecord,
+def record_of(description: FleetDescription, file: Path, overrides: Overrides) -> FleetRecord:
+    """What to remember of a fleet."""
+    return FleetRecord(
+        name=description.name,
+        runtime=overrides.runtime or description.runtime,
+        file=str(file.resolve()),
+        vehicles=tuple(v.name for v in description.vehicles),
+        count=overrides.vehicles,
+        iterations=overrides.iterations,
+    )
+
+
+def start(
     folder: FleetFolder,
-    bags: Sequence[Path | None],
+    runtime: Runtime,
+    description: FleetDescription,
+    bags: Path,
     console: Console,
-) -> None:
-    runtime = make_runtime(record.runtime, folder)
+) -> Fleet:
+    """Start the vehicles of a fleet whose record is written; where it raises, none runs.
+
+    `bags` is where synthetic bags lie, or are made.
+    """
+    replayed = bags_of(description, bags, console)
+    folder.report.unlink(missing_ok=True)  # of what the chain was before
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("Starting vehicles", total=len(bags))
+        task = bar.add_task("Starting vehicles", total=len(replayed))
         try:
-            runtime.up(description, bags, lambda _: bar.advance(task))
+            runtime.up(description, replayed, lambda _: bar.advance(task))
         except BaseException:
             with undisturbed():
                 runtime.down(keep_data=True)
             raise
+    return Fleet(folder, runtime)
 
 
 def _check_kept(kept: Fleet, record: FleetRecord, description: FleetDescription) -> None:
@@ -108,10 +117,9 @@ def _check_kept(kept: Fleet, record: FleetRecord, description: FleetDescription)
     name = kept.record.name
     if kept.runs:
         raise FleetError(f"the fleet {name} is up: {kept.command('down')} ends it")
-    genesis_file = kept.folder.vehicles / "genesis.json"
-    if not genesis_file.exists():
+    if not kept.folder.genesis.exists():
         return
-    genesis = load_genesis(genesis_file)
+    genesis = load_genesis(kept.folder.genesis)
     differs = [
         what
         for what, before, now in (

@@ -1,31 +1,34 @@
-"""Measures each new global model on a held-out test set, beside the fleet."""
+"""Measures global models on a held-out test set, beside the fleet."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable
 from concurrent.futures import Future, wait
 from pathlib import Path
 
 from bift_ros.consensus.exceptions import ChainError
-from bift_ros.fleet.runs.reading import ModelReader
+from bift_ros.fleet.runtimes.runtime import FleetError
+from bift_ros.identity.keyfile import KeyFileError
 from bift_ros.learning.client import TrainingWorker
 from bift_ros.learning.errors import LearningError
 from bift_ros.learning.jobs import EvaluateJob
 from bift_ros.pofl.files import ModelFileError
-from bift_ros.storage.embedded import EmbeddedStorage
-from bift_ros.storage.interface import StorageError
+from bift_ros.storage.interface import NotFound, StorageError
+
+_PATIENCE_SECONDS = 10.0
+"""A vehicle tells of a model while it still writes it down."""
 
 
 class Evaluator:
-    """Fetches global models from the vehicles and evaluates them in a worker process."""
+    """Reads global models from the vehicles' disks and evaluates them in a worker process."""
 
     def __init__(
-        self, folder: Path, test_set: Path, architecture: str, device: str, reader: ModelReader
+        self, read: Callable[[str, str], bytes], test_set: Path, architecture: str, device: str
     ) -> None:
-        self._reader = reader
-        self._test_set, self._architecture = test_set, architecture
-        self._storage = EmbeddedStorage(folder)
+        """`read` returns the model that a vehicle has under a CID."""
+        self._read, self._test_set, self._architecture = read, test_set, architecture
         self._worker = TrainingWorker(
             device=device, threads=1, allowed_architectures=(architecture,)
         )
@@ -35,13 +38,13 @@ class Evaluator:
         self.errors: dict[int, str] = {}
         self._pending: dict[int, Future[None]] = {}
 
-    def evaluate(self, iteration: int, cid: str, providers: Sequence[str]) -> None:
+    def evaluate(self, iteration: int, vehicle: str, cid: str) -> None:
         """Begin to measure an iteration's global model, unless that was asked before."""
         if iteration in self._pending:
             return
         done = self._pending[iteration] = Future()
         threading.Thread(
-            target=self._run, args=(iteration, cid, tuple(providers), done), daemon=True
+            target=self._run, args=(iteration, vehicle, cid, done), daemon=True
         ).start()
 
     def wait(self, timeout: float) -> None:
@@ -54,16 +57,25 @@ class Evaluator:
     def close(self) -> None:
         """End the worker process."""
         self._worker.close()
-        self._storage.close()
 
-    def _run(
-        self, iteration: int, cid: str, providers: tuple[str, ...], done: Future[None]
-    ) -> None:
+    def _run(self, iteration: int, vehicle: str, cid: str, done: Future[None]) -> None:
         try:
-            model = self._reader.decrypt(self._storage.get(cid, providers))
-            job = EvaluateJob(model, self._test_set, self._architecture)
+            job = EvaluateJob(self._model(vehicle, cid), self._test_set, self._architecture)
             self.accuracy[iteration] = self._worker.submit(job).result().accuracy
-        except (StorageError, LearningError, ModelFileError, ChainError) as error:
+        except (
+            StorageError, LearningError, ModelFileError, ChainError, KeyFileError, FleetError,
+            OSError,
+        ) as error:  # fmt: skip
             self.errors[iteration] = str(error)
         finally:
             done.set_result(None)
+
+    def _model(self, vehicle: str, cid: str) -> bytes:
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            try:
+                return self._read(vehicle, cid)
+            except NotFound:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)

@@ -10,15 +10,15 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from bift_ros.consensus.genesis import load_genesis
+from bift_ros.fleet.runs.reading import VehicleOutcome, outcome_of, read_model
 from bift_ros.fleet.runtimes.folder import FLEETS, FleetFolder, read_record
 from bift_ros.fleet.runtimes.registry import make_runtime
-from bift_ros.fleet.runtimes.runtime import FleetError, Monitor
+from bift_ros.fleet.runtimes.runtime import FleetError, Monitor, Runtime
 from bift_ros.monitoring.status import Statuses, VehicleStatus
 from bift_ros.monitoring.status_json import status_json
 
 POLL_SECONDS = 0.25
-SETTLED_SECONDS = 4.0
-"""How long all must stand on one tip: two equal branches are told apart by tips 3 s apart."""
 ENDED, SILENT = "ended", "silent"
 """States of vehicles that don't run, and of those that run and have not been heard."""
 _REPORTED = ("tip", "height", "accuracy", "balance", "rss_mb")
@@ -27,15 +27,15 @@ _REPORTED = ("tip", "height", "accuracy", "balance", "rss_mb")
 class Fleet:
     """One that was brought up, and may have gone down since."""
 
-    def __init__(self, folder: FleetFolder) -> None:
-        """Raises FleetError where none lies there."""
+    def __init__(self, folder: FleetFolder, runtime: Runtime | None = None) -> None:
+        """`runtime` is what it was brought up with. Raises FleetError where none lies there."""
         self.folder, self.record = folder, read_record(folder)
-        self._runtime = make_runtime(self.record.runtime, folder)
+        self.runtime = runtime or make_runtime(self.record.runtime, folder)
 
     @property
     def ended(self) -> list[str]:
         """The vehicles that don't run."""
-        running = self._runtime.running()
+        running = self.runtime.running()
         return [name for name in self.record.vehicles if name not in running]
 
     @property
@@ -51,7 +51,7 @@ class Fleet:
 
     def listening(self) -> AbstractContextManager[Monitor]:
         """Hear the vehicles."""
-        return self._runtime.monitor()
+        return self.runtime.monitor()
 
     def wait(self, monitor: Monitor, timeout: float, show: Callable[[Statuses], None]) -> float:
         """Wait until every vehicle has heard all the others; the seconds that it took.
@@ -113,18 +113,30 @@ class Fleet:
                     f"there is no vehicle {name!r} in the fleet {self.record.name}: choose of "
                     f"{', '.join(self.record.vehicles)}"
                 )
-        return self._runtime.logs(vehicles or self.record.vehicles, follow)
+        return self.runtime.logs(vehicles or self.record.vehicles, follow)
 
     def data_of(self, vehicle: str) -> AbstractContextManager[Path]:
         """The data folder of a vehicle that doesn't run; to be read only."""
         if vehicle not in self.ended:
             end = self.command("down", "--keep-data")
             raise FleetError(f"{vehicle} runs, and its data change: {end} first")
-        return self._runtime.data(vehicle)
+        return self.runtime.data(vehicle)
+
+    def model(self, vehicle: str, cid: str) -> bytes:
+        """A model that a vehicle has, whether it runs or not. Raises what `read_model` does."""
+        with self.runtime.data(vehicle) as data:
+            genesis = load_genesis(self.folder.genesis)
+            return read_model(cid, data, genesis, self.folder.vehicle(vehicle))
+
+    def outcome(self, vehicle: str) -> VehicleOutcome:
+        """The chain of a vehicle that doesn't run, verified."""
+        with self.data_of(vehicle) as data:
+            genesis = load_genesis(self.folder.genesis)
+            return outcome_of(vehicle, data, genesis, self.folder.vehicle(vehicle))
 
     def down(self, keep_data: bool) -> None:
         """End every vehicle; without `keep_data` nothing of the fleet is left."""
-        self._runtime.down(keep_data)
+        self.runtime.down(keep_data)
         if not keep_data:
             shutil.rmtree(self.folder.root)
 

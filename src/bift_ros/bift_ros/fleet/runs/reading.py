@@ -1,39 +1,88 @@
-"""Reading a fleet's model files with the key of one of its vehicles."""
+"""What a vehicle keeps on disk, whether it runs, was stopped or was killed."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 from bift_ros.chain.keyring import Keyring
 from bift_ros.chain.store import ChainStore
-from bift_ros.chain.vehicle_folders import VehicleFolders
-from bift_ros.chain.verification import replay
+from bift_ros.chain.verification import blocks_of, replay, verify_chain
 from bift_ros.consensus.genesis import Genesis
-from bift_ros.fleet.runtimes.plan import key_file
+from bift_ros.consensus.state import State
+from bift_ros.fleet.runtimes.folder import key_file
 from bift_ros.identity.keyfile import load_key
+from bift_ros.chain.vehicle_folders import VehicleFolders
+from bift_ros.storage.stored_files import StoredFiles
 
 
-def keyring_of(folder: Path, genesis: Genesis) -> Keyring | None:
-    """The keyring of the vehicle in `folder`, empty so far; None where nothing is encrypted."""
+@dataclass(frozen=True)
+class ChainOnDisk:
+    """A look into a chain database."""
+
+    height: int
+    missing: tuple[bytes, ...]
+    """Those of the blocks asked for that are not in it."""
+
+
+@dataclass(frozen=True)
+class VehicleOutcome:
+    """One vehicle's chain, read from its disk after the run."""
+
+    name: str
+    state: State
+    problem: str | None
+    """What verification found wrong; None where every block's PoFL recomputes."""
+
+
+def look(folder: Path, genesis: Genesis, wanted: Collection[bytes] = ()) -> ChainOnDisk:
+    """Read the chain of the vehicle in `folder`; every row is checked.
+
+    Raises StoreError where it is damaged, or was written to at the same moment.
+    """
+    path = VehicleFolders(folder).chain
+    if not path.exists():
+        return ChainOnDisk(0, tuple(h for h in wanted if h != genesis.hash))
+    with closing(ChainStore(path, genesis, read_only=True)) as store:
+        height = max((block.header.height for block in blocks_of(store)), default=0)
+        return ChainOnDisk(height, tuple(h for h in wanted if not store.has(h)))
+
+
+def keyring_of(settings: Path, genesis: Genesis) -> Keyring | None:
+    """The keyring of the vehicle whose key lies in `settings`; None where nothing is encrypted."""
     if not genesis.policy.encrypt_models:
         return None
-    return Keyring(load_key(key_file(folder), None), genesis.hash)
+    return Keyring(load_key(key_file(settings), None), genesis.hash)
 
 
-class ModelReader:
-    """Decrypts what a vehicle can, by the chain in its folder as it is then."""
+def read_model(cid: str, folder: Path, genesis: Genesis, settings: Path | None = None) -> bytes:
+    """A model of a vehicle's store, decrypted by its chain as it is now.
 
-    def __init__(self, folder: Path, genesis: Genesis) -> None:
-        self._folder, self._genesis = folder, genesis
+    `settings` is where the vehicle's key lies if not in its `folder`, as with containers. Raises
+    StorageError, ModelFileError, KeyFileError or ChainError.
+    """
+    folders = VehicleFolders(folder)
+    file = StoredFiles(folders.storage, folders.kubo).get(cid)
+    keyring = keyring_of(settings or folder, genesis)
+    if keyring is None:
+        return file
+    with closing(ChainStore(folders.chain, genesis, read_only=True)) as store:
+        keyring.learn(replay(genesis, store))
+    return keyring.decrypt(file)
 
-    def decrypt(self, file: bytes) -> bytes:
-        """What is in a model's file. Raises ModelFileError, StorageError or ChainError."""
-        keyring = keyring_of(self._folder, self._genesis)
-        if keyring is None:
-            return file
-        store = ChainStore(VehicleFolders(self._folder).chain, self._genesis, read_only=True)
-        try:
-            keyring.learn(replay(self._genesis, store))
-        finally:
-            store.close()
-        return keyring.decrypt(file)
+
+def outcome_of(
+    name: str, folder: Path, genesis: Genesis, settings: Path | None = None
+) -> VehicleOutcome:
+    """Open a stopped vehicle's chain and recompute every block from its stored updates.
+
+    `settings` is as in `read_model`. Raises ChainError or KeyFileError.
+    """
+    folders = VehicleFolders(folder)
+    with closing(ChainStore(folders.chain, genesis, read_only=True)) as store:
+        files = StoredFiles(folders.storage, folders.kubo)
+        keyring = keyring_of(settings or folder, genesis)
+        result = verify_chain(genesis, store, files.get, keyring=keyring)
+    return VehicleOutcome(name, result.state, result.problem)

@@ -3,43 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-from bift_ros.chain.store import ChainStore
-from bift_ros.chain.vehicle_folders import VehicleFolders
-from bift_ros.chain.verification import verify_chain
 from bift_ros.consensus.genesis import Genesis
-from bift_ros.consensus.state import State
-from bift_ros.fleet.runs.reading import keyring_of
+from bift_ros.fleet.runs.reading import VehicleOutcome
 from bift_ros.monitoring.status import Statuses, VehicleStatus
-from bift_ros.storage.stored_files import StoredFiles
-
-
-@dataclass(frozen=True)
-class VehicleOutcome:
-    """One vehicle's chain, read from its disk after the run."""
-
-    name: str
-    state: State
-    problem: str | None
-    """What verification found wrong; None where every block's PoFL recomputes."""
-
-
-def outcome_of(name: str, folder: Path, genesis: Genesis) -> VehicleOutcome:
-    """Open a stopped vehicle's chain and recompute every block from its stored updates."""
-    folders = VehicleFolders(folder)
-    store = ChainStore(folders.chain, genesis, read_only=True)
-    try:
-        files = StoredFiles(folders.storage, folders.kubo)
-        keyring = keyring_of(folder, genesis)
-        result = verify_chain(genesis, store, files.get, keyring=keyring)
-    finally:
-        store.close()
-    return VehicleOutcome(name, result.state, result.problem)
 
 
 def build(

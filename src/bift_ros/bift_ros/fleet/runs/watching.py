@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 
 from bift_ros.fleet.runs.display import iteration_line, vehicle_table
@@ -35,13 +35,15 @@ def watch(fleet: Fleet, monitor: Monitor, show: Show, warn: Callable[[str], None
 
 
 @contextmanager
-def people_see(console: Console) -> Iterator[Show]:
-    """A table that is drawn anew in a terminal; elsewhere a line for each iteration."""
+def people_see(
+    console: Console, picture: Callable[[Statuses], RenderableType] = vehicle_table
+) -> Iterator[Show]:
+    """A picture that is drawn anew in a terminal; elsewhere a line for each iteration."""
     if not console.is_terminal:
         yield _Lines(console).show
         return
     with Live(console=console, refresh_per_second=4, transient=True) as live:
-        yield lambda statuses: live.update(vehicle_table(statuses))
+        yield lambda statuses: live.update(picture(statuses))
 
 
 class _Lines:

@@ -20,39 +20,22 @@ class NoDomainError(Exception):
 
 
 @contextmanager
-def claimed_domain() -> Iterator[int]:
-    """Hold an unused domain for as long as the context lasts. Raises NoDomainError."""
-    with _claim() as (domain, _):
-        yield domain
-
-
-@contextmanager
-def local_ros_environment() -> Iterator[dict[str, str]]:
+def ros_environment() -> Iterator[tuple[dict[str, str], tuple[int, ...]]]:
     """Environment variables for a fleet that is alone on this host, unless ROS_DOMAIN_ID is set.
 
-    Raises NoDomainError.
-    """
-    with inheritable_ros_environment() as (environment, _):
-        yield environment
-
-
-@contextmanager
-def inheritable_ros_environment() -> Iterator[tuple[dict[str, str], tuple[int, ...]]]:
-    """The same for processes that outlive this one.
-
-    Their domain is claimed until the last of them has ended, if they inherit the descriptors that
-    come with it. Raises NoDomainError.
+    Its domain is claimed while the context lasts, and until the last process has ended that
+    inherits the descriptors that come with it. Raises NoDomainError.
     """
     local = {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "RMW_IMPLEMENTATION": "rmw_fastrtps_cpp"}
     if os.environ.get("ROS_DOMAIN_ID"):
         yield {**local, "ROS_DOMAIN_ID": os.environ["ROS_DOMAIN_ID"]}, ()
         return
-    with _claim() as (domain, lock):
+    with claimed_domain() as (domain, lock):
         yield {**local, "ROS_DOMAIN_ID": str(domain)}, (lock,)
 
 
 @contextmanager
-def _claim() -> Iterator[tuple[int, int]]:
+def claimed_domain() -> Iterator[tuple[int, int]]:
     """Claim an unused domain; the descriptor of its lock, which holds for whoever inherits it.
 
     Fleets that share a domain would hear each other's cameras, as their vehicles have the same

@@ -1,4 +1,4 @@
-"""What is on disk of a fleet that was brought up: where its parts lie, and what it was."""
+"""What is on disk of a fleet: where its parts lie, whichever command runs it, and what it was."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from bift_ros.fleet.runtimes.runtime import FleetError
 
 FLEETS = Path("out/fleets")
-"""Where fleets lie, a folder for each, unless a person says otherwise."""
+"""Where `bift fleet` keeps fleets, a folder for each, unless a person says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,53 @@ class FleetFolder:
         return self.root / "fleet.json"
 
     @property
+    def description(self) -> Path:
+        """Its description, where a command wrote one; a person's own lies where it likes."""
+        return self.root / "fleet.yaml"
+
+    @property
+    def processes(self) -> Path:
+        """Which processes it runs as, and how their ROS nodes are found."""
+        return self.root / "processes.json"
+
+    @property
     def vehicles(self) -> Path:
-        """Genesis, keys, parameters and what each vehicle keeps: what `plan.prepare` writes."""
+        """The genesis, and for each vehicle a folder: what `plan.prepare` writes."""
         return self.root / "vehicles"
+
+    @property
+    def genesis(self) -> Path:
+        """The genesis file."""
+        return self.vehicles / "genesis.json"
 
     @property
     def bags(self) -> Path:
         """The synthetic bags."""
         return self.root / "bags"
+
+    @property
+    def report(self) -> Path:
+        """What a run that was measured came to."""
+        return self.root / "report.json"
+
+    def vehicle(self, name: str) -> Path:
+        """A vehicle's settings, key and log, and where it is a process, what it keeps, too."""
+        return self.vehicles / name
+
+
+def key_file(folder: Path) -> Path:
+    """Where the key of the vehicle in `folder` lies."""
+    return folder / "key.pem"
+
+
+def status_file(folder: Path) -> Path:
+    """Where the vehicle in `folder`, a process, writes its status."""
+    return folder / "status.json"
+
+
+def vehicle_log(folder: Path) -> Path:
+    """The log file of the vehicle in `folder`."""
+    return folder / "vehicle.log"
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,6 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 _CLONE_NEWNET = 0x40000000
 _THIS_THREAD = "/proc/thread-self/ns/net"
@@ -41,20 +39,6 @@ def new_namespace() -> int:
 def enter_namespace(namespace: int) -> None:
     """Move this thread into a namespace; threads and processes that it starts will be there."""
     _check(_libc.setns(namespace, _CLONE_NEWNET))
-
-
-@contextmanager
-def inside(namespace: int) -> Iterator[None]:
-    """Hold this thread in a namespace, and bring it back."""
-    home = os.open(_THIS_THREAD, os.O_RDONLY)
-    try:
-        enter_namespace(namespace)
-        try:
-            yield
-        finally:
-            enter_namespace(home)
-    finally:
-        os.close(home)
 
 
 def _check(status: int) -> None:

@@ -1,7 +1,6 @@
 """A network of its own for a fleet: a namespace per vehicle, two switches, and a cable to cut.
 
     vehicles of side A ── switch A ══ cable ══ switch B ── vehicles of side B
-    the observer ─────────┘
 
 The switches stand in a namespace, too, so neither links nor firewall rules of the host matter.
 """
@@ -12,13 +11,12 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 
-from bift_ros.fleet.runtimes.namespaces import enter_namespace, inside, new_namespace
+from bift_ros.fleet.runtimes.namespaces import enter_namespace, new_namespace
 
 _PREFIX = "10.77.0"
-_OBSERVER = "observer"
 _BURST, _QUEUE = "32kb", "100ms"
 """Of a shaped link: what it passes at once, and the longest that a packet waits in its queue."""
 MAXIMUM = 200
@@ -33,21 +31,14 @@ class FleetNetwork:
     """What `fleet_network` made."""
 
     def __init__(self, addresses: dict[str, str], namespaces: dict[str, int], switches: int):
-        self._addresses, self._namespaces, self._switches = addresses, namespaces, switches
+        self._addresses, self._switches = addresses, switches
+        self.namespaces = namespaces
+        """Each vehicle's as an open descriptor."""
         self._ports = {name: f"port-{number}" for number, name in enumerate(addresses, 1)}
-
-    @property
-    def namespaces(self) -> dict[str, int]:
-        """Each vehicle's namespace as an open descriptor."""
-        return {n: fd for n, fd in self._namespaces.items() if n != _OBSERVER}
 
     def address_of(self, name: str) -> str:
         """A vehicle's address."""
         return self._addresses[name]
-
-    def observing(self) -> AbstractContextManager[None]:
-        """This thread, while the context lasts, as a host on side A."""
-        return inside(self._namespaces[_OBSERVER])
 
     def shape(self, mbit_per_s: float) -> None:
         """Let no vehicle send or receive faster. Raises NetworkError where the kernel can't."""
@@ -88,7 +79,7 @@ def fleet_network(side_a: Sequence[str], side_b: Sequence[str] = ()) -> Iterator
         )
         namespaces: dict[str, int] = {}
         addresses: dict[str, str] = {}
-        for number, name in enumerate([_OBSERVER, *side_a, *side_b], 1):
+        for number, name in enumerate([*side_a, *side_b], 1):
             switch = "switch-b" if name in side_b else "switch-a"
             namespaces[name] = _namespace(stack)
             addresses[name] = f"{_PREFIX}.{number}"

@@ -1,24 +1,22 @@
-"""A fleet on one host: names, keys, genesis and each vehicle's parameters, written to a folder."""
+"""A fleet on disk: keys, genesis and each vehicle's parameters, written to a folder."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from bift_ros.consensus.genesis import Genesis, Member, Policy, load_genesis, save_genesis
+from bift_ros.consensus.genesis import Genesis, Member, load_genesis, save_genesis
+from bift_ros.fleet.description.fleet import FleetDescription
+from bift_ros.fleet.runtimes.folder import key_file
 from bift_ros.fleet.runtimes.kubo_swarm import kubo_parameters
+from bift_ros.fleet.runtimes.parameter_file import write_parameters
 from bift_ros.identity.keyfile import load_key, save_key
 from bift_ros.identity.keys import KeyPair
-from bift_ros.identity.vehicle_names import vehicle_name
 
-
-def key_file(folder: Path) -> Path:
-    """Where the key of the vehicle in `folder` lies."""
-    return folder / "key.pem"
+Parameters = Mapping[str, Mapping[str, Any]]
+"""Of one vehicle, by node."""
 
 
 @dataclass(frozen=True)
@@ -41,57 +39,55 @@ class FleetPlan:
     vehicles: tuple[VehiclePlan, ...]
 
 
-@dataclass(frozen=True)
-class FleetSettings:
-    """What makes one fleet differ from another."""
-
-    policy: Policy
-    timestamp: int
-    """The genesis time, milliseconds since the Unix epoch."""
-    bags: tuple[Path | None, ...]
-    """A rosbag2 folder for each vehicle; None: it has a live camera."""
-    replay_rate: float
-    task: dict[str, Any]
-    """The proposed task's `task.*` parameters; the first vehicle proposes it."""
-    storage: str = "embedded"
-    """Where every vehicle keeps its files: embedded, or kubo."""
-    device: str = "auto"
-    seed: int = 0
-    names: tuple[str, ...] = ()
-    """The vehicles', in the order of `bags`; none: `vehicle_name`'s."""
-    vehicles: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
-    """More parameters of single vehicles, by vehicle and node."""
-    remappings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Topics of single vehicles that are called otherwise, by vehicle."""
-
-
-def prepare(folder: Path, settings: FleetSettings) -> FleetPlan:
+def prepare(
+    folder: Path,
+    fleet: FleetDescription,
+    bags: Sequence[Path | None],
+    timestamp: int,
+    runtime: Mapping[str, Parameters] | None = None,
+) -> FleetPlan:
     """Write keys, genesis and parameter files below `folder`; a fleet already there is resumed.
 
-    Raises GenesisError, KeyFileError or StorageError where what is there cannot be used.
+    `bags` are each vehicle's, synthetic ones made; `timestamp` is the genesis time in milliseconds
+    since the Unix epoch; `runtime` are the parameters that vehicles need where they run. Raises
+    GenesisError, KeyFileError or StorageError where what is there cannot be used.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    names = settings.names or tuple(vehicle_name(n) for n in range(len(settings.bags)))
-    keys = {name: _key(key_file(folder / name)) for name in names}
+    keys = {v.name: _key(key_file(folder / v.name)) for v in fleet.vehicles}
     genesis_file = folder / "genesis.json"
     if not genesis_file.exists():
-        members = tuple(Member(name, keys[name].public_key) for name in names)
-        save_genesis(
-            genesis_file, Genesis("bift-fleet", settings.timestamp, members, settings.policy)
+        members = tuple(Member(name, key.public_key) for name, key in keys.items())
+        save_genesis(genesis_file, Genesis("bift-fleet", timestamp, members, fleet.policy))
+    runtime = runtime or {}
+    on_kubo = [v.name for v in fleet.vehicles if v.storage == "kubo"]
+    hosts = {n: runtime.get(n, {}).get("vehicle", {}).get("gateway_host") for n in on_kubo}
+    storage = kubo_parameters(folder, hosts) if on_kubo else {}
+    vehicles = []
+    for number, (vehicle, bag) in enumerate(zip(fleet.vehicles, bags, strict=True)):
+        name, root = vehicle.name, folder / vehicle.name
+        parameters: tuple[Parameters, ...] = (
+            {
+                "vehicle": {
+                    "data_dir": str(root.resolve()),
+                    "genesis_file": str(genesis_file.resolve()),
+                    "key_file": str(key_file(root).resolve()),
+                    "propose": number == 0,
+                    **storage.get(name, {}),
+                    **fleet.task.parameters(fleet.seed),
+                },
+                "trainer": {"seed": fleet.seed * 1000 + number},
+                "camera_replay": {"bag": str(bag.resolve()), "rate": fleet.replay_rate}
+                if bag
+                else {},
+            },
+            vehicle.parameters(),
+            runtime.get(name, {}),
         )
-    own = {name: settings.vehicles.get(name, {}).get("vehicle", {}) for name in names}
-    on_kubo = [n for n in names if own[n].get("storage", settings.storage) == "kubo"]
-    storage = kubo_parameters(folder, on_kubo, own) if on_kubo else {}
-    vehicles = tuple(
-        VehiclePlan(
-            name,
-            folder / name,
-            _write_parameters(folder, n, name, settings, storage.get(name, {})),
-            settings.remappings.get(name, {}),
-        )
-        for n, name in enumerate(names)
-    )
-    return FleetPlan(load_genesis(genesis_file), genesis_file, vehicles)
+        file = root / "parameters.yaml"
+        write_parameters(file, name, _merged(parameters))
+        remappings = vehicle.camera.remappings if vehicle.camera else {}
+        vehicles.append(VehiclePlan(name, root, file, remappings))
+    return FleetPlan(load_genesis(genesis_file), genesis_file, tuple(vehicles))
 
 
 def _key(path: Path) -> KeyPair:
@@ -103,38 +99,10 @@ def _key(path: Path) -> KeyPair:
     return key
 
 
-def _write_parameters(
-    folder: Path,
-    number: int,
-    name: str,
-    settings: FleetSettings,
-    storage: Mapping[str, Any],
-) -> Path:
-    root, bag = folder / name, settings.bags[number]
-    nodes = {
-        "vehicle": {
-            "data_dir": str(root.resolve()),
-            "genesis_file": str((folder / "genesis.json").resolve()),
-            "key_file": str(key_file(root).resolve()),
-            "propose": number == 0,
-            "storage": settings.storage,
-            **storage,
-            **settings.task,
-        },
-        "trainer": {"device": settings.device, "seed": settings.seed * 1000 + number},
-        "camera_replay": {"bag": str(bag.resolve()), "rate": settings.replay_rate} if bag else {},
-    }
-    for node, parameters in settings.vehicles.get(name, {}).items():
-        nodes[node] = {**nodes.get(node, {}), **parameters}
-    path = root / "parameters.yaml"
-    write_parameters(path, name, {node: given for node, given in nodes.items() if given})
-    return path
-
-
-def write_parameters(path: Path, name: str, nodes: Mapping[str, Mapping[str, Any]]) -> None:
-    """Write a ROS parameter file: the parameters of each node of the vehicle `name`."""
-    document = {
-        f"/{name}/{node}": {"ros__parameters": dict(parameters)}
-        for node, parameters in nodes.items()
-    }
-    path.write_text(yaml.safe_dump(document, sort_keys=False))
+def _merged(parameters: Sequence[Parameters]) -> Parameters:
+    """Later ones over earlier ones; nodes without any are left out."""
+    merged: dict[str, dict[str, Any]] = {}
+    for nodes in parameters:
+        for node, given in nodes.items():
+            merged.setdefault(node, {}).update(given)
+    return {node: given for node, given in merged.items() if given}

@@ -1,18 +1,18 @@
-"""A fleet of processes on this host, which outlive the command that started them."""
+"""A fleet of processes on this host."""
 
 from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from bift_ros.consensus.exceptions import ChainError
 from bift_ros.fleet.description.fleet import FleetDescription
-from bift_ros.fleet.runs.scenario import set_environment
 from bift_ros.fleet.runtimes.discovery import (
     SUPER_CLIENT,
     client_environment,
@@ -21,25 +21,28 @@ from bift_ros.fleet.runtimes.discovery import (
     server_command,
     wait_for_server,
 )
-from bift_ros.fleet.runtimes.domain import NoDomainError, inheritable_ros_environment
-from bift_ros.fleet.runtimes.folder import FleetFolder, write_whole
+from bift_ros.fleet.runtimes.domain import NoDomainError, ros_environment
+from bift_ros.fleet.runtimes.folder import FleetFolder, status_file, vehicle_log, write_whole
 from bift_ros.fleet.runtimes.log_files import read_logs
-from bift_ros.fleet.runtimes.plan import prepare
+from bift_ros.fleet.runtimes.network import FleetNetwork
+from bift_ros.fleet.runtimes.plan import Parameters, VehiclePlan, prepare
 from bift_ros.fleet.runtimes.process_identity import ProcessIdentity
-from bift_ros.fleet.runtimes.processes import (
-    kill_family,
-    start_process,
-    vehicle_command,
-    vehicle_log,
-)
+from bift_ros.fleet.runtimes.processes import kill_family, start_process, vehicle_command
 from bift_ros.fleet.runtimes.runtime import FleetError, Monitor
+from bift_ros.fleet.runtimes.status_files import StatusFiles
 from bift_ros.identity.keyfile import KeyFileError
-from bift_ros.nodes.observer.monitor import FleetMonitor
 from bift_ros.storage.interface import StorageError
 
 GRACE_SECONDS = 20.0
 """How long a vehicle may take to stop before it is killed."""
 _LOOPBACK = "127.0.0.1"
+_IN_A_NETWORK = {
+    "RMW_IMPLEMENTATION": "rmw_fastrtps_cpp",
+    "ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET",
+    "ROS_DOMAIN_ID": "1",  # nobody else is in this network
+    # Shared memory would reach across a cut.
+    "FASTDDS_BUILTIN_TRANSPORTS": "UDPv4",
+}
 
 
 @dataclass(frozen=True)
@@ -64,12 +67,16 @@ class _Started:
 
 
 class ProcessRuntime:
-    """A `runtime.Runtime`. Memory and cores are not limited, and the network is the host's."""
+    """A `runtime.Runtime`. Memory and cores are not limited."""
 
-    def __init__(self, folder: FleetFolder) -> None:
-        self._folder = folder
-        self._file = folder.root / "processes.json"
-        self._server_log = folder.root / "discovery.log"
+    def __init__(
+        self, folder: FleetFolder, attached: bool = False, network: FleetNetwork | None = None
+    ) -> None:
+        """`attached`: the fleet ends with this process; `network`: not the host's but this one."""
+        self._folder, self._attached, self._network = folder, attached, network
+        self._plans: dict[str, VehiclePlan] = {}
+        self.children: dict[str, subprocess.Popen[bytes]] = {}
+        """The vehicles that this very object has started last, by name."""
 
     def check(self, fleet: FleetDescription) -> None:
         """Refuse what takes a network of a vehicle's own, or a program that isn't here."""
@@ -91,42 +98,67 @@ class ProcessRuntime:
     ) -> None:
         """Start the processes; see `Runtime`."""
         now = time.time_ns() // 1_000_000
+        here = {vehicle.name: self._parameters(vehicle.name) for vehicle in fleet.vehicles}
         try:
-            plan = prepare(self._folder.vehicles, fleet.settings(bags, now))
-            with inheritable_ros_environment() as (environment, claim):
+            plan = prepare(self._folder.vehicles, fleet, bags, now, here)
+            self._plans = {vehicle.name: vehicle for vehicle in plan.vehicles}
+            with self._ros_environment() as (environment, claim):
                 processes = _Started(environment)
                 if fleet.discovery == "server":
                     processes = self._start_server(processes)
-                for vehicle in plan.vehicles:
-                    process = start_process(
-                        vehicle_command(vehicle),
-                        vehicle_log(vehicle.folder),
-                        processes.environment,
-                        detached=True,
-                        inherited=claim,
-                    )
-                    processes.vehicles[vehicle.name] = ProcessIdentity.of(process.pid)
-                    self._remember(processes)
-                    started(vehicle.name)
+                for name in self._plans:
+                    self._start_vehicle(name, processes, claim)
+                    started(name)
         except (ChainError, KeyFileError, StorageError, NoDomainError, OSError) as error:
             raise FleetError(str(error)) from error
+
+    def _parameters(self, name: str) -> Parameters:
+        vehicle = {"status_file": str(status_file(self._folder.vehicle(name)).resolve())}
+        if self._network is not None:
+            address = self._network.address_of(name)
+            vehicle |= {"gateway_host": "0.0.0.0", "gateway_advertised_host": address}
+        return {"vehicle": vehicle}
+
+    @contextmanager
+    def _ros_environment(self) -> Iterator[tuple[dict[str, str], Sequence[int]]]:
+        """Variables for the vehicles, and descriptors that they are to inherit."""
+        if self._network is not None:
+            yield dict(_IN_A_NETWORK), ()
+            return
+        with ros_environment() as (environment, claim):
+            yield environment, claim
+
+    def _start_vehicle(self, name: str, processes: _Started, inherited: Sequence[int] = ()) -> None:
+        plan = self._plans[name]
+        status_file(plan.folder).unlink(missing_ok=True)  # an earlier process's
+        process = self.children[name] = start_process(
+            vehicle_command(plan),
+            vehicle_log(plan.folder),
+            processes.environment,
+            detached=not self._attached,
+            namespace=self._network.namespaces[name] if self._network is not None else None,
+            inherited=inherited,
+        )
+        processes.vehicles[name] = ProcessIdentity.of(process.pid)
+        self._remember(processes)
 
     def _start_server(self, processes: _Started) -> _Started:
         """Start the discovery server, which all that are started later are to ask."""
         port = free_port()
-        self._server_log.unlink(missing_ok=True)
+        log = self._folder.root / "discovery.log"
+        log.unlink(missing_ok=True)
         command = server_command(_LOOPBACK, port)
-        server = start_process(command, self._server_log, processes.environment, detached=True)
+        server = start_process(command, log, processes.environment, detached=not self._attached)
         environment = {**processes.environment, **client_environment(_LOOPBACK, port)}
         processes = replace(
             processes, environment=environment, server=ProcessIdentity.of(server.pid)
         )
         self._remember(processes)
-        wait_for_server(server, self._server_log)
+        wait_for_server(server, log)
         return processes
 
     def _remember(self, processes: _Started) -> None:
-        write_whole(self._file, json.dumps(asdict(processes), indent=2) + "\n")
+        write_whole(self._folder.processes, json.dumps(asdict(processes), indent=2) + "\n")
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -135,12 +167,10 @@ class ProcessRuntime:
 
     @contextmanager
     def monitor(self) -> Iterator[Monitor]:
-        """Listen in the fleet's ROS domain."""
-        processes = self._started()
-        with set_environment(processes.observers_environment), closing(FleetMonitor()) as monitor:
-            for name in processes.vehicles:
-                monitor.watch(name)
-            yield monitor
+        """Read what the vehicles write of themselves."""
+        names = self._started().vehicles
+        files = {name: status_file(self._folder.vehicle(name)) for name in names}
+        yield StatusFiles(files, self.running)
 
     def running(self) -> Collection[str]:
         """The vehicles whose processes have not ended."""
@@ -148,13 +178,42 @@ class ProcessRuntime:
 
     def logs(self, vehicles: Sequence[str], follow: bool) -> Iterator[tuple[str, str]]:
         """From the vehicles' log files."""
-        files = {name: vehicle_log(self._folder.vehicles / name) for name in vehicles}
+        files = {name: vehicle_log(self._folder.vehicle(name)) for name in vehicles}
         return read_logs(files, lambda: follow and bool(self.running()))
 
     @contextmanager
     def data(self, vehicle: str) -> Iterator[Path]:
         """Its folder on this host."""
-        yield self._folder.vehicles / vehicle
+        yield self._folder.vehicle(vehicle)
+
+    def kill(self, vehicles: Sequence[str]) -> None:
+        """SIGKILL the processes and all that they started."""
+        processes = self._started().vehicles
+        for name in vehicles:
+            if processes[name].alive:
+                kill_family(processes[name].pid)
+        for name in vehicles:
+            self._wait(processes[name])
+
+    def restart(self, vehicles: Sequence[str]) -> None:
+        """Start the processes anew."""
+        processes = self._started()
+        for name in vehicles:
+            self._start_vehicle(name, processes)
+
+    def disconnect(self, vehicles: Sequence[str]) -> None:
+        """Take the cable between the network's sides away; the vehicles are one of them."""
+        self._own_network.cut()
+
+    def connect(self) -> None:
+        """Plug the cable in again."""
+        self._own_network.heal()
+
+    @property
+    def _own_network(self) -> FleetNetwork:
+        if self._network is None:
+            raise FleetError("these vehicles share the host's network, which can't be cut")
+        return self._network
 
     def down(self, keep_data: bool) -> None:
         """Interrupt all and wait; kill those that outlast `GRACE_SECONDS`, and their children."""
@@ -165,12 +224,20 @@ class ProcessRuntime:
         for process in processes:
             if not process.wait(max(0.0, deadline - time.monotonic())):
                 kill_family(process.pid)
-                process.wait(GRACE_SECONDS)
+            self._wait(process)
+
+    def _wait(self, process: ProcessIdentity) -> None:
+        """Wait for the end of one that is about to end; as a child it leaves a status."""
+        process.wait(GRACE_SECONDS)
+        for child in self.children.values():
+            if child.pid == process.pid:
+                child.wait()
 
     def _started(self) -> _Started:
         """Raises FleetError where the file is damaged."""
+        file = self._folder.processes
         try:
-            document = json.loads(self._file.read_text(encoding="utf-8"))
+            document = json.loads(file.read_text(encoding="utf-8"))
             vehicles = {n: ProcessIdentity(**p) for n, p in document["vehicles"].items()}
             server = document.get("server")
             return _Started(document["environment"], vehicles, server and ProcessIdentity(**server))
@@ -178,5 +245,5 @@ class ProcessRuntime:
             return _Started()
         except (OSError, ValueError, TypeError, LookupError) as error:
             raise FleetError(
-                f"{self._file} can't be read ({error!r:.200}): end the fleet's processes by hand"
+                f"{file} can't be read ({error!r:.200}): end the fleet's processes by hand"
             ) from error

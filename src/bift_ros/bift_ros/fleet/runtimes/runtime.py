@@ -1,4 +1,4 @@
-"""What a fleet's vehicles run in. `lifecycle` does with any of these what a person asks for."""
+"""What a fleet's vehicles run in. `runs.fleet` does with any of these what a person asks for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class FleetError(Exception):
 
 
 class Monitor(Protocol):
-    """Hears the vehicles; `nodes.monitor.FleetMonitor` is one."""
+    """Hears the vehicles."""
 
     @property
     def vehicles(self) -> Statuses:
@@ -55,7 +55,19 @@ class Runtime(Protocol):
         """Vehicles' names and lines of their logs; `follow`: new ones too, while any runs."""
 
     def data(self, vehicle: str) -> AbstractContextManager[Path]:
-        """The data folder of a vehicle that doesn't run, or a copy of it. Raises FleetError."""
+        """The data folder of a vehicle, or a copy of it; to be read only. Raises FleetError."""
+
+    def kill(self, vehicles: Sequence[str]) -> None:
+        """End vehicles at once, as a power cut would, and wait for it."""
+
+    def restart(self, vehicles: Sequence[str]) -> None:
+        """Start vehicles that were killed; only where `up` was called before."""
+
+    def disconnect(self, vehicles: Sequence[str]) -> None:
+        """Cut vehicles off from all others. Raises FleetError where the network can't be cut."""
+
+    def connect(self) -> None:
+        """Undo that."""
 
     def down(self, keep_data: bool) -> None:
         """End all that `up` started and no more, and wait for it.

@@ -17,7 +17,8 @@ from typing import Any, Literal
 from bift_ros.fleet.description.fleet import DEFAULT_MEMORY, FleetDescription, VehicleDescription
 from bift_ros.fleet.runtimes.discovery import PORT, client_environment, server_command
 from bift_ros.fleet.runtimes.docker.health import OLDEST_SECONDS, STATUS_FILE
-from bift_ros.fleet.runtimes.plan import FleetPlan, FleetSettings, VehiclePlan, key_file, prepare
+from bift_ros.fleet.runtimes.folder import key_file
+from bift_ros.fleet.runtimes.plan import FleetPlan, Parameters, VehiclePlan, prepare
 from bift_ros.fleet.runtimes.processes import vehicle_command
 from bift_ros.fleet.runtimes.runtime import FleetError
 
@@ -134,7 +135,7 @@ def container_fleet(
     addresses = _addresses(fleet, subnet)
     reached_at = {name: addresses.get(name, host) for name, host in hosts.items()}
     server = _server(fleet, subnet) if fleet.discovery == "server" else None
-    plan = prepare(folder, _inside(fleet, bags, timestamp, reached_at))
+    plan = prepare(folder, fleet, bags, timestamp, _inside(fleet, bags, reached_at))
     vehicles = tuple(
         ContainerSpec(
             vehicle=vehicle.name,
@@ -216,14 +217,10 @@ def _addresses(fleet: FleetDescription, subnet: IPv4Network | None) -> dict[str,
 
 
 def _inside(
-    fleet: FleetDescription,
-    bags: Sequence[Path | None],
-    timestamp: int,
-    reached_at: Mapping[str, str],
-) -> FleetSettings:
-    """The fleet's settings, with the paths and addresses that hold inside of the containers."""
-    settings = fleet.settings(bags, timestamp)
-    vehicles = {}
+    fleet: FleetDescription, bags: Sequence[Path | None], reached_at: Mapping[str, str]
+) -> dict[str, Parameters]:
+    """Parameters with the paths and addresses that hold inside of the containers."""
+    inside: dict[str, Parameters] = {}
     for vehicle, bag in zip(fleet.vehicles, bags, strict=True):
         here: dict[str, dict[str, Any]] = {
             "vehicle": {
@@ -239,11 +236,8 @@ def _inside(
         }
         if bag is not None:
             here["camera_replay"] = {"bag": _bag_target(bag)}
-        given = settings.vehicles[vehicle.name]
-        vehicles[vehicle.name] = {
-            node: {**given.get(node, {}), **here.get(node, {})} for node in {**given, **here}
-        }
-    return replace(settings, vehicles=vehicles)
+        inside[vehicle.name] = here
+    return inside
 
 
 def _bag_target(bag: Path) -> str:

@@ -10,13 +10,11 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
-from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
 from docker.client import DockerClient, from_env
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
-from docker.types import IPAMConfig, IPAMPool
 
 from bift_ros.consensus.exceptions import ChainError
 from bift_ros.fleet.description.fleet import FleetDescription
@@ -37,10 +35,9 @@ from bift_ros.fleet.runtimes.docker.engine_containers import (
     remove_container,
 )
 from bift_ros.fleet.runtimes.docker.engine_monitor import EngineMonitor
-from bift_ros.fleet.runtimes.docker.subnets import subnets
-from bift_ros.fleet.runtimes.folder import FleetFolder
+from bift_ros.fleet.runtimes.docker.subnets import ensure_network
+from bift_ros.fleet.runtimes.folder import FleetFolder, vehicle_log
 from bift_ros.fleet.runtimes.log_files import read_logs
-from bift_ros.fleet.runtimes.processes import vehicle_log
 from bift_ros.fleet.runtimes.runtime import FleetError, Monitor
 from bift_ros.identity.keyfile import KeyFileError
 
@@ -70,12 +67,16 @@ class DockerRuntime:
         self._folder, self._name = folder, folder.root.name
         self._labels = {LABEL: self._name, _FOLDER_LABEL: str(folder.root.resolve())}
         self._client = connect()
+        self._cut_off: dict[str, Any] = {}
+        """The places that vehicles had in the network before they were cut off."""
 
     def check(self, fleet: FleetDescription) -> None:
         """Look for the images, and for what is in the way."""
         for image in {image_of(vehicle) for vehicle in fleet.vehicles}:
             self._image_id(image)
-        for made in self._client.containers.list(all=True, filters={"label": _named(self._name)}):
+        for made in self._client.containers.list(
+            all=True, filters={"label": f"{LABEL}={self._name}"}
+        ):
             elsewhere = made.labels.get(_FOLDER_LABEL)
             if elsewhere != self._labels[_FOLDER_LABEL]:
                 raise FleetError(
@@ -93,7 +94,7 @@ class DockerRuntime:
         """Make and start every container that isn't there, or isn't as described any more."""
         now_ms = time.time_ns() // 1_000_000
         with _told():
-            network, subnet = self._network()
+            network, subnet = ensure_network(self._client, self._name, self._labels)
             containers = container_fleet(self._folder.vehicles, fleet, bags, now_ms, subnet)
             images = {image: self._image_id(image) for image in containers.images}
 
@@ -172,6 +173,41 @@ class DockerRuntime:
         finally:
             api.remove_container(made["Id"], force=True)
 
+    def kill(self, vehicles: Sequence[str]) -> None:
+        """`docker kill`."""
+        with _told():
+            for container in self._named(vehicles).values():
+                container.kill()
+
+    def restart(self, vehicles: Sequence[str]) -> None:
+        """`docker start`."""
+        with _told():
+            for container in self._named(vehicles).values():
+                container.start()
+
+    def disconnect(self, vehicles: Sequence[str]) -> None:
+        """`docker network disconnect`: each is alone then."""
+        with _told():
+            (network,) = self._client.networks.list(filters=self._filters)
+            for name, container in self._named(vehicles).items():
+                place = container.attrs["NetworkSettings"]["Networks"][network.name]
+                network.disconnect(container)
+                self._cut_off[name] = place
+
+    def connect(self) -> None:
+        """`docker network connect`, with the addresses and names that they had."""
+        with _told():
+            (network,) = self._client.networks.list(filters=self._filters)
+            for name, container in self._named(list(self._cut_off)).items():
+                place = self._cut_off.pop(name)
+                address = place["IPAMConfig"]["IPv4Address"]
+                network.connect(container, ipv4_address=address, aliases=place["Aliases"])
+
+    def _named(self, vehicles: Sequence[str]) -> dict[str, Any]:
+        found = self._containers(self._vehicle_filters)
+        by_vehicle = {container.labels[VEHICLE_LABEL]: container for container in found}
+        return {name: by_vehicle[name] for name in vehicles}
+
     def down(self, keep_data: bool) -> None:
         """Stop and remove all of the fleet; where data is kept, volumes and logs are, too."""
 
@@ -197,7 +233,7 @@ class DockerRuntime:
                     volume.remove()
 
     def _log(self, vehicle: str) -> Path:
-        return vehicle_log(self._folder.vehicles / vehicle)
+        return vehicle_log(self._folder.vehicle(vehicle))
 
     @property
     def _filters(self) -> dict[str, list[str]]:
@@ -223,28 +259,6 @@ class DockerRuntime:
                 "builds it"
             ) from None
 
-    def _network(self) -> tuple[Any, IPv4Network]:
-        """The fleet's network, made where there is none."""
-        for network in self._client.networks.list(filters=self._filters):
-            network.reload()
-            return network, IPv4Network(network.attrs["IPAM"]["Config"][0]["Subnet"])
-        for subnet in subnets(self._name):
-            ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=str(subnet))])
-            try:
-                network = self._client.networks.create(
-                    f"{LABEL}-{self._name}",
-                    driver="bridge",
-                    ipam=ipam,
-                    labels=self._labels,
-                    check_duplicate=True,
-                )
-            except APIError as error:
-                if "overlaps" in str(error):
-                    continue
-                raise FleetError(f"the engine made no network: {error.explanation}") from error
-            return network, subnet
-        raise FleetError("every subnet of 198.18.0.0/15 is in use: take another fleet down")
-
 
 @contextmanager
 def _told() -> Iterator[None]:
@@ -255,10 +269,6 @@ def _told() -> Iterator[None]:
         raise FleetError(f"the engine says: {error.explanation or error}") from error
     except (ChainError, KeyFileError, OSError) as error:
         raise FleetError(str(error)) from error
-
-
-def _named(fleet: str) -> str:
-    return f"{LABEL}={fleet}"
 
 
 def _follow(container: Any, lines: queue.Queue[tuple[str, str] | None]) -> None:

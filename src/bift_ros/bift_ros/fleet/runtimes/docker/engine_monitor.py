@@ -97,8 +97,8 @@ class EngineMonitor:
                 with suppress(APIError):  # it has just ended
                     self._streams[name] = _Stream(self._client, container["Id"], self._hear(name))
 
-    def _hear(self, name: str) -> Callable[[VehicleStatus], None]:
-        def hear(status: VehicleStatus) -> None:
+    def _hear(self, name: str) -> Callable[[VehicleStatus | None], None]:
+        def hear(status: VehicleStatus | None) -> None:
             with self._changed:
                 self._said[name], self._said_at[name] = status, time.monotonic()
                 self._changed.notify_all()
@@ -110,7 +110,7 @@ class _Stream:
     """What `status_stream` prints in one container. Raises APIError where that can't run."""
 
     def __init__(
-        self, client: DockerClient, container: str, hear: Callable[[VehicleStatus], None]
+        self, client: DockerClient, container: str, hear: Callable[[VehicleStatus | None], None]
     ) -> None:
         made = client.api.exec_create(container, list(STATUS_STREAM), stdin=True, stderr=False)
         self._socket: Any = client.api.exec_start(made["Id"], socket=True)
@@ -139,3 +139,4 @@ class _Stream:
                 *lines, rest = (rest + piece).split(b"\n")
                 for line in lines:
                     self._hear(status_from_json(json.loads(line)))
+        self._hear(None)  # with the container ends what it said

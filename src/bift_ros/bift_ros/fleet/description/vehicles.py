@@ -1,4 +1,4 @@
-"""Who is in a fleet: each vehicle's settings out of `vehicles`, `defaults` and `malicious`."""
+"""Who is in a fleet: each vehicle out of `vehicles`, `defaults` and `malicious`."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bift_ros.consensus.genesis import MAX_MEMBERS
+from bift_ros.fleet.description.document import SYNTHETIC, FleetDocument
 from bift_ros.fleet.description.fleet import CameraTopics, VehicleDescription
 from bift_ros.fleet.description.impairment import Impairment
 from bift_ros.fleet.description.located_yaml import Place, Problem
 from bift_ros.fleet.description.quantities import parse_size
+from bift_ros.fleet.description.section import Section
 from bift_ros.identity.vehicle_names import vehicle_name
 
-ROSTER_KEYS = ("vehicles", "defaults", "malicious")
-"""What a roster is made from."""
+VEHICLE_KEYS = ("vehicles", "defaults", "malicious")
+"""What a fleet's vehicles are made from."""
 LEAST_GPU_MEMORY_MB = 128
-_SYNTHETIC = "synthetic"
 _MAKE_BAGS = "make some with `bift bag synth` or `bift bag from-images`"
 
 
@@ -29,15 +30,15 @@ class _Entry(NamedTuple):
     own: Mapping[str, Any]
 
 
-class Roster:
-    """Makes the vehicles of a document in whose ROSTER_KEYS the schema finds nothing wrong.
+class VehicleBuilder:
+    """Makes the vehicles of a document whose VEHICLE_KEYS are sound each.
 
     `folder` is that of the document's file; what is wrong goes into `problems`.
     """
 
-    def __init__(self, document: Mapping[str, Any], folder: Path) -> None:
+    def __init__(self, document: FleetDocument, folder: Path) -> None:
         self._document, self._folder = document, folder
-        self._defaults: Mapping[str, Any] = document.get("defaults", {})
+        self._defaults = _given(document.defaults)
         self._dealt: dict[Place, list[Path]] = {}
         self.problems: list[Problem] = []
 
@@ -60,14 +61,14 @@ class Roster:
             self.problems.append(problem)
 
     def _entries(self, limit: int | None) -> list[_Entry]:
-        given = self._document["vehicles"]
+        given = self._document.vehicles
         if isinstance(given, int):
             entries = [_Entry(("vehicles",), {})] * (limit or given)
         else:
             entries = [
                 entry
                 for n, own in enumerate(given)
-                for entry in [_Entry(("vehicles", n), own)] * own.get("count", 1)
+                for entry in [_Entry(("vehicles", n), _given(own))] * own.count
             ][:limit]
         if limit is not None and limit > len(entries):
             self._problem(
@@ -98,17 +99,18 @@ class Roster:
             **{key: settings[key] for key in plain if key in settings},
         )
         source, value = self._source(entry, "bag", "camera")
-        if isinstance(value, Mapping):
-            vehicle = replace(vehicle, camera=CameraTopics(**value))
-        elif value is not None and value != _SYNTHETIC:
+        if isinstance(value, CameraTopics):
+            vehicle = replace(vehicle, camera=value)
+        elif value is not None and value != SYNTHETIC:
             vehicle = replace(vehicle, bag=self._bag(source, value, wanted[source]))
         return self._with_limits(self._with_network(vehicle, entry), entry)
 
     def _with_network(self, vehicle: VehicleDescription, entry: _Entry) -> VehicleDescription:
         place, _ = self._source(entry, "network")
-        network = Impairment(
-            **{**self._defaults.get("network", {}), **entry.own.get("network", {})}
-        )
+        network = Impairment()
+        for settings in (self._defaults, entry.own):
+            if "network" in settings:
+                network = network.model_copy(update=_given(settings["network"]))
         if network.jitter is not None and network.delay is None:
             self._problem((*place, "jitter"), "varies a delay: give delay, too")
         return replace(vehicle, network=network)
@@ -172,14 +174,12 @@ class Roster:
                 )
 
     def _with_attackers(self, made: list[VehicleDescription]) -> tuple[VehicleDescription, ...]:
-        group = self._document.get("malicious")
+        group = self._document.malicious
         place: Place = ("vehicles",)
         if group is not None:
             place = ("malicious", "count")
-            first = max(0, len(made) - group["count"])
-            made[first:] = [
-                replace(v, malicious=v.malicious or group["attack"]) for v in made[first:]
-            ]
+            first = max(0, len(made) - group.count)
+            made[first:] = [replace(v, malicious=v.malicious or group.attack) for v in made[first:]]
         attackers = sum(v.malicious is not None for v in made)
         if attackers == len(made):
             self._problem(
@@ -193,3 +193,8 @@ def _is_bag(path: Path) -> bool:
     if path.is_dir():
         return (path / "metadata.yaml").exists() or any(path.glob("*.mcap"))
     return path.suffix == ".mcap" and path.exists()
+
+
+def _given(section: Section) -> dict[str, Any]:
+    """What stands in the file."""
+    return {name: getattr(section, name) for name in section.model_fields_set}
