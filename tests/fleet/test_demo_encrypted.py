@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
 from bift_ros.chain.encryption import MAGIC
+from bift_ros.consensus.genesis import load_genesis
+from bift_ros.fleet.runs.reading import outcome_of, read_model
+from bift_ros.fleet.runtimes.folder import key_file
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
 
@@ -38,6 +42,15 @@ def test_a_fleet_learns_from_files_that_only_members_read(
             for plain in (b"__metadata__", b"bift-update", b"bift-model", b".weight"):
                 assert plain not in data, path
     assert found >= 3 * len(names)
+
+    # A container's data come without its key, which stays with the fleet's settings.
+    settings, copy = tmp_path / "vehicles" / names[0], tmp_path / "copy"
+    shutil.copytree(settings, copy)
+    key_file(copy).unlink()
+    genesis = load_genesis(tmp_path / "vehicles" / "genesis.json")
+    assert outcome_of(names[0], copy, genesis, settings).problem is None
+    model = read_model(report["global_cids"][0], copy, genesis, settings)
+    assert b".weight" in model
 
     data = tmp_path / "vehicles" / names[1]
     verified = surroundings.bift("chain", "verify", "--data", data, "--json")

@@ -68,6 +68,7 @@ def run_to_report(
         return _report(fleet, description, run, evaluator, time.monotonic() - began, console)
     finally:
         with undisturbed():
+            runtime.down(keep_data=True)  # for the logs, where the run has failed
             runtime.down(keep_data=False)  # the folder stays
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from bift_ros.chain.keyring import Keyring
 from bift_ros.chain.store import ChainStore
+from bift_ros.chain.vehicle_folders import VehicleFolders
 from bift_ros.chain.verification import blocks_of, replay, verify_chain
 from bift_ros.consensus.genesis import Genesis
 from bift_ros.consensus.state import State
 from bift_ros.fleet.runtimes.folder import key_file
 from bift_ros.identity.keyfile import load_key
-from bift_ros.chain.vehicle_folders import VehicleFolders
 from bift_ros.storage.stored_files import StoredFiles
 
 

@@ -103,6 +103,6 @@ class Run:
             )
         if deadline is not None and now > deadline:
             stand = ", ".join(
-                f"{n} {s.task.current_iter if s else '?'}" for n, s in statuses.items()
+                f"{n} {s.task.current_iter if s else 'silent'}" for n, s in statuses.items()
             )
             raise FleetError(f"the task is not done in time; iterations: {stand}")
