@@ -192,6 +192,16 @@ def test_mixed_paper_follows_the_papers_mapping() -> None:
     assert drawn == ["bulyan", "krum", "trimmed_mean", "bulyan", "krum"]
 
 
+def test_a_model_may_have_the_updates_exponent() -> None:
+    updates = make_updates(3, 10)
+    made = aggregate(
+        np.zeros(10, np.int32), updates, rule="multi_krum", byzantine=0, previous_hash=b"",
+        iteration=1, update_exponent=14, model_exponent=14,
+    )  # fmt: skip
+    means = sum(update.values.astype(int) for update in updates) / 3
+    assert made.model.tolist() == np.floor(means + 0.5).tolist()
+
+
 def test_the_inputs_are_left_as_they_were() -> None:
     updates = make_updates(7, 100)
     for update in updates:

@@ -118,6 +118,7 @@ def entries() -> dict[str, object]:
     ("change", "reason"),
     [
         ({"__metadata__": {"exponent": "99", "format": "bift-model"}}, "exponent 99"),
+        ({"__metadata__": {"exponent": "-1", "format": "bift-model"}}, "exponent -1"),
         ({"__metadata__": {"exponent": "x", "format": "bift-model"}}, "bad value"),
         ({"__metadata__": {"exponent": "20", "format": "bift-update"}}, "is a 'bift-update'"),
         ({"__metadata__": {"exponent": "020", "format": "bift-model"}}, "canonical"),

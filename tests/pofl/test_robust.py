@@ -16,10 +16,13 @@ from bift_ros.pofl.distances import gram_matrix
 from bift_ros.pofl.robust import (
     AGAINST,
     DIRECTIONS,
+    PLAIN,
     STANDS_OUT,
     Weighting,
     _nearest,
     _smaller_group,
+    _standing_out,
+    outvote,
     robust_notes,
     robust_weighting,
     without_copies,
@@ -238,6 +241,92 @@ def test_without_attackers_none_is_a_copy() -> None:
     rows = honest(np.random.default_rng(6), 3, 500, spread=5.0)
     rows[2] += 1_000
     assert weighting(rows, 0).indices == [0, 1, 2]
+
+
+def test_whom_one_step_leaves_out_the_next_one_can_not() -> None:
+    """Five copies use up f, so that noise stays."""
+    rng = np.random.default_rng(11)
+    rows = honest(rng, 30)
+    rows[1:6] = rows[0] + np.int16(50)
+    rows[6:9] = rng.normal(0, 40, (3, D)).astype(np.int16)
+    assert weighting(rows, 5).indices == [0, *range(6, 30)]
+    assert weighting(rows, 8).indices == [0, *range(9, 30)]
+
+
+def test_three_crowds_are_taken_for_the_spread_of_honest_updates() -> None:
+    """A known limit: nothing is left to compare a third direction with."""
+    rows = honest(np.random.default_rng(12), 30)
+    for crowd in range(3):
+        rows[3 * crowd : 3 * crowd + 3, crowd * 1_600 : crowd * 1_600 + 1_600] += np.int16(60)
+    assert weighting(rows, 9).weights == [UNIT] * 30
+    assert weighting(rows[3:], 6).weights != [UNIT] * 27
+
+
+def with_variances(*variances: int) -> npt.NDArray[np.int64]:
+    """A Gram matrix of updates that spread so far along directions of their own (Helmert's)."""
+    n = len(variances) + 1
+    gram = np.zeros((n, n))
+    for k, variance in enumerate(variances, 1):
+        way = np.array([1.0] * k + [-k] + [0.0] * (n - k - 1))
+        gram += variance * np.outer(way, way) / (way @ way)
+    return np.rint(gram).astype(np.int64)
+
+
+@pytest.mark.parametrize(("ratio", "bound"), [(STANDS_OUT, 1.7), (PLAIN, 2.5)])
+def test_a_direction_stands_out_at_the_bound_that_is_documented(
+    ratio: tuple[int, int], bound: float
+) -> None:
+    usual, more = 10**7, 1.002
+    for first, second, count in ((more, more, 2), (more, 1 / more, 1), (1 / more, 1 / more, 0)):
+        leading = (int(usual * bound * first), int(usual * bound * second))
+        assert len(_standing_out(with_variances(*leading, usual, usual // 2), ratio)) == count
+
+
+def test_it_takes_three_directions_to_compare() -> None:
+    """Of three updates there are two, of four three."""
+    assert outvote(with_variances(10**8, 10**6), 1) == ([UNIT] * 3, [0] * 3)
+    assert outvote(with_variances(10**8, 10**6, 10**6), 1)[0] != [UNIT] * 4
+
+
+def with_cosines(cosine: float, last: float, n: int = 12) -> npt.NDArray[np.int64]:
+    """A Gram matrix of equally long updates: the last one's cosines to the others, and theirs."""
+    gram = np.full((n, n), cosine)
+    gram[-1, :] = gram[:, -1] = last
+    np.fill_diagonal(gram, 1)
+    return np.rint(gram * 2**40).astype(np.int64)
+
+
+@pytest.mark.parametrize("share", [0.097, 0.103])
+def test_an_idler_has_under_a_tenth_of_the_common_squares(share: float) -> None:
+    last = 0.5 * np.sqrt(share * 10 / (11 - share))
+    kept = without_idlers(with_cosines(0.5, last), list(range(12)), 3)
+    assert kept == list(range(12 if share > 0.1 else 11))
+
+
+@pytest.mark.parametrize("share", [0.48, 0.52])
+def test_an_opponent_goes_against_the_others_by_over_half(share: float) -> None:
+    """Its cosines add up to -11 c, theirs to ten times 0.1, less c."""
+    c = share / (11 + share)
+    kept = without_opponents(with_cosines(0.1, -c), list(range(12)), 1)
+    assert kept == list(range(12 if share < 0.5 else 11))
+
+
+@pytest.mark.parametrize("distance", [12_400, 12_600])
+def test_copies_are_nearer_than_an_eighth_of_the_common_distance(distance: int) -> None:
+    """All squared distances are 100,000 but those between three."""
+    gram = np.diag([50_000] * 12)
+    gram[:3, :3] += 50_000 - distance // 2
+    np.fill_diagonal(gram, 50_000)
+    assert without_copies(gram, 4)[0] == list(range(0 if distance > 12_500 else 3, 12))
+
+
+def test_weights_are_exactly_these() -> None:
+    """Weights are consensus: other units would give other bytes."""
+    rows = honest(np.random.default_rng(13), 9)
+    rows[4] *= 3
+    found = weighting(rows, 2)
+    assert found.weights == [4596, 4568, 4628, 4621, 25, 4589, 4600, 4583, 4636]
+    assert found.total == 36_860
 
 
 def in_floats(rows: Rows, f: int) -> tuple[npt.NDArray[np.float64], list[float]]:

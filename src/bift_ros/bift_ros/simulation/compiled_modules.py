@@ -10,7 +10,7 @@ COMPILED = {
     "chain": "blockchain interface keyring mempool store vehicle_folders verification",
     "peer": """
         block_import catch_up config context disputes effects equivocation events fairness files
-        group_keys machine mining own_transactions owner_requests tip_tracker trainer updates
+        group_keys machine mining own_transactions phases tip_tracker trainer updates
     """,
     "pofl": """
         bulyan clipping columns distances fedavg fixed_point krum means mixed robust
@@ -41,6 +41,7 @@ INTERPRETED = {
     "chain/exceptions": _EXCEPTION,
     "chain/store_check": _EXCEPTION,
     "chain/tips": _DICTIONARY,
+    "peer/owner_requests": _EXCEPTION,
     "pofl/aggregate": _EXCEPTION,
     "pofl/codec": _DICTIONARY,
     "pofl/files": _EXCEPTION,
