@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from bift_ros.fleet.runtimes.process_runtime import ProcessRuntime
 from bift_ros.fleet.runtimes.processes import vehicle_command
 from bift_ros.identity.keyfile import save_key
 from bift_ros.identity.keys import KeyPair
+from bift_ros.monitoring.status import VehicleStatus
 from bift_ros.nodes.observer.monitor import FleetMonitor
 from bift_ros.perception.bag_writer import BagWriter
 
@@ -71,7 +72,7 @@ def wait_for(
         pytest.fail(f"not reached: {monitor.vehicles}\nrunning: {runtime.running()}\n{logs}")
 
 
-def finished(vehicles: dict[str, dict[str, Any]]) -> bool:
+def finished(vehicles: Mapping[str, VehicleStatus]) -> bool:
     return all(v.task.current_iter == 2 == v.task.total_iter for v in vehicles.values()) and (
         len({v.chain.tip for v in vehicles.values()}) == 1
     )
@@ -81,7 +82,7 @@ def settled() -> Callable[[Any], bool]:
     """Finished, and on one tip for a while: two equal branches may change places at first."""
     since: dict[str, float] = {}
 
-    def condition(vehicles: dict[str, dict[str, Any]]) -> bool:
+    def condition(vehicles: Mapping[str, VehicleStatus]) -> bool:
         if not finished(vehicles):
             since.clear()
             return False

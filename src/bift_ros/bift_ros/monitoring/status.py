@@ -6,7 +6,7 @@ Nothing here is authenticated: it is for display. Every field has the default of
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 
 REST_SECONDS = 3.0
@@ -112,14 +112,8 @@ class VehicleStatus:
     resources: ResourceStatus = ResourceStatus()
 
 
-PARTS: Mapping[str, type] = {
-    "chain": ChainStatus,
-    "task": TaskStatus,
-    "training": TrainingStatus,
-    "dataset": DatasetStatus,
-    "resources": ResourceStatus,
-}
-"""The dataclass of each part of a status."""
+PARTS = {f.name: type(f.default) for f in fields(VehicleStatus) if is_dataclass(f.default)}
+"""The dataclass of each part of a status, by its name there."""
 
 Statuses = Mapping[str, VehicleStatus | None]
 """The newest status of each vehicle by name; None until it has spoken."""

@@ -12,25 +12,25 @@ from typing import Any
 
 from bift_ros.monitoring.status import PARTS, VehicleStatus
 
-_OWN = ("name", "address", "state", "mines")
-
 
 def status_json(status: VehicleStatus) -> dict[str, Any]:
     """The object to be written; None for every number that is not finite."""
-    document = {name: getattr(status, name) for name in _OWN}
-    for part in PARTS:
-        document |= vars(getattr(status, part))
+    document: dict[str, Any] = {}
+    for name, value in vars(status).items():
+        document |= vars(value) if name in PARTS else {name: value}
     return {name: plain(value) for name, value in document.items()}
 
 
 def status_from_json(document: Mapping[str, Any]) -> VehicleStatus:
     """The status that was written; what the object lacks is as in a message."""
-    said = {name: _value(value) for name, value in document.items()}
-    parts = {
-        part: kind(**{f.name: said[f.name] for f in fields(kind) if f.name in said})
-        for part, kind in PARTS.items()
-    }
-    return VehicleStatus(**{name: said[name] for name in _OWN if name in said}, **parts)
+    status: VehicleStatus = _read(VehicleStatus, document)
+    return status
+
+
+def _read(kind: Any, document: Mapping[str, Any]) -> Any:
+    names = [field.name for field in fields(kind)]
+    values = {name: _value(document[name]) for name in names if name in document}
+    return kind(**values, **{n: _read(PARTS[n], document) for n in names if n in PARTS})
 
 
 def _value(value: Any) -> Any:

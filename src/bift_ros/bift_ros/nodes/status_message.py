@@ -17,31 +17,35 @@ MAX_TEXT = 500
 MAX_LINES = 100
 """Lines of a status's list that are kept."""
 _MOST = {"equivocations": MAX_LINES, "class_samples": len(CLASSES)}
-_OWN = ("name", "address", "state", "mines")
 
 
 def status_to_message(status: VehicleStatus, stamp: Time) -> msg.VehicleStatus:
     """The message, said at `stamp`."""
-    parts = {
-        part: getattr(msg, kind.__name__)(**vars(getattr(status, part)))
-        for part, kind in PARTS.items()
-    }
-    return msg.VehicleStatus(stamp=stamp, **{n: getattr(status, n) for n in _OWN}, **parts)
+    message = _write(status)
+    message.stamp = stamp
+    return message
 
 
 def status_from_message(message: msg.VehicleStatus) -> VehicleStatus:
     """The status, its texts and lists cut to what is kept of anybody's. Raises FieldError."""
     check_address("address", message.address)
     check_float("accuracy", abs(message.task.accuracy), 0.0, 1.0)
-    parts = {
-        part: kind(**{f.name: _kept(f.name, getattr(message, part)) for f in fields(kind)})
-        for part, kind in PARTS.items()
-    }
-    return VehicleStatus(**{name: _kept(name, message) for name in _OWN}, **parts)
+    status: VehicleStatus = _read(VehicleStatus, message)
+    return status
 
 
-def _kept(name: str, message: Any) -> Any:
-    value = getattr(message, name)
+def _write(part: Any) -> Any:
+    """Messages and dataclasses have the same names, and fields of the same names."""
+    values = {n: _write(v) if n in PARTS else v for n, v in vars(part).items()}
+    return getattr(msg, type(part).__name__)(**values)
+
+
+def _read(kind: Any, message: Any) -> Any:
+    values = {f.name: getattr(message, f.name) for f in fields(kind)}
+    return kind(**{n: _read(PARTS[n], v) if n in PARTS else _kept(n, v) for n, v in values.items()})
+
+
+def _kept(name: str, value: Any) -> Any:
     if name in _MOST:
         return tuple(v[:MAX_TEXT] if isinstance(v, str) else v for v in value[: _MOST[name]])
     return value[:MAX_TEXT] if isinstance(value, str) else value

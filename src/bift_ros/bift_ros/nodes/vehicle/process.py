@@ -25,7 +25,6 @@ from bift_ros.identity.vehicle_names import is_vehicle_name
 from bift_ros.nodes.bag.replay_node import ReplayNode
 from bift_ros.nodes.lifetime import ros_until_signalled
 from bift_ros.nodes.vehicle.file_jobs import FileJobs
-from bift_ros.nodes.vehicle.model_files import ModelFiles
 from bift_ros.nodes.vehicle.owner_service import OwnerService
 from bift_ros.nodes.vehicle.peer_node import PeerNode
 from bift_ros.nodes.vehicle.perception_node import PerceptionNode
@@ -106,12 +105,17 @@ class Vehicle:
             mine=settings["mine"], train=settings["train"], allowed_architectures=architectures
         )
         self._peer = PeerNode(name, key, genesis, chain, config, self._storage)
-        self._models = ModelFiles(self._storage, self._peer.peer)
         self._perception = PerceptionNode(
             folders.dataset, lambda samples: self._peer.post(DatasetChanged(samples))
         )
         self._trainer = (
-            TrainerNode(self._models, folders.dataset, architectures, settings["malicious"])
+            TrainerNode(
+                self._peer.peer,
+                self._storage,
+                folders.dataset,
+                architectures,
+                settings["malicious"],
+            )
             if settings["train"]
             else None
         )
@@ -205,7 +209,9 @@ class Vehicle:
                 "cannot propose a task: set train to true, an initial model needs torch"
             )
             return
-        Proposal(self._settings, self._rule, self._peer, self._models, self._trainer.worker).begin()
+        Proposal(
+            self._settings, self._rule, self._peer, self._storage, self._trainer.worker
+        ).begin()
 
 
 def main(arguments: list[str] | None = None) -> int:

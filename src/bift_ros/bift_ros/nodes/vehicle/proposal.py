@@ -11,10 +11,10 @@ from bift_ros.consensus.payloads import ProposeTask
 from bift_ros.learning.client import TrainingWorker
 from bift_ros.learning.errors import LearningError
 from bift_ros.learning.jobs import InitJob, InitResult
-from bift_ros.nodes.vehicle.model_files import ModelFiles
 from bift_ros.nodes.vehicle.peer_node import PeerNode
 from bift_ros.nodes.vehicle.steps import when_done
-from bift_ros.storage.interface import StorageError
+from bift_ros.nodes.vehicle.training_goal import keep
+from bift_ros.storage.interface import Storage, StorageError
 
 _KEY_POLL_SECONDS = 0.5
 
@@ -27,12 +27,12 @@ class Proposal:
         settings: Mapping[str, Any],
         rule: str,
         peer: PeerNode,
-        models: ModelFiles,
+        storage: Storage,
         worker: TrainingWorker,
     ) -> None:
         """`rule` is the task's where the settings name none."""
         self._settings, self._rule = settings, rule
-        self._peer, self._models, self._worker = peer, models, worker
+        self._peer, self._storage, self._worker = peer, storage, worker
 
     def begin(self) -> None:
         """Propose it, unless the chain has had a task."""
@@ -43,8 +43,8 @@ class Proposal:
     def _made(self, done: Future[InitResult]) -> None:
         def submit() -> None:
             settings = self._settings
-            model = done.result().model
-            cid = self._models.keep(self._models.encrypt(model, self._models.state))
+            peer = self._peer.peer
+            cid = keep(self._storage, peer.encrypt(peer.state, done.result().model))
             self._peer.submit(
                 ProposeTask(
                     model_id=settings["task.model_id"],

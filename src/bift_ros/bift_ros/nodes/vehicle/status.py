@@ -12,7 +12,15 @@ from bift_msgs.msg import Member
 from bift_msgs.srv import GetState
 
 from bift_ros.consensus.genesis import Genesis
-from bift_ros.monitoring import status as said
+from bift_ros.monitoring.status import (
+    ChainStatus,
+    DatasetStatus,
+    ResourceStatus,
+    TaskStatus,
+    TrainingStatus,
+    VehicleState,
+    VehicleStatus,
+)
 from bift_ros.nodes import convert
 from bift_ros.nodes.status_message import status_to_message
 from bift_ros.nodes.vehicle.peer_node import PeerNode
@@ -22,13 +30,13 @@ from bift_ros.perception.classes import CLASSES
 from bift_ros.storage.interface import Storage
 
 
-def news_of(status: said.VehicleStatus) -> str:
+def news_of(status: VehicleStatus) -> str:
     """What to compare with a later status's: equal where nothing has happened between them.
 
     Counters of frames, of memory and of traffic change all the time.
     """
     dataset = replace(status.dataset, frames_seen=0, skipped=0)
-    return repr(replace(status, dataset=dataset, resources=said.ResourceStatus()))  # NaN equals NaN
+    return repr(replace(status, dataset=dataset, resources=ResourceStatus()))  # NaN equals NaN
 
 
 class ResidentMemory:
@@ -73,9 +81,9 @@ class StatusReporter:
         self.collecting = False
         """Whether a bag is being replayed."""
 
-    def status(self) -> said.VehicleStatus:
+    def status(self) -> VehicleStatus:
         """The vehicle now."""
-        return said.VehicleStatus(
+        return VehicleStatus(
             self._name,
             self._address,
             self._activity(),
@@ -112,20 +120,20 @@ class StatusReporter:
             response.waiting = [convert.transaction_to_message(waiting)]
         return response
 
-    def _activity(self) -> said.VehicleState:
+    def _activity(self) -> VehicleState:
         if self._peer.nonce_search.running:
-            return said.VehicleState.MINING
+            return VehicleState.MINING
         if self._peer.training.running:
-            return said.VehicleState.TRAINING
+            return VehicleState.TRAINING
         if self.collecting:
-            return said.VehicleState.COLLECTING
+            return VehicleState.COLLECTING
         if self._trainer is not None and self._perception.statistics.samples == 0:
-            return said.VehicleState.NO_DATA
-        return said.VehicleState.IDLE
+            return VehicleState.NO_DATA
+        return VehicleState.IDLE
 
-    def _chain(self) -> said.ChainStatus:
+    def _chain(self) -> ChainStatus:
         peer, state = self._peer.peer, self._peer.peer.state
-        return said.ChainStatus(
+        return ChainStatus(
             height=state.height,
             tip=state.tip_hash.hex(),
             balance=state.balances.get(self._address, 0),
@@ -136,11 +144,11 @@ class StatusReporter:
             equivocations=tuple(self._peer.equivocations),
         )
 
-    def _task(self) -> said.TaskStatus:
+    def _task(self) -> TaskStatus:
         task = self._peer.peer.state.latest_task
         if task is None:
-            return said.TaskStatus()
-        status = said.TaskStatus(
+            return TaskStatus()
+        status = TaskStatus(
             task.model_id, task.current_iter, task.proposal.total_iter, task.global_cid
         )
         if not task.history:
@@ -150,10 +158,10 @@ class StatusReporter:
             status, accuracy=last.accuracy, rule=last.rule, contributors=len(last.contributors)
         )
 
-    def _training(self) -> said.TrainingStatus:
+    def _training(self) -> TrainingStatus:
         trainer, task = self._trainer, self._peer.peer.state.latest_task
         seconds = self._peer.clock.last
-        return said.TrainingStatus(
+        return TrainingStatus(
             epoch=trainer.epoch if trainer is not None else 0,
             local_epochs=task.proposal.local_epochs if task is not None else 0,
             loss=trainer.loss if trainer is not None else 0.0,
@@ -163,22 +171,22 @@ class StatusReporter:
             consensus_seconds=seconds.consensus,
         )
 
-    def _samples(self) -> said.DatasetStatus:
+    def _samples(self) -> DatasetStatus:
         statistics = self._perception.statistics
-        return said.DatasetStatus(
+        return DatasetStatus(
             frames_seen=statistics.frames_seen,
             skipped=sum(statistics.skips.values()) + self._perception.lost_frames,
             samples=statistics.samples,
             class_samples=tuple(statistics.per_class.get(name, 0) for name in CLASSES),
         )
 
-    def _resources(self) -> said.ResourceStatus:
+    def _resources(self) -> ResourceStatus:
         worker = self._trainer.worker if self._trainer is not None else None
         resident_mb = self._memory.megabytes(worker.pid if worker is not None else None)
         self._peak_mb = max(self._peak_mb, resident_mb)
         gpu_mb = worker.gpu_mb if worker is not None else 0
         traffic = self._storage.traffic
-        return said.ResourceStatus(
+        return ResourceStatus(
             rss_mb=resident_mb,
             peak_rss_mb=self._peak_mb,
             gpu_mb=gpu_mb,

@@ -14,8 +14,9 @@ from bift_ros.learning.client import TrainingWorker
 from bift_ros.learning.jobs import EpochProgress
 from bift_ros.nodes import parameters, qos
 from bift_ros.nodes.quiet_node import QuietNode
-from bift_ros.nodes.vehicle.model_files import ModelFiles
 from bift_ros.nodes.vehicle.training_goal import TrainingGoal
+from bift_ros.peer.machine import Peer
+from bift_ros.storage.interface import Storage
 
 
 class TrainerNode(QuietNode):
@@ -23,14 +24,16 @@ class TrainerNode(QuietNode):
 
     def __init__(
         self,
-        files: ModelFiles,
+        peer: Peer,
+        storage: Storage,
         dataset: Path,
         allowed_architectures: tuple[str, ...],
         malicious: str = "",
     ) -> None:
         super().__init__("trainer")
         settings = parameters.declare(self, parameters.TRAINER)
-        self._files, self._dataset, self._seed = files, dataset, settings["seed"]
+        self._peer, self._storage = peer, storage
+        self._dataset, self._seed = dataset, settings["seed"]
         # Beside the executor's thread, which a daemon's store may keep waiting.
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="trainer-files")
         honest = ("bift_ros.learning.worker",)
@@ -74,7 +77,9 @@ class TrainerNode(QuietNode):
             self.update_bytes = training.update_bytes or self.update_bytes
             handle.execute()
 
-        training = TrainingGoal(self, handle.request, self._files, self._pool, self.worker, end)
+        training = TrainingGoal(
+            self, handle.request, self._peer, self._storage, self._pool, self.worker, end
+        )
         training.begin(self._dataset, self._seed, lambda epoch: self._on_epoch(handle, epoch))
 
     def _end(self, handle: ServerGoalHandle) -> Train.Result:

@@ -13,11 +13,18 @@ from rclpy.node import Node
 from bift_ros.learning.client import TrainingWorker
 from bift_ros.learning.errors import LearningError
 from bift_ros.learning.jobs import EpochProgress, TrainingConfig, TrainJob, TrainResult
-from bift_ros.nodes.vehicle.model_files import ModelFiles
 from bift_ros.nodes.vehicle.steps import when_done
-from bift_ros.storage.interface import StorageError
+from bift_ros.peer.machine import Peer
+from bift_ros.storage.interface import Storage, StorageError
 
 _Value = TypeVar("_Value")
+
+
+def keep(storage: Storage, file: bytes) -> str:
+    """Keep a file for good; its CID. Raises StorageError."""
+    cid = storage.put(file)
+    storage.pin(cid)
+    return cid
 
 
 class TrainingGoal:
@@ -27,15 +34,17 @@ class TrainingGoal:
         self,
         node: Node,
         goal: Train.Goal,
-        files: ModelFiles,
+        peer: Peer,
+        storage: Storage,
         pool: Executor,
         worker: TrainingWorker,
         on_end: Callable[[Train.Result], None],
     ) -> None:
         """`pool` reads and writes files; `on_end` is told what to answer."""
-        self._node, self._goal, self._files = node, goal, files
+        self._node, self._goal, self._peer, self._storage = node, goal, peer, storage
         self._pool, self._worker, self._on_end = pool, worker, on_end
-        self._state = files.state
+        # A training takes long: its end may find the key gone, until the members have another.
+        self._state = peer.state
         self.update_bytes = 0
 
     def begin(self, dataset: Path, seed: int, on_epoch: Callable[[EpochProgress], None]) -> None:
@@ -50,21 +59,21 @@ class TrainingGoal:
                 optimizer=goal.optimizer,
                 seed=seed * 100_000 + goal.iteration,
             )
-            job = TrainJob(self._files.decrypt(file), dataset, config, goal.architecture)
+            job = TrainJob(self._peer.decrypt(file), dataset, config, goal.architecture)
             self._then(self._worker.submit(job, on_epoch), self._keep)
 
-        self._then(self._pool.submit(self._files.read, goal.global_cid), train)
+        self._then(self._pool.submit(self._storage.get, goal.global_cid), train)
 
     def _keep(self, result: TrainResult) -> None:
         self.update_bytes = len(result.update)
-        update = self._files.encrypt(result.update, self._state)
+        update = self._peer.encrypt(self._state, result.update)
 
         def end(cid: str) -> None:
             self._on_end(
                 Train.Result(cid=cid, accuracy=result.accuracy, sample_count=result.sample_count)
             )
 
-        self._then(self._pool.submit(self._files.keep, update), end)
+        self._then(self._pool.submit(keep, self._storage, update), end)
 
     def _then(self, work: Future[_Value], step: Callable[[_Value], Any]) -> None:
         def go_on(done: Future[_Value]) -> None:
