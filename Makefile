@@ -12,7 +12,7 @@ flag = $(if $($(1)),--$(shell echo $(1) | tr A-Z a-z) '$($(1))')
 .PHONY: help setup kubo demo test test-fast test-long lint types format lock clean
 
 help:
-	@echo 'make setup    set everything up (once; a later one takes a second)'
+	@echo 'make setup    set everything up (once; a later one takes a second); TORCH=cpu without CUDA'
 	@echo 'make demo     set up, then five vehicles learn together; VEHICLES= ITERATIONS= BAGS='
 	@echo '              MODE= RULE= ENCRYPT=1 DEVICE= SEED= STORAGE= MALICIOUS= ATTACKERS= OUT= DASHBOARD=no change the defaults'
 	@echo 'make kubo     build the IPFS daemon Kubo with Go, for STORAGE=kubo (once, some minutes)'
@@ -24,7 +24,7 @@ help:
 	@echo 'make clean    delete what was built in this clone'
 
 setup:
-	@$(PYTHON) scripts/setup_environment.py
+	@$(PYTHON) scripts/setup_environment.py $(call flag,TORCH)
 
 kubo: setup
 	@$(PYTHON) scripts/build_kubo.py

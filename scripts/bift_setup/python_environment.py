@@ -18,10 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bift_setup.contents import key_of, locked
-from bift_setup.report import run_logged, say, step
+from bift_setup.report import SetupError, run_logged, say, step
 from bift_setup.system_ros import SystemRos, ros_wheels, without_system_parts
 
 _MARKER = "bift-complete"
+_TORCH_PIN = re.compile(r"(torch|torchvision)==")
+_CUDA_PIN = re.compile(r"^(cuda-|nvidia-|triton==).*\n", re.MULTILINE)
 # The wheels' CMake files name the include folders of the machine that built them.
 _FOREIGN_PYTHON_INCLUDE = re.compile(r'/opt/python/[^;"]*?/include/python3\.\d+')
 _FOREIGN_NUMPY_INCLUDE = re.compile(r'/opt/python/[^;"]*?/numpy/(?:_core|core)/include')
@@ -34,6 +36,8 @@ class PythonEnvironment:
     path: Path
     requirements: str
     ros: SystemRos | None
+    torch: str
+    """`cpu`: PyTorch for processors alone, from its own index; `cuda`: the package index's."""
 
     @property
     def python(self) -> Path:
@@ -64,23 +68,35 @@ def cache_folder(environment: Mapping[str, str]) -> Path:
     return Path(base).expanduser().resolve() / "bift"
 
 
-def describe_environment(cache: Path, pins: Path, ros: SystemRos | None) -> PythonEnvironment:
-    """Name the environment that these pins, this Python and this system ROS ask for."""
+class NoTorchForCpuError(SetupError):
+    """The index of PyTorch for processors alone can't be reached, or lacks the pinned pair."""
+
+
+def describe_environment(
+    cache: Path, pins: Path, ros: SystemRos | None, torch: str
+) -> PythonEnvironment:
+    """Name the environment that these pins, this Python, system ROS and PyTorch ask for."""
     requirements = without_system_parts(pins.read_text(), ros)
+    if torch == "cpu":
+        requirements = _CUDA_PIN.sub("", requirements)
     key = key_of(
         texts=[
             requirements,
             sys.version,
             sys.base_prefix,
             str(ros.prefix) if ros else "",
+            torch,
         ],
         paths=[Path(__file__)],
     )
-    return PythonEnvironment(cache / f"env-{key}", requirements, ros)
+    return PythonEnvironment(cache / f"env-{key}", requirements, ros, torch)
 
 
 def ensure_environment(wanted: PythonEnvironment, environment: Mapping[str, str]) -> None:
-    """Build the environment unless it is complete. Raises SetupError."""
+    """Build the environment unless it is complete. Raises SetupError.
+
+    Raises NoTorchForCpuError, and leaves nothing, where that is what it failed of.
+    """
     if wanted.is_complete:
         return
     with locked(wanted.path.with_suffix(".lock")):
@@ -89,8 +105,12 @@ def ensure_environment(wanted: PythonEnvironment, environment: Mapping[str, str]
         if wanted.path.exists():
             say("an earlier set-up was interrupted; starting the environment afresh")
             shutil.rmtree(wanted.path)
-        with step(f"Python environment in {wanted.path}"):
-            _build(wanted, environment)
+        try:
+            with step(f"Python environment in {wanted.path}"):
+                _build(wanted, environment)
+        except NoTorchForCpuError:
+            shutil.rmtree(wanted.path)
+            raise
         (wanted.path / _MARKER).write_text(wanted.requirements)
 
 
@@ -116,13 +136,22 @@ def _build(wanted: PythonEnvironment, environment: Mapping[str, str]) -> None:
     pip: list[str | Path] = [wanted.python, "-m", "pip", "install", "--quiet"]
     run_logged([*pip, "--constraint", pins, "uv"], log, online, clean, parent)
 
-    packages = sum(1 for line in wanted.requirements.splitlines() if "==" in line)
-    say(f"  up to {packages} packages, about 6 GB (the longest part)")
-    uv: list[str | Path] = [wanted.path / "bin" / "uv", "pip", "install", "--python", wanted.python]
     # The pins are whole, so dependencies need no second look; system parts must not come back in.
+    uv: list[str | Path] = [wanted.path / "bin" / "uv", "pip", "install", "--python", wanted.python]
+    uv += ["--no-deps"]
+    if wanted.torch == "cpu":
+        uv += ["--torch-backend", "cpu"]
+        say("  PyTorch for processors alone")
+        pair = [line for line in wanted.requirements.splitlines() if _TORCH_PIN.match(line)]
+        try:
+            run_logged([*uv, *pair], log, "", clean, parent)
+        except SetupError as error:
+            raise NoTorchForCpuError(str(error)) from error
+    packages = sum(1 for line in wanted.requirements.splitlines() if "==" in line)
+    size = {"cpu": "some 2", "cuda": "about 6"}[wanted.torch]
+    say(f"  up to {packages} packages, {size} GB (the longest part)")
     # Compiled once here, and not by every process of a fleet on its first start.
-    options: list[str | Path] = ["--no-deps", "--compile-bytecode", "--requirement", pins]
-    run_logged([*uv, *options], log, online, clean, parent)
+    run_logged([*uv, "--compile-bytecode", "--requirement", pins], log, online, clean, parent)
     if ros_wheels(wanted.requirements):
         _localise_cmake_files(wanted)
 

@@ -11,12 +11,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bift_setup.machine import check_machine
-from bift_setup.python_environment import cache_folder, describe_environment, ensure_environment
+from bift_setup.python_environment import (
+    NoTorchForCpuError,
+    PythonEnvironment,
+    cache_folder,
+    describe_environment,
+    ensure_environment,
+)
 from bift_setup.report import SetupError, say
 from bift_setup.system_ros import SystemRos, find_system_ros, python_for, ros_wheels
 from bift_setup.workspace import ensure_workspace
 
 ROOT = Path(__file__).resolve().parents[2]
+_CHOSEN_TORCH = ROOT / "install" / "bift_torch"
+"""What this clone was set up with; it stays until another is asked for."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -29,10 +37,15 @@ def run(arguments: Sequence[str]) -> int:
         default=ROOT / "requirements" / "bift.txt",
         help="pins of the environment; the container image takes fewer (%(default)s)",
     )
-    pins = parser.parse_args(arguments).requirements
+    parser.add_argument(
+        "--torch",
+        choices=["cpu", "cuda"],
+        help="PyTorch for processors alone, or with CUDA (default: as before; at first cuda)",
+    )
+    given = parser.parse_args(arguments)
     started = time.monotonic()
     try:
-        _set_up(pins)
+        _set_up(given.requirements, given.torch or _torch_so_far())
     except SetupError as error:
         say(f"failed: {error}")
         return 1
@@ -43,7 +56,11 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _set_up(pins: Path) -> None:
+def _torch_so_far() -> str:
+    return _CHOSEN_TORCH.read_text() if _CHOSEN_TORCH.is_file() else "cuda"
+
+
+def _set_up(pins: Path, torch: str) -> None:
     ros = find_system_ros(os.environ)
     if ros:
         python = python_for(ros)
@@ -51,12 +68,24 @@ def _set_up(pins: Path) -> None:
             ros = None
         elif python != sys.executable:
             os.execv(python, [python, *sys.argv])
-    wanted = describe_environment(cache_folder(os.environ), pins, ros)
+    try:
+        used = _environment(pins, ros, torch)
+    except NoTorchForCpuError as error:
+        say(str(error))
+        say("no PyTorch for processors alone can be had here, so going on with CUDA's")
+        used = _environment(pins, ros, "cuda")
+    ensure_workspace(used, ROOT, os.environ)
+    _CHOSEN_TORCH.parent.mkdir(exist_ok=True)
+    _CHOSEN_TORCH.write_text(used.torch)
+
+
+def _environment(pins: Path, ros: SystemRos | None, torch: str) -> PythonEnvironment:
+    wanted = describe_environment(cache_folder(os.environ), pins, ros, torch)
     if not wanted.is_complete:
         check_machine()
         _say_what_comes_from_where(ros, ros_wheels(wanted.requirements))
     ensure_environment(wanted, os.environ)
-    ensure_workspace(wanted, ROOT, os.environ)
+    return wanted
 
 
 def _say_what_comes_from_where(ros: SystemRos | None, wheels: list[str]) -> None:

@@ -28,7 +28,7 @@ def clone(tmp_path: Path) -> Path:
 
 def set_up(clone: Path) -> None:
     """Write the clone's environment file, for an environment with this very Python."""
-    environment = PythonEnvironment(clone / "env", "", None)
+    environment = PythonEnvironment(clone / "env", "", None, "cuda")
     environment.python.parent.mkdir(parents=True)
     environment.python.symlink_to(sys.executable)
     (clone / "install").mkdir()

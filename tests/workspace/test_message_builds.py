@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def environment(tmp_path: Path) -> PythonEnvironment:
     path = tmp_path / "cache" / "env-0123"
     path.mkdir(parents=True)
-    return PythonEnvironment(path, "", None)
+    return PythonEnvironment(path, "", None, "cuda")
 
 
 def make_clone(path: Path, definition: str = "bool x\n") -> Path:
@@ -58,7 +58,7 @@ def test_the_key_follows_definition_and_environment_but_not_the_place(
     key = messages_key(environment, one / "src")
     assert messages_key(environment, other / "src") == key
     (other / "src" / "bift_msgs" / "msg" / "Tip.msg").write_text("bool y\n")
-    elsewhere = PythonEnvironment(tmp_path / "env-4567", "", None)
+    elsewhere = PythonEnvironment(tmp_path / "env-4567", "", None, "cuda")
     keys = {
         key,
         messages_key(environment, other / "src"),

@@ -8,8 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from bift_setup import kubo, system_ros
+from bift_setup import kubo, python_environment, run, system_ros
 from bift_setup.contents import key_of, locked
+from bift_setup.python_environment import (
+    PythonEnvironment,
+    describe_environment,
+    ensure_environment,
+)
 from bift_setup.report import SetupError, run_logged
 from bift_setup.system_ros import find_system_ros, python_for, ros_wheels, without_system_parts
 
@@ -114,6 +119,86 @@ class TestWheels:
 
         tested = versions("bift")
         assert all(found <= tested[package] for package, found in versions("vehicle").items())
+
+
+class TestTorch:
+    PINS = (
+        "cuda-toolkit==13.2.2\nnumpy==2.2.6\nnvidia-cublas==13.4\ntorch==2.15.0\n"
+        "torchvision==0.29.2\ntriton==3.9.0 ; sys_platform == 'linux'\n"
+    )
+
+    @pytest.fixture
+    def pins(self, tmp_path: Path) -> Path:
+        pins = tmp_path / "pins.txt"
+        pins.write_text(self.PINS)
+        return pins
+
+    def test_an_environment_without_cuda_is_another(self, tmp_path: Path, pins: Path) -> None:
+        cuda, cpu = (describe_environment(tmp_path, pins, None, t) for t in ("cuda", "cpu"))
+        assert cuda.requirements == self.PINS
+        assert cpu.requirements == "numpy==2.2.6\ntorch==2.15.0\ntorchvision==0.29.2\n"
+        assert cuda.path != cpu.path
+        pins.write_text(cpu.requirements)
+        assert describe_environment(tmp_path, pins, None, "cuda").path != cpu.path
+
+    def test_the_pair_comes_first_and_from_its_own_index(
+        self, tmp_path: Path, pins: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        commands: list[list[str]] = []
+        monkeypatch.setattr(
+            python_environment, "run_logged", lambda command, *_: commands.append([*command])
+        )
+        monkeypatch.setattr(Path, "write_text", lambda *_: 0)
+        ensure_environment(describe_environment(tmp_path, pins, None, "cpu"), {})
+        by_uv = [command for command in commands if "--no-deps" in command]
+        assert [c[c.index("--torch-backend") + 1] for c in by_uv] == ["cpu", "cpu"]
+        assert by_uv[0][-2:] == ["torch==2.15.0", "torchvision==0.29.2"]
+
+    @pytest.fixture
+    def clone(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """Stand in for a clone; set-up makes no environment and builds nothing."""
+        monkeypatch.setattr(run, "_CHOSEN_TORCH", tmp_path / "install" / "bift_torch")
+        monkeypatch.setattr(run, "ensure_workspace", lambda used, *_: None)
+        monkeypatch.setattr(run, "check_machine", lambda: None)
+        monkeypatch.setenv("BIFT_ROS_PREFIX", "none")
+        monkeypatch.setenv("BIFT_CACHE", str(tmp_path / "cache"))
+        return tmp_path
+
+    def test_a_clone_stays_with_what_it_was_set_up_with(
+        self, clone: Path, pins: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made: list[str] = []
+        monkeypatch.setattr(run, "ensure_environment", lambda wanted, _: made.append(wanted.torch))
+        for asked in ([], ["--torch", "cpu"], [], ["--torch", "cuda"], []):
+            assert run.run(["--requirements", str(pins), *asked]) == 0
+        assert made == ["cuda", "cpu", "cpu", "cuda", "cuda"]
+
+    def test_where_its_index_is_out_of_reach_set_up_says_so_and_goes_on(
+        self,
+        clone: Path,
+        pins: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        def run_logged(command: list[str | Path], *_: object) -> None:
+            if "--torch-backend" in command:
+                raise SetupError("uv failed with status 2; its output ends: dns error")
+
+        monkeypatch.setattr(python_environment, "run_logged", run_logged)
+
+        def build(wanted: PythonEnvironment, environment: dict[str, str]) -> None:
+            wanted.path.mkdir(parents=True)
+            real_build(wanted, environment)
+
+        real_build = python_environment._build
+        monkeypatch.setattr(python_environment, "_build", build)
+        assert run.run(["--requirements", str(pins), "--torch", "cpu"]) == 0
+        said = capsys.readouterr().err
+        assert "dns error" in said
+        assert "going on with CUDA's" in said
+        left = [path for path in (clone / "cache").glob("env-*") if path.is_dir()]
+        assert left == [describe_environment(clone / "cache", pins, None, "cuda").path]
+        assert run._torch_so_far() == "cuda"
 
 
 class TestKeys:
