@@ -1,4 +1,4 @@
-"""Commit–reveal on the chain (DESIGN section 5), and when a stuck task may be replaced."""
+"""Commit–reveal on the chain, and when a stuck task may be replaced."""
 
 from __future__ import annotations
 

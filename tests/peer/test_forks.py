@@ -123,7 +123,7 @@ def test_a_partitioned_fleet_becomes_one_again() -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_network_that_loses_a_third_only_costs_time(seed: int) -> None:
-    """All but tips may be lost: their topic is reliable and keeps the last (DESIGN section 8)."""
+    """All but tips may be lost: their topic is reliable and keeps the last."""
     fleet = Fleet(4)
     chance = Random(seed)
 

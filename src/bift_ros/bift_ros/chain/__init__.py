@@ -1,1 +1,1 @@
-"""Transactions, blocks, state, proof of work, fork choice, the store and the mempool."""
+"""One vehicle's own: its tree of blocks, store, mempool, keyring, files, and how it checks them."""

@@ -1,4 +1,4 @@
-"""Fork choice: which of two branches is the chain (DESIGN section 4).
+"""Fork choice: which of two branches is the chain.
 
 Branches are compared by, in this order:
 

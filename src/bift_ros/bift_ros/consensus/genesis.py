@@ -25,7 +25,7 @@ from bift_ros.pofl.aggregate import RULES
 MAX_MEMBERS = 1000
 MAX_DIFFICULTY = 64
 MODES = ("bift", "paper")
-"""`bift`: commit–reveal (DESIGN section 5). `paper`: updates are announced without commitment."""
+"""`bift`: commit–reveal. `paper`: updates are announced without commitment."""
 RULE_OF_MODE = {"bift": "robust", "paper": "mixed_paper"}
 """The aggregation rule of a fleet in each mode, where nobody says another."""
 _LABEL = re.compile(r"[A-Za-z0-9_.-]{1,64}")

@@ -1,4 +1,4 @@
-"""Ed25519 key pairs and the addresses derived from them (RFC 8032, DESIGN section 4)."""
+"""Ed25519 key pairs and the addresses derived from them (RFC 8032)."""
 
 from __future__ import annotations
 

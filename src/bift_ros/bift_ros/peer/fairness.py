@@ -1,6 +1,6 @@
 """What a peer holds against a block that breaks no rule: its own view of what came when.
 
-Three objections (DESIGN section 5), each about a block with an iteration's commits or updates:
+Three objections, each about a block with an iteration's commits or updates:
 
 - it **leaves out** more than the policy's share of what this vehicle had in good time, so that no
   miner can choose a convenient subset;

@@ -1,6 +1,6 @@
 """The peer: one vehicle's part in the consensus, as a state machine without I/O.
 
-Events and the time come in, effects go out; a driver carries them out (DESIGN section 6).
+Events and the time come in, effects go out; a driver carries them out.
 Nothing here reads a clock, draws a random number, opens a socket or starts a thread. The
 chain's store is handed in and written synchronously, since a block must be durable before
 any effect tells the fleet of it; a simulation hands in a store in memory.
