@@ -19,7 +19,6 @@ PYTHON_PACKAGES = {
     "docker": ("docker", "python3-docker"),
     "ipfshttpclient": ("ipfshttpclient", None),
     "jinja2": ("jinja2", "python3-jinja2"),
-    "jsonschema": ("jsonschema", "python3-jsonschema"),
     "markupsafe": ("markupsafe", "python3-jinja2"),
     "matplotlib": ("matplotlib", "python3-matplotlib"),
     "multiformats": ("multiformats", None),

@@ -47,7 +47,7 @@ class Fleet:
         """What a person types to do something with this fleet."""
         fleets = self.folder.root.parent
         where = () if fleets == FLEETS else ("--fleets", str(fleets))
-        return f"`{shlex.join(['bift', 'fleet', action, self.record.name, *options, *where])}`"
+        return f"`{shlex.join(['bift', 'fleet', action, self.folder.root.name, *options, *where])}`"
 
     def listening(self) -> AbstractContextManager[Monitor]:
         """Hear the vehicles."""
