@@ -12,16 +12,18 @@ The paper needs n ≥ 4f + 3. With fewer, selection still takes n − 2f (at lea
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from bift_ros.pofl.codec import Int16Array, Int32Array
 from bift_ros.pofl.columns import Blocking
-from bift_ros.pofl.fixed_point import Sum, add_mean, exact_sum
+from bift_ros.pofl.fixed_point import Sum, exact_sum
 from bift_ros.pofl.krum import neighbour_count
-from bift_ros.pofl.sorting_network import network, rank_columns
+from bift_ros.pofl.means import mean_of_ranked
+from bift_ros.pofl.sorting_network import network
 from bift_ros.pofl.trimmed_mean import trim_count
 
 
@@ -68,20 +70,8 @@ def mean_around_median(
     """
     n = len(rows)
     kept = n - 2 * trim_count(n, byzantine)
-    steps = network(n)
-    model = np.empty_like(global_model)
-    columns = blocking.columns(model.size, 2 * (n + 1) + 24)
-
-    def work(blocks: Iterator[slice]) -> None:
-        scratch = np.empty((n + 1, columns), np.int16)
-        for block in blocks:
-            buffers = scratch[:, : block.stop - block.start]
-            ranked = rank_columns(steps, [row[block] for row in rows], buffers)
-            total = _sum_of_nearest(ranked, kept, shift)
-            add_mean(global_model[block], total, kept, shift, model[block])
-
-    blocking.map(model.size, columns, work)
-    return model
+    total = partial(_sum_of_nearest, kept=kept, shift=shift)
+    return mean_of_ranked(global_model, rows, network(n), total, kept, shift, blocking)
 
 
 def _sum_of_nearest(ranked: list[Int16Array], kept: int, shift: int) -> Sum:

@@ -6,14 +6,13 @@ would leave nothing (n ≤ 2f), ``(n − 1) // 2`` are dropped from each side.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
-import numpy as np
+from collections.abc import Sequence
 
 from bift_ros.pofl.codec import Int16Array, Int32Array
 from bift_ros.pofl.columns import Blocking
-from bift_ros.pofl.fixed_point import add_mean, exact_sum
-from bift_ros.pofl.sorting_network import rank_columns, trimming_network
+from bift_ros.pofl.fixed_point import Sum, exact_sum
+from bift_ros.pofl.means import mean_of_ranked
+from bift_ros.pofl.sorting_network import trimming_network
 
 
 def trim_count(n: int, byzantine: int) -> int:
@@ -39,16 +38,9 @@ def trimmed_mean(
     n = len(rows)
     trim = trim_count(n, byzantine)
     steps = trimming_network(n, trim) if trim else ()
-    model = np.empty_like(global_model)
-    columns = blocking.columns(model.size, 2 * (n + 1) + 16)
+    kept = n - 2 * trim
 
-    def work(blocks: Iterator[slice]) -> None:
-        scratch = np.empty((n + 1, columns), np.int16)
-        for block in blocks:
-            buffers = scratch[:, : block.stop - block.start]
-            ranked = rank_columns(steps, [row[block] for row in rows], buffers)
-            kept = ranked[trim : n - trim]
-            add_mean(global_model[block], exact_sum(kept, shift), len(kept), shift, model[block])
+    def total(ranked: list[Int16Array]) -> Sum:
+        return exact_sum(ranked[trim : n - trim], shift)
 
-    blocking.map(model.size, columns, work)
-    return model
+    return mean_of_ranked(global_model, rows, steps, total, kept, shift, blocking)

@@ -37,11 +37,10 @@ class FastMiner(Byzantine):
     def _plain(self, state: State) -> Block | None:
         if state.height == 0 or not state.balances[self.address]:
             return None
-        sequence = state.sequences[self.address]
         payload = Transfer(self.rng.choice(self.fleet.vehicles).address, 1)
-        stamp = max(state.timestamp + self.genesis.policy.plain_interval_ms, self.now)
-        transfer = self.sign(sequence, payload)
-        block = self.plain_block(state.height + 1, stamp, state.tip_hash, transfer)
+        transfer = self.sign(state.sequences[self.address], payload)
+        later = max(self.genesis.policy.plain_interval_ms, self.now - state.timestamp)
+        block = self.fleet.world.block(state, [transfer], miner=self.number, later=later)
         event = BlockReceived(block, self.url)
         self.take(event)
         self.tell(event)

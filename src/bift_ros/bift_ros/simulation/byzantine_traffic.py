@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bift_ros.chain.tips import sign_tip
-from bift_ros.consensus.blocks import Block, SignedHeader
+from bift_ros.consensus.blocks import MIN_NONCE, Block, Body, Header, SignedHeader
 from bift_ros.consensus.payloads import (
     MAX_SALT_BYTES,
     ModelUpdate,
@@ -155,6 +155,15 @@ class FalseTips(Byzantine):
     def _next(self) -> Block:
         below = self._forged[-1].header if self._forged else None
         overdraft = self.sign(0, Transfer(self.fleet.honest[0].address, len(self._forged) + 1))
-        stamp = (below.timestamp if below else self.genesis.timestamp) + 1_000
-        previous = below.hash if below else self.genesis.hash
-        return self.plain_block(len(self._forged) + 1, stamp, previous, overdraft)
+        body = Body((overdraft,))
+        header = Header(
+            height=len(self._forged) + 1,
+            timestamp=(below.timestamp if below else self.genesis.timestamp) + 1_000,
+            previous_hash=below.hash if below else self.genesis.hash,
+            body_hash=body.hash,
+            model_flag=0,
+            miner=self.address,
+            difficulty=self.genesis.policy.difficulty,
+            nonce=MIN_NONCE,
+        )
+        return self.forge(header, body)

@@ -26,23 +26,6 @@ class Byzantine(Vehicle):
         assert mined is not None, "the simulation's difficulty is low"
         return sign_block(self.key, mined, body)
 
-    def plain_block(
-        self, height: int, timestamp: int, previous_hash: bytes, transaction: Transaction
-    ) -> Block:
-        """A block with one transaction."""
-        body = Body((transaction,))
-        header = Header(
-            height=height,
-            timestamp=timestamp,
-            previous_hash=previous_hash,
-            body_hash=body.hash,
-            model_flag=0,
-            miner=self.address,
-            difficulty=self.genesis.policy.difficulty,
-            nonce=MIN_NONCE,
-        )
-        return self.forge(header, body)
-
     def sign(self, sequence: int, payload: Payload) -> Transaction:
         """Sign as itself."""
         return sign_transaction(self.key, sequence, payload, self.genesis.hash)
