@@ -31,14 +31,18 @@ FLOORS = [
     "fleet",
     "reports",
     "experiments",
+    "benchmarks",
     "console",
 ]
 # What others can take as it is: these import no other room, nor each other.
 SELF_CONTAINED = {"identity", "storage"}
 # Groups of nodes, and which others each may import; what several share lies above them in nodes/.
 GROUPS = {"bag": set(), "observer": set(), "client": {"observer"}, "vehicle": {"bag"}}
-ROS_ROOMS = {"nodes"}
-TORCH_ROOMS = {"learning", "experiments"}
+ROS_ROOMS = {"nodes", "benchmarks"}
+TORCH_ROOMS = {"learning", "experiments", "benchmarks"}
+PEER_ROOMS = {"benchmarks"}
+PEER_MODULES = {"byzfl", "flwr"}
+"""Libraries that are there to be compared with."""
 ROS_MODULES = {
     "rclpy", "bift_msgs", "sensor_msgs", "std_msgs", "builtin_interfaces", "diagnostic_msgs",
     "action_msgs", "geometry_msgs", "nav_msgs", "visualization_msgs", "launch", "launch_ros",
@@ -105,6 +109,8 @@ def violations(path: Path, room: str) -> list[str]:
             found.append(f"{path}:{line}: {room}/ imports ROS ({module})")
         if top in {"torch", "torchvision"} and room not in TORCH_ROOMS:
             found.append(f"{path}:{line}: {room}/ imports {module}")
+        if top in PEER_MODULES and room not in PEER_ROOMS:
+            found.append(f"{path}:{line}: {room}/ imports the peer library {module}")
     return found
 
 
@@ -156,6 +162,7 @@ def test_what_the_groups_share_imports_none_of_them() -> None:
         ("chain", "from bift_ros.peer import machine"),
         ("pofl", "import torch"),
         ("peer", "def f():\n    import rclpy"),
+        ("console", "from flwr.server import strategy"),
         ("identity", "from bift_ros import chain"),
         ("storage", "from bift_ros.identity import vehicle_names"),
         ("perception", "from bift_ros.synthesis import scene"),

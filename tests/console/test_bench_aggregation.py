@@ -7,14 +7,15 @@ import json
 
 import pytest
 
+from bift_ros.benchmarks import aggregation
 from bift_ros.console import bench_aggregation
 from bift_ros.pofl.rules import MODEL_RULES
 
 
 @pytest.fixture(autouse=True)
 def _one_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench_aggregation, "MAX_TURNS", 1)
-    monkeypatch.setattr(bench_aggregation, "SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr(aggregation, "MAX_TURNS", 1)
+    monkeypatch.setattr(aggregation, "SETTLE_SECONDS", 0.0)
 
 
 def call(*arguments: str) -> int:
@@ -42,7 +43,7 @@ def test_one_json_object_a_line_for_each_rule_and_peer(capsys: pytest.CaptureFix
 
 
 def test_peers_that_refuse_the_numbers_are_left_out() -> None:
-    results = list(bench_aggregation.run(4, 2, [100]))
+    results = list(aggregation.run(4, 2, [100]))
     assert [r["peer"] for r in results if r["rule"] == "bulyan"] == [None]
     assert {r["rule"] for r in results} == {*MODEL_RULES, "mixed"}
 

@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from bift_ros.benchmarks import chain
 from bift_ros.console import bench_chain
 
 
@@ -19,7 +20,7 @@ def call(*arguments: str) -> int:
 def test_one_json_object_for_checking_and_one_for_loading(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(bench_chain, "TURNS", 2)
+    monkeypatch.setattr(chain, "TURNS", 2)
     assert call("--updates", "4", "--blocks", "6", "--json") == 0
     check, load = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert (check["bench"], check["updates"], check["signatures"]) == ("check", 4, 5)

@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
+from bift_ros.benchmarks import monitor
 from bift_ros.console import bench_monitor
 
 pytestmark = pytest.mark.ros
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.ros
 def test_a_line_for_each_interval(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(bench_monitor, "SETTLE_SECONDS", 0.1)
+    monkeypatch.setattr(monitor, "SETTLE_SECONDS", 0.1)
     parser = argparse.ArgumentParser()
     bench_monitor.add_arguments(parser)
     arguments = ["--vehicles", "2", "--seconds", "1", "--intervals", "2", "--json"]

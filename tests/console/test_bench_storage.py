@@ -14,12 +14,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from bift_ros.benchmarks import sharing, sharing_sftp
+from bift_ros.benchmarks.sharing import Row
+from bift_ros.benchmarks.sharing_backends import BACKENDS
+from bift_ros.benchmarks.sharing_plot import plot
 from bift_ros.console import bench_storage
 from bift_ros.console.errors import CommandError
-from bift_ros.experiments import sharing, sharing_sftp
-from bift_ros.experiments.sharing import Row
-from bift_ros.experiments.sharing_backends import BACKENDS
-from bift_ros.experiments.sharing_plot import plot
 from bift_ros.fleet.runtimes.network import NetworkError, fleet_network
 
 COMMAND = [sys.executable, "-m", "bift_ros.console", "bench", "storage"]

@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from bift_ros.console import bench_storage, bench_storage_loopback
+from bift_ros.benchmarks import storage_loopback
+from bift_ros.console import bench_storage
 
 
 def test_each_direction_is_a_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(bench_storage_loopback, "TURNS", 1)
-    monkeypatch.setattr(bench_storage_loopback, "BLOCKS", 12)
+    monkeypatch.setattr(storage_loopback, "TURNS", 1)
+    monkeypatch.setattr(storage_loopback, "BLOCKS", 12)
     parser = argparse.ArgumentParser()
     bench_storage.add_arguments(parser)
     arguments = parser.parse_args(["--loopback", "--size", "3", "--json"])

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 import torch
 
+from bift_ros.benchmarks import training
 from bift_ros.console import bench_training
 from bift_ros.console.errors import CommandError
-from bift_ros.experiments import training_speed
 
 
 @pytest.fixture(autouse=True)
 def _one_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training_speed, "TURNS", 1)
-    monkeypatch.setattr(training_speed, "_TRIAL_TURNS", 1)
+    monkeypatch.setattr(training, "TURNS", 1)
+    monkeypatch.setattr(training, "_TRIAL_TURNS", 1)
 
 
 def call(*arguments: str) -> int:
@@ -59,5 +59,5 @@ def test_a_missing_device_is_named(bad: str) -> None:
 
 def test_denormal_numbers_are_there_afterwards() -> None:
     """They are flushed for the measurement alone, not for all that follows in the process."""
-    list(training_speed.run(2, 10, ["cpu"]))
+    list(training.run(2, 10, ["cpu"]))
     assert np.float64(5e-324) * 1.0 > 0

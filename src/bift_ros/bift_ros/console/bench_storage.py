@@ -14,9 +14,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bift_ros.console import bench_storage_loopback
+from bift_ros.benchmarks import sharing, sharing_plot, storage_loopback
+from bift_ros.console.bench_lines import print_lines
 from bift_ros.console.errors import CommandError
-from bift_ros.experiments import sharing, sharing_plot
 
 CLIENTS = (1, 5, 10, 20, 30)
 SIZE = 10_000_000
@@ -58,7 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Run the bench and print it."""
     if args.loopback:
-        return bench_storage_loopback.main(args.size, args.json)
+        size = args.size or storage_loopback.SIZE_MB * 1_000_000
+        print_lines(storage_loopback.run(max(1, round(size / 1e6))), args.json)
+        return 0
     if args.plot and not args.out.is_dir():
         raise CommandError(f"--out {args.out} is no folder: make it first")
     notes = Console(stderr=True)

@@ -1,6 +1,6 @@
 """``./bift bench training``: a federation's local training in one batch, beside a loop.
 
-What is measured, and how, is in `bift_ros.experiments.training_speed`.
+What is measured, and how, is in `bift_ros.benchmarks.training`.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run the bench and print it."""
-    from bift_ros.experiments import training_speed  # imports torch: seconds, for this bench alone
+    from bift_ros.benchmarks import training  # imports torch: seconds, for this bench alone
 
     try:
-        devices = training_speed.devices_of(args.device)
+        devices = training.devices_of(args.device)
     except (ValueError, RuntimeError) as error:
         raise CommandError(f"bench training: --device: {error}") from error
     table = Table(
@@ -48,7 +48,7 @@ def main(args: argparse.Namespace) -> int:
         left = column in ("device", "training")
         table.add_column(column, justify="left" if left else "right", no_wrap=True)
     with Console(stderr=True).status("") as status:
-        for result in training_speed.run(args.vehicles, args.crops, devices, status.update):
+        for result in training.run(args.vehicles, args.crops, devices, status.update):
             if args.json:
                 print(json.dumps(result), flush=True)
             for name, ratio in (("loop", ""), ("batch", f"{result['ratio']:.1f}×")):

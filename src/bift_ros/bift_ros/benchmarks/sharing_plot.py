@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bift_ros.experiments.sharing import Row
+from bift_ros.benchmarks.sharing import Row
 
 _TITLES = {"sftp": "SFTP", "embedded": "Bift, embedded store", "kubo": "Bift, Kubo"}
 _MARKERS = {"sftp": "s", "embedded": "o", "kubo": "^"}

@@ -20,9 +20,9 @@ from pathlib import Path
 from statistics import mean
 from typing import Protocol
 
-from bift_ros.experiments.sharing_backends import BACKENDS, SERVER
-from bift_ros.experiments.sharing_host import Host, HostError
-from bift_ros.experiments.sharing_sftp import REMEDY, missing_programs
+from bift_ros.benchmarks.sharing_backends import BACKENDS, SERVER
+from bift_ros.benchmarks.sharing_host import Host, HostError
+from bift_ros.benchmarks.sharing_sftp import REMEDY, missing_programs
 from bift_ros.fleet.runtimes.network import FleetNetwork, NetworkError, fleet_network
 from bift_ros.identity.vehicle_names import vehicle_name
 from bift_ros.storage.interface import StorageError

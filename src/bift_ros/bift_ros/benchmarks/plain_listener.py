@@ -1,6 +1,6 @@
 """The least that a listener in rclpy can be: the peer of `./bift bench monitor`.
 
-Run as `python -m bift_ros.nodes.observer.plain_listener 30`. It hears what a monitor hears of
+Run as `python -m bift_ros.benchmarks.plain_listener 30`. It hears what a monitor hears of
 thirty vehicles at rest, and drops it.
 """
 

@@ -101,7 +101,7 @@ def _prepare(namespace: int) -> None:
 
 def main() -> None:
     """Open the backend and do jobs until the standard input ends."""
-    from bift_ros.experiments.sharing_backends import BACKENDS
+    from bift_ros.benchmarks.sharing_backends import BACKENDS
 
     backend, home, host, *others = sys.argv[1:]
     answers = sys.stdout

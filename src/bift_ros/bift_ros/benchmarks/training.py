@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from bift_ros.benchmarks import memory
 from bift_ros.learning.batched import train_batched
 from bift_ros.learning.data import Crops
 from bift_ros.learning.jobs import DEFAULT_ARCHITECTURE, TrainingConfig
@@ -29,7 +30,6 @@ from bift_ros.perception.classes import CLASSES
 TURNS = 5
 _TRIAL_VEHICLES = 2
 _TRIAL_TURNS = 3
-_PROCESS = Path("/proc/self")
 _CONFIG = TrainingConfig(local_epochs=1)
 
 
@@ -146,23 +146,14 @@ def _measure(training: Callable[[], None], device: torch.device) -> tuple[float,
         torch.cuda.reset_peak_memory_stats(device)
         held: float = torch.cuda.memory_allocated(device)
     else:
-        (_PROCESS / "clear_refs").write_text("5")  # the peak starts from here (proc(5))
-        held = _resident("VmRSS")
+        held = memory.reset_peak()
     begun = time.perf_counter()
     training()
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     seconds = time.perf_counter() - begun
-    peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else _resident("VmHWM")
+    peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else memory.peak()
     return seconds, max(0.0, peak - held) / 2**20
-
-
-def _resident(field: str) -> int:
-    """A count of bytes from this process's status."""
-    for line in (_PROCESS / "status").read_text().splitlines():
-        if line.startswith(f"{field}:"):
-            return int(line.split()[1]) * 1024
-    raise KeyError(field)
 
 
 def _cpu_name() -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from bift_ros.experiments.sharing_sftp import SftpClient, SftpServer
+from bift_ros.benchmarks.sharing_sftp import SftpClient, SftpServer
 from bift_ros.storage.embedded import EmbeddedStorage
 from bift_ros.storage.interface import StorageError
 from bift_ros.storage.kubo.config import (

@@ -1,6 +1,6 @@
 """Vehicles at rest, which only say how they are: load for `./bift bench monitor`.
 
-Run as `python -m bift_ros.nodes.observer.status_load 30`. It prints a line once
+Run as `python -m bift_ros.benchmarks.status_load 30`. It prints a line once
 somebody listens to all.
 """
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import http.client
-import json
 import multiprocessing
 import os
 import shutil
@@ -29,8 +28,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
+from bift_ros.benchmarks import memory
 from bift_ros.storage.blockstore import BlockStore
 from bift_ros.storage.embedded import EmbeddedStorage
 
@@ -51,16 +49,6 @@ http {{
 """
 
 
-def main(size: int | None, as_json: bool) -> int:
-    """Run the bench with a file of about so many bytes, and print it."""
-    for result in run(max(1, round((size or SIZE_MB * 1_000_000) / 1e6))):
-        if as_json:
-            print(json.dumps(result), flush=True)
-        else:
-            Console().print("  ".join(f"{key} {value}" for key, value in result.items()))
-    return 0
-
-
 def run(size_mb: int = SIZE_MB) -> Iterator[dict[str, Any]]:
     """Give the result of `put`, of `get`, and of opening a store."""
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
@@ -76,13 +64,13 @@ def run(size_mb: int = SIZE_MB) -> Iterator[dict[str, Any]]:
 
 def _put(folder: Path, source: Path, size_mb: int) -> dict[str, Any]:
     plain = ours = float("inf")
-    peak = 0.0
+    peak = 0
     for _ in range(TURNS):
         plain = min(plain, _timed(lambda: _copy_and_hash(source, folder / "copy")))
         with EmbeddedStorage(folder / "put", max_bytes=2 * source.stat().st_size) as store:
-            idle = _reset_peak(os.getpid())
+            idle = memory.reset_peak()
             ours = min(ours, _timed(lambda: store.put_file(source)))
-            peak = max(peak, _memory_mb(os.getpid(), "VmHWM") - idle)
+            peak = max(peak, memory.peak() - idle)
         (folder / "copy").unlink()
         shutil.rmtree(folder / "put")
     return _result("put", size_mb, ours, ours / plain, peak)
@@ -104,7 +92,7 @@ def _get(folder: Path, source: Path, size_mb: int) -> dict[str, Any]:
     server = context.Process(target=_serve, args=(folder / "server", source, far_end))
     server.start()
     url, cid = pipe.recv()
-    ours, peak = float("inf"), 0.0
+    ours, peak = float("inf"), 0
     target = folder / "target"
     try:
         with _plain_servers(folder) as ports:
@@ -115,10 +103,10 @@ def _get(folder: Path, source: Path, size_mb: int) -> dict[str, Any]:
                     plain[name] = min(plain[name], taken)
                     target.unlink()
                 with EmbeddedStorage(folder / "client") as client:
-                    idle = _reset_peak(os.getpid()), _reset_peak(server.pid or 0)
+                    idle = memory.reset_peak(), memory.reset_peak(server.pid or 0)
                     ours = min(ours, _timed(lambda: client.get_file(cid, target, [url])))
-                    here = _memory_mb(os.getpid(), "VmHWM") - idle[0]
-                    there = _memory_mb(server.pid or 0, "VmHWM") - idle[1]
+                    here = memory.peak() - idle[0]
+                    there = memory.peak(server.pid or 0) - idle[1]
                     peak = max(peak, here, there)
                 target.unlink()
                 shutil.rmtree(folder / "client")
@@ -229,19 +217,8 @@ def _timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - begun
 
 
-def _reset_peak(pid: int) -> float:
-    """Begin to count a process's most resident memory anew; gives what it has now, in MB."""
-    Path(f"/proc/{pid}/clear_refs").write_text("5")
-    return _memory_mb(pid, "VmRSS")
-
-
-def _memory_mb(pid: int, field: str) -> float:
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    return int(status.split(f"{field}:")[1].split()[0]) * 1024 / 1e6
-
-
 def _result(
-    direction: str, size_mb: int, seconds: float, ratio: float, peak: float
+    direction: str, size_mb: int, seconds: float, ratio: float, peak: int
 ) -> dict[str, Any]:
     return {
         "backend": "embedded",
@@ -250,5 +227,5 @@ def _result(
         "seconds": round(seconds, 4),
         "mb_per_s": round(size_mb / seconds, 1),
         "ratio": round(ratio, 3),
-        "peak_mb_above_idle": round(peak, 1),
+        "peak_mb_above_idle": round(peak / 1e6, 1),
     }

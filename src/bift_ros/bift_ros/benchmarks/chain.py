@@ -1,0 +1,159 @@
+"""``./bift bench chain``: what it costs to check blocks, and to load a long chain.
+
+The first line checks a block of updates that the vehicle has not seen, PoFL aside: from canonical
+bytes through `read_block` and `state_transition`. Beside it the same signatures (each update's and
+the block's) are verified bare, with the same library, keys loaded. Both take turns and the best
+turn of each counts; what the chain room remembers of earlier checks is cleared before each.
+
+The second line opens a database of blocks with a few updates each and replays it, in a process of
+its own, so that the growth of its resident memory is the chain's.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from bift_ros.benchmarks import memory
+from bift_ros.chain.blockchain import Blockchain
+from bift_ros.chain.store import ChainStore
+from bift_ros.consensus.authorship import read_block
+from bift_ros.consensus.blocks import Block, ModelInfo
+from bift_ros.consensus.genesis import Genesis, Policy
+from bift_ros.consensus.payloads import ProposeTask
+from bift_ros.consensus.state import State
+from bift_ros.consensus.transactions import Transaction, signature_holds
+from bift_ros.consensus.transition import state_transition
+from bift_ros.simulation.consortium import Consortium
+from bift_ros.storage.cid import cid_of
+
+TURNS = 300
+UPDATES_A_BLOCK = 3
+"""In the long chain."""
+
+
+def run(updates: int, blocks: int) -> Iterator[dict[str, Any]]:
+    """Give the result of checking a block, then that of loading a chain."""
+    yield _check(updates)
+    yield _load(blocks)
+
+
+class _Chain:
+    """Blocks of updates that all members make."""
+
+    def __init__(self, size: int, iterations: int) -> None:
+        policy = Policy(difficulty=0, mode="paper", minimum_updates=1, plain_interval_ms=0)
+        self.members = Consortium(size, policy, chain="bench", secret="bench {}")
+        self.proposal = ProposeTask(
+            "lights", cid_of(b"start"), iterations, "fedavg", "cnn", 1, 10, 0.01, "adam"
+        )
+
+    def propose(self) -> Block:
+        return self._block(self.members.start, [self.members.sign(0, self.proposal)], None)
+
+    def learn(self, state: State) -> Block:
+        updates = [
+            self.members.announce(
+                i,
+                state,
+                cid=cid_of(f"{i} {state.height}".encode()),
+                accuracy=0.5,
+                sample_count=100,
+            )
+            for i in range(len(self.members.keys))
+        ]
+        return self._block(state, updates, self.members.made_up_info(state, updates))
+
+    def _block(self, state: State, said: list[Transaction], info: ModelInfo | None) -> Block:
+        miner = state.height % len(self.members.keys)
+        return self.members.block(state, said, info, miner=miner)
+
+    def apply(self, state: State, block: Block) -> State:
+        return state_transition(state, self.members.genesis, block, block.header.timestamp)
+
+
+def _check(updates: int) -> dict[str, Any]:
+    chain = _Chain(updates, 1)
+    members = chain.members
+    state = chain.apply(members.start, chain.propose())
+    block = chain.learn(state)
+    data = block.to_bytes()
+    keys = {k.address: Ed25519PublicKey.from_public_bytes(k.public_key) for k in members.keys}
+    signed = [
+        (keys[tx.sender], tx.signature, tx.signing_bytes(members.genesis.hash))
+        for tx in block.body.transactions
+    ]
+    signed.append((keys[block.header.miner], block.signature, block.hash))
+    ours = bare = float("inf")
+    for _ in range(TURNS):
+        signature_holds.cache_clear()
+        begun = time.perf_counter()
+        chain.apply(state, read_block(data, members.genesis))
+        ours = min(ours, time.perf_counter() - begun)
+        begun = time.perf_counter()
+        for key, signature, message in signed:
+            key.verify(signature, message)
+        bare = min(bare, time.perf_counter() - begun)
+    return {
+        "bench": "check",
+        "updates": updates,
+        "signatures": len(signed),
+        "block_bytes": len(data),
+        "ours_ms": round(ours * 1e3, 4),
+        "bare_ms": round(bare * 1e3, 4),
+        "ratio": round(ours / bare, 3),
+    }
+
+
+def _load(blocks: int) -> dict[str, Any]:
+    chain = _Chain(UPDATES_A_BLOCK, blocks)
+    genesis = chain.members.genesis
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "chain.db")
+        with closing(ChainStore(path, genesis)) as store:
+            block, state = chain.propose(), chain.members.start
+            while True:
+                state = chain.apply(state, block)
+                store.accept(block, block.hash)
+                if state.height == blocks:
+                    break
+                block = chain.learn(state)
+        size = path.stat().st_size
+        context = multiprocessing.get_context("spawn")
+        reader, writer = context.Pipe(duplex=False)
+        process = context.Process(target=_open, args=(path, genesis, writer))
+        process.start()
+        writer.close()
+        open_s, replay_s, height, grown = reader.recv()
+        process.join()
+    assert height == blocks, "the whole chain was loaded"
+    return {
+        "bench": "load",
+        "blocks": blocks,
+        "transactions": UPDATES_A_BLOCK * (blocks - 1) + 1,
+        "database_mib": round(size / 2**20, 2),
+        "open_s": round(open_s, 3),
+        "replay_s": round(replay_s, 3),
+        "blocks_per_s": round(blocks / (open_s + replay_s), 1),
+        "memory_mib": round(grown / 2**20, 1),
+    }
+
+
+def _open(path: Path, genesis: Genesis, pipe: Connection) -> None:
+    """Load the chain in a fresh process; send the seconds, the height and the memory's growth."""
+    before = memory.peak()
+    begun = time.perf_counter()
+    with closing(ChainStore(path, genesis)) as store:
+        opened = time.perf_counter()
+        height = Blockchain(genesis, store).tip.height
+        ended = time.perf_counter()
+    grown = memory.peak() - before
+    pipe.send((opened - begun, ended - opened, height, grown))
