@@ -16,7 +16,7 @@ from bift_ros.attacks.worker import LoneAttacker
 from bift_ros.learning.client import TrainingWorker
 from bift_ros.learning.errors import WorkerCrashed
 from bift_ros.learning.jobs import InitJob, TrainingConfig, TrainJob
-from bift_ros.learning.lesson import Images, Labels, Lesson, Parameters
+from bift_ros.learning.local_round import Images, Labels, LocalRound, Parameters
 from bift_ros.perception.classes import CLASS_INDEX
 from bift_ros.pofl.codec import UPDATE_EXPONENT
 from bift_ros.pofl.files import parse_model, parse_update
@@ -31,7 +31,7 @@ class Trainings:
     def __init__(self) -> None:
         self.calls: list[tuple[Images, Labels, int]] = []
 
-    def lesson(self, start: float = 0.0, seed: int = 3) -> Lesson:
+    def local_round(self, start: float = 0.0, seed: int = 3) -> LocalRound:
         rng = np.random.default_rng(1)
         images = rng.integers(0, 256, (40, 3, 32, 32), np.uint8)
         model = np.full(SIZE, start, np.float32)
@@ -41,7 +41,7 @@ class Trainings:
             moved: Parameters = model + np.float32(labels.mean() / 100)
             return moved
 
-        return Lesson(images, np.arange(40) % 10, model, seed, train)
+        return LocalRound(images, np.arange(40) % 10, model, seed, train)
 
 
 class Noting(Attack):
@@ -60,21 +60,21 @@ class Noting(Attack):
 @pytest.mark.parametrize("name", ATTACKS)
 def test_it_sends_what_the_attack_crafts_from_its_own_trainings(name: str) -> None:
     trainings = Trainings()
-    lesson = trainings.lesson()
-    local = LoneAttacker(make_attack(name))(lesson)
+    local_round = trainings.local_round()
+    local = LoneAttacker(make_attack(name))(local_round)
     assert local.shape == (SIZE,)
     assert np.isfinite(local).all()
     assert len(trainings.calls) == make_attack(name).trainings
-    assert np.array_equal(local, LoneAttacker(make_attack(name))(lesson))
+    assert np.array_equal(local, LoneAttacker(make_attack(name))(local_round))
 
 
 def test_the_first_training_is_on_its_own_crops_and_the_others_on_samples_of_them() -> None:
     trainings, attack = Trainings(), Noting()
-    lesson = trainings.lesson(seed=8)
-    LoneAttacker(attack)(lesson)
+    local_round = trainings.local_round(seed=8)
+    LoneAttacker(attack)(local_round)
     (images, labels, seed), *others = trainings.calls
-    assert np.array_equal(images, lesson.images)
-    assert np.array_equal(labels, lesson.labels)
+    assert np.array_equal(images, local_round.images)
+    assert np.array_equal(labels, local_round.labels)
     assert seed == 8
     owned = {crop.tobytes(): label for crop, label in zip(images, labels, strict=True)}
     for images, labels, other_seed in others:
@@ -91,7 +91,7 @@ def test_the_first_training_is_on_its_own_crops_and_the_others_on_samples_of_the
 
 def test_crops_are_poisoned_before_they_are_trained_on() -> None:
     trainings = Trainings()
-    LoneAttacker(make_attack("label_flip"))(trainings.lesson())
+    LoneAttacker(make_attack("label_flip"))(trainings.local_round())
     ((_, labels, _),) = trainings.calls
     assert CLASS_INDEX["green_circle"] not in labels
     assert CLASS_INDEX["yellow_circle"] in labels
@@ -101,8 +101,8 @@ def test_it_remembers_how_the_global_model_moved() -> None:
     attack, trainings = Noting(), Trainings()
     attacker = LoneAttacker(attack)
     for start in (0.5, 0.75, 0.75, 0.25):
-        attacker(trainings.lesson(start))
-    other_task = trainings.lesson()
+        attacker(trainings.local_round(start))
+    other_task = trainings.local_round()
     attacker(replace(other_task, global_model=np.zeros(SIZE, np.float32)))
     moved = [float(view.previous[0]) for view in attack.views]
     assert moved == [0.0, 0.25, 0.25, -0.5, -0.25]

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bift_ros.attacks.interface import Attack, View
-from bift_ros.learning.lesson import Images, Labels
+from bift_ros.learning.local_round import Images, Labels
 from bift_ros.perception.classes import CLASS_INDEX
 
 PATCH_PIXELS = 4

@@ -12,7 +12,7 @@ from typing import ClassVar, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from bift_ros.learning.lesson import Images, Labels
+from bift_ros.learning.local_round import Images, Labels
 from bift_ros.pofl.codec import UPDATE_EXPONENT, Int16Array, encode_update
 
 Updates = npt.NDArray[np.float32]

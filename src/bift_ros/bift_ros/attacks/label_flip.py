@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bift_ros.attacks.interface import Attack
-from bift_ros.learning.lesson import Images, Labels
+from bift_ros.learning.local_round import Images, Labels
 from bift_ros.perception.classes import CLASS_INDEX, CLASSES
 
 GREEN = tuple(CLASS_INDEX[name] for name in CLASSES if name.startswith("green_"))

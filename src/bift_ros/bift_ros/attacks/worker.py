@@ -12,7 +12,7 @@ import numpy as np
 
 from bift_ros.attacks.interface import Attack, Updates, View
 from bift_ros.attacks.registry import make_attack
-from bift_ros.learning.lesson import Images, Labels, Lesson, Parameters
+from bift_ros.learning.local_round import Images, Labels, LocalRound, Parameters
 from bift_ros.pofl.codec import FloatArray
 
 
@@ -24,11 +24,11 @@ class LoneAttacker:
         self._global_model: Parameters | None = None
         self._movement: Updates | None = None
 
-    def __call__(self, lesson: Lesson) -> FloatArray:
+    def __call__(self, local_round: LocalRound) -> FloatArray:
         """The parameters float64[d] that the vehicle says it has trained."""
-        rng = np.random.default_rng(lesson.seed)
-        start = lesson.global_model
-        trained = [lesson.train(*crops) - start for crops in self._trainings(lesson, rng)]
+        rng = np.random.default_rng(local_round.seed)
+        start = local_round.global_model
+        trained = [local_round.train(*crops) - start for crops in self._trainings(local_round, rng)]
         known = np.stack(trained) if trained else np.zeros((1, start.size), np.float32)
         view = View(
             knowledge="own",
@@ -43,7 +43,7 @@ class LoneAttacker:
         return local
 
     def _trainings(
-        self, lesson: Lesson, rng: np.random.Generator
+        self, local_round: LocalRound, rng: np.random.Generator
     ) -> Iterator[tuple[Images, Labels, int]]:
         """Crops and seed of each training.
 
@@ -51,10 +51,10 @@ class LoneAttacker:
         replacement: bootstrap samples (Efron 1979), which say how updates of honest vehicles with
         such crops would spread.
         """
-        images, labels = self._attack.poison(lesson.images, lesson.labels, rng)
+        images, labels = self._attack.poison(local_round.images, local_round.labels, rng)
         for number in range(self._attack.trainings):
             if number == 0:
-                yield images, labels, lesson.seed
+                yield images, labels, local_round.seed
             else:
                 drawn = rng.integers(len(labels), size=len(labels))
                 yield images[drawn], labels[drawn], int(rng.integers(2**62))

@@ -35,7 +35,7 @@ from bift_ros.learning.data import Crops, load_crops, load_training_crops
 from bift_ros.learning.errors import ArchitectureNotAllowed, JobCancelled, ModelError
 from bift_ros.learning.evaluation import evaluate, predict
 from bift_ros.learning.jobs import EpochProgress, TrainingConfig
-from bift_ros.learning.lesson import Images, Labels, Learner, Lesson, Parameters, learn
+from bift_ros.learning.local_round import Images, Labels, Learner, LocalRound, Parameters, learn
 from bift_ros.learning.models import build_model, read_parameters, spec_of, write_parameters
 from bift_ros.learning.training import LocalTraining, choose_device, train_local
 from bift_ros.perception.classes import CLASSES
@@ -111,9 +111,13 @@ class Worker:
             trainings.append(training)
             return read_parameters(model)
 
-        lesson = Lesson(crops.images.numpy(), crops.labels.numpy(), start, config.seed, train)
+        local_round = LocalRound(
+            crops.images.numpy(), crops.labels.numpy(), start, config.seed, train
+        )
         # The base is the fixed-point global model itself, so every vehicle subtracts the same.
-        update = encode_update(self._learner(lesson), values, message["update_exponent"], exponent)
+        update = encode_update(
+            self._learner(local_round), values, message["update_exponent"], exponent
+        )
         validation = load_crops(dataset / "val")
         measured = evaluate(model, validation if len(validation) else crops, self._device)
         Path(message["output"]).write_bytes(

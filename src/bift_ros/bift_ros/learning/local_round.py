@@ -19,7 +19,7 @@ Parameters = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Lesson:
+class LocalRound:
     """What there is to learn from, and the training itself."""
 
     images: Images
@@ -32,10 +32,10 @@ class Lesson:
     is called."""
 
 
-Learner = Callable[[Lesson], FloatArray]
+Learner = Callable[[LocalRound], FloatArray]
 """The parameters float[d] that a vehicle's update is made of."""
 
 
-def learn(lesson: Lesson) -> FloatArray:
+def learn(local_round: LocalRound) -> FloatArray:
     """Train once on the vehicle's own crops, as an honest vehicle does."""
-    return lesson.train(lesson.images, lesson.labels, lesson.seed)
+    return local_round.train(local_round.images, local_round.labels, local_round.seed)
