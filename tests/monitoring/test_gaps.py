@@ -90,12 +90,12 @@ def test_another_branch_on_which_a_vehicle_stands_is_completed_too(view: FleetVi
 def test_a_claimed_height_costs_only_its_claimant_questions(view: FleetView) -> None:
     for block in CHAIN:
         view.add_block(block)
-    stand(view, "liar", "f" * 64, 2**63 - 1)
+    stand(view, "forger", "f" * 64, 2**63 - 1)
     gaps = Gaps(view)
     gaps.next(0.0)
     gap = gaps.next(PATIENCE_SECONDS)
     assert gap is not None
-    assert gap.vehicle == "liar"
+    assert gap.vehicle == "forger"
     gaps.answered(gap, 0, PATIENCE_SECONDS)
     assert gaps.next(PATIENCE_SECONDS) is None
 
