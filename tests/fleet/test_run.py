@@ -93,7 +93,7 @@ def made_up(tmp_path: Path, genesis: Genesis, monkeypatch: pytest.MonkeyPatch) -
     save_genesis(folder.genesis, genesis)
     monkeypatch.setattr(fleet_module, "POLL_SECONDS", 0.0)
     monkeypatch.setattr(run_module, "SETTLED_SECONDS", 0.0)
-    monkeypatch.setattr(partition_module, "_OLD_NEWS_SECONDS", 0.0)
+    monkeypatch.setattr(partition_module, "_STATUS_PERIOD_SECONDS", 0.0)
     return MadeUp(folder.vehicles)
 
 

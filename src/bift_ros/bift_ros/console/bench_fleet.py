@@ -21,7 +21,7 @@ from bift_ros.fleet.runs.bring_up import Overrides
 from bift_ros.fleet.runs.faults import Fault, draw_victims
 from bift_ros.fleet.runs.kill import Kill, KillFault
 from bift_ros.fleet.runs.partition import Partition, PartitionFault
-from bift_ros.fleet.runs.signals import interrupted_by_every_signal
+from bift_ros.fleet.runs.signals import signals_as_interrupt
 from bift_ros.fleet.runs.trial import TrialResult, run_trial
 from bift_ros.fleet.runtimes.registry import RUNTIMES
 from bift_ros.fleet.runtimes.runtime import FleetError
@@ -78,7 +78,7 @@ def main(args: argparse.Namespace) -> int:
             overrides = Overrides(args.runtime, size, args.iterations)
             fleet = load_description(args.file, size, args.iterations)
             fault = _fault(args, fleet)
-            with interrupted_by_every_signal():
+            with signals_as_interrupt():
                 results.append(
                     run_trial(
                         args.file, args.fleets, overrides, fleet, fault, console, args.timeout

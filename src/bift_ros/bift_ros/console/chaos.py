@@ -14,7 +14,7 @@ from bift_ros.console.errors import CommandError
 from bift_ros.console.run_arguments import VEHICLES, add_run_arguments, bags_of_run, settings_of_run
 from bift_ros.fleet.runs import chaos, chaos_report
 from bift_ros.fleet.runs.chaos import SCENARIOS
-from bift_ros.fleet.runs.signals import interrupted_by_every_signal
+from bift_ros.fleet.runs.signals import signals_as_interrupt
 from bift_ros.fleet.runtimes.registry import RUNTIMES
 from bift_ros.fleet.runtimes.runtime import FleetError
 from bift_ros.identity.keyfile import KeyFileError
@@ -46,7 +46,7 @@ def main(arguments: argparse.Namespace) -> int:
     scenarios = SCENARIOS if arguments.scenario == "all" else (arguments.scenario,)
     console = Console(stderr=arguments.json)
     try:
-        with interrupted_by_every_signal():
+        with signals_as_interrupt():
             result = chaos.run(
                 scenarios,
                 arguments.runtime,

@@ -19,7 +19,7 @@ from bift_ros.console.run_arguments import add_run_arguments, bags_of_run, setti
 from bift_ros.fleet.description.file import DescriptionError
 from bift_ros.fleet.runs.demo import describe
 from bift_ros.fleet.runs.measured_run import run_to_report
-from bift_ros.fleet.runs.signals import interrupted_by_every_signal
+from bift_ros.fleet.runs.signals import signals_as_interrupt
 from bift_ros.fleet.runtimes.folder import FleetFolder
 from bift_ros.fleet.runtimes.process_runtime import ProcessRuntime
 from bift_ros.fleet.runtimes.runtime import FleetError
@@ -82,7 +82,7 @@ def main(arguments: argparse.Namespace) -> int:
             find_ipfs()
         bags, test_set = bags_of_run(arguments, console)
         describe(folder, "demo", bags, _settings(arguments))
-        with interrupted_by_every_signal():
+        with signals_as_interrupt():
             result = run_to_report(
                 folder,
                 ProcessRuntime(folder, attached=True),

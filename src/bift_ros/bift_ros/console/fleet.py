@@ -20,8 +20,8 @@ from bift_ros.fleet.description.file import DescriptionError
 from bift_ros.fleet.description.located_yaml import YamlSyntaxError
 from bift_ros.fleet.runs.bring_up import Overrides, bring_up, find
 from bift_ros.fleet.runs.fleet import ENDED, Fleet
-from bift_ros.fleet.runs.signals import interrupted_by_every_signal, undisturbed
-from bift_ros.fleet.runs.watching import JsonLines, people_see, watch
+from bift_ros.fleet.runs.signals import ignoring_signals, signals_as_interrupt
+from bift_ros.fleet.runs.watching import JsonLines, live_view, watch
 from bift_ros.fleet.runtimes.folder import FLEETS
 from bift_ros.fleet.runtimes.registry import RUNTIMES
 from bift_ros.fleet.runtimes.runtime import FleetError, Monitor
@@ -100,11 +100,11 @@ def up(arguments: argparse.Namespace) -> int:
     console = Console(stderr=arguments.json)
     overrides = Overrides(arguments.runtime, arguments.vehicles, arguments.iterations)
     is_up = False
-    with interrupted_by_every_signal():
+    with signals_as_interrupt():
         fleet = bring_up(arguments.fleet, arguments.fleets, overrides, console)
         try:
             with fleet.listening() as monitor:
-                with people_see(console) as show:
+                with live_view(console) as show:
                     seconds = fleet.wait(monitor, arguments.timeout, show)
                 is_up = True
                 console.print(
@@ -117,11 +117,11 @@ def up(arguments: argparse.Namespace) -> int:
                     print(json.dumps(fleet.rows(monitor.vehicles)))
         except KeyboardInterrupt:
             console.print(f"Taking the fleet {fleet.record.name} down")
-            with undisturbed():
+            with ignoring_signals():
                 fleet.down(arguments.keep_data)
             return 0 if is_up else 130
         except BaseException:
-            with undisturbed():
+            with ignoring_signals():
                 fleet.down(keep_data=True)  # its logs tell why
             raise
     return 0
@@ -133,7 +133,7 @@ def _stay(fleet: Fleet, monitor: Monitor, console: Console, as_json: bool) -> No
 
     if as_json:
         watch(fleet, monitor, JsonLines(fleet).show, warn)
-    with people_see(console) as show:
+    with live_view(console) as show:
         watch(fleet, monitor, show, warn)
 
 

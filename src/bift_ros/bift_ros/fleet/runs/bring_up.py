@@ -14,7 +14,7 @@ from bift_ros.fleet.description.fleet import FleetDescription
 from bift_ros.fleet.description.located_yaml import read_yaml
 from bift_ros.fleet.runs.bags import bags_of
 from bift_ros.fleet.runs.fleet import Fleet
-from bift_ros.fleet.runs.signals import undisturbed
+from bift_ros.fleet.runs.signals import ignoring_signals
 from bift_ros.fleet.runtimes.folder import FleetFolder, FleetRecord, read_record, write_record
 from bift_ros.fleet.runtimes.registry import make_runtime
 from bift_ros.fleet.runtimes.runtime import FleetError, Runtime
@@ -106,7 +106,7 @@ def start(
         try:
             runtime.up(description, replayed, lambda _: bar.advance(task))
         except BaseException:
-            with undisturbed():
+            with ignoring_signals():
                 runtime.down(keep_data=True)
             raise
     return Fleet(folder, runtime)

@@ -23,8 +23,8 @@ from bift_ros.fleet.runs.faults import Fault
 from bift_ros.fleet.runs.fleet import Fleet
 from bift_ros.fleet.runs.live_dashboard import live_dashboard
 from bift_ros.fleet.runs.run import Run
-from bift_ros.fleet.runs.signals import undisturbed
-from bift_ros.fleet.runs.watching import people_see
+from bift_ros.fleet.runs.signals import ignoring_signals
+from bift_ros.fleet.runs.watching import live_view
 from bift_ros.fleet.runtimes.folder import FleetFolder, write_record
 from bift_ros.fleet.runtimes.runtime import FleetError, Runtime
 from bift_ros.monitoring.status import Statuses
@@ -48,7 +48,7 @@ def run_to_report(
     began = time.monotonic()
     description = load_description(folder.description)
     runtime.check(description)
-    make_room(folder)
+    clear_earlier_run(folder)
     write_record(folder, record_of(description, folder.description, Overrides()))
     fleet = start(folder, runtime, description, folder.bags, console)
     try:
@@ -60,19 +60,19 @@ def run_to_report(
             with (
                 _page(folder, console, dashboard),
                 fleet.listening() as monitor,
-                people_see(console, _picture(description, run, evaluator)) as show,
+                live_view(console, _picture(description, run, evaluator)) as show,
             ):
                 run.follow(monitor, show)
             runtime.down(keep_data=True)
             evaluator.wait(_EVALUATION_SECONDS)
         return _report(fleet, description, run, evaluator, time.monotonic() - began, console)
     finally:
-        with undisturbed():
+        with ignoring_signals():
             runtime.down(keep_data=True)  # for the logs, where the run has failed
             runtime.down(keep_data=False)  # the folder stays
 
 
-def make_room(folder: FleetFolder) -> None:
+def clear_earlier_run(folder: FleetFolder) -> None:
     """Remove what an earlier run has left in a folder, but for its bags. Raises FleetError."""
     if folder.record.exists():
         earlier = Fleet(folder)

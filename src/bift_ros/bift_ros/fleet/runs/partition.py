@@ -17,7 +17,7 @@ ITERATIONS_APART = 2
 """So many iterations the majority makes before the network is healed."""
 LEAST_ITERATIONS = ITERATIONS_APART + 2
 LEAST_VEHICLES = 3
-_OLD_NEWS_SECONDS = 4.0
+_STATUS_PERIOD_SECONDS = 4.0
 """After so long every status in hand was written after the cut: vehicles do it every 3 s."""
 
 
@@ -77,7 +77,7 @@ class PartitionFault(Fault):
             if iteration >= self.partition.iteration and all(statuses.values()):
                 self._cut(fleet, iteration)
         elif self._apart_since is None:
-            if time.monotonic() - self._cut_at >= _OLD_NEWS_SECONDS:
+            if time.monotonic() - self._cut_at >= _STATUS_PERIOD_SECONDS:
                 self._count(iteration_of(statuses.values()))
         elif not self._healed:
             if iteration >= self._apart_since + ITERATIONS_APART:

@@ -9,7 +9,7 @@ from typing import Any
 
 
 @contextmanager
-def interrupted_by_every_signal() -> Iterator[None]:
+def signals_as_interrupt() -> Iterator[None]:
     """Take SIGTERM and SIGHUP for Ctrl-C: whoever ends this command ends the fleet with it.
 
     What is ignored stays so, as nohup(1) has it.
@@ -24,7 +24,7 @@ def interrupted_by_every_signal() -> Iterator[None]:
         yield
 
 
-def undisturbed() -> AbstractContextManager[None]:
+def ignoring_signals() -> AbstractContextManager[None]:
     """Finish what is begun: `ros2 launch`, for one, sends a second signal after 5 s."""
     return _handling((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), signal.SIG_IGN)
 

@@ -18,8 +18,8 @@ from bift_ros.fleet.runs.faults import Fault, on_one_tip
 from bift_ros.fleet.runs.fleet import Fleet
 from bift_ros.fleet.runs.reading import VehicleOutcome
 from bift_ros.fleet.runs.run import Run
-from bift_ros.fleet.runs.signals import undisturbed
-from bift_ros.fleet.runs.watching import people_see
+from bift_ros.fleet.runs.signals import ignoring_signals
+from bift_ros.fleet.runs.watching import live_view
 from bift_ros.fleet.runtimes.runtime import FleetError
 
 _TEST_CROPS = 2000
@@ -75,7 +75,7 @@ def run_trial(
     fleet = bring_up(str(file), root, overrides, console, bags)
     try:
         run = Run(fleet, fault)
-        with fleet.listening() as monitor, people_see(console) as show:
+        with fleet.listening() as monitor, live_view(console) as show:
             fleet.wait(monitor, timeout, run.note)
             up_at = time.monotonic()
             console.print(f"up after {up_at - began:.1f} s")
@@ -87,7 +87,7 @@ def run_trial(
         outcome = fleet.outcome(honest)
         accuracy = _accuracy(fleet, outcome, root / "bags", console)
     finally:
-        with undisturbed(), suppress(FleetError):
+        with ignoring_signals(), suppress(FleetError):
             fleet.down(keep_data=False)
     for problem in fault.problems:
         console.print(problem, markup=False)

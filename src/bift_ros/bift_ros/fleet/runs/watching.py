@@ -35,7 +35,7 @@ def watch(fleet: Fleet, monitor: Monitor, show: Show, warn: Callable[[str], None
 
 
 @contextmanager
-def people_see(
+def live_view(
     console: Console, picture: Callable[[Statuses], RenderableType] = vehicle_table
 ) -> Iterator[Show]:
     """A picture that is drawn anew in a terminal; elsewhere a line for each iteration."""

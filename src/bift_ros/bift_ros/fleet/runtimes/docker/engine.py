@@ -93,7 +93,7 @@ class DockerRuntime:
     ) -> None:
         """Make and start every container that isn't there, or isn't as described any more."""
         now_ms = time.time_ns() // 1_000_000
-        with _told():
+        with _engine_errors():
             network, subnet = ensure_network(self._client, self._name, self._labels)
             containers = container_fleet(self._folder.vehicles, fleet, bags, now_ms, subnet)
             images = {image: self._image_id(image) for image in containers.images}
@@ -118,7 +118,7 @@ class DockerRuntime:
 
     def running(self) -> Collection[str]:
         """The vehicles whose containers run."""
-        with _told():
+        with _engine_errors():
             found = self._client.api.containers(filters=self._vehicle_filters)
         return [container["Labels"][VEHICLE_LABEL] for container in found]
 
@@ -151,7 +151,7 @@ class DockerRuntime:
         """A copy of its volume, read through a container that is never started."""
         wanted = [*self._filters["label"], f"{VEHICLE_LABEL}={vehicle}"]
         with tempfile.TemporaryDirectory(prefix="bift-") as copy:
-            with _told():
+            with _engine_errors():
                 for volume in self._client.volumes.list(filters={"label": wanted}):
                     self._copy(volume.name, Path(copy))
                     break
@@ -175,19 +175,19 @@ class DockerRuntime:
 
     def kill(self, vehicles: Sequence[str]) -> None:
         """`docker kill`."""
-        with _told():
+        with _engine_errors():
             for container in self._named(vehicles).values():
                 container.kill()
 
     def restart(self, vehicles: Sequence[str]) -> None:
         """`docker start`."""
-        with _told():
+        with _engine_errors():
             for container in self._named(vehicles).values():
                 container.start()
 
     def disconnect(self, vehicles: Sequence[str]) -> None:
         """`docker network disconnect`: each is alone then."""
-        with _told():
+        with _engine_errors():
             (network,) = self._client.networks.list(filters=self._filters)
             for name, container in self._named(vehicles).items():
                 place = container.attrs["NetworkSettings"]["Networks"][network.name]
@@ -196,7 +196,7 @@ class DockerRuntime:
 
     def connect(self) -> None:
         """`docker network connect`, with the addresses and names that they had."""
-        with _told():
+        with _engine_errors():
             (network,) = self._client.networks.list(filters=self._filters)
             for name, container in self._named(list(self._cut_off)).items():
                 place = self._cut_off.pop(name)
@@ -218,7 +218,7 @@ class DockerRuntime:
                     self._log(container.labels[VEHICLE_LABEL]).write_bytes(container.logs())
             remove_container(container)
 
-        with _told():
+        with _engine_errors():
             containers = self._containers(self._filters)
             # All at once, since each is waited for: what they do until they end, they do together.
             with ThreadPoolExecutor(max(1, len(containers))) as pool:
@@ -246,7 +246,7 @@ class DockerRuntime:
         return {"label": [*self._filters["label"], VEHICLE_LABEL]}
 
     def _containers(self, filters: dict[str, list[str]]) -> list[Any]:
-        with _told():
+        with _engine_errors():
             found = self._client.containers.list(all=True, filters=filters, ignore_removed=True)
             return sorted(found, key=lambda container: str(container.name))
 
@@ -261,7 +261,7 @@ class DockerRuntime:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _engine_errors() -> Iterator[None]:
     """Tell the engine's errors, and those of the fleet's files, as the fleet's."""
     try:
         yield
