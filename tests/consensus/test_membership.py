@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,8 +12,8 @@ import pytest
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.store import ChainStore
 from bift_ros.consensus import exceptions as refused
-from bift_ros.consensus.genesis import Member
-from bift_ros.consensus.membership import MAX_OPEN_VOTES
+from bift_ros.consensus.genesis import MAX_MEMBERS, Member
+from bift_ros.consensus.membership import MAX_OPEN_VOTES, check_vote
 from bift_ros.consensus.payloads import MembershipVote, Transfer
 from bift_ros.consensus.state import State
 from bift_ros.consensus.transaction_rules import check_transaction
@@ -224,3 +225,10 @@ def test_a_reorganisation_takes_a_change_back(fleet: Any) -> None:
     again = Blockchain(fleet.genesis, chain.store)
     assert again.tip_state == chain.tip_state
     assert again.known_members == chain.known_members
+
+
+def test_nobody_joins_a_full_consortium(fleet: Any) -> None:
+    members = {f"{number:040x}": Member(f"m{number}", bytes(32)) for number in range(MAX_MEMBERS)}
+    vote = MembershipVote("join", "bus", fleet.keys[0].public_key)
+    with pytest.raises(refused.InvalidVote, match=f"there are {MAX_MEMBERS} members"):
+        check_vote(replace(fleet.start, members=members), fleet.address(1), vote)

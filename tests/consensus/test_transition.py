@@ -338,3 +338,12 @@ def test_a_header_mined_for_another_body(fleet: Any, tasked: State) -> None:
     swapped = Body((fleet.sign(0, Transfer(fleet.address(1), 1), tasked),))
     with pytest.raises(refused.BodyMismatch):
         state_transition(tasked, fleet.genesis, replace(block, body=swapped), now(block))
+
+
+def test_a_second_task_learns_after_the_first_has_finished(fleet: Any) -> None:
+    state = fleet.with_task(total_iter=1)
+    state = fleet.apply(state, fleet.model_block(state, [0, 1]))
+    state = fleet.apply(state, fleet.block(state, [fleet.sign(0, fleet.proposal("signs"), state)]))
+    after = fleet.apply(state, fleet.model_block(state, [0, 1]))
+    assert [task.model_id for task in after.finished] == ["lights"]
+    assert after.task.current_iter == 1
