@@ -7,10 +7,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import torch
 
-from bift_ros.experiments.federation import Federation, Settings
-from bift_ros.learning.data import load_training_crops
+from bift_ros.console import fedavg_experiments
+from bift_ros.experiments.datasets import Dataset, load_images
+from bift_ros.experiments.federation import NO_ATTACK, Settings
 
 
 @pytest.fixture(scope="session")
@@ -28,21 +28,40 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def crops(data: Path) -> Dataset:
+    """Those of `data`."""
+    return load_images(data, {})
+
+
 @pytest.fixture
-def federation(data: Path) -> Federation:
-    """Three vehicles with twelve crops each."""
-    torch.set_num_threads(1)
-    train, test = (load_training_crops(data / name) for name in ("train", "test"))
-    return Federation(train, test, Settings(1, 3, 12, 1, 0.001))
+def fedavg(crops: Dataset) -> Settings:
+    """Plain FedAvg of three vehicles with twelve crops each."""
+    return Settings(
+        attack=NO_ATTACK,
+        rule="fedavg",
+        malicious=0.0,
+        knowledge="full",
+        late=False,
+        alpha=None,
+        seed=1,
+        vehicles=3,
+        crops=12,
+        local_epochs=1,
+        batch_size=10,
+        learning_rate=0.001,
+        data=crops.digest,
+    )
 
 
 @pytest.fixture
 def options(data: Path, tmp_path: Path) -> Callable[..., argparse.Namespace]:
-    """Options of an experiment on a federation as small, from its module and more words."""
+    """Options of an experiment with a federation as small, from its name and more words."""
 
-    def parse(experiment: object, *more: str) -> argparse.Namespace:
+    def parse(experiment: str, *more: str) -> argparse.Namespace:
         parser = argparse.ArgumentParser()
-        experiment.add_arguments(parser)  # type: ignore[attr-defined]
+        parser.set_defaults(action=experiment)
+        fedavg_experiments.add_arguments(parser, experiment)
         small = ["--vehicles", "3", "--crops", "12", "--iterations", "2"]
         places = ["--data", str(data), "--runs", str(tmp_path / "runs")]
         return parser.parse_args([*places, *small, *more])

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 
 from bift_ros.experiments import kept_runs
-from bift_ros.experiments.attacked import AttackedFederation, Settings, State
 from bift_ros.experiments.campaign import run_all
 from bift_ros.experiments.datasets import Dataset
+from bift_ros.experiments.federation import Federation, Settings, State
 from bift_ros.learning.data import Crops
 
 how, folder = sys.argv[1], Path(sys.argv[2])
@@ -48,16 +48,16 @@ runs = [
     for attack, seed in (("krum_attack", 1), ("backdoor", 1), ("robust_attack", 2))
 ]
 trained: dict[str, str] = {}
-step = AttackedFederation.step
+step = Federation.step
 
 
-def seen_step(federation: AttackedFederation, state: State, models: np.ndarray) -> State:
+def seen_step(federation: Federation, state: State, models: np.ndarray) -> State:
     name = f"{federation.settings.as_json()} {state.iterations}"
     trained[name] = sha256(np.ascontiguousarray(models)).hexdigest()
     return step(federation, state, models)
 
 
-AttackedFederation.step = seen_step  # type: ignore[method-assign]
+Federation.step = seen_step  # type: ignore[method-assign]
 cpu = torch.device("cpu")
 if how == "together":
     run_all(runs, 2, data, folder, cpu)

@@ -12,10 +12,10 @@ import torch
 
 from bift_ros.attacks.registry import ATTACKS
 from bift_ros.experiments import campaign, kept_runs
-from bift_ros.experiments.attacked import AttackedFederation, Settings, State
 from bift_ros.experiments.campaign import run_all
 from bift_ros.experiments.datasets import Dataset, load_synthetic
-from bift_ros.experiments.run_files import RunError
+from bift_ros.experiments.federation import Federation, Settings, State
+from bift_ros.experiments.kept_runs import RunError
 from bift_ros.learning.batched import BatchedTraining, train_batched
 from bift_ros.learning.jobs import DEFAULT_ARCHITECTURE
 from bift_ros.learning.models import build_model
@@ -49,9 +49,9 @@ def settings(data: Dataset) -> Settings:
     )
 
 
-def federation(settings: Settings, data: Dataset) -> AttackedFederation:
+def federation(settings: Settings, data: Dataset) -> Federation:
     model = build_model(DEFAULT_ARCHITECTURE, len(CLASSES), settings.seed)
-    return AttackedFederation(settings, data, model, CPU)
+    return Federation(settings, data, model, CPU)
 
 
 def one_step(settings: Settings, data: Dataset, moved: np.ndarray) -> State:

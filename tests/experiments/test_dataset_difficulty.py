@@ -6,15 +6,15 @@ from collections.abc import Callable
 
 import pytest
 
-from bift_ros.experiments import dataset_difficulty, fixed_point
-from bift_ros.experiments.dataset_difficulty import as_text, main, summarize
+from bift_ros.console.fedavg_experiments import main
+from bift_ros.experiments.dataset_difficulty import as_text, summarize
 
 
 def test_it_is_the_float32_arm_of_the_first_seed(
     options: Callable[..., argparse.Namespace], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fixed_point.main(options(fixed_point, "--seeds", "1", "--json"))
-    assert main(options(dataset_difficulty, "--json")) == 1  # two iterations are no curve
+    main(options("fixed-point", "--seeds", "1", "--json"))
+    assert main(options("dataset-difficulty", "--json")) == 1  # two iterations are no curve
     first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert second["accuracy"] == first["seeds"][0]["float32"]
     assert second["rise"] is None

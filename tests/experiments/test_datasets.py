@@ -42,7 +42,7 @@ def test_images_of_any_size_and_format_become_crops(folder: Path) -> None:
 def test_crops_stay_as_they_are(tmp_path: Path) -> None:
     data = load_synthetic(tmp_path, train=30, test=10)
     assert (len(data.train), len(data.test)) == (30, 10)
-    plain = load_crops(tmp_path / "30-10" / "train")
+    plain = load_crops(tmp_path / "train")
     assert (data.train.images == plain.images).all()
     assert (data.train.labels == plain.labels).all()
     assert load_synthetic(tmp_path, train=30, test=10).digest == data.digest

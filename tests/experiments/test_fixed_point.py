@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bift_ros.experiments import fixed_point
-from bift_ros.experiments.fixed_point import Outcome, as_text, main, summarize
+from bift_ros.console.fedavg_experiments import main
+from bift_ros.experiments.fixed_point import Outcome, as_text, summarize
 from bift_ros.learning.data import load_training_crops
 
 Options = Callable[..., argparse.Namespace]
@@ -18,7 +18,7 @@ def test_the_report_has_every_seed_and_repeats(
     options: Options, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = [("--runs", str(tmp_path / name)) for name in ("a", "b")]
-    codes = [main(options(fixed_point, "--json", "--seeds", "2", *where)) for where in words]
+    codes = [main(options("fixed-point", "--json", "--seeds", "2", *where)) for where in words]
     first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert first == second
     assert first["test_crops"] == 40
@@ -66,23 +66,21 @@ def test_the_tolerance_itself_is_within_it_and_only_ends_count() -> None:
 
 
 def test_too_few_crops_are_named(options: Options, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(options(fixed_point, "--crops", "600")) == 2
-    assert "holds 40 crops, 3 vehicles need 1800" in capsys.readouterr().err
+    assert main(options("fixed-point", "--crops", "600")) == 2
+    assert "need 1800 training crops, there are 40: lower --crops" in capsys.readouterr().err
 
 
-def test_a_run_with_other_settings_is_named(
-    options: Options, capsys: pytest.CaptureFixture[str]
-) -> None:
-    main(options(fixed_point, "--seeds", "1", "--iterations", "1"))
-    assert main(options(fixed_point, "--seeds", "1", "--learning-rate", "0.01")) == 2
-    assert "name another --runs" in capsys.readouterr().err
+def test_runs_with_other_settings_are_kept_side_by_side(options: Options, tmp_path: Path) -> None:
+    for rate in ("0.001", "0.01"):
+        main(options("fixed-point", "--seeds", "1", "--iterations", "1", "--learning-rate", rate))
+    assert len(list((tmp_path / "runs").iterdir())) == 6
 
 
 def test_missing_data_is_synthesized(
     options: Options, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one = ["--vehicles", "1", "--crops", "10", "--test-crops", "10", "--iterations", "1"]
-    code = main(options(fixed_point, "--data", str(tmp_path / "new"), *one, "--seeds", "1"))
+    code = main(options("fixed-point", "--data", str(tmp_path / "new"), *one, "--seeds", "1"))
     assert code in (0, 1)
     assert len(load_training_crops(tmp_path / "new" / "train")) == 10
     assert "At the end of every seed, fixed point is" in capsys.readouterr().out

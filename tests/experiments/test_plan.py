@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from bift_ros.attacks.registry import make_attack
-from bift_ros.experiments.attacked import Settings
+from bift_ros.experiments.federation import Settings
 from bift_ros.experiments.paper_results import paper_accuracy
 from bift_ros.experiments.plan import BIFT, FIGURES, PRESETS, Case, Choice, cases
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from bift_ros.experiments.attacked import State
+from bift_ros.experiments.federation import State
 from bift_ros.experiments.figures import draw
 from bift_ros.experiments.plan import FIGURES, PRESETS, Case, Choice, cases
 from bift_ros.experiments.results import row_of, tables_of, write_files

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bift_ros.console import paper_experiments
-from bift_ros.experiments import dataset_difficulty, fixed_point
+from bift_ros.console import fedavg_experiments, paper_experiments
 from bift_ros.experiments.plan import FIGURES
 
 _PAPER = {
@@ -13,7 +12,6 @@ _PAPER = {
     **{name: f"Draw the paper's Figure {name[3:]}." for name in FIGURES},
     "defences": "Show each part's share in Bift's defence.",
 }
-_OTHERS = {"fixed-point": fixed_point, "dataset-difficulty": dataset_difficulty}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,17 +20,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, summary in _PAPER.items():
         action = actions.add_parser(name, help=summary, description=summary)
         paper_experiments.add_arguments(action, name)
-    summaries = {
-        "fixed-point": "Compare FedAvg in fixed point with FedAvg in float32 on the same seeds.",
-        "dataset-difficulty": "Train plain FedAvg on synthetic crops until it has ended.",
-    }
-    for name, summary in summaries.items():
-        _OTHERS[name].add_arguments(actions.add_parser(name, help=summary))
+    for name, (_, summary) in fedavg_experiments.EXPERIMENTS.items():
+        fedavg_experiments.add_arguments(actions.add_parser(name, help=summary), name)
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Run the chosen experiment."""
     if arguments.action in _PAPER:
         return paper_experiments.main(arguments)
-    code: int = _OTHERS[arguments.action].main(arguments)
-    return code
+    return fedavg_experiments.main(arguments)

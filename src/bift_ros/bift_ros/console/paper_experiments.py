@@ -21,8 +21,8 @@ from rich.table import Table
 from bift_ros.attacks.registry import ATTACKS
 from bift_ros.console.arguments import positive
 from bift_ros.console.errors import CommandError
-from bift_ros.experiments.attacked import NO_ATTACK, Settings, State
 from bift_ros.experiments.datasets import Dataset, load_images, load_synthetic
+from bift_ros.experiments.federation import NO_ATTACK, Settings, State
 from bift_ros.experiments.figures import draw
 from bift_ros.experiments.plan import FIGURES, PRESETS, Case, Choice, Scale, cases, runs_of
 from bift_ros.experiments.reproduction import reproduce, surroundings
@@ -145,7 +145,8 @@ def _choice(args: argparse.Namespace) -> Choice:
 def _load(args: argparse.Namespace, scale: Scale, console: Console) -> Dataset:
     if args.data is None:
         train = scale.vehicles * scale.crops
-        return load_synthetic(_ROOT / "synthetic", train, scale.test_crops, console.print)
+        folder = _ROOT / "synthetic" / f"{train}-{scale.test_crops}"
+        return load_synthetic(folder, train, scale.test_crops, console.print)
     data = load_images(args.data, args.classes)
     for path in data.unreadable:
         console.print(f"bift: {path} is no readable image; left out", soft_wrap=True)

@@ -25,14 +25,13 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from bift_ros.experiments import kept_runs
-from bift_ros.experiments.attacked import AttackedFederation, Settings, State
 from bift_ros.experiments.datasets import Dataset
+from bift_ros.experiments.federation import Federation, Settings, State, floats
 from bift_ros.learning.batched import train_batched
 from bift_ros.learning.data import Crops
 from bift_ros.learning.jobs import DEFAULT_ARCHITECTURE
 from bift_ros.learning.models import build_model
 from bift_ros.perception.classes import CLASSES
-from bift_ros.pofl.codec import decode_model
 
 TOGETHER = {"cpu": 12, "cuda": 25}
 """Runs that train in one batch: 750 vehicles with the paper's settings fill a large GPU."""
@@ -40,7 +39,7 @@ TOGETHER = {"cpu": 12, "cuda": 25}
 
 @dataclass
 class _Run:
-    federation: AttackedFederation
+    federation: Federation
     state: State
 
 
@@ -86,7 +85,7 @@ def run_all(
             while queue and len(active) < TOGETHER[device.type]:
                 settings = queue.pop(0)
                 model = build_model(DEFAULT_ARCHITECTURE, len(CLASSES), settings.seed)
-                federation = AttackedFederation(settings, data, model, device)
+                federation = Federation(settings, data, model, device)
                 active.append(_Run(federation, states[settings] or federation.begin()))
             for run, state in zip(
                 active, pool.map(_step, active, _train(active, device)), strict=True
@@ -114,7 +113,7 @@ def _train(runs: Sequence[_Run], device: torch.device) -> list[np.ndarray]:
     found: dict[_Chunk, tuple[np.ndarray, list[Crops]]] = {}
     for run in runs:
         federation, model = run.federation, sha256(run.state.model.tobytes()).digest()
-        start = decode_model(run.state.model)
+        start = floats(run.state.model)
         vehicles = zip(federation.crop_digests, federation.seeds(run.state), strict=True)
         trainings = iter([_Training(model, crops, seed) for crops, seed in vehicles])
         crops = iter(federation.crops)

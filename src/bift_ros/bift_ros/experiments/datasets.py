@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +12,13 @@ import cv2
 import numpy as np
 import torch
 
-from bift_ros.experiments.federation import crops_digest, make_data
 from bift_ros.learning.data import CROP_SIZE, Crops
 from bift_ros.perception.bags import BagError
 from bift_ros.perception.classes import CLASS_INDEX, CLASSES
 from bift_ros.synthesis.from_images import find_pictures
+from bift_ros.synthesis.synth import synthesize
+
+_SYNTH_SEEDS = {"train": 101, "test": 102}
 
 
 class DataError(ValueError):
@@ -32,8 +36,12 @@ class Dataset:
 
     @property
     def digest(self) -> str:
-        """Tells these crops apart from any others."""
-        return crops_digest(self.train, self.test)
+        """Tells these crops apart from any others: 16 hex digits of SHA-256."""
+        digest = hashlib.sha256()
+        for crops in (self.train, self.test):
+            digest.update(crops.images.permute(0, 2, 3, 1).numpy().tobytes())
+            digest.update(crops.labels.numpy().tobytes())
+        return digest.hexdigest()[:16]
 
     def class_counts(self) -> dict[str, dict[str, int]]:
         """train and test → class → crops."""
@@ -58,10 +66,20 @@ def load_images(folder: Path, classes: Mapping[str, str]) -> Dataset:
 def load_synthetic(
     folder: Path, train: int, test: int, say: Callable[[str], None] = lambda text: None
 ) -> Dataset:
-    """So many synthetic crops, made below a folder where they aren't yet."""
-    place = folder / f"{train}-{test}"
-    make_data(place, train, test, say)
-    return load_images(place, {})
+    """The crops of a folder, of which so many synthetic ones are made where train/ or test/ lacks.
+
+    Raises DataError for a folder that can't be used.
+    """
+    for name, count in (("train", train), ("test", test)):
+        if (folder / name).is_dir():
+            continue
+        say(f"making {count} crops in {folder / name}")
+        scratch = folder / f".{name}"
+        shutil.rmtree(scratch, ignore_errors=True)
+        synthesize(1, 1, scratch, _SYNTH_SEEDS[name], test_crops=count)
+        (scratch / "test").rename(folder / name)
+        shutil.rmtree(scratch)
+    return load_images(folder, {})
 
 
 def _load_split(folder: Path, classes: Mapping[str, str], unreadable: list[str]) -> Crops:

@@ -1,199 +1,348 @@
-"""A federation in one process: K vehicles train on a fixed split of one folder of crops.
+"""One federation, iteration by iteration, by the vehicles' own code.
 
-What a vehicle does is the vehicle's own code: `train_local`, `encode_update` and `aggregate`. Only
-the chain and the wire are left out; they change no number.
+`learning` trains, `attacks` poisons and crafts, `pofl` encodes and aggregates. Only the chain and
+the wire are left out; they change no number. The last vehicles are the malicious ones.
 """
 
 from __future__ import annotations
 
-import argparse
+import copy
 import hashlib
-import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+import json
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
-from bift_ros.learning.data import Crops, load_training_crops
+from bift_ros.attacks.backdoor import Backdoor
+from bift_ros.attacks.interface import Attack, Knowledge, View
+from bift_ros.attacks.registry import make_attack
+from bift_ros.consensus.genesis import Policy
+from bift_ros.experiments.datasets import Dataset
+from bift_ros.experiments.splits import split
+from bift_ros.learning.batched import chunk_sizes
+from bift_ros.learning.data import Crops
 from bift_ros.learning.evaluation import evaluate
-from bift_ros.learning.jobs import DEFAULT_ARCHITECTURE, TrainingConfig
-from bift_ros.learning.models import build_model, read_parameters, write_parameters
-from bift_ros.learning.training import choose_device, train_local
-from bift_ros.perception.classes import CLASSES
-from bift_ros.pofl.aggregate import Update, aggregate
-from bift_ros.pofl.codec import Int32Array, encode_model, encode_update
-from bift_ros.synthesis.synth import synthesize
+from bift_ros.learning.jobs import TrainingConfig
+from bift_ros.learning.models import read_parameters, spec_of, write_parameters
+from bift_ros.pofl.aggregate import Aggregation, Update, aggregate
+from bift_ros.pofl.codec import (
+    UPDATE_EXPONENT,
+    Int16Array,
+    Int32Array,
+    ModelSpec,
+    decode_model,
+    encode_model,
+    encode_update,
+)
+from bift_ros.pofl.files import serialize_update
+from bift_ros.storage.cid import cid_of
 
-_SYNTH_SEEDS = {"train": 101, "test": 102}
-
+NO_ATTACK = "none"
+Arithmetic = Literal["fixed_point", "paired", "float32", "control"]
+"""How updates travel and add up: `fixed_point` as in a vehicle; `paired` the same, and in every
+iteration the same local models are also averaged in float32 and that model is measured, then
+dropped; `float32` FedAvg in floats; `control` that from a start one unit in the last place off."""
 Flat = npt.NDArray[np.float32]
 """A model's parameters, float32[d], in the order of its spec."""
-
-
-@dataclass(frozen=True)
-class LocalModel:
-    """One vehicle's model after local training."""
-
-    parameters: Flat
-    sample_count: int
+_POISON, _CRAFT = range(2)  # first word of a random stream's seed: no two uses share numbers
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a federation's results depend on, besides the crops and the number of iterations."""
+    """All that a run's numbers depend on, but for how many iterations it has."""
 
+    attack: str
+    """A name in `attacks.registry.ATTACKS`, or `none`."""
+    rule: str
+    """The aggregation rule, a name in `pofl.aggregate.RULES`."""
+    malicious: float
+    """The share of malicious vehicles. The rules assume just this share."""
+    knowledge: Knowledge
+    """What the attackers know of the honest updates; `own` is what commit–reveal leaves them."""
+    late: bool
+    """Whether the attackers' updates come too late, and are left out."""
+    alpha: float | None
+    """Of the Dirichlet label split; None: identically distributed."""
     seed: int
     vehicles: int
-    crops: int  # a vehicle's
+    crops: int
+    """Of each vehicle."""
     local_epochs: int
+    batch_size: int
     learning_rate: float
+    data: str
+    """The data set's digest."""
+    arithmetic: Arithmetic = "fixed_point"
+    """Others than that of a vehicle are for FedAvg that nobody attacks."""
 
-    @classmethod
-    def from_options(cls, options: argparse.Namespace, seed: int) -> Settings:
-        """The settings that `add_arguments`' options name."""
-        return cls(
-            seed, options.vehicles, options.crops, options.local_epochs, options.learning_rate
-        )
+    @property
+    def attackers(self) -> int:
+        """How many vehicles are malicious: ⌊share × vehicles⌋."""
+        return self.assumed_among(self.vehicles)
+
+    def assumed_among(self, updates: int) -> int:
+        """The f that a fleet whose policy assumes the real share takes for so many updates."""
+        return Policy(byzantine_fraction=float(self.malicious)).byzantine_among(updates)
+
+    def config(self) -> TrainingConfig:
+        """How each vehicle trains in an iteration."""
+        return TrainingConfig(self.local_epochs, self.batch_size, self.learning_rate)
+
+    def backdoor(self) -> Backdoor | None:
+        """Whose success is measured, if any's. Where nobody attacks: what a model that nobody
+        backdoored mistakes for its target."""
+        attack = Backdoor() if self.attack == NO_ATTACK else make_attack(self.attack)
+        return attack if isinstance(attack, Backdoor) else None
+
+    def as_json(self) -> str:
+        """Canonical, one line; it is in the draws of `mixed`, so a default says nothing."""
+        values = asdict(self)
+        if self.arithmetic == "fixed_point":
+            del values["arithmetic"]
+        return json.dumps(values, sort_keys=True)
+
+    def simplest(self) -> Settings:
+        """The settings that give the same numbers and name nothing without effect.
+
+        Where updates come late, it doesn't matter which; the Bulyan attack is the Krum attack (He
+        et al. 2022, VI-B 3); and where an attack waits for nothing, knowledge doesn't help it and
+        it is in time. With `own` knowledge nothing is worth waiting for, so attackers are in time.
+        """
+        if self.attack == NO_ATTACK or not self.malicious:
+            late = self.late and self.malicious > 0
+            return replace(self, attack=NO_ATTACK, knowledge="full", late=late)
+        if not make_attack(self.attack).waits:
+            return replace(self, knowledge="full", late=False)
+        if self.late and self.knowledge == "full":
+            return replace(self, attack=NO_ATTACK)
+        attack = "krum_attack" if self.attack == "bulyan_attack" else self.attack
+        return replace(self, attack=attack, late=False)
+
+
+@dataclass(frozen=True)
+class State:
+    """A run so far: all that the next iteration needs, and what was measured."""
+
+    model: Int32Array | Flat
+    """int32[d]: the global model; float32[d] where that is the arithmetic."""
+    previous: Int32Array | Flat
+    """The global model one iteration before; at first the same."""
+    accuracy: tuple[float, ...] = ()
+    """On the test crops after each iteration, percent."""
+    backdoor: tuple[float, ...] = ()
+    """How many stamped test crops are taken for the target of `Settings.backdoor`, percent, after
+    each iteration; empty where there is none."""
+    sent: tuple[tuple[bool, ...], ...] = ()
+    """For each iteration and vehicle, whether its update was in time (and its training finite)."""
+    contributed: tuple[tuple[bool, ...], ...] = ()
+    """For each iteration and vehicle, whether the chain would have rewarded it."""
+    paired: tuple[float, ...] = ()
+    """Accuracy of float32 on the same local models, where the arithmetic is `paired`."""
+
+    @property
+    def iterations(self) -> int:
+        """How many iterations are done."""
+        return len(self.accuracy)
 
 
 class Federation:
-    """Trains and measures flat models; the same settings and crops give the same numbers."""
+    """The vehicles of one run, and what an iteration does to its state."""
 
-    def __init__(self, train: Crops, test: Crops, settings: Settings, device: str = "cpu") -> None:
+    def __init__(
+        self, settings: Settings, data: Dataset, model: nn.Module, device: torch.device
+    ) -> None:
+        """``model`` gives the architecture and the first global model; it is copied."""
         self.settings = settings
-        self._test = test
-        self.data_digest = crops_digest(train, test)
-        """Tells the crops apart from any others."""
-        self._device = choose_device(device, memory_mb=4096)
-        order = torch.randperm(len(train), generator=torch.Generator().manual_seed(settings.seed))
-        parts = [order[k * settings.crops :][: settings.crops] for k in range(settings.vehicles)]
-        self._parts = [Crops(train.images[part], train.labels[part]) for part in parts]
-        self._model = build_model(DEFAULT_ARCHITECTURE, len(CLASSES), settings.seed)
-        self.start: Int32Array = encode_model(read_parameters(self._model))
-        """The first global model, int32[d]: what fixed point can say, so that all start as one."""
+        self._attack = Attack() if settings.attack == NO_ATTACK else make_attack(settings.attack)
+        self._model, self._device = copy.deepcopy(model), device
+        self._test = data.test
+        parts = split(
+            data.train.labels.numpy(),
+            settings.vehicles,
+            settings.crops,
+            settings.alpha,
+            settings.seed,
+        )
+        honest = settings.vehicles - settings.attackers
+        # Who knows the honest updates and crafts its own from them, or comes too late, needn't.
+        blind = not settings.late and (settings.knowledge == "own" or not self._attack.waits)
+        self.crops: list[Crops] = [
+            self._own_crops(data.train, part, vehicle if vehicle >= honest else None)
+            for vehicle, part in enumerate(parts[: settings.vehicles if blind else honest])
+        ]
+        """What each vehicle that trains trains on: all honest ones, and attackers where it shows in
+        what they send."""
+        self.chunks = chunk_sizes(honest) + chunk_sizes(len(self.crops) - honest)
+        """How many of them train together, honest ones apart from attackers."""
 
-    def train(self, global_model: Flat, iteration: int) -> list[LocalModel]:
-        """Every vehicle's model after its local epochs from the global one; iterations from 0."""
-        trained = []
-        for vehicle, crops in enumerate(self._parts):
-            config = TrainingConfig(
-                local_epochs=self.settings.local_epochs,
-                learning_rate=self.settings.learning_rate,
-                seed=(self.settings.seed * 1000 + iteration) * 1000 + vehicle,
+    @cached_property
+    def crop_digests(self) -> list[bytes]:
+        """Of each vehicle's `crops`."""
+        return [
+            hashlib.sha256(crops.images.numpy().tobytes() + crops.labels.numpy().tobytes()).digest()
+            for crops in self.crops
+        ]
+
+    def _own_crops(self, train: Crops, part: npt.NDArray[np.int64], attacker: int | None) -> Crops:
+        chosen = torch.from_numpy(part)
+        images, labels = train.images[chosen], train.labels[chosen]
+        if attacker is None:
+            return Crops(images, labels)
+        rng = np.random.default_rng((_POISON, self.settings.seed, attacker))
+        poisoned, flipped = self._attack.poison(images.numpy(), labels.numpy(), rng)
+        return Crops(torch.from_numpy(poisoned), torch.from_numpy(flipped))
+
+    def begin(self) -> State:
+        """Before the first iteration: what fixed point can say of the first model."""
+        start: Int32Array | Flat = encode_model(read_parameters(self._model))
+        if self.settings.arithmetic in ("float32", "control"):
+            start = floats(start)
+        if self.settings.arithmetic == "control":
+            start = np.nextafter(start, np.float32(np.inf), dtype=np.float32)
+        return State(start, start)
+
+    def seeds(self, state: State) -> list[int]:
+        """Of each next training."""
+        first = (self.settings.seed * 1000 + state.iterations) * 1000
+        return list(range(first, first + len(self.crops)))
+
+    def step(self, state: State, trained: npt.NDArray[np.float32]) -> State:
+        """The next state, from the trained models float32[k, d] of the vehicles that have `crops`.
+
+        A vehicle whose training diverged (its row is not finite) sends nothing; where none sends,
+        the model stays as it is.
+        """
+        if state.model.dtype == np.float32:
+            finite = np.flatnonzero(np.isfinite(trained).all(axis=1)).tolist()
+            return self._measured(state, _average(state, trained), finite, finite)
+        updates = self._submitted(state, trained)
+        model, contributors = state.model, frozenset[int]()
+        if updates:
+            result = self._aggregate(state, list(updates.values()))
+            model, contributors = result.model, _senders(result, updates)
+        after = self._measured(state, model, updates, contributors)
+        if self.settings.arithmetic != "paired":
+            return after
+        pair = self._accuracy_of(_average(state, trained))
+        return replace(after, paired=(*state.paired, pair))
+
+    def _measured(
+        self,
+        state: State,
+        model: Int32Array | Flat,
+        sent: Collection[int],
+        contributed: Collection[int],
+    ) -> State:
+        """The state after `state`, whose vehicles have come to a model."""
+        vehicles = range(self.settings.vehicles)
+        return replace(
+            state,
+            model=model,
+            previous=state.model,
+            accuracy=(*state.accuracy, self._accuracy_of(floats(model))),
+            backdoor=state.backdoor + self._backdoor_success(),
+            sent=(*state.sent, tuple(v in sent for v in vehicles)),
+            contributed=(*state.contributed, tuple(v in contributed for v in vehicles)),
+        )
+
+    def _submitted(self, state: State, trained: npt.NDArray[np.float32]) -> dict[int, Update]:
+        """The updates that are in time, by vehicle."""
+        settings, model = self.settings, state.model.astype(np.int32, copy=False)
+        start, honest = decode_model(model), settings.vehicles - settings.attackers
+        finite = np.asarray(np.isfinite(trained).all(axis=1))
+        local = {vehicle: trained[vehicle] for vehicle in range(honest) if finite[vehicle]}
+        if settings.attackers and not settings.late and local:
+            own = np.zeros((settings.attackers, start.size), np.float32)
+            own[: len(trained) - honest] = np.where(
+                finite[honest:, None], trained[honest:] - start, np.float32(0)
             )
-            write_parameters(self._model, global_model)
-            train_local(self._model, crops, config, self._device)
-            trained.append(LocalModel(read_parameters(self._model), len(crops)))
-        return trained
+            view = View.of(
+                settings.knowledge,
+                honest=np.stack(list(local.values())) - start,
+                own=own,
+                global_model=start,
+                previous=start - floats(state.previous),
+                rng=np.random.default_rng((_CRAFT, settings.seed, state.iterations)),
+            )
+            crafted = start + self._attack.craft(view).astype(np.float64)
+            local |= dict(enumerate(crafted, honest))
+        return {
+            vehicle: self._update(vehicle, encode_update(values, model))
+            for vehicle, values in local.items()
+        }
 
-    def accuracy(self, global_model: Flat) -> float:
-        """On the held-out crops, in percent."""
-        write_parameters(self._model, global_model)
-        return 100.0 * evaluate(self._model, self._test, self._device).accuracy
+    def _update(self, vehicle: int, values: Int16Array) -> Update:
+        file = serialize_update(self._spec, values, UPDATE_EXPONENT)
+        return Update(cid_of(file), f"{vehicle:040x}", self.settings.crops, values)
 
-
-def average_float32(local: Sequence[LocalModel]) -> Flat:
-    """FedAvg in float32 (McMahan 2017, algorithm 1): the sample-weighted mean, float32[d]."""
-    counts = np.array([model.sample_count for model in local], np.float32)
-    stacked = np.stack([model.parameters for model in local])
-    mean: Flat = np.einsum("k,kd->d", counts / counts.sum(), stacked)
-    return mean
-
-
-def average_fixed_point(
-    global_model: Int32Array, local: Sequence[LocalModel], iteration: int
-) -> Int32Array:
-    """FedAvg as the chain computes it: the next global model, int32[d]."""
-    updates = [
-        Update(
-            cid=f"vehicle{vehicle}",
-            address=f"{vehicle:040x}",
-            sample_count=model.sample_count,
-            values=encode_update(model.parameters, global_model),
+    def _aggregate(self, state: State, updates: Sequence[Update]) -> Aggregation:
+        """What a miner does. Its block's parent is stood for by a hash of the settings, the
+        iteration and the model, so it differs in every iteration of every run."""
+        parent = hashlib.sha256(f"{self.settings.as_json()}{state.iterations}".encode())
+        parent.update(state.model.tobytes())
+        return aggregate(
+            state.model.astype(np.int32, copy=False),
+            updates,
+            rule=self.settings.rule,
+            byzantine=self.settings.assumed_among(len(updates)),
+            previous_hash=parent.digest(),
+            iteration=state.iterations,
         )
-        for vehicle, model in enumerate(local)
-    ]
-    return aggregate(
-        global_model,
-        updates,
-        rule="fedavg",
-        byzantine=0,
-        previous_hash=bytes(32),
-        iteration=iteration,
-    ).model
+
+    def _accuracy_of(self, model: Flat) -> float:
+        write_parameters(self._model, model)
+        return self._accuracy(self._test)
+
+    def _accuracy(self, crops: Crops) -> float:
+        return round(100.0 * evaluate(self._model, crops, self._device).accuracy, 6)
+
+    def _backdoor_success(self) -> tuple[float, ...]:
+        return () if self._trials is None else (self._accuracy(self._trials),)
+
+    @cached_property
+    def _spec(self) -> ModelSpec:
+        return spec_of(self._model)
+
+    @cached_property
+    def _trials(self) -> Crops | None:
+        """Stamped test crops, labelled as the attackers want them taken."""
+        backdoor = self.settings.backdoor()
+        if backdoor is None:
+            return None
+        stamped = backdoor.trials(self._test.images.numpy(), self._test.labels.numpy())
+        labels = torch.full((len(stamped),), backdoor.target)
+        return Crops(torch.from_numpy(stamped), labels)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of every experiment on a federation. Defaults are the paper's 15,000 crops."""
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=Path("out/experiments/crops"),
-        help="folder with train/<class>/*.png and test/<class>/*.png; what is missing is "
-        "synthesized there (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--runs",
-        type=Path,
-        default=Path("out/experiments/runs"),
-        help="folder where each run is kept after every iteration; a run that is cut off, or "
-        "asked for more iterations, goes on from there (default: %(default)s)",
-    )
-    number: dict[str, Any] = {"type": positive, "metavar": "N"}
-    parser.add_argument("--vehicles", default=30, **number, help="vehicles (%(default)s)")
-    parser.add_argument("--crops", default=500, **number, help="crops a vehicle (%(default)s)")
-    parser.add_argument("--test-crops", default=6000, **number, help="if made (%(default)s)")
-    parser.add_argument("--local-epochs", default=1, **number, help="in an iteration (%(default)s)")
-    parser.add_argument("--learning-rate", type=float, default=0.001, help="(%(default)s)")
-    parser.add_argument("--device", default="cpu", help="auto, cpu or cuda (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+def floats(model: Int32Array | Flat) -> Flat:
+    """A global model as vehicles train from it, float32[d]."""
+    if model.dtype == np.float32:
+        return model.astype(np.float32, copy=False)
+    return decode_model(model.astype(np.int32, copy=False))
 
 
-def load_data(options: argparse.Namespace, say: Callable[[str], None]) -> tuple[Crops, Crops]:
-    """The crops to train and to test on; synthesizes what is missing.
+def _average(state: State, trained: Flat) -> Flat:
+    """FedAvg in float32 (McMahan 2017, algorithm 1) of local models float32[k, d].
 
-    Raises ValueError where the folder holds too few for the vehicles.
+    All are of as many crops. Those that are not finite are left out.
     """
-    needed = options.vehicles * options.crops
-    make_data(options.data, needed, options.test_crops, say)
-    train, test = (load_training_crops(options.data / name) for name in ("train", "test"))
-    if len(train) < needed:
-        raise ValueError(
-            f"{options.data / 'train'} holds {len(train)} crops, {options.vehicles} vehicles need "
-            f"{needed}: lower --crops, or name another --data"
-        )
-    return train, test
+    finite = trained[np.isfinite(trained).all(axis=1)]
+    return finite.mean(axis=0, dtype=np.float32) if len(finite) else floats(state.model)
 
 
-def make_data(folder: Path, train_crops: int, test_crops: int, say: Callable[[str], None]) -> None:
-    """Synthesize train/ and test/ below a folder where they are missing."""
-    for name, count in (("train", train_crops), ("test", test_crops)):
-        if (folder / name).is_dir():
-            continue
-        say(f"making {count} crops in {folder / name}")
-        scratch = folder / f".{name}"
-        shutil.rmtree(scratch, ignore_errors=True)
-        synthesize(1, 1, scratch, _SYNTH_SEEDS[name], test_crops=count)
-        (scratch / "test").rename(folder / name)
-        shutil.rmtree(scratch)
-
-
-def crops_digest(*parts: Crops) -> str:
-    """16 hex digits of SHA-256 over images and labels: tells crops apart from any others."""
-    digest = hashlib.sha256()
-    for crops in parts:
-        digest.update(crops.images.permute(0, 2, 3, 1).numpy().tobytes())
-        digest.update(crops.labels.numpy().tobytes())
-    return digest.hexdigest()[:16]
-
-
-def positive(text: str) -> int:
-    """An option's value that must be at least 1."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is not at least 1")
-    return value
+def _senders(result: Aggregation, updates: dict[int, Update]) -> frozenset[int]:
+    """The vehicles that contributed: of equal updates the first ones, as the chain counts them."""
+    copies = Counter(result.contributors)
+    chosen = set()
+    for vehicle in sorted(updates):
+        if copies[updates[vehicle].cid]:
+            copies[updates[vehicle].cid] -= 1
+            chosen.add(vehicle)
+    return frozenset(chosen)

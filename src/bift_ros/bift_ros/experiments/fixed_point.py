@@ -1,9 +1,9 @@
 """Experiment: fixed point costs nothing (`./bift experiment fixed-point`).
 
-Claim (issue part PoFL): with no attack, FedAvg over int16 updates and an int32 global model ends
+Claim: with no attack, FedAvg over int16 updates and an int32 global model ends
 within 0.2 points of FedAvg in float32 on the same seed.
 
-It is measured twice on every seed (`runs` describes the arms):
+It is measured twice on every seed (`federation.Arithmetic` describes the arms):
 
 - free-running, as the claim says: two federations, one in fixed point, one in float32, each going
   its own way from the same start. The verdict and the exit status are about this, seed by seed.
@@ -15,21 +15,12 @@ It is measured twice on every seed (`runs` describes the arms):
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
-import sys
-import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import torch
-
-from bift_ros.experiments import federation
-from bift_ros.experiments.federation import Federation, Settings
-from bift_ros.experiments.run_files import RunError
-from bift_ros.experiments.runs import ARMS, run
+from bift_ros.experiments.federation import Arithmetic, Settings, State
 
 TOLERANCE = 0.2  # points of accuracy
 
@@ -60,46 +51,24 @@ class Outcome:
         return [a - b for a, b in zip(self.fixed_point, self.paired, strict=True)]
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The experiment's options."""
-    parser.description = __doc__
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    number: dict[str, Any] = {"type": federation.positive, "metavar": "N"}
-    parser.add_argument("--seeds", default=3, **number, help="seeds to repeat over (%(default)s)")
-    parser.add_argument("--iterations", default=12, **number, help="iterations (%(default)s)")
-    federation.add_arguments(parser)
-
-
-def main(args: argparse.Namespace) -> int:
-    """Run the experiment; 0 where every seed ends within the tolerance, else 1."""
-
-    def say(text: str) -> None:
-        print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
-
-    torch.set_num_threads(1)
+def measure(
+    plain: Settings,
+    seeds: Sequence[int],
+    iterations: int,
+    run_all: Callable[[Sequence[Settings]], Mapping[Settings, State]],
+) -> list[Outcome]:
+    """Have every arm of every seed run; `plain` are the settings that all share."""
+    arms: tuple[Arithmetic, ...] = ("paired", "float32", "control")
+    runs = {
+        (seed, arm): replace(plain, seed=seed, arithmetic=arm) for seed in seeds for arm in arms
+    }
+    states = run_all(list(runs.values()))
     outcomes = []
-    try:
-        train, test = federation.load_data(args, say)
-        for seed in range(1, args.seeds + 1):
-            vehicles = Federation(train, test, Settings.from_options(args, seed), args.device)
-            fixed_point, float32, control = (
-                run(vehicles, arm, args.iterations, args.runs, say) for arm in ARMS
-            )
-            outcomes.append(
-                Outcome(
-                    seed,
-                    fixed_point.accuracy,
-                    float32.accuracy,
-                    control.accuracy,
-                    fixed_point.paired,
-                )
-            )
-    except (RunError, ValueError) as error:
-        say(str(error))
-        return 2
-    report = {"test_crops": len(test), **summarize(outcomes)}
-    print(json.dumps(report) if args.json else as_text(report))
-    return 0 if report["within_tolerance"] else 1
+    for seed in seeds:
+        fixed_point, float32, control = (states[runs[seed, arm]] for arm in arms)
+        curves = (fixed_point.accuracy, float32.accuracy, control.accuracy, fixed_point.paired)
+        outcomes.append(Outcome(seed, *(curve[:iterations] for curve in curves)))
+    return outcomes
 
 
 def summarize(outcomes: Sequence[Outcome]) -> dict[str, Any]:

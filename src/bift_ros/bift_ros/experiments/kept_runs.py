@@ -7,15 +7,28 @@ more iterations go on from those there are.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import fields
+import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from bift_ros.experiments.attacked import Settings, State
-from bift_ros.experiments.run_files import RunError, read_run, write_run
+from bift_ros.experiments.federation import Settings, State
+
+_MEASURED: dict[str, type] = {
+    "accuracy": float,
+    "backdoor": float,
+    "sent": bool,
+    "contributed": bool,
+    "paired": float,
+}
+"""The fields of a state with an entry for each iteration, and what the entries are of."""
+
+
+class RunError(ValueError):
+    """A kept run can't be gone on with, with the remedy."""
 
 
 def path_of(folder: Path, settings: Settings) -> Path:
@@ -28,15 +41,16 @@ def save(folder: Path, settings: Settings, state: State) -> None:
     """Write the run's file, or replace it whole."""
     path = path_of(folder, settings)
     folder.mkdir(parents=True, exist_ok=True)
-    arrays: dict[str, npt.NDArray[Any]] = {
+    arrays: dict[str, Any] = {
+        "settings": np.array(settings.as_json()),
         "model": state.model,
         "previous": state.previous,
-        "accuracy": np.array(state.accuracy, np.float64),
-        "backdoor": np.array(state.backdoor, np.float64),
-        "sent": np.array(state.sent, bool),
-        "contributed": np.array(state.contributed, bool),
+        **{name: np.array(getattr(state, name), kind) for name, kind in _MEASURED.items()},
     }
-    write_run(path, settings.as_json(), arrays)
+    temporary = path.with_suffix(".part")
+    with temporary.open("wb") as file:
+        np.savez(file, **arrays)
+    os.replace(temporary, path)
 
 
 def load(folder: Path, settings: Settings) -> State | None:
@@ -47,18 +61,28 @@ def load(folder: Path, settings: Settings) -> State | None:
     path = path_of(folder, settings)
     if not path.exists():
         return None
-    kept = read_run(path, settings.as_json(), [field.name for field in fields(State)])
-    state = State(
-        model=kept["model"],
-        previous=kept["previous"],
-        accuracy=tuple(kept["accuracy"].tolist()),
-        backdoor=tuple(kept["backdoor"].tolist()),
-        sent=tuple(map(tuple, kept["sent"].tolist())),
-        contributed=tuple(map(tuple, kept["contributed"].tolist())),
-    )
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            found = str(kept["settings"])
+            model, previous = kept["model"], kept["previous"]
+            # Earlier versions kept no paired measurement, and had none to keep.
+            measured = {n: _tuples(kept[n]) for n in _MEASURED if n in kept or n != "paired"}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise RunError(f"{path} is damaged ({error}): remove it to run it again") from error
+    if found != settings.as_json():
+        raise RunError(
+            f"{path} is a run with {found}, asked for is {settings.as_json()}: name another "
+            "--runs, or remove it"
+        )
+    state = State(model, previous, **measured)
     if len(state.backdoor) != (state.iterations if settings.backdoor() else 0):
         raise RunError(
             f"{path} has the backdoor's success for {len(state.backdoor)} of {state.iterations} "
             "iterations (an older version kept it): remove it to run it again"
         )
     return state
+
+
+def _tuples(array: npt.NDArray[Any]) -> tuple[Any, ...]:
+    values = array.tolist()
+    return tuple(map(tuple, values)) if array.ndim == 2 else tuple(values)

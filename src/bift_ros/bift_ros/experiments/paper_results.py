@@ -5,7 +5,7 @@ The curves of its figures are pictures; only these numbers are in its text.
 
 from __future__ import annotations
 
-from bift_ros.experiments.attacked import NO_ATTACK
+from bift_ros.experiments.federation import NO_ATTACK
 from bift_ros.experiments.plan import BIFT, SHARE, Case
 
 _COLUMNS = ("bift", "krum", "trimmed_mean", "bulyan", "fedavg")

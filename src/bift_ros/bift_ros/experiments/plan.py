@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bift_ros.attacks.interface import Knowledge
-from bift_ros.experiments.attacked import NO_ATTACK, Settings
+from bift_ros.experiments.federation import NO_ATTACK, Settings
 from bift_ros.pofl.aggregate import RULES
 
 BIFT = tuple(rule for rule in ("robust", "mixed") if rule in RULES)

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from bift_ros.experiments.attacked import Settings, State
 from bift_ros.experiments.campaign import run_all
 from bift_ros.experiments.datasets import Dataset
+from bift_ros.experiments.federation import Settings, State
 from bift_ros.experiments.plan import Case
 from bift_ros.experiments.results import row_of
 from bift_ros.learning.training import choose_device

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bift_ros.experiments.attacked import NO_ATTACK, Settings, State
+from bift_ros.experiments.federation import NO_ATTACK, Settings, State
 from bift_ros.experiments.paper_results import paper_accuracy
 from bift_ros.experiments.plan import FIGURES, NO_DEFENCE, PARTS, Case
 
