@@ -165,7 +165,7 @@ def sharing_chain(tmp_path: Path) -> BuiltChain:
     with closing(maker.store):
         shares = [
             ShareFile("tile.pbf", cid_of(b"tile"), 104_857_600, "the old town"),
-            ShareFile("road", cid_of(b"road"), 5, ""),
+            ShareFile("road", cid_of(b"road"), 5, "[/] no markup :car:"),
         ]
         maker.accept([maker.say(member, share) for member, share in enumerate(shares)])
     return BuiltChain(data, maker.genesis, maker.state.tip_hash.hex(), ())

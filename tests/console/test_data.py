@@ -76,6 +76,7 @@ def test_the_list_reads_well(
     (line,) = (line for line in result.out.splitlines() if "tile.pbf" in line)
     assert "104.9 MB" in line
     assert "the old town" in line
+    assert "[/] no markup :car:" in result.out
 
 
 def test_what_makes_no_sense_is_said(bift: Any, vehicle: Path, tmp_path: Path) -> None:

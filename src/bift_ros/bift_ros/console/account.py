@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
-from bift_ros.console.errors import CommandError
+from bift_ros.console.arguments import add_action, add_actions, add_json_argument
+from bift_ros.console.errors import CommandError, reporting
 from bift_ros.console.keys import add_keystore_argument, ask, key_file, keystore_of
+from bift_ros.console.output import show, table
 from bift_ros.identity.keyfile import (
     KeyFileError,
-    load_key,
     load_public_key,
     read_passphrase,
     save_key,
+    unlock_key,
 )
 from bift_ros.identity.keys import KeyPair, address_of
 from bift_ros.identity.keystore import is_account_name
@@ -25,15 +23,20 @@ from bift_ros.identity.keystore import is_account_name
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Sub-commands and their options."""
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    for name, summary in (
-        ("create", "Make an Ed25519 key and write it to a file (mode 600)."),
-        ("show", "Print the address and public key of an account; its passphrase is not needed."),
+    actions = add_actions(parser)
+    for name, summary, handler in (
+        ("create", "Make an Ed25519 key and write it to a file (mode 600).", _create),
+        (
+            "show",
+            "Print the address and public key of an account; its passphrase is not needed.",
+            _show,
+        ),
     ):
-        action = actions.add_parser(
+        action = add_action(
+            actions,
             name,
-            help=summary,
-            description=summary,
+            summary,
+            handler,
             epilog="ACCOUNT is a name, whose key is in the keystore, or the path of a key file, "
             "which has a slash or a dot in it.",
         )
@@ -44,23 +47,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "--passphrase-file", type=Path, help="read the passphrase here instead of asking"
         )
         how.add_argument("--no-passphrase", action="store_true", help="the key is kept unencrypted")
-        action.add_argument("--json", action="store_true", help="for machines")
+        add_json_argument(action)
     summary = "List the accounts of the keystore with their addresses; asks for no passphrase."
-    action = actions.add_parser("list", help=summary, description=summary)
+    action = add_action(actions, "list", summary, _list)
     add_keystore_argument(action)
-    action.add_argument("--json", action="store_true", help="one object an account, as a list")
+    add_json_argument(action, "one object an account, as a list")
 
 
-def main(arguments: argparse.Namespace) -> int:
-    """Create, list or show."""
-    actions = {"create": _create, "list": _list, "show": _show}
-    try:
-        return actions[arguments.action](arguments)
-    except (KeyFileError, OSError) as error:
-        raise CommandError(str(error)) from error
-
-
-def _create(arguments: argparse.Namespace) -> int:
+@reporting(KeyFileError, OSError)
+def _create(arguments: argparse.Namespace) -> None:
     file = Path(arguments.account)
     if is_account_name(arguments.account):
         keystore = keystore_of(arguments)
@@ -70,55 +65,42 @@ def _create(arguments: argparse.Namespace) -> int:
         raise CommandError(f"{file} exists: choose another name or move it away")
     key = KeyPair.generate()
     save_key(file, key, _new_passphrase(arguments))
-    return _print(file, key.public_key, arguments.json)
+    _print(file, key.public_key, arguments.json)
 
 
-def _show(arguments: argparse.Namespace) -> int:
+@reporting(KeyFileError, OSError)
+def _show(arguments: argparse.Namespace) -> None:
     file = key_file(arguments.account, keystore_of(arguments))
     if arguments.passphrase_file is None and not arguments.no_passphrase:
-        return _print(file, load_public_key(file), arguments.json)
-    passphrase = None
-    if arguments.passphrase_file is not None:
-        passphrase = read_passphrase(arguments.passphrase_file)
-    return _print(file, load_key(file, passphrase).public_key, arguments.json)
-
-
-def _print(file: Path, public_key: bytes, as_json: bool) -> int:
-    shown = {
-        "address": address_of(public_key),
-        "public_key": public_key.hex(),
-        "file": str(file),
-    }
-    if as_json:
-        print(json.dumps(shown))
+        public_key = load_public_key(file)
     else:
-        for name, value in shown.items():
-            print(f"{name:<11} {value}")
-    return 0
+        public_key = unlock_key(file, arguments.passphrase_file).public_key
+    _print(file, public_key, arguments.json)
 
 
-def _list(arguments: argparse.Namespace) -> int:
+def _print(file: Path, public_key: bytes, as_json: bool) -> None:
+    facts = {"address": address_of(public_key), "public_key": public_key.hex(), "file": str(file)}
+    show(as_json, facts, *(f"{name:<11} {fact}" for name, fact in facts.items()))
+
+
+@reporting(KeyFileError, OSError)
+def _list(arguments: argparse.Namespace) -> None:
     keystore = keystore_of(arguments)
     accounts = keystore.accounts()
-    if arguments.json:
-        print(json.dumps([
-            {"name": a.name, "address": a.address, "public_key": a.public_key.hex(),
-             "file": str(a.file)}
-            for a in accounts
-        ]))  # fmt: skip
-    elif accounts:
-        table = Table(title=f"Accounts in {keystore.folder}", title_justify="left")
-        for heading in ("name", "address"):
-            table.add_column(heading, no_wrap=True)
-        for account in accounts:
-            table.add_row(account.name, account.address)
-        Console().print(table)
-    else:
+    if not accounts and not arguments.json:
         print(
             f"bift: no accounts in {keystore.folder}: `bift account create NAME` makes one",
             file=sys.stderr,
         )
-    return 0
+        return
+    document = [
+        {"name": a.name, "address": a.address, "public_key": a.public_key.hex(),
+         "file": str(a.file)}
+        for a in accounts
+    ]  # fmt: skip
+    rows = ((account.name, account.address) for account in accounts)
+    title, headings = f"Accounts in {keystore.folder}", ("name", "address")
+    show(arguments.json, document, table(title, headings, rows, rigid=headings))
 
 
 def _new_passphrase(arguments: argparse.Namespace) -> bytes | None:

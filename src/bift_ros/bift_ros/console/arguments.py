@@ -3,11 +3,46 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
 
 from bift_ros.identity.vehicle_names import is_vehicle_name
 
+Actions: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+"""The sub-commands of a command."""
+
 # Each vehicle's training has a 31-bit seed of its own, made from this one.
 _MAX_SEED = 2_000_000
+
+
+def add_actions(parser: argparse.ArgumentParser, metavar: str = "ACTION") -> Actions:
+    """Have a command take a sub-command."""
+    return parser.add_subparsers(dest="action", metavar=metavar, required=True)
+
+
+def add_action(
+    actions: Actions,
+    name: str,
+    summary: str,
+    handler: Callable[[argparse.Namespace], int | None] | None = None,
+    **settings: Any,
+) -> argparse.ArgumentParser:
+    """Add a sub-command, which `handler` does; its parser."""
+    parser = actions.add_parser(name, **{"help": summary, "description": summary, **settings})
+    if handler is not None:
+        parser.set_defaults(handler=handler)
+    return parser
+
+
+def add_json_argument(parser: argparse.ArgumentParser, shape: str = "for machines") -> None:
+    """Print JSON, whose `shape` the help tells."""
+    parser.add_argument("--json", action="store_true", help=shape)
+
+
+def add_data_argument(parser: argparse._ActionsContainer) -> None:
+    """Whose data folder is meant."""
+    parser.add_argument("--data", type=Path, required=True, help="the vehicle's data folder")
 
 
 def seed(text: str) -> int:

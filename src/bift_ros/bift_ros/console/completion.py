@@ -8,6 +8,7 @@ from pathlib import Path
 import shtab
 
 from bift_ros.console import main as console
+from bift_ros.console.arguments import add_action, add_actions
 
 SHELLS = ("bash", "zsh")
 _MAY_BE_FILES = ("account", "key", "model")
@@ -20,24 +21,22 @@ _HOW = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """One action for each shell."""
-    actions = parser.add_subparsers(dest="action", metavar="SHELL", required=True)
+    actions = add_actions(parser, "SHELL")
     for shell in SHELLS:
-        summary = f"Print a script that completes commands in {shell}."
-        actions.add_parser(
+        add_action(
+            actions,
             shell,
-            help=summary,
-            description=summary,
+            f"Print a script that completes commands in {shell}.",
             epilog=f"To use it: {_HOW[shell]}. Make it anew after an update: it is fixed text, so "
             "that completing takes no time.",
         )
 
 
-def main(arguments: argparse.Namespace) -> int:
+def main(arguments: argparse.Namespace) -> None:
     """Print the script."""
     parser = console.build_parser(*console.COMMANDS)
     _complete_files(parser)
     print(shtab.complete(parser, shell=arguments.action))
-    return 0
 
 
 def _complete_files(parser: argparse.ArgumentParser) -> None:

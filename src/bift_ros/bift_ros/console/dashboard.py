@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import signal
+import sys
 from pathlib import Path
 
-from bift_ros.console.errors import CommandError
+from bift_ros.console.arguments import add_json_argument
+from bift_ros.console.errors import CommandError, reporting
+from bift_ros.console.output import show
 from bift_ros.dashboard.server import DashboardError
 from bift_ros.fleet.runs.live_dashboard import live_dashboard
 from bift_ros.fleet.runtimes.runtime import FleetError
@@ -24,25 +26,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of a fleet (out/fleets/NAME) or demo (out/demo): listens where that fleet "
         "talks, and shows its vehicles' samples; default: the fleet of ROS_DOMAIN_ID",
     )
-    parser.add_argument("--json", action="store_true", help="print the address as JSON")
+    add_json_argument(parser, "print the address as JSON")
 
 
-def main(arguments: argparse.Namespace) -> int:
+@reporting(DashboardError, FleetError)
+def main(arguments: argparse.Namespace) -> None:
     """Serve the page until Ctrl-C or SIGTERM, which end it well."""
     if arguments.data is not None and not arguments.data.is_dir():
         raise CommandError(f"there is no folder {arguments.data}: name that of a fleet or demo")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with live_dashboard(arguments.data, arguments.port) as url:
-            if arguments.json:
-                print(json.dumps({"url": url}), flush=True)
-            else:
-                print(f"The fleet's page: {url}  (Ctrl-C ends it)", flush=True)
+            show(arguments.json, {"url": url}, f"The fleet's page: {url}  (Ctrl-C ends it)")
+            sys.stdout.flush()
             signal.pause()
     except KeyboardInterrupt:
-        return 0
-    except (DashboardError, FleetError) as error:
-        raise CommandError(str(error)) from error
+        return
     raise AssertionError("a pause ends by a signal")
 
 

@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import time
 from pathlib import Path
 
 from bift_ros.consensus.exceptions import ChainError
-from bift_ros.consensus.genesis import (
-    MODES,
-    RULE_OF_MODE,
-    Genesis,
-    Member,
-    Policy,
-    save_genesis,
-)
+from bift_ros.consensus.genesis import MODES, RULE_OF_MODE, Genesis, Member, Policy, save_genesis
+from bift_ros.console.arguments import add_action, add_actions, add_json_argument
 from bift_ros.console.defence import add_defence_arguments, rule_for
-from bift_ros.console.errors import CommandError
+from bift_ros.console.errors import CommandError, reporting
+from bift_ros.console.output import show
 from bift_ros.identity.vehicle_names import is_vehicle_name
 from bift_ros.pofl.aggregate import RULES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Sub-commands and their options."""
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     summary = "Write a genesis file; every vehicle of the fleet needs the same one."
-    create = actions.add_parser("create", help=summary, description=summary)
+    create = add_action(add_actions(parser), "create", summary, _create)
     policy = Policy()
     create.add_argument("file", type=Path, help="the genesis file (JSON)")
     create.add_argument(
@@ -75,14 +68,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="encrypt model and update files for the members (docs/privacy.md)",
     )
-    create.add_argument("--json", action="store_true", help="for machines")
+    add_json_argument(create)
 
 
-def main(arguments: argparse.Namespace) -> int:
-    """Write the file."""
+def _create(arguments: argparse.Namespace) -> None:
     if arguments.file.exists():
         raise CommandError(f"{arguments.file} exists: a chain's genesis never changes")
-    try:
+    with reporting(ChainError, OSError):
         policy = Policy(
             difficulty=arguments.difficulty,
             update_wait_ms=round(arguments.update_wait * 1000),
@@ -96,14 +88,12 @@ def main(arguments: argparse.Namespace) -> int:
         members = tuple(_member(text) for text in arguments.member)
         genesis = Genesis(arguments.name, time.time_ns() // 1_000_000, members, policy)
         save_genesis(arguments.file, genesis)
-    except (ChainError, OSError) as error:
-        raise CommandError(str(error)) from error
-    if arguments.json:
-        made = {"file": str(arguments.file), "hash": genesis.hash.hex(), "rule": policy.rule}
-        print(json.dumps({**made, "members": [member.name for member in members]}))
-    else:
-        print(f"{arguments.file}: {len(members)} members, genesis hash {genesis.hash.hex()}")
-    return 0
+    made = {"file": str(arguments.file), "hash": genesis.hash.hex(), "rule": policy.rule}
+    show(
+        arguments.json,
+        {**made, "members": [member.name for member in members]},
+        f"{arguments.file}: {len(members)} members, genesis hash {genesis.hash.hex()}",
+    )
 
 
 def _member(text: str) -> Member:

@@ -8,8 +8,8 @@ import os
 import sys
 from pathlib import Path
 
-from bift_ros.console.errors import CommandError
-from bift_ros.identity.keyfile import KeyFileError, is_encrypted, load_key, read_passphrase
+from bift_ros.console.errors import CommandError, reporting
+from bift_ros.identity.keyfile import KeyFileError, is_encrypted, load_key, unlock_key
 from bift_ros.identity.keys import KeyPair
 from bift_ros.identity.keystore import Keystore, default_folder, is_account_name
 
@@ -46,23 +46,16 @@ def key_file(text: str, keystore: Keystore) -> Path:
     """The key file of an account's name, or the path itself. Raises CommandError."""
     if not is_account_name(text):
         return Path(text)
-    try:
+    with reporting(KeyFileError):
         return keystore.account(text).file
-    except KeyFileError as error:
-        raise CommandError(str(error)) from error
 
 
 def unlock(file: Path, passphrase_file: Path | None) -> KeyPair:
     """Load a key; a terminal is asked for a passphrase that is needed. Raises CommandError."""
-    try:
-        passphrase = None
-        if passphrase_file is not None:
-            passphrase = read_passphrase(passphrase_file)
-        elif is_encrypted(file):
-            passphrase = ask(f"Passphrase of {file}: ")
-        return load_key(file, passphrase)
-    except (KeyFileError, OSError) as error:
-        raise CommandError(str(error)) from error
+    with reporting(KeyFileError, OSError):
+        if passphrase_file is None and is_encrypted(file):
+            return load_key(file, ask(f"Passphrase of {file}: "))
+        return unlock_key(file, passphrase_file)
 
 
 def ask(prompt: str) -> bytes:
@@ -80,10 +73,8 @@ def signing_key(arguments: argparse.Namespace) -> KeyPair:
     keystore = keystore_of(arguments)
     if arguments.key is not None:
         return unlock(key_file(arguments.key, keystore), arguments.passphrase_file)
-    try:
+    with reporting(KeyFileError):
         accounts = keystore.accounts()
-    except KeyFileError as error:
-        raise CommandError(str(error)) from error
     if len(accounts) != 1:
         found = ", ".join(account.name for account in accounts) or "none"
         raise CommandError(

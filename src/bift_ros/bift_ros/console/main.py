@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 from bift_ros.console.errors import CommandError
 
-# Each command is a module with `add_arguments(parser)` and `main(arguments) -> int`; only the
-# chosen one is imported, since some take seconds.
+# Each command is a module with `add_arguments(parser)`, and `main(arguments)` unless each of its
+# sub-commands has a handler; these give the exit status, or None for 0. Only the chosen module is
+# imported, since some take seconds.
 COMMANDS = {
     "demo": ("bift_ros.console.demo", "run a fleet on this machine: replay, train, agree"),
     "fleet": (
@@ -70,7 +71,9 @@ def build_parser(*wanted: str) -> argparse.ArgumentParser:
     for name, (module, summary) in COMMANDS.items():
         sub = commands.add_parser(name, help=summary, description=f"{summary.capitalize()}.")
         if name in wanted:
-            importlib.import_module(module).add_arguments(sub)
+            command = importlib.import_module(module)
+            sub.set_defaults(handler=getattr(command, "main", None))
+            command.add_arguments(sub)
     return parser
 
 
@@ -79,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     parsed = build_parser(*given[:1]).parse_args(given)
     try:
-        return int(importlib.import_module(COMMANDS[parsed.command][0]).main(parsed))
+        return int(parsed.handler(parsed) or 0)
     except CommandError as error:
         print(f"bift: {error}", file=sys.stderr)
         return 2

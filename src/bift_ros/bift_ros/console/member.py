@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
-
-from rich.console import Console
-from rich.table import Table
 
 from bift_ros.consensus.exceptions import ChainError
 from bift_ros.consensus.payloads import MembershipVote
 from bift_ros.consensus.state import State
-from bift_ros.consensus.transactions import sign_transaction
-from bift_ros.console.arguments import add_vehicle_arguments, add_wait_argument, vehicle_name
+from bift_ros.console.arguments import (
+    add_action,
+    add_actions,
+    add_json_argument,
+    add_vehicle_arguments,
+    add_wait_argument,
+    vehicle_name,
+)
 from bift_ros.console.errors import CommandError
 from bift_ros.console.keys import add_key_arguments, signing_key
-from bift_ros.console.stored_chain import add_data_arguments, stored_state
-from bift_ros.console.vehicles import running_vehicle
+from bift_ros.console.output import show, table
+from bift_ros.console.read_chain import add_folder_arguments, stored_state
+from bift_ros.console.vehicles import running_vehicle, submit
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Sub-commands and their options."""
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    summary = "Vote, as a member, for a vehicle to join the fleet or for a member to leave it."
-    vote = actions.add_parser(
+    actions = add_actions(parser)
+    vote = add_action(
+        actions,
         "vote",
-        help=summary,
-        description=summary,
+        "Vote, as a member, for a vehicle to join the fleet or for a member to leave it.",
+        _vote,
         epilog="The change is made once more members than the genesis' threshold have voted.",
     )
     vote.add_argument("change", choices=("join", "leave"))
@@ -40,17 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_key_arguments(vote, "the voting member's (default: the only account)")
     add_vehicle_arguments(vote, "passes it on")
     add_wait_argument(vote)
-    vote.add_argument("--json", action="store_true", help="for machines")
+    add_json_argument(vote)
     summary = "Print the members and the votes that are not decided, by a vehicle's chain."
-    add_data_arguments(actions.add_parser("list", help=summary, description=summary))
+    add_folder_arguments(add_action(actions, "list", summary, _list))
 
 
-def main(arguments: argparse.Namespace) -> int:
-    """Vote or list."""
-    return _vote(arguments) if arguments.action == "vote" else _list(arguments)
-
-
-def _vote(arguments: argparse.Namespace) -> int:
+def _vote(arguments: argparse.Namespace) -> None:
     try:
         vote = MembershipVote(arguments.change, arguments.name, bytes.fromhex(arguments.public_key))
     except (ValueError, ChainError) as error:
@@ -60,46 +58,41 @@ def _vote(arguments: argparse.Namespace) -> int:
         ) from error
     key = signing_key(arguments)
     with running_vehicle(arguments, key.address) as (vehicle, client):
-        state = client.state(key.address)
-        transaction = sign_transaction(key, state.next_sequence, vote, state.genesis_hash)
-        refusal = client.submit(transaction)
-    if refusal:
-        raise CommandError(f"{vehicle} refused the vote: {refusal}")
-    if arguments.json:
-        said = {"id": transaction.hash.hex(), "action": vote.action, "name": vote.name}
-        print(json.dumps({**said, "vehicle": vehicle}))
-    else:
-        print(f"{vehicle} passes the vote on: {vote.name} is to {vote.action}")
-    return 0
+        transaction = submit(client, vehicle, key, client.state(key.address), vote, "vote")
+    said = {"id": transaction.hash.hex(), "action": vote.action, "name": vote.name}
+    show(
+        arguments.json,
+        {**said, "vehicle": vehicle},
+        f"{vehicle} passes the vote on: {vote.name} is to {vote.action}",
+    )
 
 
-def _list(arguments: argparse.Namespace) -> int:
+def _list(arguments: argparse.Namespace) -> None:
     genesis, state = stored_state(arguments)
     members, ballots = _members(state), _ballots(state)
-    if arguments.json:
-        print(json.dumps({"height": state.height, "members": members, "ballots": ballots}))
-        return 0
-    table = Table(title=f"Members of {genesis.name} at block {state.height}", title_justify="left")
-    for heading in ("name", "address", "public key"):
-        table.add_column(heading, overflow="fold")
-    table.add_column("stake", justify="right")
-    for member in members:
-        table.add_row(*(str(value) for value in member.values()))
-    Console().print(table)
+    tables = [
+        table(
+            f"Members of {genesis.name} at block {state.height}",
+            ("name", "address", "public key", "stake"),
+            (member.values() for member in members),
+            right=("stake",),
+        )
+    ]
     if ballots:
-        table = Table(title="Votes not decided", title_justify="left")
-        for heading in ("vehicle", "is to", "say", "of", "public key"):
-            table.add_column(heading, overflow="fold")
-        for ballot in ballots:
-            table.add_row(
+        rows = (
+            (
                 ballot["name"],
                 ballot["action"],
                 ", ".join(ballot["voters"]),
                 f"{len(ballot['voters'])}/{len(members)}",
                 ballot["public_key"],
             )
-        Console().print(table)
-    return 0
+            for ballot in ballots
+        )
+        headings = ("vehicle", "is to", "say", "of", "public key")
+        tables.append(table("Votes not decided", headings, rows))
+    document = {"height": state.height, "members": members, "ballots": ballots}
+    show(arguments.json, document, *tables)
 
 
 def _members(state: State) -> list[dict[str, Any]]:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from bift_ros.console.arguments import add_wait_argument, vehicle_name
+from bift_ros.console.arguments import (
+    add_action,
+    add_actions,
+    add_json_argument,
+    add_wait_argument,
+    vehicle_name,
+)
 from bift_ros.console.defence import add_defence_arguments
 from bift_ros.console.errors import CommandError
 from bift_ros.console.keys import add_key_arguments
@@ -15,15 +21,13 @@ _NEEDED = ("genesis", "key", "data")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Sub-commands and their options."""
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    summary = (
-        "Run a vehicle that perceives, trains, checks blocks and mines them; Ctrl-C stops it, and "
-        "it resumes from its data folder. With --on: have vehicles that run already mine."
-    )
-    start = actions.add_parser(
+    actions = add_actions(parser)
+    start = add_action(
+        actions,
         "start",
-        help=summary,
-        description=summary,
+        "Run a vehicle that perceives, trains, checks blocks and mines them; Ctrl-C stops it, and "
+        "it resumes from its data folder. With --on: have vehicles that run already mine.",
+        _start,
         epilog="Without --on, --genesis, --key and --data are needed. All other settings are ROS "
         "parameters: see config/vehicle.yaml and --params-file.",
     )
@@ -31,11 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_defence_arguments(
         start.add_mutually_exclusive_group(), "aggregate the task of --propose, or the fleet's,"
     )
-    summary = "Have running vehicles make no more blocks, until they start anew or are told to."
-    stop = actions.add_parser(
+    stop = add_action(
+        actions,
         "stop",
-        help=summary,
-        description=summary,
+        "Have running vehicles make no more blocks, until they start anew or are told to.",
+        _stop,
         epilog="Only a vehicle's owner is heard, who has its key: an account, or --key.",
     )
     add_key_arguments(stop, "the vehicle's (default: any account)")
@@ -48,32 +52,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             help="running vehicles; without a name all whose keys are among the accounts",
         )
         add_wait_argument(action, default=5.0)
-    start.add_argument("--json", action="store_true", help="with --on: for machines")
-    stop.add_argument("--json", action="store_true", help="for machines")
+    add_json_argument(start, "with --on: for machines")
+    add_json_argument(stop)
 
 
-def main(arguments: argparse.Namespace) -> int:
-    """Start or stop."""
-    if arguments.action == "stop":
-        return _set_mining(arguments, False)
+def _start(arguments: argparse.Namespace) -> None:
     if arguments.on is not None:
         if arguments.defend is not None:
             raise CommandError(
                 "a running vehicle aggregates as the task says: --with-defend and --no-defend are "
                 "for `bift node submit-model`, or for --propose where a vehicle starts"
             )
-        return _set_mining(arguments, True)
+        _set_mining(arguments, True)
+        return
     missing = [f"--{name}" for name in _NEEDED if getattr(arguments, name) is None]
     if missing:
         raise CommandError(
             f"to start a vehicle, give {', '.join(missing)} too; to have one mine that runs "
             "already, give --on NAME"
         )
-    return run(arguments, mine=True, defend=arguments.defend)
+    run(arguments, mine=True, defend=arguments.defend)
 
 
-def _set_mining(arguments: argparse.Namespace, mine: bool) -> int:
+def _stop(arguments: argparse.Namespace) -> None:
+    _set_mining(arguments, False)
+
+
+def _set_mining(arguments: argparse.Namespace, mine: bool) -> None:
     # Imported here, since a vehicle's start should not wait for a client's imports.
     from bift_ros.console.mining import set_mining
 
-    return set_mining(arguments, mine)
+    set_mining(arguments, mine)

@@ -7,7 +7,7 @@ import json
 import sys
 from dataclasses import replace
 
-from bift_ros.console.errors import CommandError
+from bift_ros.console.errors import CommandError, reporting
 from bift_ros.console.keys import key_file, keystore_of, unlock
 from bift_ros.console.vehicles import asking
 from bift_ros.identity.keyfile import KeyFileError, is_encrypted
@@ -17,7 +17,7 @@ from bift_ros.nodes.observer.monitor import listen
 from bift_ros.peer.owner_requests import START_MINING, STOP_MINING, OwnerRequest
 
 
-def set_mining(arguments: argparse.Namespace, mine: bool) -> int:
+def set_mining(arguments: argparse.Namespace, mine: bool) -> None:
     """Have the vehicles that `--on` names mine from now on, or not; all of the owner's if none."""
     names, action = arguments.on or [], START_MINING if mine else STOP_MINING
     # Who stops vehicles is to know whether others go on: that takes hearing everybody.
@@ -46,7 +46,6 @@ def set_mining(arguments: argparse.Namespace, mine: bool) -> int:
             "bift: none of the vehicles heard mines now: no block will be made until one does",
             file=sys.stderr,
         )
-    return 0
 
 
 def _owned(
@@ -54,7 +53,7 @@ def _owned(
 ) -> dict[str, KeyPair]:
     """The keys of those vehicles whose owner this is; of all, where they were `named`."""
     keystore = keystore_of(arguments)
-    try:
+    with reporting(KeyFileError):
         if arguments.key is not None:
             files = [key_file(arguments.key, keystore)]
         else:
@@ -64,8 +63,6 @@ def _owned(
             unlock(file, arguments.passphrase_file if is_encrypted(file) else None)
             for file in files
         ]
-    except KeyFileError as error:
-        raise CommandError(str(error)) from error
     keys = {key.address: key for key in unlocked}
     owned = {name: keys[address] for name, address in addresses.items() if address in keys}
     foreign = sorted(set(addresses) - set(owned))

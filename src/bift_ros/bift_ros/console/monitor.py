@@ -7,24 +7,25 @@ import os
 import sys
 from pathlib import Path
 
+from bift_ros.console.arguments import add_action, add_actions
 from bift_ros.console.errors import CommandError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Sub-commands and their options."""
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    actions = add_actions(parser)
     summary = "Publish /diagnostics and numbers to plot, until Ctrl-C."
-    run = actions.add_parser("run", help=summary, description=summary)
+    run = add_action(actions, "run", summary)
     run.add_argument("--params-file", type=Path, help="ROS parameters (YAML): config/monitor.yaml")
     run.add_argument(
         "--record", type=Path, metavar="DIR", help="record what the fleet says to this new rosbag2"
     )
     summary = "Publish /bift/camera_view: a camera, labels and predictions, until Ctrl-C."
-    camera = actions.add_parser("camera", help=summary, description=summary)
+    camera = add_action(actions, "camera", summary)
     camera.add_argument("vehicle", help="name of the vehicle to look through, such as vehicle_00")
     camera.add_argument("--params-file", type=Path, help="ROS parameters (YAML)")
     summary = "Play a recorded fleet's bag, for monitors and dashboards in this ROS_DOMAIN_ID."
-    replay = actions.add_parser("replay", help=summary, description=summary)
+    replay = add_action(actions, "replay", summary)
     replay.add_argument("bag", type=Path, help="what `monitor run --record` has written")
     replay.add_argument("--rate", type=float, default=1.0, help="multiple of the bag's own speed")
 

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from bift_ros.console.arguments import add_wait_argument, positive, whole
+from bift_ros.console.arguments import (
+    add_action,
+    add_actions,
+    add_data_argument,
+    add_json_argument,
+    add_wait_argument,
+    positive,
+    whole,
+)
 from bift_ros.console.defence import add_defence_arguments
 from bift_ros.console.vehicle_process import add_process_arguments, run
 from bift_ros.learning.jobs import DEFAULT_ARCHITECTURE, OPTIMIZERS
@@ -14,28 +21,21 @@ from bift_ros.pofl.aggregate import RULES
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Sub-commands and their options."""
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    summary = (
-        "Run a vehicle that perceives, trains, checks blocks, and never mines. Ctrl-C stops it; "
-        "it resumes from its data folder."
-    )
-    process = actions.add_parser(
+    actions = add_actions(parser)
+    process = add_action(
+        actions,
         "run",
-        help=summary,
-        description=summary,
+        "Run a vehicle that perceives, trains, checks blocks, and never mines. Ctrl-C stops it; "
+        "it resumes from its data folder.",
+        _run,
         epilog="All other settings are ROS parameters: see config/vehicle.yaml and --params-file.",
     )
     add_process_arguments(process)
-    _add_submit_model(actions)
-
-
-def _add_submit_model(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """The action and its options."""
-    summary = "Propose a task: the fleet learns this model. Print the transaction's id."
-    submit = actions.add_parser(
+    submit = add_action(
+        actions,
         "submit-model",
-        help=summary,
-        description=summary,
+        "Propose a task: the fleet learns this model. Print the transaction's id.",
+        _submit_model,
         epilog="The vehicle must be running: it serves the model to the others and speaks for "
         "itself. One task is active at a time. Vehicles train only architectures that their "
         "parameter allowed_architectures lists.",
@@ -49,7 +49,7 @@ def _add_submit_model(actions: argparse._SubParsersAction[argparse.ArgumentParse
     submit.add_argument(
         "--iterations", type=positive, required=True, metavar="N", help="of the task"
     )
-    submit.add_argument("--data", type=Path, required=True, help="the vehicle's data folder")
+    add_data_argument(submit)
     submit.add_argument(
         "--task", metavar="NAME", help="used once on a chain (default: the model's)"
     )
@@ -68,14 +68,15 @@ def _add_submit_model(actions: argparse._SubParsersAction[argparse.ArgumentParse
     submit.add_argument("--optimizer", choices=OPTIMIZERS)
     submit.add_argument("--seed", type=whole, default=0, help="of new parameters (%(default)s)")
     add_wait_argument(submit)
-    submit.add_argument("--json", action="store_true", help="for machines")
+    add_json_argument(submit)
 
 
-def main(arguments: argparse.Namespace) -> int:
-    """Run or submit."""
-    if arguments.action == "run":
-        return run(arguments, mine=False)
+def _run(arguments: argparse.Namespace) -> None:
+    run(arguments, mine=False)
+
+
+def _submit_model(arguments: argparse.Namespace) -> None:
     # Imported here, since a vehicle's start should not wait for a client's imports.
     from bift_ros.console import submit_model
 
-    return submit_model.main(arguments)
+    submit_model.main(arguments)

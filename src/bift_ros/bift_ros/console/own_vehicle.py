@@ -12,7 +12,7 @@ from bift_ros.chain.vehicle_folders import VehicleFolders
 from bift_ros.consensus.exceptions import ChainError
 from bift_ros.consensus.genesis import Genesis, load_genesis
 from bift_ros.console.errors import CommandError
-from bift_ros.identity.keyfile import KeyFileError, load_key, read_passphrase
+from bift_ros.identity.keyfile import KeyFileError, unlock_key
 from bift_ros.identity.keys import KeyPair
 from bift_ros.nodes.parameters import VEHICLE
 
@@ -34,10 +34,7 @@ def own_vehicle(data: Path) -> OwnVehicle:
     file = data / "parameters.yaml"
     try:
         name, settings = _settings(yaml.safe_load(file.read_text(encoding="utf-8")))
-        passphrase = None
-        if settings["passphrase_file"]:
-            passphrase = read_passphrase(settings["passphrase_file"])
-        key = load_key(settings["key_file"], passphrase)
+        key = unlock_key(settings["key_file"], settings["passphrase_file"])
         genesis = load_genesis(settings["genesis_file"])
     except FileNotFoundError as error:
         raise CommandError(

@@ -18,7 +18,8 @@ from rich.progress import (
 
 from bift_ros.console.errors import CommandError
 from bift_ros.console.own_vehicle import OwnVehicle
-from bift_ros.nodes.client.vehicle_client import VehicleClient, VehicleUnreachableError
+from bift_ros.console.vehicles import asking
+from bift_ros.nodes.client.vehicle_client import VehicleClient
 from bift_ros.peer.owner_requests import OwnerRequest
 
 _POLL_SECONDS = 0.2
@@ -37,20 +38,18 @@ def ask_vehicle(
     columns.append(TimeElapsedColumn())
     console = Console(stderr=True)
     quiet = quiet or not console.is_terminal
-    try:
-        with (
-            VehicleClient(vehicle.name, seconds) as client,
-            Progress(*columns, console=console, transient=True, disable=quiet) as bar,
-        ):
-            task = bar.add_task(title, total=None)
-            while True:
-                job = client.owner_job(vehicle.key, vehicle.genesis.hash, request)
-                bar.update(task, completed=job.here, total=job.size or None)
-                if job.done:
-                    break
-                time.sleep(_POLL_SECONDS)
-    except VehicleUnreachableError as error:
-        raise CommandError(str(error)) from error
+    with (
+        asking(),
+        VehicleClient(vehicle.name, seconds) as client,
+        Progress(*columns, console=console, transient=True, disable=quiet) as bar,
+    ):
+        task = bar.add_task(title, total=None)
+        while True:
+            job = client.owner_job(vehicle.key, vehicle.genesis.hash, request)
+            bar.update(task, completed=job.here, total=job.size or None)
+            if job.done:
+                break
+            time.sleep(_POLL_SECONDS)
     if job.error:
         raise CommandError(f"{vehicle.name}: {job.error}")
     return job.cid

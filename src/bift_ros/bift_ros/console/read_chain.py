@@ -1,18 +1,29 @@
-"""A chain to look at: from a vehicle's data folder, or from a vehicle that is running."""
+"""A chain to read: from a vehicle's data folder, or from a vehicle that is running."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
 
-from bift_ros.chain.verification import blocks_of, names_on
+from bift_ros.chain.store import ChainStore
+from bift_ros.chain.vehicle_folders import VehicleFolders
+from bift_ros.chain.verification import blocks_of, names_on, replay
 from bift_ros.consensus.blocks import Block
-from bift_ros.console.arguments import add_vehicle_arguments, add_wait_argument
-from bift_ros.console.stored_chain import add_genesis_argument, open_chain
+from bift_ros.consensus.exceptions import ChainError
+from bift_ros.consensus.genesis import Genesis, load_genesis
+from bift_ros.consensus.state import State
+from bift_ros.console.arguments import (
+    add_data_argument,
+    add_json_argument,
+    add_vehicle_arguments,
+    add_wait_argument,
+)
+from bift_ros.console.errors import CommandError, reporting
 from bift_ros.console.vehicles import running_vehicle
 from bift_ros.history.blocks import summary_of
 from bift_ros.history.iterations import Task, tasks_of
@@ -58,39 +69,80 @@ class LoadedChain:
 
 
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:
-    """From where to read."""
+    """From where to read: a data folder or a running vehicle."""
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--data", type=Path, help="a vehicle's data folder: read the chain there")
     add_vehicle_arguments(source, "is asked for its chain")
-    add_genesis_argument(parser)
+    _add_genesis_argument(parser)
     add_wait_argument(parser)
+
+
+def add_folder_arguments(parser: argparse.ArgumentParser) -> None:
+    """In which data folder to read, and for whom to print."""
+    add_data_argument(parser)
+    _add_genesis_argument(parser)
+    add_json_argument(parser)
+
+
+def _add_genesis_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--genesis", type=Path, help="default: genesis.json in or beside the data folder"
+    )
 
 
 def read_chain(arguments: argparse.Namespace) -> LoadedChain:
     """Read it whole. Raises CommandError."""
-    return _from_folder(arguments) if arguments.data is not None else _from_vehicle(arguments)
-
-
-def _from_folder(arguments: argparse.Namespace) -> LoadedChain:
-    genesis, store, _ = open_chain(arguments)
-    try:
+    if arguments.data is None:
+        with running_vehicle(arguments) as (name, client):
+            return chain_of(name, client)
+    with open_chain(arguments) as (genesis, store, _):
         blocks = list(blocks_of(store))
         on_chain = {block.hash for block in blocks}
         side = [block for block in store.blocks() if block.hash not in on_chain]
-    finally:
-        store.close()
     return LoadedChain(genesis.name, genesis.hash, blocks, names_on(genesis, blocks), side)
-
-
-def _from_vehicle(arguments: argparse.Namespace) -> LoadedChain:
-    with running_vehicle(arguments) as (name, client):
-        return chain_of(name, client)
 
 
 def chain_of(name: str, client: VehicleClient) -> LoadedChain:
     """The chain of a running vehicle. Raises VehicleUnreachableError or ChainError."""
     state = client.state()
     return LoadedChain(f"Chain of {name}", state.genesis_hash, client.chain(), state.names)
+
+
+@contextmanager
+def open_chain(
+    arguments: argparse.Namespace,
+) -> Iterator[tuple[Genesis, ChainStore, VehicleFolders]]:
+    """The chain in a data folder, open to be read. Raises CommandError."""
+    data: Path = arguments.data
+    folders = VehicleFolders(data)
+    if not folders.chain.exists():
+        raise CommandError(f"{data} holds no chain: --data takes a vehicle's data folder")
+    near = (folder / "genesis.json" for folder in (data, data.parent))
+    file = arguments.genesis or next(filter(Path.exists, near), None)
+    if file is None:
+        raise CommandError(f"no genesis.json in or beside {data}: give --genesis FILE")
+    with reporting(ChainError):
+        genesis = load_genesis(file)
+        store = ChainStore(folders.chain, genesis, read_only=True)
+    with closing(store):
+        yield genesis, store, folders
+
+
+def stored_state(arguments: argparse.Namespace) -> tuple[Genesis, State]:
+    """The genesis of the chain in a data folder, and the state after its tip."""
+    with open_chain(arguments) as (genesis, store, _):
+        return genesis, state_of(genesis, store)
+
+
+def state_of(genesis: Genesis, store: ChainStore) -> State:
+    """The state after the tip, by every rule but PoFL, which says nothing of members or files.
+
+    Raises CommandError.
+    """
+    try:
+        return replay(genesis, store)
+    except ChainError as error:
+        raise CommandError(f"{error}; `bift chain verify` tells more") from error
 
 
 def utc(milliseconds: int) -> str:

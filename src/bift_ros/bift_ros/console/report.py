@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,7 +10,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from bift_ros.consensus.exceptions import ChainError
-from bift_ros.console.errors import CommandError
+from bift_ros.console.errors import reporting
+from bift_ros.console.output import show
 from bift_ros.fleet.runtimes.runtime import FleetError
 from bift_ros.reports.page import render
 from bift_ros.reports.places import ReportError, RunPlace, find_run
@@ -32,19 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     output.add_argument("--json", action="store_true", help="print what is in it, write no page")
 
 
-def main(arguments: argparse.Namespace) -> int:
+def main(arguments: argparse.Namespace) -> None:
     """Write the page, and print where it is."""
-    try:
+    output: Path = arguments.output or arguments.run / "report.html"
+    with reporting(ReportError, FleetError, ChainError, OSError):
         run = _read(find_run(arguments.run))
-        if arguments.json:
-            print(json.dumps(asdict(run), allow_nan=False))
-            return 0
-        output: Path = arguments.output or arguments.run / "report.html"
-        output.write_text(render(run), encoding="utf-8")
-    except (ReportError, FleetError, ChainError, OSError) as error:
-        raise CommandError(str(error)) from error
-    print(output)
-    return 0
+        if not arguments.json:
+            output.write_text(render(run), encoding="utf-8")
+    show(arguments.json, asdict(run), str(output))
 
 
 def _read(place: RunPlace) -> Run:

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from bift_ros.console.errors import CommandError
+from bift_ros.console.errors import CommandError, reporting
 from bift_ros.simulation.campaign import run_seeds, summary
 from bift_ros.simulation.compilation import CompilationError, compile_package, compiled_package
 from bift_ros.simulation.history import History
@@ -64,7 +64,7 @@ def main(arguments: argparse.Namespace) -> int:
     if processes < 1:
         raise CommandError(f"--processes {processes}: use at least 1")
     console = Console(stderr=arguments.json)
-    try:
+    with reporting(ScenarioError):
         if arguments.replay is not None:
             return _replay(_scenario(arguments, arguments.vehicles), arguments.replay)
         if arguments.scaling:
@@ -73,8 +73,6 @@ def main(arguments: argparse.Namespace) -> int:
         scenario = _scenario(arguments, arguments.vehicles)
         seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
         report = _run(scenario, seeds, processes, console)
-    except ScenarioError as error:
-        raise CommandError(str(error)) from error
     if arguments.json:
         print(json.dumps(report))
     else:

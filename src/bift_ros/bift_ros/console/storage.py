@@ -7,13 +7,14 @@ A vehicle with the parameter `storage: kubo` does all of this by itself, unless 
 from __future__ import annotations
 
 import argparse
-import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 from bift_ros.chain.vehicle_folders import VehicleFolders
-from bift_ros.console.arguments import positive
-from bift_ros.console.errors import CommandError
+from bift_ros.console.arguments import add_action, add_actions, add_json_argument, positive
+from bift_ros.console.errors import reporting
+from bift_ros.console.output import show
 from bift_ros.storage.interface import StorageError
 from bift_ros.storage.kubo.api import untested
 from bift_ros.storage.kubo.config import SWARM_KEY_FILE, KuboSettings, read_swarm_key
@@ -30,19 +31,19 @@ _ACTIONS = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Sub-commands and their options."""
-    backends = parser.add_subparsers(dest="backend", metavar="BACKEND", required=True)
-    kubo = backends.add_parser(
+    kubo = add_action(
+        add_actions(parser, "BACKEND"),
         "kubo",
-        help="a Kubo daemon in the fleet's private swarm",
+        "a Kubo daemon in the fleet's private swarm",
         description="A Kubo (IPFS) daemon in the fleet's private swarm, one for each vehicle.",
     )
-    actions = kubo.add_subparsers(dest="action", metavar="ACTION", required=True)
+    actions = add_actions(kubo)
     for name, summary in _ACTIONS.items():
-        action = actions.add_parser(name, help=summary, description=f"{summary.capitalize()}.")
+        action = add_action(actions, name, summary, description=f"{summary.capitalize()}.")
         where = action.add_mutually_exclusive_group(required=True)
         where.add_argument("--repo", type=Path, help="folder of the daemon's repository")
         where.add_argument("--data", type=Path, help="a vehicle's data folder, which holds it")
-        action.add_argument("--json", action="store_true", help="for machines")
+        add_json_argument(action)
         if name == "init":
             _add_settings(action)
 
@@ -78,7 +79,7 @@ def main(arguments: argparse.Namespace) -> int:
     """Do it and show how the daemon then is; 1 for the status of one that does not run."""
     repository = arguments.repo or VehicleFolders(arguments.data).kubo
     daemon = KuboDaemon(repository)
-    try:
+    with reporting(StorageError, OSError):
         match arguments.action:
             case "init":
                 daemon.init(_settings(arguments))
@@ -88,12 +89,7 @@ def main(arguments: argparse.Namespace) -> int:
             case "stop":
                 daemon.stop()
         status = daemon.status()
-    except (StorageError, OSError) as error:
-        raise CommandError(str(error)) from error
-    if arguments.json:
-        print(json.dumps(asdict(status)))
-    else:
-        _show(status, arguments.action)
+    show(arguments.json, asdict(status), *_lines(status, arguments.action))
     return int(arguments.action == "status" and not status.running)
 
 
@@ -110,7 +106,7 @@ def _settings(arguments: argparse.Namespace) -> KuboSettings:
     )
 
 
-def _show(status: KuboStatus, action: str) -> None:
+def _lines(status: KuboStatus, action: str) -> Iterator[str]:
     rows = {
         "repository": status.repository,
         "running": f"yes, process {status.pid}" if status.running else "no",
@@ -127,13 +123,13 @@ def _show(status: KuboStatus, action: str) -> None:
             "peers": f"\n{'':15}".join(status.peers) or "none",
             "stored": f"{used:.1f} of {most:.0f} MiB",
         }
-    for name, value in rows.items():  # no table: addresses are for copying, so never broken
-        print(f"{name + ':':15}{value}")
+    for name, value in rows.items():
+        yield f"{name + ':':15}{value}"
     warning = untested(status.version) if status.version is not None else None
     if warning:
-        print(f"Note: {warning}.")
+        yield f"Note: {warning}."
     if action == "init":
-        print(
+        yield (
             f"The swarm's key is {Path(status.repository) / SWARM_KEY_FILE}: give every vehicle "
             "of the fleet the same one (--swarm-key), and nobody else."
         )

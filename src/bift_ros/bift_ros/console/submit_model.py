@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,13 @@ from bift_ros.chain.keyring import Keyring
 from bift_ros.chain.store import ChainStore
 from bift_ros.consensus.fields import NAME
 from bift_ros.consensus.payloads import ProposeTask
-from bift_ros.consensus.transactions import sign_transaction
 from bift_ros.console.defence import rule_for
 from bift_ros.console.errors import CommandError
+from bift_ros.console.output import show
 from bift_ros.console.own_vehicle import OwnVehicle, own_vehicle
 from bift_ros.console.owner_jobs import ask_vehicle
-from bift_ros.console.stored_chain import state_of
-from bift_ros.console.vehicles import asking
+from bift_ros.console.read_chain import state_of
+from bift_ros.console.vehicles import asking, submit
 from bift_ros.learning.client import TrainingWorker
 from bift_ros.learning.errors import LearningError
 from bift_ros.learning.initial_model import initial_model
@@ -34,7 +34,7 @@ _KEY_POLL_SECONDS = 0.5
 _FACTORY = re.compile(r"[\w.]+:\w+")
 
 
-def main(arguments: argparse.Namespace) -> int:
+def main(arguments: argparse.Namespace) -> None:
     """Make the model's file, have the vehicle serve it, and propose the task."""
     vehicle = own_vehicle(arguments.data)
     task = arguments.task or _usual_name(arguments.model)
@@ -49,24 +49,15 @@ def main(arguments: argparse.Namespace) -> int:
         cid = _serve(vehicle, _as_stored(vehicle, model, arguments.wait), arguments.wait)
         proposal = _proposal(arguments, vehicle, task, architecture, cid)
         state = client.state(vehicle.key.address)
-        transaction = sign_transaction(
-            vehicle.key, state.next_sequence, proposal, state.genesis_hash
-        )
-        refusal = client.submit(transaction)
-    if refusal:
-        remedy = "; give another with --task" if "has the name" in refusal else ""
-        raise CommandError(f"{vehicle.name} refused the task: {refusal}{remedy}")
+        transaction = submit(client, vehicle.name, vehicle.key, state, proposal, "task")
     if architecture != DEFAULT_ARCHITECTURE:
         print(
             f"bift: vehicles train it whose parameter allowed_architectures lists {architecture}",
             file=sys.stderr,
         )
-    if arguments.json:
-        said = {"id": transaction.hash.hex(), "task": task, "cid": cid, "rule": proposal.rule}
-        print(json.dumps({**said, "architecture": architecture, "total_iter": proposal.total_iter}))
-    else:
-        print(transaction.hash.hex())
-    return 0
+    said = {"id": transaction.hash.hex(), "task": task, "cid": cid, "rule": proposal.rule}
+    document = {**said, "architecture": architecture, "total_iter": proposal.total_iter}
+    show(arguments.json, document, transaction.hash.hex())
 
 
 def _usual_name(model: str) -> str:
@@ -103,9 +94,8 @@ def _as_stored(vehicle: OwnVehicle, model: bytes, seconds: float) -> bytes:
     if not vehicle.genesis.policy.encrypt_models:
         return model
     keyring = Keyring(vehicle.key, vehicle.genesis.hash)
-    store = ChainStore(vehicle.folders.chain, vehicle.genesis, read_only=True)
     deadline = time.monotonic() + seconds
-    try:
+    with closing(ChainStore(vehicle.folders.chain, vehicle.genesis, read_only=True)) as store:
         while True:
             try:
                 return keyring.encrypt(state_of(vehicle.genesis, store), model)
@@ -113,8 +103,6 @@ def _as_stored(vehicle: OwnVehicle, model: bytes, seconds: float) -> bytes:
                 if time.monotonic() >= deadline:
                     raise CommandError(f"{error}: does anybody mine?") from error
             time.sleep(_KEY_POLL_SECONDS)
-    finally:
-        store.close()
 
 
 def _serve(vehicle: OwnVehicle, model: bytes, seconds: float) -> str:

@@ -15,7 +15,13 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from bift_ros.console.arguments import seconds, vehicle_name
+from bift_ros.console.arguments import (
+    add_action,
+    add_actions,
+    add_json_argument,
+    seconds,
+    vehicle_name,
+)
 from bift_ros.fleet.runs.display import equivocation_table, vehicle_table
 from bift_ros.monitoring.findings import SILENT_SECONDS
 from bift_ros.monitoring.status import Statuses, VehicleStatus
@@ -27,12 +33,11 @@ _REFRESH_SECONDS = 0.5
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Sub-commands and their options."""
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    summary = "Show every running vehicle's state, chain and stake, as it says itself over DDS."
-    show = actions.add_parser(
+    show = add_action(
+        add_actions(parser),
         "show",
-        help=summary,
-        description=summary,
+        "Show every running vehicle's state, chain and stake, as it says itself over DDS.",
+        _show,
         epilog="Vehicles are found in the ROS domain of ROS_DOMAIN_ID.",
     )
     show.add_argument("--vehicle", type=vehicle_name, metavar="NAME", help="this one alone")
@@ -47,14 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--expect", type=int, default=0, metavar="N", help="stop listening once N have spoken"
     )
     show.add_argument("--watch", action="store_true", help="go on until Ctrl-C")
-    show.add_argument(
-        "--json",
-        action="store_true",
-        help="one object a vehicle, as a list; with --watch one a line, as they come",
+    add_json_argument(
+        show, "one object a vehicle, as a list; with --watch one a line, as they come"
     )
 
 
-def main(arguments: argparse.Namespace) -> int:
+def _show(arguments: argparse.Namespace) -> int:
     """Listen, then print; 1 where nobody was heard."""
     if arguments.watch:
         return _watch(arguments)

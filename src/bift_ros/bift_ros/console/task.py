@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
+from bift_ros.console.arguments import add_action, add_actions, add_json_argument
 from bift_ros.console.errors import CommandError
+from bift_ros.console.output import listing, show, table
 from bift_ros.console.read_chain import LoadedChain, add_source_arguments, read_chain, utc
 from bift_ros.history.blocks import Proposal
 from bift_ros.history.iterations import Iteration, Task
@@ -18,45 +16,27 @@ from bift_ros.history.iterations import Iteration, Task
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Sub-commands and their options."""
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    for name, summary in (
-        ("list", "List the tasks that were proposed, and how far each is."),
-        ("show", "Print one task: what was proposed, and what each iteration came to."),
-    ):
-        action = actions.add_parser(name, help=summary, description=summary)
-        if name == "show":
-            action.add_argument(
-                "task", nargs="?", metavar="TASK", help="its name (default: the newest)"
-            )
+    actions = add_actions(parser)
+    tasks = add_action(
+        actions, "list", "List the tasks that were proposed, and how far each is.", _list
+    )
+    one = add_action(
+        actions,
+        "show",
+        "Print one task: what was proposed, and what each iteration came to.",
+        _show,
+    )
+    one.add_argument("task", nargs="?", metavar="TASK", help="its name (default: the newest)")
+    for action in (tasks, one):
         add_source_arguments(action)
-        action.add_argument("--json", action="store_true", help="for machines")
+        add_json_argument(action)
 
 
-def main(arguments: argparse.Namespace) -> int:
-    """List or show."""
+def _list(arguments: argparse.Namespace) -> None:
     chain = read_chain(arguments)
-    if arguments.action == "list":
-        return _list(chain, arguments.json)
-    wanted = [t for t in chain.tasks if arguments.task in (None, t.model_id)]
-    if not wanted:
-        known = ", ".join(task.model_id for task in chain.tasks) or "none"
-        raise CommandError(
-            f"no task {arguments.task or ''}".rstrip() + f" on the chain (there: {known}): "
-            "`bift node submit-model` proposes one"
-        )
-    return _show(chain, wanted[-1], arguments.json)
-
-
-def _list(chain: LoadedChain, as_json: bool) -> int:
-    objects = [_summary(task, chain) for task in chain.tasks]
-    if as_json:
-        print(json.dumps({"height": len(chain.blocks), "tasks": objects}))
-        return 0
-    table = Table(title=f"{chain.title}: tasks at block {len(chain.blocks)}", title_justify="left")
-    for heading in ("task", "state", "iteration", "accuracy", "rule", "proposer", "since (UTC)"):
-        table.add_column(heading, overflow="fold")
-    for task in objects:
-        table.add_row(
+    height, tasks = len(chain.blocks), [_summary(task, chain) for task in chain.tasks]
+    rows = (
+        (
             task["model_id"],
             task["state"],
             f"{task['current_iter']}/{task['total_iter']}",
@@ -65,8 +45,11 @@ def _list(chain: LoadedChain, as_json: bool) -> int:
             task["proposer"],
             task["proposed_at"][:16].replace("T", " "),
         )
-    Console(markup=False).print(table)
-    return 0
+        for task in tasks
+    )
+    headings = ("task", "state", "iteration", "accuracy", "rule", "proposer", "since (UTC)")
+    title = f"{chain.title}: tasks at block {height}"
+    show(arguments.json, {"height": height, "tasks": tasks}, table(title, headings, rows))
 
 
 def _proposal(task: Task) -> Proposal:
@@ -89,35 +72,41 @@ def _summary(task: Task, chain: LoadedChain) -> dict[str, Any]:
     }
 
 
-def _show(chain: LoadedChain, task: Task, as_json: bool) -> int:
-    summary = _summary(task, chain)
+def _show(arguments: argparse.Namespace) -> None:
+    chain = read_chain(arguments)
+    wanted = [t for t in chain.tasks if arguments.task in (None, t.model_id)]
+    if not wanted:
+        known = ", ".join(task.model_id for task in chain.tasks) or "none"
+        raise CommandError(
+            f"no task {arguments.task or ''}".rstrip() + f" on the chain (there: {known}): "
+            "`bift node submit-model` proposes one"
+        )
+    task = wanted[-1]
     iterations = [_iteration(iteration, chain) for iteration in task.iterations]
     committed = [chain.name(address) for address in task.committed]
-    shown = {**asdict(_proposal(task).task), **summary, "committed": committed}
-    if as_json:
-        print(json.dumps({**shown, "iterations": iterations}))
-        return 0
-    console = Console(markup=False)
-    for name, value in shown.items():
-        text = ", ".join(value) if isinstance(value, list) else value
-        console.print(f"{name.replace('_', ' '):<14} {text}", soft_wrap=True)
-    table = Table(title="Iterations", title_justify="left")
-    for heading in ("iteration", "block", "miner", "rule", "accuracy", "seconds"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("contributors", "left out", "not revealed"):
-        table.add_column(heading, overflow="fold")
-    for row in iterations:
-        table.add_row(
-            str(row["iteration"]),
-            str(row["block"]),
+    shown = {**asdict(_proposal(task).task), **_summary(task, chain)}
+    rows = (
+        (
+            row["iteration"],
+            row["block"],
             row["miner"],
             row["rule"],
             f"{row['accuracy']:.1%}",
             f"{row['seconds']:.1f}",
             *(", ".join(row[who]) for who in ("contributors", "left_out", "not_revealed")),
         )
-    console.print(table)
-    return 0
+        for row in iterations
+    )
+    headings = (
+        "iteration", "block", "miner", "rule", "accuracy", "seconds", "contributors", "left out",
+        "not revealed",
+    )  # fmt: skip
+    show(
+        arguments.json,
+        {**shown, "committed": committed, "iterations": iterations},
+        listing({**shown, "committed": ", ".join(committed)}, 14),
+        table("Iterations", headings, rows),
+    )
 
 
 def _iteration(iteration: Iteration, chain: LoadedChain) -> dict[str, Any]:

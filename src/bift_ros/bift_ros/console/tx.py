@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rich.console import Console
-
 from bift_ros.consensus.blocks import Block
 from bift_ros.consensus.payloads import Transfer
-from bift_ros.consensus.transactions import Transaction, sign_transaction
-from bift_ros.console.arguments import add_vehicle_arguments, add_wait_argument, positive
-from bift_ros.console.errors import CommandError
+from bift_ros.consensus.transactions import Transaction
+from bift_ros.console.arguments import (
+    add_action,
+    add_actions,
+    add_json_argument,
+    add_vehicle_arguments,
+    add_wait_argument,
+    positive,
+)
+from bift_ros.console.errors import CommandError, reporting
 from bift_ros.console.keys import add_key_arguments, keystore_of, signing_key
+from bift_ros.console.output import listing, show
 from bift_ros.console.read_chain import (
     LoadedChain,
     add_source_arguments,
@@ -25,7 +30,7 @@ from bift_ros.console.read_chain import (
     utc,
 )
 from bift_ros.console.transaction_text import says, transaction_object
-from bift_ros.console.vehicles import running_vehicle
+from bift_ros.console.vehicles import running_vehicle, submit
 from bift_ros.identity.keyfile import KeyFileError
 from bift_ros.identity.keystore import Keystore, is_account_name
 from bift_ros.nodes.client.vehicle_client import MemberState
@@ -36,12 +41,12 @@ _ID = re.compile(r"[0-9a-f]{64}")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Sub-commands and their options."""
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    summary = "Give stake to another member; print the transaction's id."
-    transfer = actions.add_parser(
+    actions = add_actions(parser)
+    transfer = add_action(
+        actions,
         "transfer",
-        help=summary,
-        description=summary,
+        "Give stake to another member; print the transaction's id.",
+        _transfer,
         epilog="It counts once a block carries it: `bift tx show ID` tells.",
     )
     transfer.add_argument(
@@ -51,40 +56,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_key_arguments(transfer, "who gives (default: the only account)")
     add_vehicle_arguments(transfer, "passes it on")
     add_wait_argument(transfer)
-    transfer.add_argument("--json", action="store_true", help="for machines")
-    summary = "Print a transaction, and whether it is on the chain."
-    show = actions.add_parser(
+    add_json_argument(transfer)
+    one = add_action(
+        actions,
         "show",
-        help=summary,
-        description=summary,
+        "Print a transaction, and whether it is on the chain.",
+        _show,
         epilog="Exits with 1 where the vehicle knows no such transaction.",
     )
-    show.add_argument("id", type=_transaction_id, metavar="ID", help="64 hex digits")
-    add_source_arguments(show)
-    show.add_argument("--json", action="store_true", help="for machines")
+    one.add_argument("id", type=_transaction_id, metavar="ID", help="64 hex digits")
+    add_source_arguments(one)
+    add_json_argument(one)
 
 
-def main(arguments: argparse.Namespace) -> int:
-    """Transfer or show."""
-    return _transfer(arguments) if arguments.action == "transfer" else _show(arguments)
-
-
-def _transfer(arguments: argparse.Namespace) -> int:
+def _transfer(arguments: argparse.Namespace) -> None:
     key = signing_key(arguments)
     with running_vehicle(arguments, key.address) as (vehicle, client):
         state = client.state(key.address)
         recipient = find_recipient(arguments.to, state.members, keystore_of(arguments))
         payload = Transfer(recipient, arguments.amount)
-        transaction = sign_transaction(key, state.next_sequence, payload, state.genesis_hash)
-        refusal = client.submit(transaction)
-    if refusal:
-        raise CommandError(f"{vehicle} refused the transfer: {refusal}")
-    if arguments.json:
-        sent = {"id": transaction.hash.hex(), "from": key.address, "to": recipient}
-        print(json.dumps({**sent, "amount": arguments.amount, "vehicle": vehicle}))
-    else:
-        print(transaction.hash.hex())
-    return 0
+        transaction = submit(client, vehicle, key, state, payload, "transfer")
+    sent = {"id": transaction.hash.hex(), "from": key.address, "to": recipient}
+    document = {**sent, "amount": arguments.amount, "vehicle": vehicle}
+    show(arguments.json, document, transaction.hash.hex())
 
 
 def find_recipient(text: str, members: Sequence[MemberState], keystore: Keystore) -> str:
@@ -93,10 +87,8 @@ def find_recipient(text: str, members: Sequence[MemberState], keystore: Keystore
         return text
     meant = {f"member {m.name}": m.address for m in members if m.name == text and m.active}
     if is_account_name(text) and keystore.file(text).exists():
-        try:
+        with reporting(KeyFileError):
             meant[f"account {text}"] = keystore.account(text).address
-        except KeyFileError as error:
-            raise CommandError(str(error)) from error
     addresses = set(meant.values())
     if not addresses:
         names = ", ".join(member.name for member in members if member.active)
@@ -126,19 +118,14 @@ def _show(arguments: argparse.Namespace) -> int:
     if transaction is None:
         return _unknown(arguments, len(chain.blocks))
     shown = _object(transaction, block, chain)
-    if arguments.json:
-        print(json.dumps(shown))
-        return 0
-    console = Console(markup=False)
-    state = f"on the chain: block {shown['block']}" if block else "waits for a block"
-    for name, text in (
-        ("id", shown["id"]),
-        ("state", state),
-        ("time", shown["time"] or ""),
-        ("sender", f"{shown['sender_name']} {transaction.sender}"),
-        ("says", says(transaction.payload, chain.name)),
-    ):
-        console.print(f"{name:<8} {text}", soft_wrap=True)
+    facts = {
+        "id": shown["id"],
+        "state": f"on the chain: block {shown['block']}" if block else "waits for a block",
+        "time": shown["time"] or "",
+        "sender": f"{shown['sender_name']} {transaction.sender}",
+        "says": says(transaction.payload, chain.name),
+    }
+    show(arguments.json, shown, listing(facts, 8))
     return 0
 
 
@@ -155,7 +142,7 @@ def _look(arguments: argparse.Namespace) -> tuple[LoadedChain, Transaction | Non
 def _unknown(arguments: argparse.Namespace, height: int) -> int:
     name = arguments.id.hex()
     if arguments.json:
-        print(json.dumps({"id": name, "state": "unknown"}))
+        show(True, {"id": name, "state": "unknown"})
     waits = "a data folder does not tell what waits" if arguments.data else "it waits for none"
     print(
         f"bift: {name} is in none of {height} blocks ({waits}): it was refused, or this vehicle "

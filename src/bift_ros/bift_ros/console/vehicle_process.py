@@ -13,10 +13,10 @@ from bift_ros.consensus.exceptions import ChainError
 from bift_ros.consensus.genesis import Genesis, load_genesis
 from bift_ros.console.arguments import whole
 from bift_ros.console.defence import check_miner, rule_for
-from bift_ros.console.errors import CommandError
+from bift_ros.console.errors import CommandError, reporting
 from bift_ros.console.keys import add_key_arguments, key_file, keystore_of
 from bift_ros.fleet.runtimes.parameter_file import write_parameters
-from bift_ros.identity.keyfile import KeyFileError, is_encrypted, load_key, read_passphrase
+from bift_ros.identity.keyfile import KeyFileError, is_encrypted, unlock_key
 from bift_ros.identity.vehicle_names import is_vehicle_name
 
 
@@ -40,19 +40,14 @@ def add_process_arguments(action: argparse.ArgumentParser, required: bool = True
     action.add_argument("--params-file", type=Path, help="ROS parameters (YAML)")
 
 
-def run(arguments: argparse.Namespace, *, mine: bool, defend: bool | None = None) -> int:
+def run(arguments: argparse.Namespace, *, mine: bool, defend: bool | None = None) -> None:
     """Become the vehicle's process; `defend` is what a miner wants of the aggregation."""
     key = key_file(arguments.key, keystore_of(arguments))
-    try:
+    with reporting(ChainError, KeyFileError, OSError):
         genesis = load_genesis(arguments.genesis)
-        passphrase = None
-        if arguments.passphrase_file is not None:
-            passphrase = read_passphrase(arguments.passphrase_file)
-        elif is_encrypted(key):
+        if arguments.passphrase_file is None and is_encrypted(key):
             raise CommandError(f"{key} is encrypted: give --passphrase-file, a vehicle asks nobody")
-        member = genesis.member(load_key(key, passphrase).address)
-    except (ChainError, KeyFileError, OSError) as error:
-        raise CommandError(str(error)) from error
+        member = genesis.member(unlock_key(key, arguments.passphrase_file).address)
     if member is None and arguments.name is None:
         raise CommandError(
             f"the key {key} is not a member of {arguments.genesis}: its public key "
@@ -72,11 +67,9 @@ def run(arguments: argparse.Namespace, *, mine: bool, defend: bool | None = None
         ros += ["--params-file", str(arguments.params_file)]
     # A file and not -p: it says which node each setting is for, and comes after the user's own.
     settings = arguments.data / "parameters.yaml"
-    try:
+    with reporting(OSError):
         arguments.data.mkdir(parents=True, exist_ok=True)
         write_parameters(settings, name, _parameters(arguments, genesis, key, mine, defend))
-    except OSError as error:
-        raise CommandError(str(error)) from error
     ros += ["--params-file", str(settings)]
     command = [sys.executable, "-m", "bift_ros.nodes.vehicle.process", "--ros-args", *ros]
     sys.stdout.flush()

@@ -90,6 +90,11 @@ def load_key(path: str | Path, passphrase: bytes | None) -> KeyPair:
     return KeyPair(private.private_bytes_raw())
 
 
+def unlock_key(path: str | Path, passphrase_file: str | Path | None) -> KeyPair:
+    """Read a key, with the passphrase that a file holds; raises KeyFileError or OSError."""
+    return load_key(path, read_passphrase(passphrase_file) if passphrase_file else None)
+
+
 def load_public_key(path: str | Path) -> bytes:
     """Read the public key, 32 bytes, that `save_key` wrote beside the private one.
 

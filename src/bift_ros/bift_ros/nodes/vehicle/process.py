@@ -20,7 +20,7 @@ from bift_ros.chain.store import ChainStore
 from bift_ros.chain.vehicle_folders import VehicleFolders
 from bift_ros.consensus.exceptions import ChainError
 from bift_ros.consensus.genesis import load_genesis
-from bift_ros.identity.keyfile import KeyFileError, load_key, read_passphrase
+from bift_ros.identity.keyfile import KeyFileError, unlock_key
 from bift_ros.identity.vehicle_names import is_vehicle_name
 from bift_ros.nodes.bag.replay_node import ReplayNode
 from bift_ros.nodes.lifetime import ros_until_signalled
@@ -63,10 +63,7 @@ class Vehicle:
         name = self._vehicle.vehicle_name
         log = self._vehicle.get_logger()
         genesis = load_genesis(Path(settings["genesis_file"]))
-        passphrase = None
-        if settings["passphrase_file"]:
-            passphrase = read_passphrase(settings["passphrase_file"])
-        key = load_key(Path(settings["key_file"]), passphrase)
+        key = unlock_key(settings["key_file"], settings["passphrase_file"])
         member = genesis.member(key.address)
         if member is None:
             log.warning(
