@@ -13,7 +13,7 @@ from bift_ros.chain import blockchain as module
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.store import ChainStore
 from bift_ros.consensus.blocks import Block
-from bift_ros.consensus.exceptions import WrongParent
+from bift_ros.consensus.exceptions import InvalidBlock
 from bift_ros.consensus.state import State
 from bift_ros.consensus.transition import state_transition
 
@@ -111,7 +111,7 @@ def test_unknown_parents_and_wrong_states(fleet: Any, chain: Blockchain) -> None
     with pytest.raises(ValueError, match="not the one after"):
         chain.add(block, chain.tip_state)
     state = fleet.apply(fleet.apply(chain.tip_state, block), orphan)
-    with pytest.raises(WrongParent, match="unknown"):
+    with pytest.raises(InvalidBlock, match="unknown"):
         chain.add(orphan, state)
     with pytest.raises(KeyError):
         chain.state_at(orphan.hash)

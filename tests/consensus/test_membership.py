@@ -92,7 +92,7 @@ def test_another_threshold_is_kept(make_fleet: Any) -> None:
 def test_a_member_votes_once(fleet: Any) -> None:
     once = voted(fleet, fleet.start, join(fleet), [0])
     again = fleet.sign(0, join(fleet), once)
-    refuse(fleet, once, again, refused.InvalidVote, "has voted for bus to join already")
+    refuse(fleet, once, again, refused.InvalidTransaction, "has voted for bus to join already")
 
 
 def test_votes_for_another_name_or_key_are_other_ballots(fleet: Any) -> None:
@@ -111,7 +111,7 @@ def test_names_and_keys_must_not_clash(fleet: Any) -> None:
         (MembershipVote("leave", "vehicle1", key), "no member has this name and key"),
         (MembershipVote("leave", "vehicle1", fleet.keys[2].public_key), "no member has this name"),
     ):
-        refuse(fleet, start, fleet.sign(0, vote), refused.InvalidVote, said)
+        refuse(fleet, start, fleet.sign(0, vote), refused.InvalidTransaction, said)
 
 
 def test_a_name_that_was_taken_meanwhile_is_refused(fleet: Any) -> None:
@@ -119,7 +119,7 @@ def test_a_name_that_was_taken_meanwhile_is_refused(fleet: Any) -> None:
     state = voted(fleet, fleet.start, other, [0, 1])
     state = voted(fleet, state, join(fleet), [0, 1, 2])
     late = fleet.sign(2, other, state)
-    refuse(fleet, state, late, refused.InvalidVote, "another member has this name")
+    refuse(fleet, state, late, refused.InvalidTransaction, "another member has this name")
 
 
 def test_the_least_that_make_a_model_stay(fleet: Any) -> None:
@@ -128,7 +128,7 @@ def test_the_least_that_make_a_model_stay(fleet: Any) -> None:
         state = voted(fleet, state, leave(fleet, member), [0, 1, 2])
     assert len(state.members) == 3
     tx = fleet.sign(0, leave(fleet, 2), state)
-    refuse(fleet, state, tx, refused.InvalidVote, "3 members are the least")
+    refuse(fleet, state, tx, refused.InvalidTransaction, "3 members are the least")
 
 
 def test_open_votes_are_bounded(fleet: Any) -> None:
@@ -140,7 +140,7 @@ def test_open_votes_are_bounded(fleet: Any) -> None:
     for vote in votes[:-1]:
         state = voted(fleet, state, vote, [0])
     one_more = fleet.sign(0, votes[-1], state)
-    refuse(fleet, state, one_more, refused.InvalidVote, "8 votes that are not decided")
+    refuse(fleet, state, one_more, refused.InvalidTransaction, "8 votes that are not decided")
     # A decided one makes room, and others are not held up.
     state = voted(fleet, state, votes[0], [1, 2])
     check_transaction(state, fleet.genesis, fleet.sign(0, votes[-1], state))
@@ -230,5 +230,5 @@ def test_a_reorganisation_takes_a_change_back(fleet: Any) -> None:
 def test_nobody_joins_a_full_consortium(fleet: Any) -> None:
     members = {f"{number:040x}": Member(f"m{number}", bytes(32)) for number in range(MAX_MEMBERS)}
     vote = MembershipVote("join", "bus", fleet.keys[0].public_key)
-    with pytest.raises(refused.InvalidVote, match=f"there are {MAX_MEMBERS} members"):
+    with pytest.raises(refused.InvalidTransaction, match=f"there are {MAX_MEMBERS} members"):
         check_vote(replace(fleet.start, members=members), fleet.address(1), vote)

@@ -10,12 +10,7 @@ import numpy as np
 import pytest
 
 from bift_ros.consensus.blocks import Block
-from bift_ros.consensus.exceptions import (
-    BadModelFile,
-    BadUpdateFile,
-    CannotAggregate,
-    WrongModel,
-)
+from bift_ros.consensus.exceptions import BadUpdateFile, CannotAggregate, WrongModel
 from bift_ros.consensus.model_check import check_model, compute_model
 from bift_ros.consensus.payloads import ProposeTask
 from bift_ros.consensus.state import State
@@ -207,7 +202,7 @@ def test_a_bad_base_model_and_no_updates(fleet: Any) -> None:
         compute_model(fleet.start, fleet.genesis, [], round_.files.fetch)
     assert round_.state.task is not None
     round_.files[round_.state.task.global_cid] = b"not a model"
-    with pytest.raises(BadModelFile, match=round_.state.task.global_cid):
+    with pytest.raises(CannotAggregate, match=round_.state.task.global_cid):
         round_.mine()
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bift_ros.chain.exceptions import StoreError
 from bift_ros.chain.interface import Store
 from bift_ros.consensus.blocks import Block, SignedHeader
-from bift_ros.consensus.exceptions import InvalidBlock, WrongParent
+from bift_ros.consensus.exceptions import InvalidBlock
 from bift_ros.consensus.fork_choice import BlockNode, branch_above, fork_point, outranks
 from bift_ros.consensus.genesis import Genesis
 from bift_ros.consensus.state import State, initial_state
@@ -114,7 +114,7 @@ class Blockchain:
     def add(self, block: Block, state: State) -> Reorg | None:
         """Add a valid block with the state after it; tell how the chain changed, or None.
 
-        A known block changes nothing. Raises WrongParent where the parent is unknown, and
+        A known block changes nothing. Raises InvalidBlock where the parent is unknown, and
         StoreError, in which case nothing changed.
         """
         if state.tip_hash != block.hash:
@@ -179,7 +179,7 @@ class Blockchain:
     def _make_node(self, block: Block, state: State) -> BlockNode:
         parent = self._nodes.get(block.header.previous_hash)
         if parent is None:
-            raise WrongParent(f"the parent {block.header.previous_hash.hex()[:16]}… is unknown")
+            raise InvalidBlock(f"the parent {block.header.previous_hash.hex()[:16]}… is unknown")
         return BlockNode(block.hash, state.height, parent, state.learning_weight, state.work)
 
     def _keep(self, state: State) -> None:

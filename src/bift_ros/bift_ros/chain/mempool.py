@@ -14,12 +14,10 @@ from dataclasses import dataclass, field
 from bift_ros.chain.exceptions import AlreadyKnown, PoolFull, SequenceTaken
 from bift_ros.consensus.blocks import MAX_BLOCK_BYTES
 from bift_ros.consensus.exceptions import (
-    DuplicateCommit,
-    DuplicateUpdate,
+    DuplicateLearning,
     InsufficientBalance,
     InvalidTransaction,
     NotYetValid,
-    SequenceGap,
     SequenceUsed,
 )
 from bift_ros.consensus.genesis import Genesis
@@ -263,7 +261,7 @@ class Mempool:
         if tx.sequence < expected:
             raise SequenceUsed(f"sequence {tx.sequence} of {tx.sender} is used, {expected} is next")
         if tx.sequence - expected > MAX_SEQUENCE_GAP:
-            raise SequenceGap(f"sequence {tx.sequence} of {tx.sender} is far ahead of {expected}")
+            raise NotYetValid(f"sequence {tx.sequence} of {tx.sender} is far ahead of {expected}")
         queue = self._queues.get(tx.sender, {})
         if tx.sequence in queue:
             raise SequenceTaken(
@@ -276,8 +274,7 @@ class Mempool:
         check_sequence(state, tx)
         round_ = self._rounds.get(payload.round)
         if round_ is not None and tx.sender in round_.of(payload):
-            error = DuplicateCommit if isinstance(payload, ModelCommit) else DuplicateUpdate
-            raise error(
+            raise DuplicateLearning(
                 f"the pool holds another {payload.KIND} of {tx.sender} for iteration "
                 f"{payload.iteration}"
             )
@@ -288,7 +285,7 @@ class Mempool:
             return
         for other in round_.updates.values():
             if isinstance(other.payload, ModelUpdate) and other.payload.cid == payload.cid:
-                raise DuplicateUpdate(
+                raise DuplicateLearning(
                     f"the update {payload.cid} of {tx.sender} is {other.sender}'s too"
                 )
 

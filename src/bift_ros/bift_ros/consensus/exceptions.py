@@ -47,76 +47,16 @@ class NotYetValid(InvalidTransaction):
     """What the chain can't accept now but may accept after more blocks; a pool may hold it."""
 
 
-class SequenceGap(NotYetValid):
-    """Earlier sequence numbers of the sender are missing."""
-
-
-class UnknownTask(NotYetValid):
-    """No task of this name was proposed so far."""
-
-
-class FutureIteration(NotYetValid):
-    """The iteration comes later than the next one."""
-
-
-class MissingCommitment(NotYetValid):
-    """The member's commitment is not on the chain, and updates without one don't count."""
-
-
-class WrongSequence(InvalidTransaction):
-    """A commit or update whose sequence number is not its iteration."""
-
-
-class CommitmentsUnused(InvalidTransaction):
-    """A commitment on a chain without commit–reveal."""
-
-
 class InsufficientBalance(InvalidTransaction):
     """The sender owns less than it wants to give."""
-
-
-class UnknownRecipient(InvalidTransaction):
-    """The recipient is not a member."""
-
-
-class TaskActive(InvalidTransaction):
-    """A task is active, and there is one at a time."""
-
-
-class TaskNameUsed(InvalidTransaction):
-    """An earlier task had this model_id."""
 
 
 class StaleIteration(InvalidTransaction):
     """The iteration is over: the update or commit came too late."""
 
 
-class WrongBase(NotYetValid):
-    """It was trained from another global model than the current one: maybe another branch's."""
-
-
-class DuplicateUpdate(InvalidTransaction):
-    """The member, or another with the same CID, has announced its update of this iteration."""
-
-
-class DuplicateCommit(InvalidTransaction):
-    """The member has committed in this iteration already."""
-
-
-class CommitmentMismatch(InvalidTransaction):
-    """The revealed CID and salt are not what the member committed to."""
-
-
-class InvalidVote(InvalidTransaction):
-    """A vote for a change of membership that makes no sense now, or was cast before."""
-
-
-class TooManyShares(InvalidTransaction):
-    """The member's list of shared files is full."""
-
-
-class GroupKeysUnused(InvalidTransaction):
-    """A key for model files on a chain that does not encrypt them."""
+class DuplicateLearning(InvalidTransaction):
+    """The member has committed, or announced its update, in this iteration; or it is a copy."""
 
 
 # --- blocks ---------------------------------------------------------------------------------
@@ -134,20 +74,8 @@ class BlockTooLarge(InvalidBlock):
     """The block's bytes exceed MAX_BLOCK_BYTES."""
 
 
-class WrongHeight(InvalidBlock):
-    """The height is not the parent's plus one."""
-
-
-class WrongParent(InvalidBlock):
-    """The previous hash is not the parent's, or the parent is not known."""
-
-
 class WrongTimestamp(InvalidBlock):
     """The timestamp is not after the parent's, or too far ahead of the checker's clock."""
-
-
-class WrongDifficulty(InvalidBlock):
-    """The difficulty is not the policy's."""
 
 
 class MissingWork(InvalidBlock):
@@ -170,40 +98,12 @@ class InvalidBlockTransaction(InvalidBlock):
     """One of the block's transactions is invalid; `__cause__` is the reason."""
 
 
-class MisplacedUpdate(InvalidBlock):
-    """A model update or commit stands in a block of the wrong kind."""
-
-
-class TooFewUpdates(InvalidBlock):
-    """A model block has fewer updates than the policy's minimum."""
-
-
-class TooFewCommits(InvalidBlock):
-    """The block that begins an iteration's reveals has fewer commits than the policy's minimum."""
-
-
-class CommitsClosed(InvalidBlock):
-    """Commits that come once the iteration's reveals have begun: others' updates may be known."""
-
-
-class WrongModelInfo(InvalidBlock):
-    """The model info disagrees with the task or with the block's updates."""
-
-
 class WrongModel(InvalidBlock):
-    """Recomputing PoFL over the block's updates gives another result."""
-
-
-class NoGroupKey(InvalidBlock):
-    """A model block while its members have no key for the model's file."""
+    """The model info disagrees with the task, or with what PoFL makes of the block's updates."""
 
 
 class CannotAggregate(InvalidBlock):
-    """PoFL has no result for these updates."""
-
-
-class BadModelFile(InvalidBlock):
-    """The file of a global model is malformed; a task with it can't go on."""
+    """PoFL has no result for these updates on this base model, which may be malformed."""
 
 
 class BadUpdateFile(InvalidBlock):

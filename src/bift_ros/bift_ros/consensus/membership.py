@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bift_ros.consensus.exceptions import InvalidVote
+from bift_ros.consensus.exceptions import InvalidTransaction
 from bift_ros.consensus.genesis import MAX_MEMBERS, Member
 from bift_ros.consensus.key_epochs import next_epoch
 from bift_ros.consensus.payloads import MembershipVote
@@ -21,27 +21,29 @@ MAX_OPEN_VOTES = 8
 
 
 def check_vote(state: State, voter: str, vote: MembershipVote) -> None:
-    """Refuse a vote that makes no sense in `state`; raises InvalidVote."""
+    """Refuse a vote that makes no sense in `state`; raises InvalidTransaction."""
     member = Member(vote.name, vote.public_key)
     present = state.members.get(member.address)
     if vote.action == "join":
         if present is not None:
-            raise InvalidVote(f"{vote.name} joins, but its key is the member {present.name}'s")
+            raise InvalidTransaction(
+                f"{vote.name} joins, but its key is the member {present.name}'s"
+            )
         if any(other.name == vote.name for other in state.members.values()):
-            raise InvalidVote(f"{vote.name} joins, but another member has this name")
+            raise InvalidTransaction(f"{vote.name} joins, but another member has this name")
         if len(state.members) >= MAX_MEMBERS:
-            raise InvalidVote(f"{vote.name} joins, but there are {MAX_MEMBERS} members")
+            raise InvalidTransaction(f"{vote.name} joins, but there are {MAX_MEMBERS} members")
     elif present != member:
-        raise InvalidVote(f"{vote.name} leaves, but no member has this name and key")
+        raise InvalidTransaction(f"{vote.name} leaves, but no member has this name and key")
     elif len(state.members) <= state.policy.minimum_updates:
-        raise InvalidVote(
+        raise InvalidTransaction(
             f"{vote.name} leaves, but {state.policy.minimum_updates} members are the least that "
             "can make a global model"
         )
     if voter in state.ballots.get(vote, ()):
-        raise InvalidVote(f"{voter} has voted for {vote.name} to {vote.action} already")
+        raise InvalidTransaction(f"{voter} has voted for {vote.name} to {vote.action} already")
     if sum(voter in voters for voters in state.ballots.values()) >= MAX_OPEN_VOTES:
-        raise InvalidVote(f"{voter} has {MAX_OPEN_VOTES} votes that are not decided")
+        raise InvalidTransaction(f"{voter} has {MAX_OPEN_VOTES} votes that are not decided")
 
 
 def apply_vote(state: State, voter: str, vote: MembershipVote) -> State:

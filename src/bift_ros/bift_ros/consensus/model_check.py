@@ -7,12 +7,7 @@ from dataclasses import fields
 from typing import NamedTuple
 
 from bift_ros.consensus.blocks import Block, ModelInfo
-from bift_ros.consensus.exceptions import (
-    BadModelFile,
-    BadUpdateFile,
-    CannotAggregate,
-    WrongModel,
-)
+from bift_ros.consensus.exceptions import BadUpdateFile, CannotAggregate, WrongModel
 from bift_ros.consensus.genesis import Genesis
 from bift_ros.consensus.payloads import ModelUpdate
 from bift_ros.consensus.state import State
@@ -58,8 +53,8 @@ def compute_model(
     """Aggregate the model updates among `transactions` on top of `state`, the parent's.
 
     The transactions are taken as valid in `state`. Raises BadUpdateFile where a member's file is
-    malformed, BadModelFile where the base model's is, CannotAggregate where the rule has no
-    result for these updates, and whatever `fetch` and `encrypt` raise.
+    malformed, CannotAggregate where the base model's is or the rule has no result for these
+    updates, and whatever `fetch` and `encrypt` raise.
     """
     task = state.task
     if task is None:
@@ -67,7 +62,9 @@ def compute_model(
     try:
         spec, base, exponent = parse_model(fetch(task.global_cid))
     except ModelFileError as error:
-        raise BadModelFile(f"the global model {task.global_cid} is malformed: {error}") from error
+        raise CannotAggregate(
+            f"the global model {task.global_cid} is malformed: {error}"
+        ) from error
     updates = []
     senders = {}
     for tx in transactions:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from bift_ros.consensus.exceptions import TooManyShares
+from bift_ros.consensus.exceptions import InvalidTransaction
 from bift_ros.consensus.payloads import ShareFile, WithdrawFile
 from bift_ros.consensus.state import SharedFile, State, changed
 
@@ -13,10 +13,12 @@ MAX_SHARES = 256
 
 
 def check_share(state: State, sender: str, share: ShareFile) -> None:
-    """Refuse a share that would make the sender's list too long; raises TooManyShares."""
+    """Refuse a share that would make the sender's list too long; raises InvalidTransaction."""
     listed = state.shares.get(sender, {})
     if share.name not in listed and len(listed) >= MAX_SHARES:
-        raise TooManyShares(f"{sender} shares {MAX_SHARES} files, the most: it must withdraw one")
+        raise InvalidTransaction(
+            f"{sender} shares {MAX_SHARES} files, the most: it must withdraw one"
+        )
 
 
 def apply_share(state: State, sender: str, said: ShareFile | WithdrawFile) -> State:

@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 from bift_ros.consensus.exceptions import (
-    CommitmentMismatch,
-    CommitmentsUnused,
-    DuplicateCommit,
-    DuplicateUpdate,
-    FutureIteration,
-    GroupKeysUnused,
+    DuplicateLearning,
     InsufficientBalance,
-    MissingCommitment,
-    SequenceGap,
+    InvalidTransaction,
+    NotYetValid,
     SequenceUsed,
     StaleIteration,
-    TaskActive,
-    TaskNameUsed,
-    UnknownRecipient,
     UnknownSender,
-    UnknownTask,
-    WrongBase,
-    WrongSequence,
 )
 from bift_ros.consensus.genesis import Genesis
 from bift_ros.consensus.group_key import GroupKey
@@ -53,7 +42,7 @@ def check_sequence(state: State, tx: Transaction) -> None:
     """Refuse all but the sender's next sequence number, or of learning the iteration."""
     if isinstance(tx.payload, Learning):
         if tx.sequence != tx.payload.iteration:
-            raise WrongSequence(
+            raise InvalidTransaction(
                 f"sequence {tx.sequence} of a {tx.payload.KIND} for iteration "
                 f"{tx.payload.iteration}: the two must be equal"
             )
@@ -62,7 +51,7 @@ def check_sequence(state: State, tx: Transaction) -> None:
     if tx.sequence < expected:
         raise SequenceUsed(f"sequence {tx.sequence} of {tx.sender} is used, {expected} is next")
     if tx.sequence > expected:
-        raise SequenceGap(f"sequence {tx.sequence} of {tx.sender} is early, {expected} is next")
+        raise NotYetValid(f"sequence {tx.sequence} of {tx.sender} is early, {expected} is next")
 
 
 def check_payload(state: State, tx: Transaction) -> None:
@@ -78,22 +67,24 @@ def check_payload(state: State, tx: Transaction) -> None:
             _check_commit(task, tx.sender, payload, state.policy.commit_reveal)
     elif isinstance(payload, Transfer):
         if payload.recipient not in state.balances:
-            raise UnknownRecipient(f"the recipient {payload.recipient} is not a member")
+            raise InvalidTransaction(f"the recipient {payload.recipient} is not a member")
         if payload.amount > state.balances[tx.sender]:
             raise InsufficientBalance(
                 f"{tx.sender} owns {state.balances[tx.sender]} and wants to give {payload.amount}"
             )
     elif isinstance(payload, ProposeTask):
         if state.task is not None and not _replaceable(state, state.task):
-            raise TaskActive(f"the task {state.task.model_id} is active; propose again after it")
+            raise InvalidTransaction(
+                f"the task {state.task.model_id} is active; propose again after it"
+            )
         if payload.model_id in {task.model_id for task in (*state.finished, state.task) if task}:
-            raise TaskNameUsed(f"an earlier task has the name {payload.model_id}")
+            raise InvalidTransaction(f"an earlier task has the name {payload.model_id}")
     elif isinstance(payload, MembershipVote):
         check_vote(state, tx.sender, payload)
     elif isinstance(payload, ShareFile):
         check_share(state, tx.sender, payload)
     elif isinstance(payload, GroupKey) and not state.policy.encrypt_models:
-        raise GroupKeysUnused("this chain's model files are not encrypted")
+        raise InvalidTransaction("this chain's model files are not encrypted")
 
 
 def _replaceable(state: State, task: Task) -> bool:
@@ -106,39 +97,39 @@ def check_round(state: State, payload: Learning) -> Task:
         raise StaleIteration(f"the task {payload.model_id} is finished")
     task = state.task
     if task is None or task.model_id != payload.model_id:
-        raise UnknownTask(f"no task {payload.model_id} is active")
+        raise NotYetValid(f"no task {payload.model_id} is active")
     expected = task.current_iter + 1
     if payload.iteration < expected:
         raise StaleIteration(f"iteration {payload.iteration} is over, {expected} is going on")
     if payload.iteration > expected:
-        raise FutureIteration(f"iteration {payload.iteration} is early, {expected} is going on")
+        raise NotYetValid(f"iteration {payload.iteration} is early, {expected} is going on")
     if payload.base_cid != task.global_cid:
-        raise WrongBase(f"trained from {payload.base_cid}, not from {task.global_cid}")
+        raise NotYetValid(f"trained from {payload.base_cid}, not from {task.global_cid}")
     return task
 
 
 def _check_commit(task: Task, sender: str, commit: ModelCommit, committed: bool) -> None:
     if not committed:
-        raise CommitmentsUnused("this chain runs without commit–reveal")
+        raise InvalidTransaction("this chain runs without commit–reveal")
     if sender in task.commitments:
-        raise DuplicateCommit(f"{sender} has committed in iteration {commit.iteration}")
+        raise DuplicateLearning(f"{sender} has committed in iteration {commit.iteration}")
     if commit.base_block != task.base_block:
-        raise WrongBase("the commitment is for another branch with the same model")
+        raise NotYetValid("the commitment is for another branch with the same model")
 
 
 def _check_update(task: Task, sender: str, update: ModelUpdate, committed: bool) -> None:
     if sender in task.updates:
-        raise DuplicateUpdate(f"{sender} has an update in iteration {update.iteration} already")
+        raise DuplicateLearning(f"{sender} has an update in iteration {update.iteration} already")
     # A copy must not earn a second reward, and the contributors are told apart by their CIDs.
     if update.cid in task.updates.values():
-        raise DuplicateUpdate(f"the update {update.cid} of {sender} is another member's too")
+        raise DuplicateLearning(f"the update {update.cid} of {sender} is another member's too")
     if not committed:
         return
     commitment = task.commitments.get(sender)
     if commitment is None:
-        raise MissingCommitment(f"{sender} has not committed in iteration {update.iteration}")
+        raise NotYetValid(f"{sender} has not committed in iteration {update.iteration}")
     if commitment != commitment_of(update.cid, update.salt, sender):
-        raise CommitmentMismatch(f"{sender} reveals another update than it committed to")
+        raise InvalidTransaction(f"{sender} reveals another update than it committed to")
 
 
 def apply_transaction(state: State, tx: Transaction) -> State:

@@ -11,17 +11,10 @@ from bift_ros.consensus.blocks import MAX_BLOCK_BYTES, Block, ModelInfo, lower_m
 from bift_ros.consensus.exceptions import (
     BlockTooLarge,
     BodyMismatch,
-    CommitsClosed,
+    InvalidBlock,
     InvalidBlockTransaction,
     InvalidTransaction,
-    MisplacedUpdate,
-    NoGroupKey,
-    TooFewCommits,
-    TooFewUpdates,
-    WrongDifficulty,
-    WrongHeight,
-    WrongModelInfo,
-    WrongParent,
+    WrongModel,
     WrongTimestamp,
 )
 from bift_ros.consensus.genesis import Genesis
@@ -51,11 +44,11 @@ def validate_header(parent: State, genesis: Genesis, block: Block, now_ms: int) 
     header = block.header
     policy = genesis.policy
     if header.previous_hash != parent.tip_hash:
-        raise WrongParent(
+        raise InvalidBlock(
             f"the parent is {header.previous_hash.hex()[:16]}…, not {parent.tip_hash.hex()[:16]}…"
         )
     if header.height != parent.height + 1:
-        raise WrongHeight(f"height {header.height} after {parent.height}")
+        raise InvalidBlock(f"height {header.height} after {parent.height}")
     if header.timestamp <= parent.timestamp:
         raise WrongTimestamp(f"stamped {header.timestamp}, not after {parent.timestamp}")
     if header.timestamp > now_ms + policy.max_clock_skew_ms:
@@ -64,7 +57,7 @@ def validate_header(parent: State, genesis: Genesis, block: Block, now_ms: int) 
             f"{policy.max_clock_skew_ms}"
         )
     if header.difficulty != policy.difficulty:
-        raise WrongDifficulty(f"difficulty {header.difficulty}, not {policy.difficulty}")
+        raise InvalidBlock(f"difficulty {header.difficulty}, not {policy.difficulty}")
     check_authorship(header, block.signature, genesis, parent.members)
     if header.body_hash != block.body.hash:
         raise BodyMismatch("the body is not the one that the header names")
@@ -77,7 +70,7 @@ def apply_body(parent: State, genesis: Genesis, block: Block) -> State:
     """Apply the transactions in order, and what a block of this kind does beside."""
     header = block.header
     if (block.body.model_info is not None) != bool(header.model_flag):
-        raise WrongModelInfo("the model flag is 1 exactly where there is a model info")
+        raise WrongModel("the model flag is 1 exactly where there is a model info")
     state = _APPLY[block.learning](parent, genesis, block)
     task = state.task
     if task is not None and not task.base_block:
@@ -111,9 +104,9 @@ def _apply_commit_block(parent: State, genesis: Genesis, block: Block) -> State:
     commits = sum(isinstance(tx.payload, ModelCommit) for tx in block.body.transactions)
     before = task.committed_at
     if before is None and commits < policy.minimum_updates:
-        raise TooFewCommits(f"{commits} commits, the policy wants {policy.minimum_updates}")
+        raise InvalidBlock(f"{commits} commits, the policy wants {policy.minimum_updates}")
     if before is not None and state.timestamp < before + policy.commit_retry_ms:
-        raise CommitsClosed(
+        raise InvalidBlock(
             f"commits {state.timestamp - before} ms after the iteration's first, more may come "
             f"after {policy.commit_retry_ms}"
         )
@@ -123,16 +116,16 @@ def _apply_commit_block(parent: State, genesis: Genesis, block: Block) -> State:
 def _apply_model_block(parent: State, genesis: Genesis, block: Block) -> State:
     """End the iteration: check the outcome as far as it goes without files, and pay for it."""
     if parent.task is None:  # a proposal in this very block comes too late
-        raise WrongModelInfo("a model block while no task is active")
+        raise WrongModel("a model block while no task is active")
     if genesis.policy.encrypt_models and key_in_force(parent) is None:
-        raise NoGroupKey("a model block while its members have no key to encrypt the model with")
+        raise InvalidBlock("a model block while its members have no key to encrypt the model with")
     state = _apply_transactions(parent, genesis, block)
     task, info = state.task, block.body.model_info
     assert task is not None, "checked before"
     assert info is not None, "checked before"
     count, minimum = len(task.updates), genesis.policy.minimum_updates
     if count < minimum:
-        raise TooFewUpdates(f"{count} updates, the policy wants {minimum}")
+        raise InvalidBlock(f"{count} updates, the policy wants {minimum}")
     _check_model_info(task, info, block.body.transactions)
     balances = dict(state.balances)
     for address in info.contributors:
@@ -161,7 +154,7 @@ def _apply_transactions(state: State, genesis: Genesis, block: Block) -> State:
     unwanted = ModelCommit if block.header.model_flag else ModelUpdate
     for position, tx in enumerate(block.body.transactions):
         if isinstance(tx.payload, unwanted):
-            raise MisplacedUpdate(
+            raise InvalidBlock(
                 f"transaction {position}: a {tx.payload.KIND} in a block with "
                 f"model_flag {block.header.model_flag}"
             )
@@ -210,13 +203,13 @@ def _check_model_info(task: Task, info: ModelInfo, transactions: tuple[Transacti
     }
     for name, value in expected.items():
         if getattr(info, name) != value:
-            raise WrongModelInfo(f"{name} is {getattr(info, name)}, not {value}")
+            raise WrongModel(f"{name} is {getattr(info, name)}, not {value}")
     strangers = set(info.contributors) - set(task.updates)
     if strangers:
-        raise WrongModelInfo(f"contributors without an update: {', '.join(sorted(strangers))}")
+        raise WrongModel(f"contributors without an update: {', '.join(sorted(strangers))}")
     accuracy = claimed_accuracy(transactions, info.contributors)
     if info.accuracy != accuracy:
-        raise WrongModelInfo(f"accuracy is {info.accuracy}, not {accuracy}")
+        raise WrongModel(f"accuracy is {info.accuracy}, not {accuracy}")
 
 
 def claimed_accuracy(transactions: tuple[Transaction, ...], contributors: tuple[str, ...]) -> float:

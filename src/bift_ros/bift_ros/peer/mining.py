@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bift_ros.consensus.blocks import MIN_NONCE, Block, Body, Header, sign_block
 from bift_ros.consensus.encoding import sha256
-from bift_ros.consensus.exceptions import BadModelFile, CannotAggregate
+from bift_ros.consensus.exceptions import CannotAggregate
 from bift_ros.consensus.payloads import (
     ModelCommit,
     ModelUpdate,
@@ -177,7 +177,7 @@ class Miner:
             return
         try:
             made = context.compute(state, chosen)
-        except (BadModelFile, CannotAggregate) as error:
+        except CannotAggregate as error:
             assert state.task is not None
             context.refuse("task", state.task.global_cid, state.task.proposer, str(error))
         else:
