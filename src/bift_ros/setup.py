@@ -82,10 +82,10 @@ setup(
         "console_scripts": [
             "bift = bift_ros.console.__main__:main",
             # What the launch files start
-            "monitor = bift_ros.nodes.observer.monitor_process:main",
-            "replay = bift_ros.nodes.bag.replay:main",
-            "replay_fleet = bift_ros.nodes.bag.fleet_replay:main",
-            "camera_view = bift_ros.nodes.observer.camera_view:main",
+            "monitor = bift_ros.nodes.observer.monitor_node:main",
+            "replay = bift_ros.nodes.bag.replay_node:main",
+            "replay_fleet = bift_ros.nodes.bag.fleet_replay_node:main",
+            "camera_view = bift_ros.nodes.observer.camera_view_node:main",
         ]
     },
 )

@@ -22,7 +22,7 @@ from bift_ros.learning.client import TrainingWorker
 from bift_ros.learning.jobs import InitJob, PredictJob
 from bift_ros.monitoring.colours import RIGHT, UNJUDGED, WRONG
 from bift_ros.nodes import qos
-from bift_ros.nodes.observer import camera_view
+from bift_ros.nodes.observer import camera_view_node
 from bift_ros.nodes.observer.camera_view_node import CameraViewNode
 from bift_ros.perception.crops import crop_region
 from bift_ros.perception.images import decode_compressed
@@ -164,5 +164,5 @@ def test_no_vehicle_is_no_view(ros: Any, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_the_command_names_what_is_missing(ros: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    assert camera_view.main(["camera_view", "--ros-args"]) == 2
+    assert camera_view_node.main(["camera_view", "--ros-args"]) == 2
     assert "vehicle" in capsys.readouterr().err

@@ -44,7 +44,7 @@ def run(vehicles: int, seconds: int, intervals: int) -> Iterator[dict[str, Any]]
             return process
 
         load = start("bift_ros.benchmarks.status_load", str(vehicles))
-        monitor = psutil.Process(start("bift_ros.nodes.observer.monitor_process").pid)
+        monitor = psutil.Process(start("bift_ros.nodes.observer.monitor_node").pid)
         listener = psutil.Process(start("bift_ros.benchmarks.plain_listener", str(vehicles)).pid)
         assert load.stdout is not None
         if not load.stdout.readline():

@@ -36,14 +36,14 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.action != "replay" and arguments.params_file is not None:
         ros += ["--params-file", str(_there(arguments.params_file))]
     if arguments.action == "run":
-        module = "bift_ros.nodes.observer.monitor_process"
+        module = "bift_ros.nodes.observer.monitor_node"
         if arguments.record is not None:
             ros += ["-p", f"record:={arguments.record}"]
     elif arguments.action == "camera":
-        module = "bift_ros.nodes.observer.camera_view"
+        module = "bift_ros.nodes.observer.camera_view_node"
         ros += ["-p", f"vehicle:={arguments.vehicle}"]
     else:
-        module = "bift_ros.nodes.bag.fleet_replay"
+        module = "bift_ros.nodes.bag.fleet_replay_node"
         ros = ["-p", f"bag:={_there(arguments.bag)}", "-p", f"rate:={arguments.rate}"]
     command = [sys.executable, "-m", module, *(["--ros-args", *ros] if ros else [])]
     os.execv(command[0], command)

@@ -1,13 +1,17 @@
-"""Plays a bag of a fleet's topics, as `FleetRecorder` writes it, for whoever watches."""
+"""Plays a bag of a fleet's topics, as `FleetRecorder` writes it, for whoever watches.
+
+Run as `./bift monitor replay BAG`; `replay.launch.py` does that for `monitoring:=FOLDER`.
+"""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterable
 
 from rclpy.qos import QoSProfile
 
-from bift_ros.nodes.bag.bag_player import BagPlayer
+from bift_ros.nodes.bag.bag_player import BagPlayer, play
 from bift_ros.nodes.fleet_topics import kind_of
 
 _PATIENCE_SECONDS = 5.0
@@ -38,3 +42,12 @@ class FleetReplayNode(BagPlayer):
         """The topic itself, where it is one of a fleet's."""
         kind = kind_of(topic)
         return (kind.type, topic, kind.profile) if kind is not None else None
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Play the bag of the parameters."""
+    return play(FleetReplayNode, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

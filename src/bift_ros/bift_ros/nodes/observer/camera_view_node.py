@@ -1,8 +1,12 @@
-"""One vehicle's camera with boxes and the global model's predictions, as an Image topic."""
+"""One vehicle's camera with boxes and the global model's predictions, as an Image topic.
+
+Run as `./bift monitor camera vehicle_00`; `monitor.launch.py` does that for `camera:=vehicle_00`.
+"""
 
 from __future__ import annotations
 
 import array
+import sys
 import tempfile
 import threading
 import time
@@ -19,6 +23,7 @@ from bift_ros.monitoring.camera_view import WorkerPredictions, camera_view
 from bift_ros.monitoring.global_model import ModelFollower
 from bift_ros.nodes import camera_topics, parameters, qos
 from bift_ros.nodes.camera_topics import Frame, stamp_ns
+from bift_ros.nodes.lifetime import run_until_signalled
 from bift_ros.nodes.quiet_node import QuietNode
 from bift_ros.perception.classes import Label
 from bift_ros.perception.images import ImageError
@@ -129,3 +134,12 @@ class CameraViewNode(QuietNode):
         message.data = array.array("B", picture.tobytes())  # anything else is checked byte by byte
         if not self._stopping.is_set():
             self._pictures.publish(message)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Publish what it sees."""
+    return run_until_signalled(CameraViewNode, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

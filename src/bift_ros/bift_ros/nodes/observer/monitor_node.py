@@ -1,7 +1,11 @@
-"""Watches a fleet and tells rqt, RViz, PlotJuggler and others of ROS how it is. Reads only."""
+"""Watches a fleet and tells rqt, RViz, PlotJuggler and others of ROS how it is. Reads only.
+
+Run as `ros2 run bift_ros monitor`, or `./bift monitor run`.
+"""
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,6 +23,7 @@ from bift_ros.monitoring.health import HealthMonitor
 from bift_ros.monitoring.metrics import FLEET_METRICS, VEHICLE_METRICS
 from bift_ros.monitoring.view import FleetView
 from bift_ros.nodes import parameters, qos
+from bift_ros.nodes.lifetime import run_until_signalled
 from bift_ros.nodes.observer.diagnostics import Diagnostics
 from bift_ros.nodes.observer.fleet_recorder import FleetRecorder
 from bift_ros.nodes.observer.fleet_subscriptions import FleetSubscriptions
@@ -106,3 +111,12 @@ class MonitorNode(Node):
         if value is not None and value != before:
             self._numbers[topic] = (publisher, value)
             publisher.publish(Float64(data=value))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Watch the fleet."""
+    return run_until_signalled(MonitorNode, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
