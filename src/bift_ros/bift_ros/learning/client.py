@@ -23,23 +23,11 @@ import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import IO, Any, overload
+from typing import IO, Any
 
 import bift_ros
 from bift_ros.learning.errors import JobCancelled, LearningError, WorkerCrashed, error_from
-from bift_ros.learning.jobs import (
-    DEFAULT_ARCHITECTURE,
-    EvaluateJob,
-    EvaluateResult,
-    InitJob,
-    InitResult,
-    Job,
-    JobResult,
-    PredictJob,
-    PredictResult,
-    TrainJob,
-    TrainResult,
-)
+from bift_ros.learning.jobs import DEFAULT_ARCHITECTURE, Job, Result
 from bift_ros.learning.submission import OnProgress, Submission
 
 _log = logging.getLogger(__name__)
@@ -90,21 +78,7 @@ class TrainingWorker:
             self._thread = threading.Thread(target=self._serve, name="bift-worker", daemon=True)
             self._thread.start()
 
-    @overload
-    def submit(self, job: InitJob, on_progress: OnProgress | None = None) -> Future[InitResult]: ...
-    @overload
-    def submit(
-        self, job: TrainJob, on_progress: OnProgress | None = None
-    ) -> Future[TrainResult]: ...
-    @overload
-    def submit(
-        self, job: EvaluateJob, on_progress: OnProgress | None = None
-    ) -> Future[EvaluateResult]: ...
-    @overload
-    def submit(
-        self, job: PredictJob, on_progress: OnProgress | None = None
-    ) -> Future[PredictResult]: ...
-    def submit(self, job: Job, on_progress: OnProgress | None = None) -> Future[Any]:
+    def submit(self, job: Job[Result], on_progress: OnProgress | None = None) -> Future[Result]:
         """Queue a job; its future gives the result or raises one of `errors.py`.
 
         Starts the process where it does not run yet. Raises RuntimeError after `close()`.
@@ -195,7 +169,7 @@ class TrainingWorker:
             with contextlib.suppress(ProcessLookupError):
                 os.setpriority(os.PRIO_PROCESS, self._process.pid, os.nice(0) + _NICE)
 
-    def _run(self, submission: Submission) -> JobResult:
+    def _run(self, submission: Submission) -> Any:
         """Hand one job over and read events until it ends."""
         process = self._process
         assert process is not None

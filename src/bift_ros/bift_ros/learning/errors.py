@@ -37,20 +37,9 @@ class JobFailed(LearningError):
     """Any other failure inside the worker, with the original error's name and text."""
 
 
-_BY_NAME: dict[str, type[LearningError]] = {
-    error.__name__: error
-    for error in (
-        ModelError,
-        ArchitectureNotAllowed,
-        NoTrainingData,
-        TrainingDiverged,
-        JobCancelled,
-    )
-}
-
-
 def error_from(name: str, reason: str) -> LearningError:
     """The error that the worker raised, from its name and text on the wire."""
-    if name in _BY_NAME:
-        return _BY_NAME[name](reason)
+    for kind in LearningError.__subclasses__():
+        if kind.__name__ == name:
+            return kind(reason)
     return JobFailed(f"{name}: {reason}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
+from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ import numpy.typing as npt
 from bift_ros.pofl.codec import UPDATE_EXPONENT
 
 DEFAULT_ARCHITECTURE = "bift_ros.learning.models:traffic_light_cnn"
+Result = TypeVar("Result")
 CropArray = npt.NDArray[np.uint8]
 OPTIMIZERS: tuple[str, ...] = ("adam", "sgd")
 
@@ -44,55 +46,6 @@ class TrainingConfig:
             raise ValueError(f"optimizer is {self.optimizer!r}; choose one of {OPTIMIZERS}")
         if not 0 <= self.seed < 2**63:
             raise ValueError(f"seed is {self.seed}; it must be at least 0 and below 2^63")
-
-
-@dataclass(frozen=True)
-class InitJob:
-    """Make a task's first global model: a new network's parameters for a seed."""
-
-    seed: int = 0
-    architecture: str = DEFAULT_ARCHITECTURE
-
-
-@dataclass(frozen=True)
-class TrainJob:
-    """Train from a global model on the vehicle's own crops and give the update."""
-
-    model: bytes  # a global model's file (`pofl.files.serialize_model`)
-    dataset: Path  # holds train/<class>/*.png and, for the accuracy, val/<class>/*.png
-    config: TrainingConfig = field(default_factory=TrainingConfig)
-    architecture: str = DEFAULT_ARCHITECTURE
-    update_exponent: int = UPDATE_EXPONENT
-
-
-@dataclass(frozen=True)
-class EvaluateJob:
-    """Measure a global model on a folder of <class>/*.png."""
-
-    model: bytes
-    folder: Path
-    architecture: str = DEFAULT_ARCHITECTURE
-
-
-@dataclass(frozen=True, eq=False)
-class PredictJob:
-    """Name the class of each of some crops with a global model."""
-
-    model: bytes
-    crops: CropArray  # uint8[n, 32, 32, 3], RGB
-    architecture: str = DEFAULT_ARCHITECTURE
-
-
-Job = InitJob | TrainJob | EvaluateJob | PredictJob
-
-
-@dataclass(frozen=True)
-class EpochProgress:
-    """One local epoch is done."""
-
-    epoch: int  # from 1
-    epochs: int
-    loss: float  # mean cross entropy over the epoch, in nats
 
 
 @dataclass(frozen=True)
@@ -133,4 +86,64 @@ class PredictResult:
     confidences: tuple[float, ...]  # the model's own (softmax), 0 to 1
 
 
-JobResult = InitResult | TrainResult | EvaluateResult | PredictResult
+class Job(Generic[Result]):
+    """What all jobs have: the worker's name for them, and what becomes of them."""
+
+    kind: ClassVar[str]
+    result: ClassVar[type]
+    makes: ClassVar[str] = ""
+    """The field of the result that is the file which the worker writes; empty: it writes none."""
+
+
+@dataclass(frozen=True)
+class InitJob(Job[InitResult]):
+    """Make a task's first global model: a new network's parameters for a seed."""
+
+    kind, result, makes = "init", InitResult, "model"
+
+    seed: int = 0
+    architecture: str = DEFAULT_ARCHITECTURE
+
+
+@dataclass(frozen=True)
+class TrainJob(Job[TrainResult]):
+    """Train from a global model on the vehicle's own crops and give the update."""
+
+    kind, result, makes = "train", TrainResult, "update"
+
+    model: bytes  # a global model's file (`pofl.files.serialize_model`)
+    dataset: Path  # holds train/<class>/*.png and, for the accuracy, val/<class>/*.png
+    config: TrainingConfig = field(default_factory=TrainingConfig)
+    architecture: str = DEFAULT_ARCHITECTURE
+    update_exponent: int = UPDATE_EXPONENT
+
+
+@dataclass(frozen=True)
+class EvaluateJob(Job[EvaluateResult]):
+    """Measure a global model on a folder of <class>/*.png."""
+
+    kind, result = "evaluate", EvaluateResult
+
+    model: bytes
+    folder: Path
+    architecture: str = DEFAULT_ARCHITECTURE
+
+
+@dataclass(frozen=True, eq=False)
+class PredictJob(Job[PredictResult]):
+    """Name the class of each of some crops with a global model."""
+
+    kind, result = "predict", PredictResult
+
+    model: bytes
+    crops: CropArray  # uint8[n, 32, 32, 3], RGB
+    architecture: str = DEFAULT_ARCHITECTURE
+
+
+@dataclass(frozen=True)
+class EpochProgress:
+    """One local epoch is done."""
+
+    epoch: int  # from 1
+    epochs: int
+    loss: float  # mean cross entropy over the epoch, in nats

@@ -15,6 +15,9 @@ from torch import nn
 
 from bift_ros.learning.models import sorted_parameters
 
+_BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8
+"""Of Adam, as its authors and torch have them."""
+
 
 class FlatParameters:
     """A network's parameters and gradients, moved into two vectors, in the order of the spec."""
@@ -41,17 +44,9 @@ class Optimizer(Protocol):
 class Adam:
     """Adam with bias correction (Kingma and Ba 2015, algorithm 1), as `torch.optim.Adam`."""
 
-    def __init__(
-        self,
-        parameters: FlatParameters,
-        learning_rate: float,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        epsilon: float = 1e-8,
-    ) -> None:
+    def __init__(self, parameters: FlatParameters, learning_rate: float) -> None:
         self._parameters = parameters
         self._learning_rate = learning_rate
-        self._beta1, self._beta2, self._epsilon = beta1, beta2, epsilon
         self._mean = torch.zeros_like(parameters.values)
         self._square = torch.zeros_like(parameters.values)
         self._denominator = torch.empty_like(parameters.values)
@@ -62,11 +57,11 @@ class Adam:
         """Update the parameters in place and zero the gradients."""
         gradients = self._parameters.gradients
         self._steps += 1
-        self._mean.lerp_(gradients, 1 - self._beta1)
-        self._square.mul_(self._beta2).addcmul_(gradients, gradients, value=1 - self._beta2)
+        self._mean.lerp_(gradients, 1 - _BETA1)
+        self._square.mul_(_BETA2).addcmul_(gradients, gradients, value=1 - _BETA2)
         torch.sqrt(self._square, out=self._denominator)
-        self._denominator.mul_((1 - self._beta2**self._steps) ** -0.5).add_(self._epsilon)
-        rate = self._learning_rate / (1 - self._beta1**self._steps)
+        self._denominator.mul_((1 - _BETA2**self._steps) ** -0.5).add_(_EPSILON)
+        rate = self._learning_rate / (1 - _BETA1**self._steps)
         self._parameters.values.addcdiv_(self._mean, self._denominator, value=-rate)
         gradients.zero_()
 
@@ -105,17 +100,9 @@ class StackedAdam:
     vehicles took 7% less time in all. `Adam` can't: its numbers would move by their last bits.
     """
 
-    def __init__(
-        self,
-        values: torch.Tensor,
-        learning_rate: float,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        epsilon: float = 1e-8,
-    ) -> None:
+    def __init__(self, values: torch.Tensor, learning_rate: float) -> None:
         self._values = values
         self._learning_rate = learning_rate
-        self._beta1, self._beta2, self._epsilon = beta1, beta2, epsilon
         self._mean = torch.zeros_like(values)
         self._square = torch.zeros_like(values)
         self._steps = torch.zeros(len(values), dtype=torch.float32, device=values.device)
@@ -133,9 +120,9 @@ class StackedAdam:
             [],
             [*steps.unbind()],
             lr=self._learning_rate,
-            beta1=self._beta1,
-            beta2=self._beta2,
-            eps=self._epsilon,
+            beta1=_BETA1,
+            beta2=_BETA2,
+            eps=_EPSILON,
             weight_decay=0.0,
             amsgrad=False,
             maximize=False,

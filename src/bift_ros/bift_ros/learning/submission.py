@@ -15,18 +15,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
-from bift_ros.learning.jobs import (
-    EpochProgress,
-    EvaluateJob,
-    EvaluateResult,
-    InitJob,
-    InitResult,
-    Job,
-    JobResult,
-    PredictJob,
-    PredictResult,
-    TrainResult,
-)
+from bift_ros.learning.jobs import EpochProgress, Job, TrainingConfig
 
 _log = logging.getLogger(__name__)
 OnProgress = Callable[[EpochProgress], None]
@@ -35,7 +24,7 @@ OnProgress = Callable[[EpochProgress], None]
 class Submission:
     """A job on its way through the worker."""
 
-    def __init__(self, number: int, job: Job, on_progress: OnProgress | None) -> None:
+    def __init__(self, number: int, job: Job[Any], on_progress: OnProgress | None) -> None:
         self.number = number
         self.future: Future[Any] = Future()
         self._job = job
@@ -43,22 +32,10 @@ class Submission:
 
     def message(self, folder: Path) -> tuple[dict[str, Any], Path]:
         """The job as a message, its files written to the folder; and where its output goes."""
-        job, output = self._job, folder / "output.safetensors"
-        message: dict[str, Any] = {"job": self.number, "architecture": job.architecture}
-        if isinstance(job, InitJob):
-            return message | {"kind": "init", "seed": job.seed, "output": str(output)}, output
-        model = folder / "model.safetensors"
-        model.write_bytes(job.model)
-        message["model"] = str(model)
-        if isinstance(job, EvaluateJob):
-            return message | {"kind": "evaluate", "folder": str(job.folder.absolute())}, output
-        if isinstance(job, PredictJob):
-            crops = folder / "crops.safetensors"
-            save_file({"crops": np.ascontiguousarray(job.crops)}, crops)
-            return message | {"kind": "predict", "crops": str(crops)}, output
-        message |= {"kind": "train", "dataset": str(job.dataset.absolute())}
-        message |= {"config": asdict(job.config), "update_exponent": job.update_exponent}
-        return message | {"output": str(output)}, output
+        output = folder / "output.safetensors"
+        message = {"job": self.number, "kind": self._job.kind, "output": str(output)}
+        sent = {n: _sent(v, folder / f"{n}.safetensors") for n, v in vars(self._job).items()}
+        return message | sent, output
 
     def report(self, event: dict[str, Any]) -> None:
         """Pass an epoch on; a caller's error is logged, for the training itself is fine."""
@@ -69,13 +46,22 @@ class Submission:
         except Exception:
             _log.exception("a progress callback failed")
 
-    def result(self, fields: dict[str, Any], output: Path) -> JobResult:
+    def result(self, fields: dict[str, Any], output: Path) -> Any:
         """The job's result from the worker's last event and the file it wrote."""
-        if isinstance(self._job, InitJob):
-            return InitResult(model=output.read_bytes(), **fields)
-        if isinstance(self._job, EvaluateJob):
-            return EvaluateResult(**fields)
-        if isinstance(self._job, PredictJob):
-            return PredictResult(tuple(fields["classes"]), tuple(fields["confidences"]))
-        fields["losses"] = tuple(fields["losses"])
-        return TrainResult(update=output.read_bytes(), **fields)
+        values = {n: tuple(v) if isinstance(v, list) else v for n, v in fields.items()}
+        if self._job.makes:
+            values[self._job.makes] = output.read_bytes()
+        return self._job.result(**values)
+
+
+def _sent(value: Any, file: Path) -> Any:
+    """What stands for a job's value in its message; models and crops are written to `file`."""
+    if isinstance(value, bytes):
+        file.write_bytes(value)
+        return str(file)
+    if isinstance(value, np.ndarray):
+        save_file({"crops": np.ascontiguousarray(value)}, file)
+        return str(file)
+    if isinstance(value, Path):
+        return str(value.absolute())
+    return asdict(value) if isinstance(value, TrainingConfig) else value
