@@ -1,4 +1,4 @@
-"""A vehicle's own process must run where torch is not installed (DESIGN section 3)."""
+"""A vehicle's own process must run where torch is not installed."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def build_parser(*wanted: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bift",
         description="Federated learning across a fleet of vehicles, with no server.",
-        epilog="./bift COMMAND --help tells more; the README has a guided tour.",
+        epilog="./bift COMMAND --help tells more; docs/guide.md is a guided tour.",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, (module, summary) in COMMANDS.items():
