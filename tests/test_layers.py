@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -172,3 +173,9 @@ def test_a_broken_import_is_found(tmp_path: Path, room: str, source: str) -> Non
     path = tmp_path / "module.py"
     path.write_text(source)
     assert len(violations(path, room)) == 1
+
+
+def test_the_architecture_page_lists_the_rooms_in_this_order() -> None:
+    page = (PACKAGE.parents[2] / "docs" / "architecture.md").read_text()
+    rooms = page[page.index("## The rooms") : page.index("## Around it")]
+    assert re.findall(r"^\| `(\w+)/` \|", rooms, re.MULTILINE) == FLOORS
