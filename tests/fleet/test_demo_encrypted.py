@@ -48,7 +48,7 @@ def test_a_fleet_learns_from_files_that_only_members_read(
     shutil.copytree(settings, copy)
     key_file(copy).unlink()
     genesis = load_genesis(tmp_path / "vehicles" / "genesis.json")
-    assert outcome_of(names[0], copy, genesis, settings).problem is None
+    assert outcome_of(copy, genesis, settings).problem is None
     model = read_model(report["global_cids"][0], copy, genesis, settings)
     assert b".weight" in model
 

@@ -126,7 +126,7 @@ def test_a_second_up_resumes_the_kept_chain(trio: Trio) -> None:
     fleet = Fleet(FleetFolder(trio.fleets / trio.name))
     with fleet.data_of("vehicle_01") as folder:
         genesis = load_genesis(fleet.folder.vehicles / "genesis.json")
-        kept = outcome_of("vehicle_01", folder, genesis)
+        kept = outcome_of(folder, genesis)
     assert kept.problem is None
     assert kept.state.tip_hash.hex() == tip
     assert trio.left()["containers"] == []

@@ -15,9 +15,10 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
+from bift_ros.chain.verification import Verification
 from bift_ros.consensus.genesis import load_genesis
 from bift_ros.fleet.runs.fleet import Fleet
-from bift_ros.fleet.runs.reading import VehicleOutcome, outcome_of
+from bift_ros.fleet.runs.reading import outcome_of
 from bift_ros.fleet.runtimes.folder import FleetFolder
 from bift_ros.fleet.runtimes.processes import kill_family
 from bift_ros.identity.keyfile import save_key
@@ -88,13 +89,12 @@ class Town:
             assert monitor.wait(reached, DEADLINE), monitor.vehicles
             return {n: status for n in names if (status := monitor.vehicles[n])}
 
-    def outcomes(self) -> list[VehicleOutcome]:
+    def outcomes(self) -> list[Verification]:
         """The chains on disk, each recomputed; nothing may run."""
         assert self._surroundings.left_over() == []
         genesis = load_genesis(self.folder.vehicles / "genesis.json")
         return [
-            outcome_of(member.name, self.folder.vehicles / member.name, genesis)
-            for member in genesis.members
+            outcome_of(self.folder.vehicles / member.name, genesis) for member in genesis.members
         ]
 
 

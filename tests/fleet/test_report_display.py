@@ -14,11 +14,11 @@ from rich.console import Console
 pytest.importorskip("rclpy", reason="the room needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
+from bift_ros.chain.verification import Verification
 from bift_ros.consensus.genesis import Genesis, Member, Policy
 from bift_ros.consensus.payloads import ProposeTask
 from bift_ros.consensus.state import Iteration, State, Task, initial_state
 from bift_ros.fleet.runs import display, report
-from bift_ros.fleet.runs.reading import VehicleOutcome
 from bift_ros.identity.keys import KeyPair
 from bift_ros.monitoring.status import VehicleStatus
 from bift_ros.monitoring.status_json import status_from_json, status_json
@@ -67,7 +67,7 @@ def statuses() -> dict[str, VehicleStatus]:
 
 
 def build(
-    outcomes: list[VehicleOutcome],
+    outcomes: dict[str, Verification],
     accuracy: dict[int, float] | None = None,
     malicious: dict[str, str] | None = None,
 ) -> Any:
@@ -76,8 +76,8 @@ def build(
     return report.build(outcomes, GENESIS, statuses(), iterations, measured, malicious or {}, 12.34)
 
 
-def outcomes(state: State) -> list[VehicleOutcome]:
-    return [VehicleOutcome(name, state, None) for name in NAMES]
+def outcomes(state: State) -> dict[str, Verification]:
+    return {name: Verification(state, 2, 100, None) for name in NAMES}
 
 
 def test_a_sound_run() -> None:
@@ -106,7 +106,7 @@ def test_a_sound_run() -> None:
 def test_other_tips_are_no_agreement() -> None:
     state = finished_state()
     found = outcomes(state)
-    found[2] = replace(found[2], state=replace(state, tip_hash=bytes(32)))
+    found[NAMES[2]] = replace(found[NAMES[2]], state=replace(state, tip_hash=bytes(32)))
     assert build(found)["agreed"] is False
 
 
@@ -137,7 +137,7 @@ def test_who_joined_by_vote_is_named_and_who_left_keeps_its_stake() -> None:
 
 def test_a_chain_that_does_not_verify_is_named() -> None:
     found = outcomes(finished_state())
-    found[1] = replace(found[1], problem="block 2: a file is missing")
+    found[NAMES[1]] = replace(found[NAMES[1]], problem="block 2: a file is missing")
     result = build(found)
     assert result["verified"] == {
         "vehicle_00": True, "vehicle_01": "block 2: a file is missing", "vehicle_02": True

@@ -19,9 +19,10 @@ from process_fleet import running
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
+from bift_ros.chain.verification import Verification
 from bift_ros.consensus.genesis import Policy, load_genesis
 from bift_ros.fleet.description.fleet import FleetDescription, TaskDescription, VehicleDescription
-from bift_ros.fleet.runs.reading import VehicleOutcome, outcome_of
+from bift_ros.fleet.runs.reading import outcome_of
 from bift_ros.fleet.runtimes.folder import FleetFolder, vehicle_log
 from bift_ros.fleet.runtimes.plan import FleetPlan, prepare
 from bift_ros.fleet.runtimes.process_runtime import ProcessRuntime
@@ -105,9 +106,9 @@ def test_a_fleet_bears_a_vehicle_without_data_and_one_with_a_damaged_chain(
     folder = FleetFolder(tmp_path)
     names = [vehicle.name for vehicle in fleet.vehicles]
 
-    def outcomes() -> list[VehicleOutcome]:
+    def outcomes() -> list[Verification]:
         genesis = load_genesis(folder.genesis)
-        return [outcome_of(name, folder.vehicle(name), genesis) for name in names]
+        return [outcome_of(folder.vehicle(name), genesis) for name in names]
 
     with watching(fleet) as (monitor, states):
         with running(tmp_path, fleet) as runtime:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
 from bift_ros.chain.interface import Store
 from bift_ros.chain.keyring import Keyring
+from bift_ros.chain.store import ChainStore
+from bift_ros.chain.vehicle_folders import VehicleFolders
 from bift_ros.consensus.blocks import Block
 from bift_ros.consensus.exceptions import InvalidBlock
 from bift_ros.consensus.genesis import Genesis, Member
@@ -16,6 +18,7 @@ from bift_ros.consensus.payloads import MembershipVote
 from bift_ros.consensus.state import State, initial_state
 from bift_ros.consensus.transition import state_transition
 from bift_ros.storage.interface import StorageError
+from bift_ros.storage.stored_files import StoredFiles
 
 _BATCH = 64
 
@@ -67,6 +70,18 @@ def names_on(genesis: Genesis, blocks: Iterable[Block]) -> dict[str, str]:
 
 def _decrypting(keyring: Keyring, fetch: Fetch) -> Fetch:
     return lambda cid: keyring.decrypt(fetch(cid))
+
+
+def verify_stored(
+    folders: VehicleFolders,
+    genesis: Genesis,
+    keyring: Keyring | None = None,
+    on_block: Callable[[], object] = lambda: None,
+) -> Verification:
+    """As `verify_chain`, of what a vehicle keeps on disk. Raises ChainError."""
+    files = StoredFiles(folders.storage, folders.kubo)
+    with closing(ChainStore(folders.chain, genesis, read_only=True)) as store:
+        return verify_chain(genesis, store, files.get, on_block, keyring)
 
 
 def verify_chain(

@@ -10,7 +10,7 @@ from typing import Any
 from rich.progress import Progress
 
 from bift_ros.chain.keyring import Keyring
-from bift_ros.chain.verification import verify_chain
+from bift_ros.chain.verification import verify_stored
 from bift_ros.consensus.blocks import Block
 from bift_ros.console.arguments import add_action, add_actions, add_json_argument
 from bift_ros.console.chain_export import FORMATS
@@ -27,7 +27,6 @@ from bift_ros.console.read_chain import (
 )
 from bift_ros.console.transaction_text import KINDS, says, transaction_object
 from bift_ros.history.blocks import summary_of
-from bift_ros.storage.stored_files import StoredFiles
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -132,15 +131,13 @@ def _export(arguments: argparse.Namespace) -> None:
 
 def _verify(arguments: argparse.Namespace) -> int:
     with open_chain(arguments) as (genesis, store, folders):
-        files, keyring = StoredFiles(folders.storage, folders.kubo), None
+        keyring = None
         if genesis.policy.encrypt_models:
             keyring = Keyring(own_vehicle(folders.root).key, genesis.hash)
         tip = store.header(store.tip)
         with Progress(transient=True, disable=arguments.json) as bar:
             task = bar.add_task("Recomputing", total=tip.height if tip is not None else 0)
-            result = verify_chain(
-                genesis, store, files.get, lambda: bar.advance(task), keyring=keyring
-            )
+            result = verify_stored(folders, genesis, keyring, lambda: bar.advance(task))
     state, valid = result.state, result.problem is None
     names = {m.address: m.name for m in (*genesis.members, *state.members.values())}
     outcome = {

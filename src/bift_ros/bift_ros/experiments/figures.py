@@ -9,6 +9,7 @@ from typing import Any
 
 from bift_ros.experiments.plan import FIGURES
 from bift_ros.experiments.results import Row, label, split_label
+from bift_ros.monitoring.colours import SERIES
 
 _CAPTIONS = {
     "fig5": "Fig. 5: Bift's performance under {share} label-flip malicious nodes",
@@ -44,6 +45,7 @@ def draw(
     )
     for axes, alpha in zip(all_axes[0], alphas, strict=False):
         chosen = [row for row in rows if row["alpha"] == alpha]
+        axes.set_prop_cycle(color=[light for light, _ in SERIES])
         draw_panel = _over_iterations if FIGURES[experiment].over == "iterations" else _over_shares
         draw_panel(axes, chosen)
         axes.set_title(split_label(alpha))

@@ -12,10 +12,9 @@ import yaml
 
 from bift_ros.chain.store import ChainStore
 from bift_ros.chain.vehicle_folders import VehicleFolders
-from bift_ros.chain.verification import verify_chain
 from bift_ros.consensus.exceptions import ChainError
 from bift_ros.consensus.genesis import Genesis, load_genesis
-from bift_ros.fleet.runs.reading import keyring_of
+from bift_ros.fleet.runs.reading import outcome_of
 from bift_ros.fleet.runtimes.folder import vehicle_log
 from bift_ros.history.blocks import summary_of
 from bift_ros.history.chain import ChainHistory
@@ -27,7 +26,6 @@ from bift_ros.reports.documents import block_documents, iteration_documents
 from bift_ros.reports.places import ReportError, RunPlace
 from bift_ros.reports.refusals import read_refusals
 from bift_ros.reports.run import Equivocation, Run, Vehicle
-from bift_ros.storage.stored_files import StoredFiles
 
 
 @dataclass
@@ -95,7 +93,7 @@ def _vehicle(name: str, data: Path, place: RunPlace, genesis: Genesis, found: _F
         with closing(ChainStore(VehicleFolders(data).chain, genesis, read_only=True)) as store:
             state = _read_chain(name, store, genesis, found).state
             tip, height = state.tip_hash.hex(), state.height
-            problem = _problem(name, store, data, place, genesis)
+        problem = _problem(name, data, place, genesis)
         verified = problem is None
     except ChainError as error:
         verified, problem = False, str(error)
@@ -129,17 +127,12 @@ def _read_chain(name: str, store: ChainStore, genesis: Genesis, found: _Found) -
     return chain
 
 
-def _problem(
-    name: str, store: ChainStore, data: Path, place: RunPlace, genesis: Genesis
-) -> str | None:
+def _problem(name: str, data: Path, place: RunPlace, genesis: Genesis) -> str | None:
     """What is wrong with a vehicle's chain, as the run found it or else by recomputing it."""
     said = place.measured.get("verified", {}).get(name)
     if said is not None:
         return None if said is True else str(said)
-    folders = VehicleFolders(data)
-    files = StoredFiles(folders.storage, folders.kubo)
-    keyring = keyring_of(place.settings / name, genesis)
-    return verify_chain(genesis, store, files.get, keyring=keyring).problem
+    return outcome_of(data, genesis, place.settings / name).problem
 
 
 def _counts(dataset: Path) -> Mapping[str, int] | None:

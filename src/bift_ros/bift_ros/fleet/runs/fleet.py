@@ -10,8 +10,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from bift_ros.chain.verification import Verification
 from bift_ros.consensus.genesis import load_genesis
-from bift_ros.fleet.runs.reading import VehicleOutcome, outcome_of, read_model
+from bift_ros.fleet.runs.reading import outcome_of, read_model
 from bift_ros.fleet.runtimes.folder import FLEETS, FleetFolder, read_record
 from bift_ros.fleet.runtimes.registry import make_runtime
 from bift_ros.fleet.runtimes.runtime import FleetError, Monitor, Runtime
@@ -128,11 +129,11 @@ class Fleet:
             genesis = load_genesis(self.folder.genesis)
             return read_model(cid, data, genesis, self.folder.vehicle(vehicle))
 
-    def outcome(self, vehicle: str) -> VehicleOutcome:
+    def outcome(self, vehicle: str) -> Verification:
         """The chain of a vehicle that doesn't run, verified."""
         with self.data_of(vehicle) as data:
             genesis = load_genesis(self.folder.genesis)
-            return outcome_of(vehicle, data, genesis, self.folder.vehicle(vehicle))
+            return outcome_of(data, genesis, self.folder.vehicle(vehicle))
 
     def down(self, keep_data: bool) -> None:
         """End every vehicle; without `keep_data` nothing of the fleet is left."""

@@ -123,7 +123,7 @@ def _report(
 ) -> dict[str, Any]:
     folder = fleet.folder
     result = report.build(
-        [fleet.outcome(name) for name in fleet.record.vehicles],
+        {name: fleet.outcome(name) for name in fleet.record.vehicles},
         load_genesis(folder.genesis),
         run.statuses,
         run.iterations,

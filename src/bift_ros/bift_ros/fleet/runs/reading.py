@@ -10,9 +10,8 @@ from pathlib import Path
 from bift_ros.chain.keyring import Keyring
 from bift_ros.chain.store import ChainStore
 from bift_ros.chain.vehicle_folders import VehicleFolders
-from bift_ros.chain.verification import blocks_of, replay, verify_chain
+from bift_ros.chain.verification import Verification, blocks_of, replay, verify_stored
 from bift_ros.consensus.genesis import Genesis
-from bift_ros.consensus.state import State
 from bift_ros.fleet.runtimes.folder import key_file
 from bift_ros.identity.keyfile import load_key
 from bift_ros.storage.stored_files import StoredFiles
@@ -25,16 +24,6 @@ class ChainOnDisk:
     height: int
     missing: tuple[bytes, ...]
     """Those of the blocks asked for that are not in it."""
-
-
-@dataclass(frozen=True)
-class VehicleOutcome:
-    """One vehicle's chain, read from its disk after the run."""
-
-    name: str
-    state: State
-    problem: str | None
-    """What verification found wrong; None where every block's PoFL recomputes."""
 
 
 def look(folder: Path, genesis: Genesis, wanted: Collection[bytes] = ()) -> ChainOnDisk:
@@ -73,16 +62,9 @@ def read_model(cid: str, folder: Path, genesis: Genesis, settings: Path | None =
     return keyring.decrypt(file)
 
 
-def outcome_of(
-    name: str, folder: Path, genesis: Genesis, settings: Path | None = None
-) -> VehicleOutcome:
-    """Open a stopped vehicle's chain and recompute every block from its stored updates.
+def outcome_of(folder: Path, genesis: Genesis, settings: Path | None = None) -> Verification:
+    """Recompute every block of a stopped vehicle's chain from its stored updates.
 
     `settings` is as in `read_model`. Raises ChainError or KeyFileError.
     """
-    folders = VehicleFolders(folder)
-    with closing(ChainStore(folders.chain, genesis, read_only=True)) as store:
-        files = StoredFiles(folders.storage, folders.kubo)
-        keyring = keyring_of(settings or folder, genesis)
-        result = verify_chain(genesis, store, files.get, keyring=keyring)
-    return VehicleOutcome(name, result.state, result.problem)
+    return verify_stored(VehicleFolders(folder), genesis, keyring_of(settings or folder, genesis))

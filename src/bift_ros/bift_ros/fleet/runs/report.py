@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
+from bift_ros.chain.verification import Verification
 from bift_ros.consensus.genesis import Genesis
-from bift_ros.fleet.runs.reading import VehicleOutcome
+from bift_ros.monitoring.colours import SERIES
 from bift_ros.monitoring.status import Statuses, VehicleStatus
 
 
 def build(
-    outcomes: Sequence[VehicleOutcome],
+    outcomes: Mapping[str, Verification],
     genesis: Genesis,
     statuses: Statuses,
     iterations: Mapping[int, Mapping[str, VehicleStatus]],
@@ -28,7 +29,7 @@ def build(
     status in which the vehicle first stood on that iteration's model; `malicious` is the attack of
     each vehicle that was set to carry one out.
     """
-    state = outcomes[0].state
+    state = next(iter(outcomes.values())).state
     task = state.latest_task
     history = task.history if task is not None else ()
     accuracies = [accuracy.get(i) for i in range(1, len(history) + 1)]
@@ -39,11 +40,11 @@ def build(
         "vehicles": len(outcomes),
         "mode": genesis.policy.mode,
         "iterations": len(history),
-        "agreed": len({o.state.tip_hash for o in outcomes}) == 1,
+        "agreed": len({o.state.tip_hash for o in outcomes.values()}) == 1,
         "tip": state.tip_hash.hex(),
         "height": state.height,
-        "heights": {o.name: o.state.height for o in outcomes},
-        "verified": {o.name: o.problem or True for o in outcomes},
+        "heights": {name: o.state.height for name, o in outcomes.items()},
+        "verified": {name: o.problem or True for name, o in outcomes.items()},
         "accuracy": accuracies,
         "final_accuracy": accuracies[-1] if accuracies else None,
         "rules": [i.rule for i in history],
@@ -104,6 +105,7 @@ def plot_accuracy(report: Mapping[str, Any], path: Path) -> None:
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
+    axes.set_prop_cycle(color=[light for light, _ in SERIES])
     points = [
         (i, a, r)
         for i, (a, r) in enumerate(zip(report["accuracy"], report["rules"], strict=True), 1)

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from rich.console import Console
 
+from bift_ros.consensus.state import State
 from bift_ros.fleet.description.fleet import FleetDescription
 from bift_ros.fleet.runs.bags import bags_of, synthetic_bags
 from bift_ros.fleet.runs.bring_up import Overrides, bring_up
 from bift_ros.fleet.runs.evaluation import Evaluator
 from bift_ros.fleet.runs.faults import Fault, on_one_tip
 from bift_ros.fleet.runs.fleet import Fleet
-from bift_ros.fleet.runs.reading import VehicleOutcome
 from bift_ros.fleet.runs.run import Run
 from bift_ros.fleet.runs.signals import ignoring_signals
 from bift_ros.fleet.runs.watching import live_view
@@ -85,7 +85,7 @@ def run_trial(
         down_at = time.monotonic()
         honest = next(v.name for v in description.vehicles if not v.malicious)
         outcome = fleet.outcome(honest)
-        accuracy = _accuracy(fleet, outcome, root / "bags", console)
+        accuracy = _accuracy(fleet, honest, outcome.state, root / "bags", console)
     finally:
         with ignoring_signals(), suppress(FleetError):
             fleet.down(keep_data=False)
@@ -110,14 +110,14 @@ def run_trial(
     )
 
 
-def _accuracy(fleet: Fleet, outcome: VehicleOutcome, bags: Path, console: Console) -> float:
+def _accuracy(fleet: Fleet, vehicle: str, state: State, bags: Path, console: Console) -> float:
     """That of a vehicle's last global model on a test set."""
-    task = outcome.state.latest_task
+    task = state.latest_task
     if task is None:
-        raise FleetError(f"the chain of {outcome.name} has no task")
+        raise FleetError(f"the chain of {vehicle} has no task")
     test_set = synthetic_bags(1, 1, _TEST_SEED, bags, console, _TEST_CROPS) / "test"
     with closing(Evaluator(fleet.model, test_set, task.proposal.architecture, "cpu")) as evaluator:
-        evaluator.evaluate(1, outcome.name, task.global_cid)
+        evaluator.evaluate(1, vehicle, task.global_cid)
         evaluator.wait(_EVALUATION_SECONDS)
         if evaluator.errors:
             raise FleetError(f"the last model can't be measured: {evaluator.errors[1]}")
