@@ -255,6 +255,22 @@ def test_commits_and_updates_go_into_blocks_of_their_own(make_fleet: Any) -> Non
     assert set(pool.pending(committed, ModelUpdate)) == set(updates[:3])
 
 
+def test_of_two_updates_with_one_file_one_is_offered(make_fleet: Any) -> None:
+    """Whoever conspires may commit to one file; a block with both would be invalid."""
+    fleet = make_fleet(5, mode="bift")
+    tasked = fleet.with_task()
+    updates = [fleet.update(member, tasked, cid=RAW_CID) for member in range(3)]
+    commits = [fleet.commit(member, tasked, update) for member, update in enumerate(updates)]
+    committed = fleet.apply(tasked, fleet.block(tasked, commits))
+    pool = Mempool()
+    pool.add(updates[0], committed, fleet.genesis)
+    assert pool.learning(committed, ModelUpdate) == (updates[0],)
+    assert pool.learning(committed, ModelCommit) == ()
+    pool.add(updates[1], committed, fleet.genesis)
+    assert pool.learning(committed, ModelUpdate) == (updates[0],)
+    assert pool.pending(committed, ModelUpdate) == [updates[0]]
+
+
 def test_the_next_block_stays_within_its_size(make_fleet: Any) -> None:
     fleet = make_fleet(30, difficulty=0, reward=1000)
     tasked = fleet.with_task()

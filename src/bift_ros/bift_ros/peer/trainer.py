@@ -152,7 +152,7 @@ class Trainer:
         if kind is None:
             self._open = True
             return
-        if context.mempool.has_learning(own, task.round(kind), kind):
+        if context.mempool.has_learning(own, task.round(kind)):
             return
         self._open = commitment is None and not self._votes_for(task)
         if self._open:

@@ -7,7 +7,7 @@ COMPILED = {
         authorship encoding fields fork_choice key_epochs membership model_check proof_of_work
         sharing transaction_rules transition
     """,
-    "chain": "blockchain interface keyring mempool store vehicle_folders verification",
+    "chain": "blockchain interface keyring mempool store vehicle_folders verification waiting",
     "peer": """
         block_import catch_up config context disputes effects equivocation events fairness files
         group_keys machine mining own_transactions phases tip_tracker trainer updates
