@@ -86,7 +86,7 @@ def test_every_action_prints_for_machines() -> None:
 def test_the_overview_names_every_command(bift: Any) -> None:
     result = bift("--help")
     assert result.code == 0
-    for name, (_, summary) in COMMANDS.items():
+    for name, summary in COMMANDS.items():
         assert name in result.out
         assert summary.split(":")[0] in " ".join(result.out.split())
     assert {words[0] for words in ACTIONS} == set(COMMANDS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 from recorded import parse_image, read_bag, read_images, replay
 
-from bift_ros.console import bag as command
+from bift_ros.console.main import main
 from bift_ros.perception import messages
 from bift_ros.perception.bag_info import bag_info
 from bift_ros.perception.bags import BagError
@@ -163,9 +162,7 @@ def test_parse_classes() -> None:
 
 
 def run(*arguments: str) -> int:
-    parser = argparse.ArgumentParser(prog="bift bag")
-    command.add_arguments(parser)
-    return command.main(parser.parse_args(arguments))
+    return main(["bag", *arguments])
 
 
 def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from bift_ros.console.arguments import add_action, add_actions, add_json_argument
+from bift_ros.console.arguments import Parser
 from bift_ros.console.errors import CommandError, reporting
 from bift_ros.console.keys import add_keystore_argument, ask, key_file, keystore_of
 from bift_ros.console.output import show, table
@@ -21,9 +21,8 @@ from bift_ros.identity.keys import KeyPair, address_of
 from bift_ros.identity.keystore import is_account_name
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     """Sub-commands and their options."""
-    actions = add_actions(parser)
     for name, summary, handler in (
         ("create", "Make an Ed25519 key and write it to a file (mode 600).", _create),
         (
@@ -32,8 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             _show,
         ),
     ):
-        action = add_action(
-            actions,
+        action = parser.add_action(
             name,
             summary,
             handler,
@@ -47,11 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "--passphrase-file", type=Path, help="read the passphrase here instead of asking"
         )
         how.add_argument("--no-passphrase", action="store_true", help="the key is kept unencrypted")
-        add_json_argument(action)
+        action.add_json()
     summary = "List the accounts of the keystore with their addresses; asks for no passphrase."
-    action = add_action(actions, "list", summary, _list)
+    action = parser.add_action("list", summary, _list)
     add_keystore_argument(action)
-    add_json_argument(action, "one object an account, as a list")
+    action.add_json("one object an account, as a list")
 
 
 @reporting(KeyFileError, OSError)

@@ -5,44 +5,59 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from bift_ros.identity.vehicle_names import is_vehicle_name
-
-Actions: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-"""The sub-commands of a command."""
 
 # Each vehicle's training has a 31-bit seed of its own, made from this one.
 _MAX_SEED = 2_000_000
 
 
-def add_actions(parser: argparse.ArgumentParser, metavar: str = "ACTION") -> Actions:
-    """Have a command take a sub-command."""
-    return parser.add_subparsers(dest="action", metavar=metavar, required=True)
+class Parser(argparse.ArgumentParser):
+    """The parser of a command or of one of its actions, with the options that many have."""
 
+    _actions_of_command: argparse._SubParsersAction[Parser] | None = None
 
-def add_action(
-    actions: Actions,
-    name: str,
-    summary: str,
-    handler: Callable[[argparse.Namespace], int | None] | None = None,
-    **settings: Any,
-) -> argparse.ArgumentParser:
-    """Add a sub-command, which `handler` does; its parser."""
-    parser = actions.add_parser(name, **{"help": summary, "description": summary, **settings})
-    if handler is not None:
-        parser.set_defaults(handler=handler)
-    return parser
+    def take_actions(self, metavar: str = "ACTION") -> None:
+        """Have the command take one of the actions that are added from now on."""
+        self._actions_of_command = self.add_subparsers(
+            dest="action", metavar=metavar, required=True
+        )
 
+    def add_action(
+        self,
+        name: str,
+        summary: str,
+        handler: Callable[[argparse.Namespace], int | None] | None = None,
+        **settings: Any,
+    ) -> Parser:
+        """Add an action, which `handler` does; its parser."""
+        if self._actions_of_command is None:
+            self.take_actions()
+        assert self._actions_of_command is not None
+        settings = {"help": summary, "description": summary, **settings}
+        action = self._actions_of_command.add_parser(name, **settings)
+        if handler is not None:
+            action.set_defaults(handler=handler)
+        return action
 
-def add_json_argument(parser: argparse.ArgumentParser, shape: str = "for machines") -> None:
-    """Print JSON, whose `shape` the help tells."""
-    parser.add_argument("--json", action="store_true", help=shape)
+    def add_json(self, shape: str = "for machines") -> None:
+        """Print JSON, whose `shape` the help tells."""
+        self.add_argument("--json", action="store_true", help=shape)
 
+    def add_data(self) -> None:
+        """Whose data folder is meant."""
+        self.add_argument("--data", type=Path, required=True, help="the vehicle's data folder")
 
-def add_data_argument(parser: argparse._ActionsContainer) -> None:
-    """Whose data folder is meant."""
-    parser.add_argument("--data", type=Path, required=True, help="the vehicle's data folder")
+    def add_wait(self, default: float = 15.0) -> None:
+        """How long vehicles may take to be heard and to answer."""
+        self.add_argument(
+            "--wait",
+            type=seconds,
+            default=default,
+            metavar="SECONDS",
+            help="for a vehicle's answer (%(default)g)",
+        )
 
 
 def seed(text: str) -> int:
@@ -85,17 +100,6 @@ def seconds(text: str) -> float:
     if not 0 < value <= 3600:
         raise argparse.ArgumentTypeError(f"{text} is not more than 0 and at most 3600 seconds")
     return value
-
-
-def add_wait_argument(parser: argparse.ArgumentParser, default: float = 15.0) -> None:
-    """How long vehicles may take to be heard and to answer."""
-    parser.add_argument(
-        "--wait",
-        type=seconds,
-        default=default,
-        metavar="SECONDS",
-        help="for a vehicle's answer (%(default)g)",
-    )
 
 
 def add_vehicle_arguments(parser: argparse._ActionsContainer, does: str) -> None:

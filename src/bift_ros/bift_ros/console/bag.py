@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from bift_ros.console.arguments import Parser
 from bift_ros.perception.bag_info import BagInfo, bag_info
 from bift_ros.perception.bags import BagError
 from bift_ros.perception.classes import CLASSES
@@ -53,13 +54,13 @@ Show a bag's topics, length and labels, and whether a vehicle can learn from it.
 bag is read as far as it goes."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     """Make the sub-commands synth, from-images and info."""
-    commands = parser.add_subparsers(dest="bag_command", required=True, metavar="COMMAND")
+    parser.take_actions("COMMAND")
     raw = argparse.RawDescriptionHelpFormatter
 
-    synth = commands.add_parser(
-        "synth", help="draw bags of street scenes", description=SYNTH, epilog=SYNTH_EXAMPLES,
+    synth = parser.add_action(
+        "synth", "draw bags of street scenes", description=SYNTH, epilog=SYNTH_EXAMPLES,
         formatter_class=raw,
     )  # fmt: skip
     synth.add_argument("--vehicles", type=int, default=5, metavar="N", help="bags (default 5)")
@@ -78,8 +79,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="size of the test set (default 2000; 0 for none)",
     )  # fmt: skip
 
-    images = commands.add_parser(
-        "from-images", help="make bags of real pictures", description=FROM_IMAGES,
+    images = parser.add_action(
+        "from-images", "make bags of real pictures", description=FROM_IMAGES,
         epilog=FROM_IMAGES_EXAMPLES, formatter_class=raw,
     )  # fmt: skip
     images.add_argument("folder", type=Path, metavar="DIR", help="holds one subfolder a class")
@@ -95,24 +96,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     images.add_argument("--seed", type=int, default=0, metavar="S", help="default 0")
     for make in (synth, images):
-        make.add_argument("--json", action="store_true", help="one JSON object, no progress")
+        make.add_json("one JSON object, no progress")
 
-    info = commands.add_parser("info", help="show what a bag holds", description=INFO)
+    info = parser.add_action("info", "show what a bag holds", description=INFO)
     info.add_argument("bag", type=Path, metavar="BAG", help="a bag's folder, or its .mcap file")
-    info.add_argument("--json", action="store_true", help="one JSON object, for machines")
+    info.add_json("one JSON object, for machines")
 
 
 def main(args: argparse.Namespace) -> int:
     """Run a sub-command; 0 when done, 1 where `info` finds problems, 2 on bad input."""
     try:
-        if args.bag_command == "synth":
+        if args.action == "synth":
             with _progress("Drawing frames", args.json) as advance:
                 done = synthesize(
                     args.vehicles, args.frames, args.out, args.seed, args.skew, args.test_crops,
                     advance,
                 )  # fmt: skip
             _print_recorded(done, args.json)
-        elif args.bag_command == "from-images":
+        elif args.action == "from-images":
             classes = parse_classes(args.classes)
             with _progress("Placing pictures", args.json) as advance:
                 done = from_images(
@@ -127,7 +128,7 @@ def main(args: argparse.Namespace) -> int:
                 _print_info(info)
             return 1 if info.problems else 0
     except (BagError, ValueError, OSError) as error:
-        print(f"bift bag {args.bag_command}: {error}", file=sys.stderr)
+        print(f"bift bag {args.action}: {error}", file=sys.stderr)
         return 2
     return 0
 

@@ -12,7 +12,7 @@ from rich.progress import Progress
 from bift_ros.chain.keyring import Keyring
 from bift_ros.chain.verification import verify_stored
 from bift_ros.consensus.blocks import Block
-from bift_ros.console.arguments import add_action, add_actions, add_json_argument
+from bift_ros.console.arguments import Parser
 from bift_ros.console.chain_export import FORMATS
 from bift_ros.console.errors import CommandError, reporting
 from bift_ros.console.output import listing, show, table
@@ -29,18 +29,16 @@ from bift_ros.console.transaction_text import KINDS, says, transaction_object
 from bift_ros.history.blocks import summary_of
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     """Sub-commands and their options."""
-    actions = add_actions(parser)
     summary = "Print the blocks of a vehicle's chain, or one block with all that it carries."
-    blocks = add_action(actions, "show", summary, _show)
+    blocks = parser.add_action("show", summary, _show)
     blocks.add_argument("block", nargs="?", type=int, metavar="BLOCK", help="its height; all: none")
     add_source_arguments(blocks)
-    add_json_argument(blocks)
+    blocks.add_json()
     summary = "Check every block anew and recompute its PoFL from the stored updates."
-    add_folder_arguments(add_action(actions, "verify", summary, _verify))
-    export = add_action(
-        actions,
+    add_folder_arguments(parser.add_action("verify", summary, _verify))
+    export = parser.add_action(
         "export",
         "Write a vehicle's chain for other programs.",
         _export,

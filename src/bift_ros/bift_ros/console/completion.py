@@ -8,7 +8,7 @@ from pathlib import Path
 import shtab
 
 from bift_ros.console import main as console
-from bift_ros.console.arguments import add_action, add_actions
+from bift_ros.console.arguments import Parser
 
 SHELLS = ("bash", "zsh")
 _MAY_BE_FILES = ("account", "key", "model")
@@ -19,12 +19,11 @@ _HOW = {
 }
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     """One action for each shell."""
-    actions = add_actions(parser, "SHELL")
+    parser.take_actions("SHELL")
     for shell in SHELLS:
-        add_action(
-            actions,
+        parser.add_action(
             shell,
             f"Print a script that completes commands in {shell}.",
             epilog=f"To use it: {_HOW[shell]}. Make it anew after an update: it is fixed text, so "
@@ -39,7 +38,7 @@ def main(arguments: argparse.Namespace) -> None:
     print(shtab.complete(parser, shell=arguments.action))
 
 
-def _complete_files(parser: argparse.ArgumentParser) -> None:
+def _complete_files(parser: Parser) -> None:
     """Have every argument that is a path completed as one."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):

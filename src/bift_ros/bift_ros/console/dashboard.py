@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from bift_ros.console.arguments import add_json_argument
+from bift_ros.console.arguments import Parser
 from bift_ros.console.errors import CommandError, reporting
 from bift_ros.console.output import show
 from bift_ros.dashboard.server import DashboardError
@@ -15,7 +15,7 @@ from bift_ros.fleet.runs.live_dashboard import live_dashboard
 from bift_ros.fleet.runtimes.runtime import FleetError
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     """The options."""
     parser.epilog = "The page is for this machine alone. docs/dashboard.md explains it."
     parser.add_argument("--port", type=_port, default=0, help="default: any that is free")
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of a fleet (out/fleets/NAME) or demo (out/demo): listens where that fleet "
         "talks, and shows its vehicles' samples; default: the fleet of ROS_DOMAIN_ID",
     )
-    add_json_argument(parser, "print the address as JSON")
+    parser.add_json("print the address as JSON")
 
 
 @reporting(DashboardError, FleetError)

@@ -12,13 +12,7 @@ from rich.filesize import decimal
 from bift_ros.consensus.payloads import FILE_NAME
 from bift_ros.consensus.sharing import shared_files
 from bift_ros.consensus.state import State
-from bift_ros.console.arguments import (
-    add_action,
-    add_actions,
-    add_data_argument,
-    add_json_argument,
-    add_wait_argument,
-)
+from bift_ros.console.arguments import Parser
 from bift_ros.console.errors import CommandError, reporting
 from bift_ros.console.output import show, table
 from bift_ros.console.own_vehicle import OwnVehicle, own_vehicle
@@ -30,19 +24,18 @@ from bift_ros.storage.embedded import EmbeddedStorage
 from bift_ros.storage.interface import StorageError
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     """Sub-commands and their options."""
-    actions = add_actions(parser)
     summary = "Put a file into a vehicle's storage, which serves it to the fleet; print its CID."
-    share = add_action(actions, "share", summary, _share)
+    share = parser.add_action("share", summary, _share)
     summary = "Write a file of the fleet to disk, fetched from the vehicles that have it."
-    get = add_action(actions, "get", summary, _get)
+    get = parser.add_action("get", summary, _get)
     summary = "Take a file off the list of those that this vehicle shares, and keep it no longer."
-    withdraw = add_action(actions, "withdraw", summary, _withdraw)
+    withdraw = parser.add_action("withdraw", summary, _withdraw)
     for action in (share, get, withdraw):
-        add_data_argument(action)
-        add_wait_argument(action)
-        add_json_argument(action, "print one JSON object, no progress")
+        action.add_data()
+        action.add_wait()
+        action.add_json("print one JSON object, no progress")
     share.add_argument("file", type=Path, help="any file")
     share.add_argument("--announce", action="store_true", help="have the chain list it")
     share.add_argument("--name", help="that the list gives it (default: the file's own)")
@@ -51,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     get.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: named by the CID")
     withdraw.add_argument("name", metavar="NAME", help="as in the list")
     summary = "Print the files that the fleet shares, by a vehicle's chain."
-    add_folder_arguments(add_action(actions, "list", summary, _list))
+    add_folder_arguments(parser.add_action("list", summary, _list))
 
 
 def _share(arguments: argparse.Namespace) -> None:

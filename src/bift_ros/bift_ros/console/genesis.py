@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bift_ros.consensus.exceptions import ChainError
 from bift_ros.consensus.genesis import MODES, RULE_OF_MODE, Genesis, Member, Policy, save_genesis
-from bift_ros.console.arguments import add_action, add_actions, add_json_argument
+from bift_ros.console.arguments import Parser
 from bift_ros.console.defence import add_defence_arguments, rule_for
 from bift_ros.console.errors import CommandError, reporting
 from bift_ros.console.output import show
@@ -17,10 +17,10 @@ from bift_ros.identity.vehicle_names import is_vehicle_name
 from bift_ros.pofl.aggregate import RULES
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     """Sub-commands and their options."""
     summary = "Write a genesis file; every vehicle of the fleet needs the same one."
-    create = add_action(add_actions(parser), "create", summary, _create)
+    create = parser.add_action("create", summary, _create)
     policy = Policy()
     create.add_argument("file", type=Path, help="the genesis file (JSON)")
     create.add_argument(
@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="encrypt model and update files for the members (docs/privacy.md)",
     )
-    add_json_argument(create)
+    create.add_json()
 
 
 def _create(arguments: argparse.Namespace) -> None:

@@ -2,76 +2,55 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import os
 import sys
 from collections.abc import Sequence
 
+from bift_ros.console.arguments import Parser
 from bift_ros.console.errors import CommandError
 
-# Each command is a module with `add_arguments(parser)`, and `main(arguments)` unless each of its
-# sub-commands has a handler; these give the exit status, or None for 0. Only the chosen module is
-# imported, since some take seconds.
+# Each command is the module of its name, with `add_arguments(parser)`, and `main(arguments)` unless
+# each of its actions has a handler; both give the exit status, or None for 0. Only the chosen
+# module is imported, since some take seconds.
 COMMANDS = {
-    "demo": ("bift_ros.console.demo", "run a fleet on this machine: replay, train, agree"),
-    "fleet": (
-        "bift_ros.console.fleet",
-        "run a fleet that a file describes: up, status, logs, down",
-    ),
-    "dashboard": ("bift_ros.console.dashboard", "see the fleet in the browser, live"),
-    "chaos": ("bift_ros.console.chaos", "kill vehicles, cut the network: does the fleet agree?"),
-    "bag": ("bift_ros.console.bag", "make and inspect rosbags: synth, from-images, info"),
-    "account": ("bift_ros.console.account", "make and show keys: create, list, show"),
-    "genesis": ("bift_ros.console.genesis", "make a fleet's genesis file: create"),
-    "node": (
-        "bift_ros.console.node",
-        "run a vehicle without mining, have the fleet learn a model: run, submit-model",
-    ),
-    "miner": ("bift_ros.console.miner", "run a vehicle that mines too, or stop it: start, stop"),
-    "tx": ("bift_ros.console.tx", "give stake to another member: transfer, show"),
-    "task": ("bift_ros.console.task", "see what the fleet learns: list, show"),
-    "member": (
-        "bift_ros.console.member",
-        "see the members, vote on joining and leaving: vote, list",
-    ),
-    "data": ("bift_ros.console.data", "share files with the fleet: share, get, list, withdraw"),
-    "system": ("bift_ros.console.system", "see the running vehicles: show"),
-    "monitor": (
-        "bift_ros.console.monitor",
-        "watch a fleet with the tools of ROS, record it, watch it again: run, replay",
-    ),
-    "chain": ("bift_ros.console.chain", "read and check a vehicle's chain: show, verify, export"),
-    "report": ("bift_ros.console.report", "a finished run as a page with plots, or as JSON"),
-    "storage": (
-        "bift_ros.console.storage",
-        "run a vehicle's IPFS daemon by hand: kubo init, start, stop, status",
-    ),
-    "bench": (
-        "bift_ros.console.bench",
-        "measure: aggregation, chain, fleet, monitor, storage, training",
-    ),
-    "simulate": (
-        "bift_ros.console.simulate",
-        "run fleets in virtual time, under faults of all kinds",
-    ),
-    "completion": ("bift_ros.console.completion", "complete commands in a shell: bash, zsh"),
-    "experiment": ("bift_ros.console.experiment", "run a documented experiment"),
+    "demo": "run a fleet on this machine: replay, train, agree",
+    "fleet": "run a fleet that a file describes: up, status, logs, down",
+    "dashboard": "see the fleet in the browser, live",
+    "chaos": "kill vehicles, cut the network: does the fleet agree?",
+    "bag": "make and inspect rosbags: synth, from-images, info",
+    "account": "make and show keys: create, list, show",
+    "genesis": "make a fleet's genesis file: create",
+    "node": "run a vehicle without mining, have the fleet learn a model: run, submit-model",
+    "miner": "run a vehicle that mines too, or stop it: start, stop",
+    "tx": "give stake to another member: transfer, show",
+    "task": "see what the fleet learns: list, show",
+    "member": "see the members, vote on joining and leaving: vote, list",
+    "data": "share files with the fleet: share, get, list, withdraw",
+    "system": "see the running vehicles: show",
+    "monitor": "watch a fleet with the tools of ROS, record it, watch it again: run, replay",
+    "chain": "read and check a vehicle's chain: show, verify, export",
+    "report": "a finished run as a page with plots, or as JSON",
+    "storage": "run a vehicle's IPFS daemon by hand: kubo init, start, stop, status",
+    "bench": "measure: aggregation, chain, fleet, monitor, storage, training",
+    "simulate": "run fleets in virtual time, under faults of all kinds",
+    "completion": "complete commands in a shell: bash, zsh",
+    "experiment": "run a documented experiment",
 }
 
 
-def build_parser(*wanted: str) -> argparse.ArgumentParser:
+def build_parser(*wanted: str) -> Parser:
     """The parser, with the arguments of the `wanted` commands alone; of none, the overview."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="bift",
         description="Federated learning across a fleet of vehicles, with no server.",
         epilog="./bift COMMAND --help tells more; docs/guide.md is a guided tour.",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, (module, summary) in COMMANDS.items():
+    for name, summary in COMMANDS.items():
         sub = commands.add_parser(name, help=summary, description=f"{summary.capitalize()}.")
         if name in wanted:
-            command = importlib.import_module(module)
+            command = importlib.import_module(f"bift_ros.console.{name}")
             sub.set_defaults(handler=getattr(command, "main", None))
             command.add_arguments(sub)
     return parser

@@ -8,14 +8,7 @@ from typing import Any
 from bift_ros.consensus.exceptions import ChainError
 from bift_ros.consensus.payloads import MembershipVote
 from bift_ros.consensus.state import State
-from bift_ros.console.arguments import (
-    add_action,
-    add_actions,
-    add_json_argument,
-    add_vehicle_arguments,
-    add_wait_argument,
-    vehicle_name,
-)
+from bift_ros.console.arguments import Parser, add_vehicle_arguments, vehicle_name
 from bift_ros.console.errors import CommandError
 from bift_ros.console.keys import add_key_arguments, signing_key
 from bift_ros.console.output import show, table
@@ -23,11 +16,9 @@ from bift_ros.console.read_chain import add_folder_arguments, stored_state
 from bift_ros.console.vehicles import running_vehicle, submit
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     """Sub-commands and their options."""
-    actions = add_actions(parser)
-    vote = add_action(
-        actions,
+    vote = parser.add_action(
         "vote",
         "Vote, as a member, for a vehicle to join the fleet or for a member to leave it.",
         _vote,
@@ -42,10 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_key_arguments(vote, "the voting member's (default: the only account)")
     add_vehicle_arguments(vote, "passes it on")
-    add_wait_argument(vote)
-    add_json_argument(vote)
+    vote.add_wait()
+    vote.add_json()
     summary = "Print the members and the votes that are not decided, by a vehicle's chain."
-    add_folder_arguments(add_action(actions, "list", summary, _list))
+    add_folder_arguments(parser.add_action("list", summary, _list))
 
 
 def _vote(arguments: argparse.Namespace) -> None:

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bift_ros.console.arguments import (
-    add_action,
-    add_actions,
-    add_json_argument,
-    add_wait_argument,
-    vehicle_name,
-)
+from bift_ros.console.arguments import Parser, vehicle_name
 from bift_ros.console.defence import add_defence_arguments
 from bift_ros.console.errors import CommandError
 from bift_ros.console.keys import add_key_arguments
@@ -19,11 +13,9 @@ from bift_ros.console.vehicle_process import add_process_arguments, run
 _NEEDED = ("genesis", "key", "data")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     """Sub-commands and their options."""
-    actions = add_actions(parser)
-    start = add_action(
-        actions,
+    start = parser.add_action(
         "start",
         "Run a vehicle that perceives, trains, checks blocks and mines them; Ctrl-C stops it, and "
         "it resumes from its data folder. With --on: have vehicles that run already mine.",
@@ -35,8 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_defence_arguments(
         start.add_mutually_exclusive_group(), "aggregate the task of --propose, or the fleet's,"
     )
-    stop = add_action(
-        actions,
+    stop = parser.add_action(
         "stop",
         "Have running vehicles make no more blocks, until they start anew or are told to.",
         _stop,
@@ -51,9 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             metavar="NAME",
             help="running vehicles; without a name all whose keys are among the accounts",
         )
-        add_wait_argument(action, default=5.0)
-    add_json_argument(start, "with --on: for machines")
-    add_json_argument(stop)
+        action.add_wait(default=5.0)
+    start.add_json("with --on: for machines")
+    stop.add_json()
 
 
 def _start(arguments: argparse.Namespace) -> None:

@@ -7,25 +7,24 @@ import os
 import sys
 from pathlib import Path
 
-from bift_ros.console.arguments import add_action, add_actions
+from bift_ros.console.arguments import Parser
 from bift_ros.console.errors import CommandError
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     """Sub-commands and their options."""
-    actions = add_actions(parser)
     summary = "Publish /diagnostics and numbers to plot, until Ctrl-C."
-    run = add_action(actions, "run", summary)
+    run = parser.add_action("run", summary)
     run.add_argument("--params-file", type=Path, help="ROS parameters (YAML): config/monitor.yaml")
     run.add_argument(
         "--record", type=Path, metavar="DIR", help="record what the fleet says to this new rosbag2"
     )
     summary = "Publish /bift/camera_view: a camera, labels and predictions, until Ctrl-C."
-    camera = add_action(actions, "camera", summary)
+    camera = parser.add_action("camera", summary)
     camera.add_argument("vehicle", help="name of the vehicle to look through, such as vehicle_00")
     camera.add_argument("--params-file", type=Path, help="ROS parameters (YAML)")
     summary = "Play a recorded fleet's bag, for monitors and dashboards in this ROS_DOMAIN_ID."
-    replay = add_action(actions, "replay", summary)
+    replay = parser.add_action("replay", summary)
     replay.add_argument("bag", type=Path, help="what `monitor run --record` has written")
     replay.add_argument("--rate", type=float, default=1.0, help="multiple of the bag's own speed")
 

@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import argparse
 
-from bift_ros.console.arguments import (
-    add_action,
-    add_actions,
-    add_data_argument,
-    add_json_argument,
-    add_wait_argument,
-    positive,
-    whole,
-)
+from bift_ros.console.arguments import Parser, positive, whole
 from bift_ros.console.defence import add_defence_arguments
 from bift_ros.console.vehicle_process import add_process_arguments, run
 from bift_ros.learning.jobs import DEFAULT_ARCHITECTURE, OPTIMIZERS
 from bift_ros.pofl.aggregate import RULES
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     """Sub-commands and their options."""
-    actions = add_actions(parser)
-    process = add_action(
-        actions,
+    process = parser.add_action(
         "run",
         "Run a vehicle that perceives, trains, checks blocks, and never mines. Ctrl-C stops it; "
         "it resumes from its data folder.",
@@ -31,8 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         epilog="All other settings are ROS parameters: see config/vehicle.yaml and --params-file.",
     )
     add_process_arguments(process)
-    submit = add_action(
-        actions,
+    submit = parser.add_action(
         "submit-model",
         "Propose a task: the fleet learns this model. Print the transaction's id.",
         _submit_model,
@@ -49,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     submit.add_argument(
         "--iterations", type=positive, required=True, metavar="N", help="of the task"
     )
-    add_data_argument(submit)
+    submit.add_data()
     submit.add_argument(
         "--task", metavar="NAME", help="used once on a chain (default: the model's)"
     )
@@ -67,8 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     submit.add_argument("--learning-rate", type=float, metavar="RATE")
     submit.add_argument("--optimizer", choices=OPTIMIZERS)
     submit.add_argument("--seed", type=whole, default=0, help="of new parameters (%(default)s)")
-    add_wait_argument(submit)
-    add_json_argument(submit)
+    submit.add_wait()
+    submit.add_json()
 
 
 def _run(arguments: argparse.Namespace) -> None:

@@ -17,12 +17,7 @@ from bift_ros.consensus.blocks import Block
 from bift_ros.consensus.exceptions import ChainError
 from bift_ros.consensus.genesis import Genesis, load_genesis
 from bift_ros.consensus.state import State
-from bift_ros.console.arguments import (
-    add_data_argument,
-    add_json_argument,
-    add_vehicle_arguments,
-    add_wait_argument,
-)
+from bift_ros.console.arguments import Parser, add_vehicle_arguments
 from bift_ros.console.errors import CommandError, reporting
 from bift_ros.console.vehicles import running_vehicle
 from bift_ros.history.blocks import summary_of
@@ -68,23 +63,23 @@ class LoadedChain:
         }
 
 
-def add_source_arguments(parser: argparse.ArgumentParser) -> None:
+def add_source_arguments(parser: Parser) -> None:
     """From where to read: a data folder or a running vehicle."""
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--data", type=Path, help="a vehicle's data folder: read the chain there")
     add_vehicle_arguments(source, "is asked for its chain")
     _add_genesis_argument(parser)
-    add_wait_argument(parser)
+    parser.add_wait()
 
 
-def add_folder_arguments(parser: argparse.ArgumentParser) -> None:
+def add_folder_arguments(parser: Parser) -> None:
     """In which data folder to read, and for whom to print."""
-    add_data_argument(parser)
+    parser.add_data()
     _add_genesis_argument(parser)
-    add_json_argument(parser)
+    parser.add_json()
 
 
-def _add_genesis_argument(parser: argparse.ArgumentParser) -> None:
+def _add_genesis_argument(parser: Parser) -> None:
     parser.add_argument(
         "--genesis", type=Path, help="default: genesis.json in or beside the data folder"
     )

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bift_ros.chain.vehicle_folders import VehicleFolders
-from bift_ros.console.arguments import add_action, add_actions, add_json_argument, positive
+from bift_ros.console.arguments import Parser, positive
 from bift_ros.console.errors import reporting
 from bift_ros.console.output import show
 from bift_ros.storage.interface import StorageError
@@ -29,26 +29,25 @@ _ACTIONS = {
 }
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     """Sub-commands and their options."""
-    kubo = add_action(
-        add_actions(parser, "BACKEND"),
+    parser.take_actions("BACKEND")
+    kubo = parser.add_action(
         "kubo",
         "a Kubo daemon in the fleet's private swarm",
         description="A Kubo (IPFS) daemon in the fleet's private swarm, one for each vehicle.",
     )
-    actions = add_actions(kubo)
     for name, summary in _ACTIONS.items():
-        action = add_action(actions, name, summary, description=f"{summary.capitalize()}.")
+        action = kubo.add_action(name, summary, description=f"{summary.capitalize()}.")
         where = action.add_mutually_exclusive_group(required=True)
         where.add_argument("--repo", type=Path, help="folder of the daemon's repository")
         where.add_argument("--data", type=Path, help="a vehicle's data folder, which holds it")
-        add_json_argument(action)
+        action.add_json()
         if name == "init":
             _add_settings(action)
 
 
-def _add_settings(parser: argparse.ArgumentParser) -> None:
+def _add_settings(parser: Parser) -> None:
     defaults = KuboSettings()
     parser.add_argument(
         "--host", default=defaults.host, help="IP address to serve files on (%(default)s)"

@@ -15,13 +15,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from bift_ros.console.arguments import (
-    add_action,
-    add_actions,
-    add_json_argument,
-    seconds,
-    vehicle_name,
-)
+from bift_ros.console.arguments import Parser, seconds, vehicle_name
 from bift_ros.fleet.runs.display import equivocation_table, vehicle_table
 from bift_ros.monitoring.findings import SILENT_SECONDS
 from bift_ros.monitoring.status import Statuses, VehicleStatus
@@ -31,10 +25,9 @@ from bift_ros.nodes.observer.monitor import FleetMonitor, listen
 _REFRESH_SECONDS = 0.5
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     """Sub-commands and their options."""
-    show = add_action(
-        add_actions(parser),
+    show = parser.add_action(
         "show",
         "Show every running vehicle's state, chain and stake, as it says itself over DDS.",
         _show,
@@ -52,9 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--expect", type=int, default=0, metavar="N", help="stop listening once N have spoken"
     )
     show.add_argument("--watch", action="store_true", help="go on until Ctrl-C")
-    add_json_argument(
-        show, "one object a vehicle, as a list; with --watch one a line, as they come"
-    )
+    show.add_json("one object a vehicle, as a list; with --watch one a line, as they come")
 
 
 def _show(arguments: argparse.Namespace) -> int:

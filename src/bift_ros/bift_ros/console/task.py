@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from bift_ros.console.arguments import add_action, add_actions, add_json_argument
+from bift_ros.console.arguments import Parser
 from bift_ros.console.errors import CommandError
 from bift_ros.console.output import listing, show, table
 from bift_ros.console.read_chain import LoadedChain, add_source_arguments, read_chain, utc
@@ -14,14 +14,12 @@ from bift_ros.history.blocks import Proposal
 from bift_ros.history.iterations import Iteration, Task
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     """Sub-commands and their options."""
-    actions = add_actions(parser)
-    tasks = add_action(
-        actions, "list", "List the tasks that were proposed, and how far each is.", _list
+    tasks = parser.add_action(
+        "list", "List the tasks that were proposed, and how far each is.", _list
     )
-    one = add_action(
-        actions,
+    one = parser.add_action(
         "show",
         "Print one task: what was proposed, and what each iteration came to.",
         _show,
@@ -29,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     one.add_argument("task", nargs="?", metavar="TASK", help="its name (default: the newest)")
     for action in (tasks, one):
         add_source_arguments(action)
-        add_json_argument(action)
+        action.add_json()
 
 
 def _list(arguments: argparse.Namespace) -> None:

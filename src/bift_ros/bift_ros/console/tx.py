@@ -11,14 +11,7 @@ from typing import Any
 from bift_ros.consensus.blocks import Block
 from bift_ros.consensus.payloads import Transfer
 from bift_ros.consensus.transactions import Transaction
-from bift_ros.console.arguments import (
-    add_action,
-    add_actions,
-    add_json_argument,
-    add_vehicle_arguments,
-    add_wait_argument,
-    positive,
-)
+from bift_ros.console.arguments import Parser, add_vehicle_arguments, positive
 from bift_ros.console.errors import CommandError, reporting
 from bift_ros.console.keys import add_key_arguments, keystore_of, signing_key
 from bift_ros.console.output import listing, show
@@ -39,11 +32,9 @@ _ADDRESS = re.compile(r"[0-9a-f]{40}")
 _ID = re.compile(r"[0-9a-f]{64}")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     """Sub-commands and their options."""
-    actions = add_actions(parser)
-    transfer = add_action(
-        actions,
+    transfer = parser.add_action(
         "transfer",
         "Give stake to another member; print the transaction's id.",
         _transfer,
@@ -55,10 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     transfer.add_argument("amount", type=positive, metavar="AMOUNT", help="of stake, from 1")
     add_key_arguments(transfer, "who gives (default: the only account)")
     add_vehicle_arguments(transfer, "passes it on")
-    add_wait_argument(transfer)
-    add_json_argument(transfer)
-    one = add_action(
-        actions,
+    transfer.add_wait()
+    transfer.add_json()
+    one = parser.add_action(
         "show",
         "Print a transaction, and whether it is on the chain.",
         _show,
@@ -66,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     one.add_argument("id", type=_transaction_id, metavar="ID", help="64 hex digits")
     add_source_arguments(one)
-    add_json_argument(one)
+    one.add_json()
 
 
 def _transfer(arguments: argparse.Namespace) -> None:
