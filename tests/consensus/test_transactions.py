@@ -35,8 +35,8 @@ from bift_ros.consensus.payloads import (
 from bift_ros.consensus.transactions import (
     MAX_TRANSACTION_BYTES,
     Transaction,
+    check_signature,
     is_signed,
-    read_transaction,
     sign_transaction,
 )
 from bift_ros.identity.keys import KeyPair
@@ -228,22 +228,20 @@ def test_fields_are_checked_when_made_too() -> None:
         replace(GOOD, payload="transfer")
 
 
-def test_read_transaction_asks_for_the_signature_first(fleet: Any) -> None:
+def test_a_signature_is_a_members_over_these_very_bytes(fleet: Any) -> None:
     tx = fleet.sign(1, Transfer(fleet.address(2), 5))
-    assert read_transaction(tx.to_bytes(), fleet.genesis) == tx
+    members = fleet.genesis.by_address
+    read = Transaction.from_bytes(tx.to_bytes())
+    assert read == tx
+    check_signature(read, fleet.genesis, members)
     with pytest.raises(UnknownSender, match="not a member of test"):
-        read_transaction(GOOD.to_bytes(), fleet.genesis)
-    stolen = replace(tx, sequence=1)
+        check_signature(GOOD, fleet.genesis, members)
     with pytest.raises(BadSignature):
-        read_transaction(stolen.to_bytes(), fleet.genesis)
-    # The payload is garbage, but what is reported is the signature: nothing was parsed.
-    garbage = encode([tx.sender, 0, b"\xff\xff", tx.signature])
-    with pytest.raises(BadSignature):
-        read_transaction(garbage, fleet.genesis)
+        check_signature(replace(tx, sequence=1), fleet.genesis, members)
     message = encode(["bift transaction 1", fleet.genesis.hash, tx.sender, 0, b"\xff\xff"])
     signed_garbage = encode([tx.sender, 0, b"\xff\xff", fleet.keys[1].sign(message)])
     with pytest.raises(MalformedTransaction):
-        read_transaction(signed_garbage, fleet.genesis)
+        Transaction.from_bytes(signed_garbage)
 
 
 def test_commitments_bind_cid_salt_and_address() -> None:

@@ -16,7 +16,7 @@ from bift_ros.consensus.payloads import (
     Transfer,
 )
 from bift_ros.consensus.state import State
-from bift_ros.consensus.transactions import Transaction, read_transaction
+from bift_ros.consensus.transactions import Transaction, check_signature
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import (
     BroadcastBlock,
@@ -171,7 +171,8 @@ class Stage:
                 case BroadcastTransaction(transaction):
                     own = self.world.address(0)
                     assert transaction.sender == own, "another member's words are sent as own"
-                    read_transaction(transaction.to_bytes(), self.world.genesis)
+                    genesis = self.world.genesis
+                    check_signature(transaction, genesis, genesis.by_address)
                     self.signed.add(transaction)
                 case BroadcastBlock(block):
                     assert block.header.miner == self.world.address(0)

@@ -2,8 +2,7 @@
 
 Canonical bytes of an envelope: the DAG-CBOR list `[sender, sequence, payload, signature]`, where
 payload is a byte string (see `payloads`). The signature covers `[tag, genesis hash, sender,
-sequence, payload]`, so it holds on one chain only, and it can be checked before the payload is
-parsed (`read_transaction`).
+sequence, payload]`, so it holds on one chain only.
 """
 
 from __future__ import annotations
@@ -77,7 +76,20 @@ class Transaction:
     def from_bytes(cls, data: bytes) -> Transaction:
         """Read untrusted bytes, without a look at the signature; raises MalformedTransaction."""
         sender, sequence, payload, signature = _parse_envelope(data)
-        return _assemble(sender, sequence, payload, signature, data)
+        said = parse_payload(payload)
+        if len(data) > MAX_TRANSACTION_BYTES and not isinstance(said, GroupKey):
+            raise MalformedTransaction(f"{len(data)} bytes, more than {MAX_TRANSACTION_BYTES}")
+        tx = object.__new__(Transaction)  # `__post_init__` would do the same checks again
+        tx.__dict__.update(
+            sender=sender,
+            sequence=sequence,
+            payload=said,
+            signature=signature,
+            # Bytes that were read are canonical: encoding the fields again would give the same.
+            _encoded_payload=payload,
+            _bytes=data,
+        )
+        return tx
 
     @cached_property
     def hash(self) -> bytes:
@@ -104,57 +116,13 @@ def sign_transaction(
     return tx
 
 
-def read_transaction(
-    data: bytes, genesis: Genesis, members: Mapping[str, Member] | None = None
-) -> Transaction:
-    """Read untrusted bytes and parse the payload only once the signature of a member holds.
-
-    `members` is by address; None stands for the founding ones.
-
-    Raises MalformedTransaction, UnknownSender or BadSignature.
-    """
-    sender, sequence, payload, signature = _parse_envelope(data)
-    message = _signing_prefix(genesis.hash) + data[_SIGNED]
-    key = _key_of(sender, genesis, genesis.by_address if members is None else members)
-    if not signature_holds(key, signature, message):
-        raise BadSignature(f"transaction {sequence} of {sender} is not signed by it")
-    tx = _assemble(sender, sequence, payload, signature, data)
-    remember_signature(tx, key, genesis.hash)
-    return tx
-
-
 def check_signature(tx: Transaction, genesis: Genesis, members: Mapping[str, Member]) -> None:
     """Refuse a transaction that none of `members` signed; raises UnknownSender or BadSignature."""
-    key = _key_of(tx.sender, genesis, members)
-    if not is_signed(tx, key, genesis.hash):
-        raise BadSignature(f"transaction {tx.sequence} of {tx.sender} is not signed by it")
-
-
-def _key_of(sender: str, genesis: Genesis, members: Mapping[str, Member]) -> bytes:
-    member = members.get(sender)
+    member = members.get(tx.sender)
     if member is None:
-        raise UnknownSender(f"the sender {sender} is not a member of {genesis.name}")
-    return member.public_key
-
-
-def _assemble(
-    sender: str, sequence: int, payload: bytes, signature: bytes, data: bytes
-) -> Transaction:
-    """Make the transaction of an envelope that `_parse_envelope` has read, and checked as well."""
-    said = parse_payload(payload)
-    if len(data) > MAX_TRANSACTION_BYTES and not isinstance(said, GroupKey):
-        raise MalformedTransaction(f"{len(data)} bytes, more than {MAX_TRANSACTION_BYTES}")
-    tx = object.__new__(Transaction)  # `__post_init__` would do the same checks again
-    tx.__dict__.update(
-        sender=sender,
-        sequence=sequence,
-        payload=said,
-        signature=signature,
-        # Bytes that were read are canonical: encoding the fields again would give the same.
-        _encoded_payload=payload,
-        _bytes=data,
-    )
-    return tx
+        raise UnknownSender(f"the sender {tx.sender} is not a member of {genesis.name}")
+    if not is_signed(tx, member.public_key, genesis.hash):
+        raise BadSignature(f"transaction {tx.sequence} of {tx.sender} is not signed by it")
 
 
 def _signing_bytes(genesis_hash: bytes, sender: str, sequence: int, payload: bytes) -> bytes:

@@ -19,8 +19,6 @@ from bift_ros.fleet.runtimes.namespaces import enter_namespace, new_namespace
 _PREFIX = "10.77.0"
 _BURST, _QUEUE = "32kb", "100ms"
 """Of a shaped link: what it passes at once, and the longest that a packet waits in its queue."""
-MAXIMUM = 200
-"""Vehicles of one network: the last byte of an address tells them apart."""
 
 
 class NetworkError(Exception):
