@@ -46,7 +46,7 @@ PEER_MODULES = {"byzfl", "flwr"}
 """Libraries that are there to be compared with."""
 ROS_MODULES = {
     "rclpy", "bift_msgs", "sensor_msgs", "std_msgs", "builtin_interfaces", "diagnostic_msgs",
-    "action_msgs", "geometry_msgs", "nav_msgs", "visualization_msgs", "launch", "launch_ros",
+    "geometry_msgs", "nav_msgs", "visualization_msgs", "launch", "launch_ros",
     "ament_index_python",
 }  # fmt: skip
 

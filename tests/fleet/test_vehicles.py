@@ -19,7 +19,10 @@ from process_fleet import running
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
+from bift_ros.chain.store import ChainStore
+from bift_ros.chain.vehicle_folders import VehicleFolders
 from bift_ros.chain.verification import Verification
+from bift_ros.consensus.encoding import encode
 from bift_ros.consensus.genesis import Policy, load_genesis
 from bift_ros.fleet.description.fleet import FleetDescription, TaskDescription, VehicleDescription
 from bift_ros.fleet.runs.reading import outcome_of
@@ -30,8 +33,10 @@ from bift_ros.fleet.runtimes.processes import vehicle_command
 from bift_ros.identity.keyfile import save_key
 from bift_ros.identity.keys import KeyPair
 from bift_ros.monitoring.status import VehicleStatus
+from bift_ros.nodes.background_node import BackgroundNode
 from bift_ros.nodes.observer.monitor import FleetMonitor
 from bift_ros.perception.bag_writer import BagWriter
+from bift_ros.storage.cid import cid_of
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
 
@@ -217,6 +222,46 @@ def test_a_vehicle_that_cannot_start_exits_with_2_and_says_why(
     assert said in done.stderr
     assert "bift: " in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_stored_training_that_cannot_be_used_keeps_no_vehicle_from_starting(
+    surroundings: Any, alone: FleetPlan
+) -> None:
+    """Nor can anybody on its domain train it, or set its parameters."""
+    plan = alone.vehicles[0]
+    folders = VehicleFolders(plan.folder)
+    folders.create()
+    result = encode(["lights", 1, cid_of(b"a model"), "x", 0.5, 10])
+    for name, note in (("training", result), ("vote", b"no CBOR")):
+        with contextlib.closing(ChainStore(folders.chain, alone.genesis)) as store:
+            store.set_note(name, note)
+    vehicle = subprocess.Popen(
+        vehicle_command(plan),
+        env=os.environ | surroundings.environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    monitor = FleetMonitor()
+    stranger = BackgroundNode("stranger")
+    stranger.start()
+    try:
+        assert monitor.wait(lambda all_: bool(all_.get("vehicle_00")), DEADLINE)
+        status = monitor.vehicles["vehicle_00"]
+        services = {name for name, _ in stranger.node.get_service_names_and_types()}
+        vehicle.send_signal(signal.SIGINT)
+        _, said = vehicle.communicate(timeout=60)
+    finally:
+        stranger.close()
+        monitor.close()
+        vehicle.kill()
+        vehicle.wait()
+    assert vehicle.returncode == 0, said
+    assert status.chain.refused == 2
+    assert "note" in status.chain.last_refusal
+    for name in ("training", "vote"):
+        assert f"the stored note '{name}' can't be used" in said
+    assert "/vehicle_00/get_state" in services
+    assert [name for name in services if "param" in name or "_action" in name] == []
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])

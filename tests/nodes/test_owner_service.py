@@ -99,7 +99,7 @@ def owner(ros: Any, tmp_path: Path) -> Iterator[Owner]:
         closing(ChainStore(tmp_path / "chain.sqlite", GENESIS)) as store,
     ):
         chain = Blockchain(GENESIS, store)
-        peer = PeerNode("car", OWN, GENESIS, chain, PeerConfig(train=False), storage)
+        peer = PeerNode("car", OWN, GENESIS, chain, PeerConfig(train=False), storage, None)
         ros.add(peer)
         files = FileJobs(peer, storage, peer)
         OwnerService(peer, OwnerCheck(OWN.public_key, GENESIS.hash), files, peer)

@@ -55,7 +55,7 @@ def peer(ros: Any, tmp_path: Path) -> Iterator[PeerNode]:
         EmbeddedStorage(tmp_path / "storage") as storage,
         closing(ChainStore(tmp_path / "chain.sqlite", GENESIS)) as store,
     ):
-        node = PeerNode("car", OWN, GENESIS, Blockchain(GENESIS, store), config, storage)
+        node = PeerNode("car", OWN, GENESIS, Blockchain(GENESIS, store), config, storage, None)
         ros.add(node)
         node.start()
         yield node

@@ -14,11 +14,9 @@ import pytest
 rclpy = pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
-from bift_msgs.action import Train
 from bift_msgs.msg import Block, BlockHash, ModelInfo, ModelUpdate, Transaction, Transfer
 from bift_msgs.srv import GetBlocks
 from rclpy._rclpy_pybind11 import RCLError
-from rclpy.action import ActionClient, ActionServer
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -121,31 +119,6 @@ def test_blocks_come_back_from_a_service(pair: Pair) -> None:
     future = client.call_async(GetBlocks.Request(hashes=hashes))
     pair.spin_until(future.done)
     assert [block.hash for block in future.result().blocks] == ["05" * 32, "06" * 32, "07" * 32]
-
-
-def test_training_action_gives_feedback_and_result(pair: Pair) -> None:
-    def train(goal_handle: object) -> Train.Result:
-        goal = goal_handle.request
-        for epoch in range(1, goal.epochs + 1):
-            goal_handle.publish_feedback(Train.Feedback(epoch=epoch, loss=1.0 / epoch))
-        goal_handle.succeed()
-        return Train.Result(cid="of " + goal.global_cid, accuracy=0.5, sample_count=9)
-
-    server = ActionServer(pair.server, Train, "train", train)
-    client = ActionClient(pair.client, Train, "train")
-    losses: list[float] = []
-    pair.spin_until(client.server_is_ready)
-    goal = Train.Goal(global_cid="bafkglobal", epochs=2, optimizer="sgd", learning_rate=0.001)
-    sent = client.send_goal_async(
-        goal, feedback_callback=lambda message: losses.append(message.feedback.loss)
-    )
-    pair.spin_until(sent.done)
-    finished = sent.result().get_result_async()
-    pair.spin_until(lambda: finished.done() and len(losses) == 2)
-    assert finished.result().result.cid == "of bafkglobal"
-    assert losses == [1.0, 0.5]
-    client.destroy()
-    server.destroy()
 
 
 @pytest.mark.parametrize(

@@ -11,17 +11,16 @@ from rclpy.serialization import deserialize_message, serialize_message
 
 
 def parts_of(interface: type) -> list[type]:
-    """The messages that an interface is made of: itself, or those of a service or an action."""
+    """The messages that an interface is made of: itself, or those of a service."""
     if hasattr(interface, "get_fields_and_field_types"):
         return [interface]
-    names = ("Request", "Response", "Goal", "Result", "Feedback")
-    return [getattr(interface, name) for name in names if hasattr(interface, name)]
+    return [interface.Request, interface.Response]
 
 
 def interfaces() -> list[type]:
     """All that the package defines."""
     found = []
-    for kind in ("msg", "srv", "action"):
+    for kind in ("msg", "srv"):
         module = importlib.import_module(f"bift_msgs.{kind}")
         found += [value for _, value in inspect.getmembers(module, inspect.isclass)]
     return found
@@ -42,9 +41,9 @@ def filled(message: Any) -> Any:
     return message
 
 
-def test_the_package_has_messages_services_and_an_action() -> None:
+def test_the_package_has_messages_and_services() -> None:
     kinds = {interface.__module__.split(".")[1] for interface in interfaces()}
-    assert kinds == {"msg", "srv", "action"}
+    assert kinds == {"msg", "srv"}
 
 
 @pytest.mark.parametrize("kind", MESSAGES, ids=lambda kind: kind.__name__)

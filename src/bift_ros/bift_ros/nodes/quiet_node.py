@@ -9,14 +9,15 @@ from rclpy.parameter import Parameter
 class QuietNode(Node):
     """A node without what ROS gives every node and nobody asks of a vehicle's.
 
-    That is the log over DDS, descriptions of types, and parameter services unless they are wanted.
+    That is the log over DDS, descriptions of types, and parameter services: settings are read once,
+    at the start, and anybody on the domain could set `use_sim_time`, which stops every timer.
     Every endpoint is discovered by all other participants: in a fleet of thirty, 870 times.
     """
 
-    def __init__(self, name: str, start_parameter_services: bool = False) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__(
             name,
             enable_rosout=False,
-            start_parameter_services=start_parameter_services,
+            start_parameter_services=False,
             parameter_overrides=[Parameter("start_type_description_service", value=False)],
         )

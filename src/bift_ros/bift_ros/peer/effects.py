@@ -129,8 +129,8 @@ class Refused:
     """Something was refused; said once for each thing."""
 
     what: str
-    """`transaction`, `block`, `header`, `tip`, `file`, `key`, `commit`, `update`, `task` or
-    `training`."""
+    """`transaction`, `block`, `header`, `tip`, `file`, `key`, `commit`, `update`, `task`,
+    `training` or `note`, one of the vehicle's own in its store."""
     sender: str
     """The address that made it, of a file empty; a hash's or CID's digits are in the reason."""
     reason: str

@@ -10,6 +10,7 @@ from bift_ros.consensus.payloads import Learning, Payload
 from bift_ros.consensus.transactions import Transaction, sign_transaction
 from bift_ros.peer.context import Context
 from bift_ros.peer.effects import BroadcastTransaction
+from bift_ros.peer.notes import recall
 
 _NOTE = "own transactions"
 
@@ -25,8 +26,7 @@ class OwnTransactions:
     def recall(self) -> None:
         """Take up again what the account had pending before a restart."""
         context = self._context
-        note = context.chain.store.note(_NOTE)
-        pending = [Transaction.from_bytes(data) for data in decode(note)] if note else []
+        pending = recall(context, _NOTE, _read_pending) or []
         context.mempool.restore(pending)  # what can't be paid for just now waits
         for transaction, reason in context.mempool.prune(context.state):
             if not isinstance(reason, SequenceUsed):
@@ -87,3 +87,7 @@ class OwnTransactions:
     def _send(self, transaction: Transaction) -> None:
         self._sent_at[transaction.hash] = self._context.now
         self._context.emit(BroadcastTransaction(transaction))
+
+
+def _read_pending(note: bytes) -> list[Transaction]:
+    return [Transaction.from_bytes(data) for data in decode(note)]

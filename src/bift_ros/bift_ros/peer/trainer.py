@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import replace
 
 from bift_ros.consensus.encoding import decode, encode
 from bift_ros.consensus.exceptions import FieldError, InvalidTransaction
+from bift_ros.consensus.fields import NAME, check_bytes, check_integer, check_list, check_text
 from bift_ros.consensus.payloads import (
+    HASH_BYTES,
+    MAX_ITERATIONS,
     ModelCommit,
     ModelUpdate,
     RoundKey,
@@ -17,6 +20,7 @@ from bift_ros.consensus.state import State, Task
 from bift_ros.peer.context import Context
 from bift_ros.peer.effects import CancelTraining, Train, TrainingRequest
 from bift_ros.peer.events import Trained, TrainingFailed
+from bift_ros.peer.notes import recall
 from bift_ros.peer.own_transactions import OwnTransactions
 from bift_ros.peer.phases import DUTIES, phase_of
 
@@ -24,13 +28,6 @@ _NOTE = "training"
 _VOTE = "vote"
 _MAXIMUM_RESULTS = 4
 """Finished trainings kept: the chain may come back to a branch that it left."""
-
-
-@dataclass(frozen=True)
-class _Result:
-    cid: str
-    accuracy: float
-    sample_count: int
 
 
 class Trainer:
@@ -41,7 +38,8 @@ class Trainer:
         self._samples = 0
         self._running: TrainingRequest | None = None
         self._failed: TrainingRequest | None = None
-        self._results: OrderedDict[RoundKey, _Result] = OrderedDict()
+        self._results: OrderedDict[RoundKey, ModelUpdate] = OrderedDict()
+        """What finished trainings gave, without the salt that it is said with."""
         self._votes: dict[tuple[str, int], tuple[bytes, int]] = {}
         """Task and iteration → the base block that this vehicle was for, and since when."""
         self._seen: State | None = None
@@ -54,14 +52,12 @@ class Trainer:
     def recall(self) -> None:
         """Take up the last training that was finished before a restart, and what it was for."""
         self._open = True
-        note = self._context.chain.store.note(_NOTE)
-        if note is not None:
-            model_id, iteration, base_cid, *result = decode(note)
-            self._results[RoundKey(model_id, iteration, base_cid)] = _Result(*result)
-        note = self._context.chain.store.note(_VOTE)
-        if note is not None:
-            model_id, iteration, base_block, since = decode(note)
-            self._votes[(model_id, iteration)] = (base_block, since)
+        result = recall(self._context, _NOTE, _read_result)
+        if result is not None:
+            self._results[result.round] = result
+        vote = recall(self._context, _VOTE, _read_vote)
+        if vote is not None:
+            self._votes[vote[0]] = vote[1]
 
     def dataset_changed(self, samples: int) -> None:
         """The dataset holds this many training samples now."""
@@ -72,9 +68,14 @@ class Trainer:
         """Keep a finished training's update, over a restart too, until it is published."""
         if event.request != self._running:
             return
-        self._running, self._open = None, True
         key = _round_of(event.request)
-        result = self._results[key] = _Result(event.cid, event.accuracy, event.sample_count)
+        try:
+            result = ModelUpdate(*key, event.cid, event.accuracy, event.sample_count)
+        except FieldError as error:
+            self.failed(TrainingFailed(event.request, f"no update can be made of it: {error}"))
+            return
+        self._running, self._open = None, True
+        self._results[key] = result
         if len(self._results) > _MAXIMUM_RESULTS:
             self._results.popitem(last=False)
         values = [*key, result.cid, result.accuracy, result.sample_count]
@@ -140,7 +141,7 @@ class Trainer:
             self._running = request
             self._context.emit(Train(request))
 
-    def _publish(self, state: State, request: TrainingRequest, result: _Result) -> None:
+    def _publish(self, state: State, request: TrainingRequest, result: ModelUpdate) -> None:
         """Commit to the update; show it once the commitment is on the chain and has settled."""
         context, task = self._context, state.task
         assert task is not None
@@ -157,18 +158,14 @@ class Trainer:
         self._open = commitment is None and not self._votes_for(task)
         if self._open:
             return
-        what = (request.task.model_id, request.iteration, request.base_cid)
         salt = b""
         if policy.commit_reveal:
             salt = context.key.derive(b"bift salt" + context.genesis.hash + result.cid.encode())
         if kind is ModelCommit:
             seal = commitment_of(result.cid, salt, own)
-            self._say(request, ModelCommit(*what, task.base_block, seal))
+            self._say(request, ModelCommit(*result.round, task.base_block, seal))
         else:
-            self._say(
-                request,
-                ModelUpdate(*what, result.cid, result.accuracy, result.sample_count, salt),
-            )
+            self._say(request, replace(result, salt=salt))
 
     def _votes_for(self, task: Task) -> bool:
         """Whether this vehicle may speak for the branch with this base block; it is bound to it.
@@ -208,3 +205,16 @@ class Trainer:
 
 def _round_of(request: TrainingRequest) -> RoundKey:
     return RoundKey(request.task.model_id, request.iteration, request.base_cid)
+
+
+def _read_result(note: bytes) -> ModelUpdate:
+    return ModelUpdate(*check_list(_NOTE, decode(note), 6))
+
+
+def _read_vote(note: bytes) -> tuple[tuple[str, int], tuple[bytes, int]]:
+    model_id, iteration, base_block, since = check_list(_VOTE, decode(note), 4)
+    check_text("model_id", model_id, NAME)
+    check_integer("iteration", iteration, 1, MAX_ITERATIONS)
+    check_bytes("base_block", base_block, HASH_BYTES, HASH_BYTES)
+    check_integer("since", since, 0)
+    return (model_id, iteration), (base_block, since)

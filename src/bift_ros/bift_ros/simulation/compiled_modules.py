@@ -10,7 +10,7 @@ COMPILED = {
     "chain": "blockchain interface keyring mempool store vehicle_folders verification waiting",
     "peer": """
         block_import catch_up config context disputes effects equivocation events fairness files
-        group_keys machine mining own_transactions phases tip_tracker trainer updates
+        group_keys machine mining notes own_transactions phases tip_tracker trainer updates
     """,
     "pofl": """
         bulyan clipping columns distances fedavg fixed_point krum means mixed robust

@@ -29,7 +29,7 @@ from bift_ros.nodes.quiet_node import QuietNode
 from bift_ros.nodes.vehicle.catch_up_services import CatchUpClient, CatchUpServices
 from bift_ros.nodes.vehicle.clock import IterationClock
 from bift_ros.nodes.vehicle.jobs import NonceSearch, StorageJobs
-from bift_ros.nodes.vehicle.training_client import TrainingClient
+from bift_ros.nodes.vehicle.trainer_node import TrainerNode
 from bift_ros.peer import effects
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.events import (
@@ -59,10 +59,12 @@ class PeerNode(QuietNode):
         chain: Blockchain,
         config: PeerConfig,
         storage: Storage,
+        trainer: TrainerNode | None,
     ) -> None:
+        """`trainer` is there where `config` has the peer train."""
         super().__init__("peer")
         self._name, self._address, self._genesis, self._chain = name, key.address, genesis, chain
-        self._provider = storage.url
+        self._provider, self._trainer = storage.url, trainer
         self.peer = Peer(key, genesis, chain, config, self._provider)
         self.clock = IterationClock()
         self.refused, self.last_refusal = 0, ""
@@ -77,7 +79,6 @@ class PeerNode(QuietNode):
         self._catch_up_services = CatchUpServices(self, chain, self._provider)
         self._catch_up = CatchUpClient(self, chain, self.take, self.post, self._on_block)
         self.create_service(srv.SubmitTransaction, "submit_transaction", self._submit)
-        self.training = TrainingClient(self, self._training_ended)
         self.create_timer(_TICK_SECONDS, self._tick)
 
     def start(self) -> None:
@@ -135,7 +136,6 @@ class PeerNode(QuietNode):
         self.take(Submit(payload))
 
     def _tick(self) -> None:
-        self.training.poll()
         self.storage_jobs.put_again()
         self.take(Tick())
 
@@ -226,10 +226,12 @@ class PeerNode(QuietNode):
             case effects.Put():
                 self.storage_jobs.put(effect)
             case effects.Train(request):
+                assert self._trainer is not None
                 self.clock.training_started()
-                self.training.start(request)
+                self._trainer.train(request, self.peer, self._training_ended)
             case effects.CancelTraining():
-                self.training.cancel()
+                assert self._trainer is not None
+                self._trainer.cancel()
             case effects.Mine(header):
                 self.nonce_search.start(header)
             case effects.StopMining():
@@ -264,7 +266,10 @@ class PeerNode(QuietNode):
         self.refused += 1
         whose = f" from {self._who(refusal.sender)}" if refusal.sender else ""
         self.last_refusal = f"{refusal.what}{whose}: {refusal.reason}"
-        self.get_logger().warning(f"refused {self.last_refusal}")
+        if refusal.what == "note":
+            self.get_logger().error(self.last_refusal)
+        else:
+            self.get_logger().warning(f"refused {self.last_refusal}")
 
     def _equivocation_text(self, signed: SignedHeader) -> str:
         """What a person is told; `signed` is either of the two headers."""

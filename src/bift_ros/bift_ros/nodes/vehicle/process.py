@@ -101,20 +101,14 @@ class Vehicle:
         config = PeerConfig(
             mine=settings["mine"], train=settings["train"], allowed_architectures=architectures
         )
-        self._peer = PeerNode(name, key, genesis, chain, config, self._storage)
-        self._perception = PerceptionNode(
-            folders.dataset, lambda samples: self._peer.post(DatasetChanged(samples))
-        )
         self._trainer = (
-            TrainerNode(
-                self._peer.peer,
-                self._storage,
-                folders.dataset,
-                architectures,
-                settings["malicious"],
-            )
+            TrainerNode(self._storage, folders.dataset, architectures, settings["malicious"])
             if settings["train"]
             else None
+        )
+        self._peer = PeerNode(name, key, genesis, chain, config, self._storage, self._trainer)
+        self._perception = PerceptionNode(
+            folders.dataset, lambda samples: self._peer.post(DatasetChanged(samples))
         )
         self._replay = ReplayNode(self._replayed)
         self._reporter = StatusReporter(

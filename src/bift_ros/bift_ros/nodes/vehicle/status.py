@@ -123,7 +123,7 @@ class StatusReporter:
     def _activity(self) -> VehicleState:
         if self._peer.nonce_search.running:
             return VehicleState.MINING
-        if self._peer.training.running:
+        if self._trainer is not None and self._trainer.running:
             return VehicleState.TRAINING
         if self.collecting:
             return VehicleState.COLLECTING

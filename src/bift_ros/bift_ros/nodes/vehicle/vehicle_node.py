@@ -22,14 +22,10 @@ _FILE_ERROR_SECONDS = 60.0
 
 
 class VehicleNode(QuietNode):
-    """Declares the vehicle-wide settings, publishes `status` and serves `get_state`.
-
-    It is the one node of the vehicle with parameter services: every endpoint costs discovery
-    time in a fleet of thirty.
-    """
+    """Declares the vehicle-wide settings, publishes `status` and serves `get_state`."""
 
     def __init__(self) -> None:
-        super().__init__("vehicle", start_parameter_services=True)
+        super().__init__("vehicle")
         self.settings = parameters.declare(self, parameters.VEHICLE)
 
     @property
