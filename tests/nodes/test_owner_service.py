@@ -18,6 +18,7 @@ from bift_msgs.srv import OwnerJob
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.store import ChainStore
 from bift_ros.consensus.genesis import Genesis, Member, Policy
+from bift_ros.consensus.payloads import ShareFile
 from bift_ros.consensus.sharing import shared_files
 from bift_ros.identity.keys import KeyPair
 from bift_ros.nodes.vehicle.file_jobs import FileJobs
@@ -136,6 +137,19 @@ def test_a_file_is_kept_listed_and_withdrawn(owner: Owner, tile: Path, tmp_path:
     assert (gone.error, gone.cid) == ("", newer.cid)
     owner.ros.spin_until(lambda: owner.listed() == {})
     assert "lists no file" in owner.job(action="withdraw", name="tile.pbf").error
+
+
+def test_a_file_over_its_listed_size_is_refused_and_a_lie_keeps_nobody_from_it(
+    owner: Owner, tile: Path, tmp_path: Path
+) -> None:
+    cid = owner.job(action="share", path=str(tile)).cid
+    owner.peer.submit(ShareFile("lie", cid, 2, ""))
+    owner.ros.spin_until(lambda: "lie" in owner.listed())
+    large = owner.job(action="fetch", path=str(tmp_path / "large"), cid=cid)
+    assert "too many for 2 of a file" in large.error
+    owner.peer.submit(ShareFile("truth", cid, len(TILE), ""))
+    owner.ros.spin_until(lambda: "truth" in owner.listed())
+    assert owner.job(action="fetch", path=str(tmp_path / "copy"), cid=cid).error == ""
 
 
 def test_only_the_owner_is_heard_and_once(owner: Owner, tile: Path) -> None:

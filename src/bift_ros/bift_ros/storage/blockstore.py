@@ -215,6 +215,11 @@ class BlockStore:
             if self._catalog.files.get(place.root) is state:  # else a put came before it
                 self._catalog.add(cid, place)
 
+    def make_room(self, root: Cid, size: int) -> None:
+        """Collect where `size` more bytes of a file need room. Raises `StorageError`."""
+        with self.mutex:
+            self._quota.require(size, root)
+
     def take_room(self, root: Cid, state: FileState, size: int) -> None:
         """Count `size` more bytes of a file, collecting where they need room; or fewer.
 

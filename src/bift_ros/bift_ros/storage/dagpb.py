@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bift_ros.storage.cidv1 import Cid, CidError
 from bift_ros.storage.errors import StorageError
@@ -30,8 +30,7 @@ class InvalidFile(StorageError):  # noqa: N818 - reads as what it is: "raise Inv
     """Blocks match their CIDs, but do not make a file: no provider can mend that."""
 
 
-@dataclass(frozen=True)
-class Link:
+class Link(NamedTuple):
     """One child of a node."""
 
     cid: Cid

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bift_ros.storage.blockstore import MAX_BYTES, BlockStore
 from bift_ros.storage.chunker import Buffer
-from bift_ros.storage.cidv1 import DAG_PB, RAW
+from bift_ros.storage.cidv1 import RAW
 from bift_ros.storage.dagpb import InvalidFile
 from bift_ros.storage.errors import NotFound, StorageError
 from bift_ros.storage.fetch import Fetch
@@ -20,7 +20,7 @@ from bift_ros.storage.interface import FileRequest, Storage
 from bift_ros.storage.partial_file import PartialFile, completing
 from bift_ros.storage.provider import Piece
 from bift_ros.storage.traffic import Traffic
-from bift_ros.storage.unixfs import CHUNK_SIZE, MAX_FILE_SIZE, Chunk, levels, placed
+from bift_ros.storage.unixfs import CHUNK_SIZE, MAX_FILE_SIZE, Chunk, Level, levels, placed
 
 
 class EmbeddedStorage(Storage):
@@ -100,10 +100,19 @@ class EmbeddedStorage(Storage):
 
 def _bring_tree(request: FileRequest, partial: PartialFile, fetch: Fetch) -> None:
     for level in levels(request.root, partial.node, request.max_size):
-        if level[0].cid.codec == DAG_PB:
-            missing = {part.cid for part in level if not partial.has_node(part.cid)}
-            nodes = [Piece(cid) for cid in missing]
-            fetch.get(nodes, lambda node, data: partial.add_node(node.cid, data))
+
+        def keep(piece: Piece, data: Buffer, level: Level = level) -> None:
+            level.judge(piece.cid, data)
+            partial.add_node(piece.cid, data)
+
+        missing = []
+        for piece in map(Piece, level.nodes):
+            if not partial.has_node(piece.cid):
+                try:
+                    keep(piece, partial.node(piece.cid))
+                except NotFound:
+                    missing.append(piece)
+        fetch.get(missing, keep)
 
     def deliver(piece: Piece, data: Buffer) -> None:
         assert piece.offset is not None

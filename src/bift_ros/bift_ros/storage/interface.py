@@ -113,16 +113,23 @@ class Storage(ABC):
             raise StorageError(f"{path} cannot be shared: {error.strerror}") from error
 
     def get(
-        self, cid: str, providers: Sequence[str] = (), *, timeout: float = GET_TIMEOUT
+        self,
+        cid: str,
+        providers: Sequence[str] = (),
+        *,
+        timeout: float = GET_TIMEOUT,
+        largest: int | None = None,
     ) -> bytes:
         """Return the file's bytes, checked against its CID, from here or from a provider.
 
         Providers are base URLs such as `http://192.168.0.7:40123`; those that had to be skipped
         are logged. Raises `NotFound` when nobody had the whole file within `timeout` seconds, and
         `InvalidFile` for blocks that make no file. `put` and `get` hold the file in memory and are
-        for models, so they refuse one over the store's `max_file_size`.
+        for models, so they refuse one over the store's `max_file_size`, and `get` one over
+        `largest` bytes, where the caller knows how large the file can be.
         """
-        request = FileRequest(Cid.parse(cid), providers, timeout, False, self._max_file_size)
+        most = _smaller(self._max_file_size, largest)
+        request = FileRequest(Cid.parse(cid), providers, timeout, False, most)
         with self._open(request) as file:
             return file.read()
 
@@ -133,15 +140,17 @@ class Storage(ABC):
         providers: Sequence[str] = (),
         *,
         timeout: float = GET_TIMEOUT,
+        largest: int | None = None,
         on_progress: Progress = ignore_progress,
     ) -> None:
-        """Write a file of any size to `path`, checked against its CID, in bounded memory.
+        """Write a file of up to `largest` bytes to `path`, checked, in bounded memory.
 
         `path` is replaced in one step, by a synced file, or holds what it held before. Blocks that
         came before a transfer broke off, in this process or an earlier one, are not fetched again.
-        It fails when for `timeout` seconds nothing has come; raises like `get`.
+        It fails when for `timeout` seconds nothing has come; raises like `get`. A file of any size
+        that the store can hold is written where `largest` is None.
         """
-        root, most = Cid.parse(cid), self._max_bytes
+        root, most = Cid.parse(cid), _smaller(self._max_bytes, largest)
         with self._open(FileRequest(root, providers, timeout, True, most, on_progress)) as file:
             file.export(path)
 
@@ -175,3 +184,7 @@ class Storage(ABC):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _smaller(limit: int, largest: int | None) -> int:
+    return limit if largest is None else min(limit, largest)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bift_ros.storage.cidv1 import DAG_PB, RAW, Cid
 from bift_ros.storage.errors import NotFound
-from bift_ros.storage.unixfs import MAX_BLOCK_SIZE, Chunk, chunks_of
+from bift_ros.storage.unixfs import MAX_BLOCK_SIZE, MAX_TREE_BYTES, Chunk, chunks_of
 
 _LENGTH_BYTES = 4
 
@@ -26,9 +26,13 @@ def log_record(node: bytes) -> bytes:
 
 
 def read_node_log(path: Path) -> Nodes:
-    """Each whole node of a log; none where there is no log."""
+    """Each whole node of a log; none where there is no log.
+
+    What lies beyond the most that a file's nodes take is not read.
+    """
     try:
-        log = path.read_bytes()
+        with path.open("rb", buffering=0) as file:
+            log = file.read(MAX_TREE_BYTES)
     except FileNotFoundError:
         return {}
     nodes = {}
@@ -36,7 +40,7 @@ def read_node_log(path: Path) -> Nodes:
     while at + _LENGTH_BYTES <= len(log):
         size = int.from_bytes(log[at : at + _LENGTH_BYTES], "big")
         at += _LENGTH_BYTES
-        if size > MAX_BLOCK_SIZE or at + size > len(log):
+        if not 0 < size <= MAX_BLOCK_SIZE or at + size > len(log):
             break
         node = log[at : at + size]
         nodes[Cid.of(DAG_PB, node)] = at, node

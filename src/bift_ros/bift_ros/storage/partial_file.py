@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from bift_ros.storage.blockstore import BlockStore
@@ -50,20 +50,15 @@ class PartialFile:
     # -- nodes
 
     def has_node(self, cid: Cid) -> bool:
-        """Whether a node of the tree is here, be it in another file."""
-        if cid not in self._nodes:
-            with suppress(NotFound):
-                self.add_node(cid, self._store.get(cid))
+        """Whether a node of the tree is here."""
         return cid in self._nodes
 
     def node(self, cid: Cid) -> bytes:
-        """A node of the tree. Raises `NotFound`."""
-        if not self.has_node(cid):
-            raise NotFound(f"block {cid} is not in this store")
-        return self._nodes[cid]
+        """A node of the tree, be it another file's. Raises `NotFound`."""
+        return self._nodes[cid] if cid in self._nodes else self._store.get(cid)
 
     def add_node(self, cid: Cid, data: Buffer) -> None:
-        """Keep the node that `cid` names. Raises `StorageError`."""
+        """Keep the node that `cid` names, once it was judged. Raises `StorageError`."""
         node = bytes(data)
         entry = log_record(node)
         self._store.take_room(self._root, self._state, len(entry))
@@ -85,13 +80,15 @@ class PartialFile:
     def lay_out(self, chunks: Sequence[Chunk]) -> list[Chunk]:
         """Say which chunks make the file; returns those that aren't here, each hashed to know.
 
-        Raises `StorageError`.
+        Room for all of them is made first. Raises `StorageError`.
         """
+        size = chunks[-1].offset + chunks[-1].size
+        self._store.make_room(self._root, size + self._tree_end - self._state.size)
         try:
-            begun = self._open(chunks[-1].offset + chunks[-1].size)
+            begun = self._open(size)
             missing = self._missing(chunks, begun)
-            self.size = chunks[-1].offset + chunks[-1].size
-            self.here = self.size - sum(chunk.size for chunk in missing)
+            self.size = size
+            self.here = size - sum(chunk.size for chunk in missing)
         except OSError as error:
             raise write_error(str(self._root), error) from error
         if not self._state.whole:
@@ -216,6 +213,7 @@ class PartialFile:
                 return False
             if len(data) != chunk.size:
                 return False
+            self._store.take_room(self._root, self._state, chunk.size)
             write_at(self._descriptor, data, chunk.offset)
         return True
 

@@ -102,7 +102,8 @@ class FileJobs:
             raise FileExistsError(f"{path} exists: give another name, or move it away")
         if not os.access(path.parent, os.W_OK):
             raise StorageError(f"the vehicle can't write into {path.parent}")
-        providers, job.size = self._holders(request.cid)
+        providers, listed = self._holders(request.cid)
+        job.size = listed or 0
         job.cid = request.cid
 
         def tell(here: int, size: int) -> None:
@@ -110,7 +111,9 @@ class FileJobs:
 
         self._start(
             job,
-            lambda: self._storage.get_file(request.cid, path, providers, on_progress=tell),
+            lambda: self._storage.get_file(
+                request.cid, path, providers, largest=listed, on_progress=tell
+            ),
         )
 
     def _withdraw(self, job: Job) -> None:
@@ -158,14 +161,18 @@ class FileJobs:
         if all(other != cid for listed, other in self._own_list().items() if listed != name):
             self._storage.unpin(cid)
 
-    def _holders(self, cid: str) -> tuple[tuple[str, ...], int]:
-        """Gateways that may serve a file, those who list it first; and its size, as they say."""
+    def _holders(self, cid: str) -> tuple[tuple[str, ...], int | None]:
+        """Gateways that may serve a file, those who list it first; and its size, as they say.
+
+        Where they say different sizes it is the largest: who lies can't keep others from the file.
+        """
         known = self._peer.peer.providers
         listing = [
             (a, f.file.size) for a, f in shared_files(self._peer.peer.state) if f.file.cid == cid
         ]
         first = [known[address] for address, _ in listing if address in known]
-        return tuple(dict.fromkeys((*first, *known.values()))), listing[0][1] if listing else 0
+        largest = max((size for _, size in listing), default=None)
+        return tuple(dict.fromkeys((*first, *known.values()))), largest
 
 
 def _absolute(text: str) -> Path:

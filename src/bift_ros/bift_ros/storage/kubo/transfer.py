@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from bift_ros.storage.chunker import Buffer, map_ahead
 from bift_ros.storage.cidv1 import RAW, Cid
@@ -19,7 +20,7 @@ from bift_ros.storage.interface import FileRequest
 from bift_ros.storage.kubo.api import KuboApi
 from bift_ros.storage.kubo.fallback import Fallback
 from bift_ros.storage.provider import Piece
-from bift_ros.storage.unixfs import Part, levels, placed
+from bift_ros.storage.unixfs import Level, levels, placed
 
 SOUGHT_AT_ONCE = 8
 """Blocks of a file that the daemon seeks at a time; more would all be asked of one vehicle."""
@@ -69,33 +70,35 @@ class Transfer:
     def from_swarm(self, on_piece: Callable[[], None]) -> None:
         """Have the daemon get the file's blocks from its swarm."""
 
-        def seek(piece: Piece) -> None:
+        def seek(level: Level, piece: Piece) -> None:
             size = self.api.seek_block(piece.cid, self._seconds_left)
             if size != (piece.size or size):
                 raise InvalidFile(f"chunk {piece.cid} has {size} bytes where {piece.size} fit")
             if size > self.request.max_size:
                 most = self.request.max_size
                 raise InvalidFile(f"{piece.cid} is a file of {size} bytes, over {most}")
+            if piece.cid in level.nodes:
+                level.judge(piece.cid, self.api.block(piece.cid))
             on_piece()
             self._count(piece)
             for listener in self._listeners:
                 listener(piece)
 
         with ThreadPoolExecutor(SOUGHT_AT_ONCE, thread_name_prefix="kubo-seek") as pool:
-            for pieces in self._levels():
+            for level, pieces in self._levels():
                 for share in shares(pieces, self.url, self.request.providers):
-                    for _ in pool.map(seek, share):
+                    for _ in pool.map(partial(seek, level), share):
                         pass
 
     def over_http(self, fetcher: Fetcher, pool: ThreadPoolExecutor) -> None:
         """Put into the daemon, block by block, what the providers' gateways have of the file."""
         with fetcher.fetch(replace(self.request, timeout=self._seconds_left)) as fetch:
             self._listeners.append(fetch.discard)
-            for pieces in self._levels():
-                self._fetch_missing(fetch, pieces, pool)
+            for level, pieces in self._levels():
+                self._fetch_missing(fetch, level, pieces, pool)
 
     def _fetch_missing(
-        self, fetch: Fetch, pieces: Sequence[Piece], pool: ThreadPoolExecutor
+        self, fetch: Fetch, level: Level, pieces: Sequence[Piece], pool: ThreadPoolExecutor
     ) -> None:
         found = map_ahead(pool, lambda piece: self.api.has_block(piece.cid), iter(pieces))
         missing = []
@@ -108,17 +111,22 @@ class Transfer:
         def keep(piece: Piece, data: memoryview) -> None:
             if piece.size is not None:
                 check_length(piece.cid, data, piece.size)
+            if piece.cid in level.nodes:
+                level.judge(piece.cid, data)
             self.api.put_block(piece.cid, data)
             self._count(piece)
 
         fetch.get(missing, keep)
 
-    def _levels(self) -> Iterator[list[Piece]]:
-        """The blocks of each level of the file's tree, each once; those before must be here."""
+    def _levels(self) -> Iterator[tuple[Level, list[Piece]]]:
+        """The levels of the file's tree, and the blocks of each, each once.
+
+        Those of the levels before must be here.
+        """
         for level in levels(self.request.root, self.api.block, self.request.max_size):
             if level[0].cid.codec == RAW:
                 self._size = sum(part.size or 0 for part in level)
-            yield _pieces(level)
+            yield level, _pieces(level)
 
     @property
     def _seconds_left(self) -> float:
@@ -158,7 +166,7 @@ def check_length(cid: Cid, data: Buffer, size: int) -> None:
         raise InvalidFile(f"chunk {cid} has {len(data)} bytes where {size} fit")
 
 
-def _pieces(level: Sequence[Part]) -> list[Piece]:
-    if level[0].cid.codec == RAW and level[0].size is not None:
-        return [Piece(*chunk) for chunk in {chunk.cid: chunk for chunk in placed(level)}.values()]
-    return [Piece(cid) for cid in dict.fromkeys(part.cid for part in level)]
+def _pieces(level: Level) -> list[Piece]:
+    if level.nodes or level[0].size is None:
+        return [Piece(cid) for cid in dict.fromkeys(part.cid for part in level)]
+    return [Piece(*chunk) for chunk in {chunk.cid: chunk for chunk in placed(level)}.values()]
