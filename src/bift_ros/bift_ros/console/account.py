@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bift_ros.console.arguments import Parser
 from bift_ros.console.errors import CommandError, reporting
-from bift_ros.console.keys import add_keystore_argument, ask, key_file, keystore_of
+from bift_ros.console.keys import add_keystore_argument, ask, key_file
 from bift_ros.console.output import show, table
 from bift_ros.identity.keyfile import (
     KeyFileError,
@@ -18,7 +18,7 @@ from bift_ros.identity.keyfile import (
     unlock_key,
 )
 from bift_ros.identity.keys import KeyPair, address_of
-from bift_ros.identity.keystore import is_account_name
+from bift_ros.identity.keystore import Keystore, is_account_name
 
 
 def add_arguments(parser: Parser) -> None:
@@ -56,7 +56,7 @@ def add_arguments(parser: Parser) -> None:
 def _create(arguments: argparse.Namespace) -> None:
     file = Path(arguments.account)
     if is_account_name(arguments.account):
-        keystore = keystore_of(arguments)
+        keystore = Keystore(arguments.keystore)
         file = keystore.file(arguments.account)
         keystore.prepare()
     if file.exists():
@@ -68,7 +68,7 @@ def _create(arguments: argparse.Namespace) -> None:
 
 @reporting(KeyFileError, OSError)
 def _show(arguments: argparse.Namespace) -> None:
-    file = key_file(arguments.account, keystore_of(arguments))
+    file = key_file(arguments.account, Keystore(arguments.keystore))
     if arguments.passphrase_file is None and not arguments.no_passphrase:
         public_key = load_public_key(file)
     else:
@@ -83,7 +83,7 @@ def _print(file: Path, public_key: bytes, as_json: bool) -> None:
 
 @reporting(KeyFileError, OSError)
 def _list(arguments: argparse.Namespace) -> None:
-    keystore = keystore_of(arguments)
+    keystore = Keystore(arguments.keystore)
     accounts = keystore.accounts()
     if not accounts and not arguments.json:
         print(

@@ -13,20 +13,19 @@ from bift_ros.chain.keyring import Keyring
 from bift_ros.chain.verification import verify_stored
 from bift_ros.consensus.blocks import Block
 from bift_ros.console.arguments import Parser
-from bift_ros.console.chain_export import FORMATS
 from bift_ros.console.errors import CommandError, reporting
 from bift_ros.console.output import listing, show, table
 from bift_ros.console.own_vehicle import own_vehicle
 from bift_ros.console.read_chain import (
-    LoadedChain,
     add_folder_arguments,
     add_source_arguments,
     open_chain,
     read_chain,
-    utc,
 )
-from bift_ros.console.transaction_text import KINDS, says, transaction_object
 from bift_ros.history.blocks import summary_of
+from bift_ros.history.export import FORMATS
+from bift_ros.history.named_chain import NamedChain, utc
+from bift_ros.history.transaction_text import KINDS, says, transaction_object
 
 
 def add_arguments(parser: Parser) -> None:
@@ -79,7 +78,7 @@ def _show(arguments: argparse.Namespace) -> None:
     )
 
 
-def _show_block(chain: LoadedChain, height: int, as_json: bool) -> None:
+def _show_block(chain: NamedChain, height: int, as_json: bool) -> None:
     if not 1 <= height <= len(chain.blocks):
         raise CommandError(f"no block {height}: the chain has blocks 1 to {len(chain.blocks)}")
     block = chain.blocks[height - 1]
@@ -101,7 +100,7 @@ def _show_block(chain: LoadedChain, height: int, as_json: bool) -> None:
     )
 
 
-def _summary(block: Block, chain: LoadedChain) -> dict[str, Any]:
+def _summary(block: Block, chain: NamedChain) -> dict[str, Any]:
     summary = summary_of(block)
     model = summary.model
     return {

@@ -15,9 +15,9 @@ from bift_ros.consensus.state import State
 from bift_ros.console.arguments import Parser
 from bift_ros.console.errors import CommandError, reporting
 from bift_ros.console.output import show, table
-from bift_ros.console.own_vehicle import OwnVehicle, own_vehicle
-from bift_ros.console.owner_jobs import ask_vehicle
-from bift_ros.console.read_chain import add_folder_arguments, stored_state, utc
+from bift_ros.console.own_vehicle import OwnVehicle, ask_vehicle, own_vehicle
+from bift_ros.console.read_chain import add_folder_arguments, stored_state
+from bift_ros.history.named_chain import utc
 from bift_ros.peer.owner_requests import OwnerRequest
 from bift_ros.storage.cid import CidError, check_cid_text
 from bift_ros.storage.embedded import EmbeddedStorage

@@ -37,11 +37,6 @@ def add_key_arguments(parser: argparse.ArgumentParser, whose: str, required: boo
     add_keystore_argument(parser)
 
 
-def keystore_of(arguments: argparse.Namespace) -> Keystore:
-    """The keystore that the options name."""
-    return Keystore(arguments.keystore)
-
-
 def key_file(text: str, keystore: Keystore) -> Path:
     """The key file of an account's name, or the path itself. Raises CommandError."""
     if not is_account_name(text):
@@ -70,7 +65,7 @@ def signing_key(arguments: argparse.Namespace) -> KeyPair:
 
     Raises CommandError.
     """
-    keystore = keystore_of(arguments)
+    keystore = Keystore(arguments.keystore)
     if arguments.key is not None:
         return unlock(key_file(arguments.key, keystore), arguments.passphrase_file)
     with reporting(KeyFileError):

@@ -8,10 +8,11 @@ import sys
 from dataclasses import replace
 
 from bift_ros.console.errors import CommandError, reporting
-from bift_ros.console.keys import key_file, keystore_of, unlock
+from bift_ros.console.keys import key_file, unlock
 from bift_ros.console.vehicles import asking
 from bift_ros.identity.keyfile import KeyFileError, is_encrypted
 from bift_ros.identity.keys import KeyPair
+from bift_ros.identity.keystore import Keystore
 from bift_ros.nodes.client.vehicle_client import NOBODY_HEARD, VehicleClient
 from bift_ros.nodes.observer.monitor import listen
 from bift_ros.peer.owner_requests import START_MINING, STOP_MINING, OwnerRequest
@@ -52,7 +53,7 @@ def _owned(
     arguments: argparse.Namespace, addresses: dict[str, str], named: bool
 ) -> dict[str, KeyPair]:
     """The keys of those vehicles whose owner this is; of all, where they were `named`."""
-    keystore = keystore_of(arguments)
+    keystore = Keystore(arguments.keystore)
     with reporting(KeyFileError):
         if arguments.key is not None:
             files = [key_file(arguments.key, keystore)]

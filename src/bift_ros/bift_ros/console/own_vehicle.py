@@ -1,20 +1,37 @@
-"""The vehicle that a data folder belongs to: whose key it is, and where its files are."""
+"""The vehicle that a data folder belongs to: whose key it is, and what its owner has it do."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TransferSpeedColumn,
+)
 
 from bift_ros.chain.vehicle_folders import VehicleFolders
 from bift_ros.consensus.exceptions import ChainError
 from bift_ros.consensus.genesis import Genesis, load_genesis
 from bift_ros.console.errors import CommandError
+from bift_ros.console.vehicles import asking
 from bift_ros.identity.keyfile import KeyFileError, unlock_key
 from bift_ros.identity.keys import KeyPair
+from bift_ros.nodes.client.vehicle_client import VehicleClient
 from bift_ros.nodes.parameters import VEHICLE
+from bift_ros.peer.owner_requests import OwnerRequest
+
+_POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -53,3 +70,33 @@ def _settings(document: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     node = next(name for name in document if name.endswith("/vehicle"))
     defaults = {setting.name: setting.default for setting in VEHICLE}
     return node.strip("/").partition("/")[0], defaults | document[node]["ros__parameters"]
+
+
+def ask_vehicle(
+    vehicle: OwnVehicle, request: OwnerRequest, seconds: float, title: str, quiet: bool = False
+) -> str:
+    """Have the running vehicle do it, and wait until it has; the file's CID.
+
+    A terminal shows how many bytes are here, unless it is to be `quiet`.
+    """
+    columns: list[ProgressColumn] = [SpinnerColumn(), TextColumn("{task.description}")]
+    if request.action == "fetch":
+        columns += [BarColumn(), DownloadColumn(), TransferSpeedColumn()]
+    columns.append(TimeElapsedColumn())
+    console = Console(stderr=True)
+    quiet = quiet or not console.is_terminal
+    with (
+        asking(),
+        VehicleClient(vehicle.name, seconds) as client,
+        Progress(*columns, console=console, transient=True, disable=quiet) as bar,
+    ):
+        task = bar.add_task(title, total=None)
+        while True:
+            job = client.owner_job(vehicle.key, vehicle.genesis.hash, request)
+            bar.update(task, completed=job.here, total=job.size or None)
+            if job.done:
+                break
+            time.sleep(_POLL_SECONDS)
+    if job.error:
+        raise CommandError(f"{vehicle.name}: {job.error}")
+    return job.cid

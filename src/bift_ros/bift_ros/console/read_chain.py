@@ -3,64 +3,21 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from datetime import datetime, timezone
-from functools import cached_property
 from pathlib import Path
 
 from bift_ros.chain.store import ChainStore
 from bift_ros.chain.vehicle_folders import VehicleFolders
 from bift_ros.chain.verification import blocks_of, names_on, replay
-from bift_ros.consensus.blocks import Block
 from bift_ros.consensus.exceptions import ChainError
 from bift_ros.consensus.genesis import Genesis, load_genesis
 from bift_ros.consensus.state import State
 from bift_ros.console.arguments import Parser, add_vehicle_arguments
 from bift_ros.console.errors import CommandError, reporting
 from bift_ros.console.vehicles import running_vehicle
-from bift_ros.history.blocks import summary_of
-from bift_ros.history.iterations import Task, tasks_of
+from bift_ros.history.named_chain import NamedChain
 from bift_ros.nodes.client.vehicle_client import VehicleClient
-
-
-@dataclass(frozen=True)
-class LoadedChain:
-    """Blocks, and what people call those who speak in them."""
-
-    title: str
-    """The genesis' name, or whose chain it is."""
-    genesis: bytes
-    """Its hash."""
-    blocks: Sequence[Block]
-    """From block 1 to the tip."""
-    names: dict[str, str]
-    """Address → name, of everybody who is, was or is proposed as a member."""
-    side: Sequence[Block] = ()
-    """Blocks of other branches, lowest first; only a data folder tells of them."""
-
-    def name(self, address: str) -> str:
-        """What people call the owner of an address."""
-        return self.names.get(address, address)
-
-    @cached_property
-    def tasks(self) -> tuple[Task, ...]:
-        """All that were proposed, in order."""
-        return tuple(tasks_of(map(summary_of, self.blocks)))
-
-    @cached_property
-    def contributions(self) -> dict[int, dict[str, list[str]]]:
-        """Height of a model block → names: who contributed, and who did not and why."""
-        return {
-            iteration.block.height: {
-                "contributors": [self.name(a) for a in iteration.model.contributors],
-                "left_out": [self.name(a) for a in iteration.left_out],
-                "not_revealed": [self.name(a) for a in iteration.not_revealed],
-            }
-            for task in self.tasks
-            for iteration in task.iterations
-        }
 
 
 def add_source_arguments(parser: Parser) -> None:
@@ -85,7 +42,7 @@ def _add_genesis_argument(parser: Parser) -> None:
     )
 
 
-def read_chain(arguments: argparse.Namespace) -> LoadedChain:
+def read_chain(arguments: argparse.Namespace) -> NamedChain:
     """Read it whole. Raises CommandError."""
     if arguments.data is None:
         with running_vehicle(arguments) as (name, client):
@@ -94,13 +51,13 @@ def read_chain(arguments: argparse.Namespace) -> LoadedChain:
         blocks = list(blocks_of(store))
         on_chain = {block.hash for block in blocks}
         side = [block for block in store.blocks() if block.hash not in on_chain]
-    return LoadedChain(genesis.name, genesis.hash, blocks, names_on(genesis, blocks), side)
+    return NamedChain(genesis.name, genesis.hash, blocks, names_on(genesis, blocks), side)
 
 
-def chain_of(name: str, client: VehicleClient) -> LoadedChain:
+def chain_of(name: str, client: VehicleClient) -> NamedChain:
     """The chain of a running vehicle. Raises VehicleUnreachableError or ChainError."""
     state = client.state()
-    return LoadedChain(f"Chain of {name}", state.genesis_hash, client.chain(), state.names)
+    return NamedChain(f"Chain of {name}", state.genesis_hash, client.chain(), state.names)
 
 
 @contextmanager
@@ -138,9 +95,3 @@ def state_of(genesis: Genesis, store: ChainStore) -> State:
         return replay(genesis, store)
     except ChainError as error:
         raise CommandError(f"{error}; `bift chain verify` tells more") from error
-
-
-def utc(milliseconds: int) -> str:
-    """A time of the chain as ISO 8601."""
-    moment = datetime.fromtimestamp(milliseconds / 1000, timezone.utc)
-    return moment.isoformat(timespec="milliseconds")

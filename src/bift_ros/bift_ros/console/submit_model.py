@@ -19,8 +19,7 @@ from bift_ros.consensus.payloads import ProposeTask
 from bift_ros.console.defence import rule_for
 from bift_ros.console.errors import CommandError
 from bift_ros.console.output import show
-from bift_ros.console.own_vehicle import OwnVehicle, own_vehicle
-from bift_ros.console.owner_jobs import ask_vehicle
+from bift_ros.console.own_vehicle import OwnVehicle, ask_vehicle, own_vehicle
 from bift_ros.console.read_chain import state_of
 from bift_ros.console.vehicles import asking, submit
 from bift_ros.learning.client import TrainingWorker

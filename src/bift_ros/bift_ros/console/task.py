@@ -9,9 +9,10 @@ from typing import Any
 from bift_ros.console.arguments import Parser
 from bift_ros.console.errors import CommandError
 from bift_ros.console.output import listing, show, table
-from bift_ros.console.read_chain import LoadedChain, add_source_arguments, read_chain, utc
+from bift_ros.console.read_chain import add_source_arguments, read_chain
 from bift_ros.history.blocks import Proposal
 from bift_ros.history.iterations import Iteration, Task
+from bift_ros.history.named_chain import NamedChain, utc
 
 
 def add_arguments(parser: Parser) -> None:
@@ -55,7 +56,7 @@ def _proposal(task: Task) -> Proposal:
     return task.proposal
 
 
-def _summary(task: Task, chain: LoadedChain) -> dict[str, Any]:
+def _summary(task: Task, chain: NamedChain) -> dict[str, Any]:
     proposal = _proposal(task)
     return {
         "model_id": task.model_id,
@@ -107,7 +108,7 @@ def _show(arguments: argparse.Namespace) -> None:
     )
 
 
-def _iteration(iteration: Iteration, chain: LoadedChain) -> dict[str, Any]:
+def _iteration(iteration: Iteration, chain: NamedChain) -> dict[str, Any]:
     block, model = iteration.block, iteration.model
     return {
         "iteration": model.current_iter,

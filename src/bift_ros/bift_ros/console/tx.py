@@ -13,17 +13,12 @@ from bift_ros.consensus.payloads import Transfer
 from bift_ros.consensus.transactions import Transaction
 from bift_ros.console.arguments import Parser, add_vehicle_arguments, positive
 from bift_ros.console.errors import CommandError, reporting
-from bift_ros.console.keys import add_key_arguments, keystore_of, signing_key
+from bift_ros.console.keys import add_key_arguments, signing_key
 from bift_ros.console.output import listing, show
-from bift_ros.console.read_chain import (
-    LoadedChain,
-    add_source_arguments,
-    chain_of,
-    read_chain,
-    utc,
-)
-from bift_ros.console.transaction_text import says, transaction_object
+from bift_ros.console.read_chain import add_source_arguments, chain_of, read_chain
 from bift_ros.console.vehicles import running_vehicle, submit
+from bift_ros.history.named_chain import NamedChain, utc
+from bift_ros.history.transaction_text import says, transaction_object
 from bift_ros.identity.keyfile import KeyFileError
 from bift_ros.identity.keystore import Keystore, is_account_name
 from bift_ros.nodes.client.vehicle_client import MemberState
@@ -63,7 +58,7 @@ def _transfer(arguments: argparse.Namespace) -> None:
     key = signing_key(arguments)
     with running_vehicle(arguments, key.address) as (vehicle, client):
         state = client.state(key.address)
-        recipient = find_recipient(arguments.to, state.members, keystore_of(arguments))
+        recipient = find_recipient(arguments.to, state.members, Keystore(arguments.keystore))
         payload = Transfer(recipient, arguments.amount)
         transaction = submit(client, vehicle, key, state, payload, "transfer")
     sent = {"id": transaction.hash.hex(), "from": key.address, "to": recipient}
@@ -119,7 +114,7 @@ def _show(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _look(arguments: argparse.Namespace) -> tuple[LoadedChain, Transaction | None]:
+def _look(arguments: argparse.Namespace) -> tuple[NamedChain, Transaction | None]:
     """The chain, and the transaction where it waited just before."""
     if arguments.data is not None:
         return read_chain(arguments), None
@@ -153,7 +148,7 @@ def find_transaction(
     return None, None
 
 
-def _object(transaction: Transaction, block: Block | None, chain: LoadedChain) -> dict[str, Any]:
+def _object(transaction: Transaction, block: Block | None, chain: NamedChain) -> dict[str, Any]:
     return {
         **transaction_object(transaction, chain.name),
         "state": "waiting" if block is None else "included",

@@ -14,9 +14,10 @@ from bift_ros.consensus.genesis import Genesis, load_genesis
 from bift_ros.console.arguments import whole
 from bift_ros.console.defence import check_miner, rule_for
 from bift_ros.console.errors import CommandError, reporting
-from bift_ros.console.keys import add_key_arguments, key_file, keystore_of
+from bift_ros.console.keys import add_key_arguments, key_file
 from bift_ros.fleet.runtimes.parameter_file import write_parameters
 from bift_ros.identity.keyfile import KeyFileError, is_encrypted, unlock_key
+from bift_ros.identity.keystore import Keystore
 from bift_ros.identity.vehicle_names import is_vehicle_name
 
 
@@ -42,7 +43,7 @@ def add_process_arguments(action: argparse.ArgumentParser, required: bool = True
 
 def run(arguments: argparse.Namespace, *, mine: bool, defend: bool | None = None) -> None:
     """Become the vehicle's process; `defend` is what a miner wants of the aggregation."""
-    key = key_file(arguments.key, keystore_of(arguments))
+    key = key_file(arguments.key, Keystore(arguments.keystore))
     with reporting(ChainError, KeyFileError, OSError):
         genesis = load_genesis(arguments.genesis)
         if arguments.passphrase_file is None and is_encrypted(key):

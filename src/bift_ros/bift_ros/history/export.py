@@ -10,8 +10,8 @@ from dataclasses import asdict
 from typing import Any
 
 from bift_ros.consensus.blocks import Block
-from bift_ros.console.read_chain import LoadedChain, utc
-from bift_ros.console.transaction_text import KINDS, transaction_object
+from bift_ros.history.named_chain import NamedChain, utc
+from bift_ros.history.transaction_text import KINDS, transaction_object
 
 _COLUMNS = (
     "index", "hash", "previous_hash", "time", "miner", "difficulty", "nonce", *KINDS, "model_id",
@@ -20,7 +20,7 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def to_json(chain: LoadedChain) -> str:
+def to_json(chain: NamedChain) -> str:
     """Everything, as one object."""
     document = {
         "name": chain.title,
@@ -32,7 +32,7 @@ def to_json(chain: LoadedChain) -> str:
     return json.dumps(document, indent=1) + "\n"
 
 
-def _block_object(block: Block, chain: LoadedChain) -> dict[str, Any]:
+def _block_object(block: Block, chain: NamedChain) -> dict[str, Any]:
     header = asdict(block.header)
     return {
         **{name: v.hex() if isinstance(v, bytes) else v for name, v in header.items()},
@@ -44,7 +44,7 @@ def _block_object(block: Block, chain: LoadedChain) -> dict[str, Any]:
     }
 
 
-def to_csv(chain: LoadedChain) -> str:
+def to_csv(chain: NamedChain) -> str:
     """A row for each block: who made it, how many transactions of each kind, and the model."""
     text = io.StringIO()
     table = csv.DictWriter(text, _COLUMNS, restval="", lineterminator="\n")
@@ -76,7 +76,7 @@ def to_csv(chain: LoadedChain) -> str:
     return text.getvalue()
 
 
-def to_dot(chain: LoadedChain) -> str:
+def to_dot(chain: NamedChain) -> str:
     """A graph of the blocks, each leading to its parent; those of other branches are dashed."""
     lines = ["digraph chain {", "  rankdir=RL;", "  node [shape=box];"]
     lines.append(f'  "{chain.genesis.hex()}" [label="genesis" shape=ellipse];')
@@ -89,7 +89,7 @@ def to_dot(chain: LoadedChain) -> str:
     return "\n".join([*lines, "}", ""])
 
 
-def _label(block: Block, chain: LoadedChain) -> list[str]:
+def _label(block: Block, chain: NamedChain) -> list[str]:
     info, transactions = block.body.model_info, block.body.transactions
     lines = [f"{block.header.height}  {block.hash.hex()[:8]}", chain.name(block.header.miner)]
     if info is None:
@@ -104,4 +104,4 @@ def _quotable(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
-FORMATS: dict[str, Callable[[LoadedChain], str]] = {"json": to_json, "csv": to_csv, "dot": to_dot}
+FORMATS: dict[str, Callable[[NamedChain], str]] = {"json": to_json, "csv": to_csv, "dot": to_dot}
