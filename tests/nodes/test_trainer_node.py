@@ -162,7 +162,7 @@ def test_the_same_training_may_be_wanted_again(vehicle: Vehicle) -> None:
     vehicle.job()
     assert vehicle.worker.futures[0].set_running_or_notify_cancel()
     vehicle.trainer.cancel()
-    vehicle.train()
+    vehicle.train(replace(REQUEST))
     vehicle.worker.futures[0].set_result(replace(RESULT, accuracy=0.1))
     vehicle.job(1)
     vehicle.worker.futures[1].set_result(RESULT)

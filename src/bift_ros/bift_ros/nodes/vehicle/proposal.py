@@ -13,7 +13,7 @@ from bift_ros.learning.errors import LearningError
 from bift_ros.learning.jobs import InitJob, InitResult
 from bift_ros.nodes.vehicle.peer_node import PeerNode
 from bift_ros.nodes.vehicle.steps import when_done
-from bift_ros.nodes.vehicle.training import keep
+from bift_ros.nodes.vehicle.vehicle_storage import keep
 from bift_ros.storage.interface import Storage, StorageError
 
 _KEY_POLL_SECONDS = 0.5

@@ -51,3 +51,10 @@ def _kubo(settings: Mapping[str, Any], folders: VehicleFolders) -> KuboStorage:
         ),
         host,
     )
+
+
+def keep(storage: Storage, file: bytes) -> str:
+    """Keep a file for good; its CID. Raises StorageError."""
+    cid = storage.put(file)
+    storage.pin(cid)
+    return cid
