@@ -53,6 +53,7 @@ test-long: setup
 lint: setup
 	$(ENTER) ruff check .
 	$(ENTER) ruff format --check .
+	$(ENTER) vermin --target=3.10- --no-tips --quiet src scripts tests
 
 types: setup
 	$(ENTER) mypy

@@ -66,7 +66,7 @@ setup(
         "torch",
     ],
     extras_require={
-        "fleet": ["docker", "pydantic"],
+        "fleet": ["docker", "pydantic>=2"],
         "kubo": ["ipfshttpclient"],
         "completion": ["shtab"],
         "test": ["pytest"],
