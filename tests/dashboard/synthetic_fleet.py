@@ -11,9 +11,8 @@ from typing import Any
 
 from bift_ros.dashboard.traffic import Traffic
 from bift_ros.history.blocks import BlockSummary, ModelSummary, UpdateSummary
-from bift_ros.monitoring.observations import ObservedTip
 from bift_ros.monitoring.status_json import status_from_json
-from bift_ros.monitoring.view import FleetView
+from bift_ros.monitoring.view import FleetView, ObservedTip
 
 NOW = 5000.0
 """The listener's clock when the picture was taken, in seconds."""

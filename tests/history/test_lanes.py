@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bift_ros.history.blocks import BlockSummary
-from bift_ros.history.lanes import lanes_of
+from bift_ros.history.chain import lanes_of
 
 
 def block(name: str, parent: str, height: int) -> BlockSummary:

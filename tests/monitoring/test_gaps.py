@@ -7,8 +7,7 @@ import pytest
 from bift_ros.history.blocks import BlockSummary
 from bift_ros.monitoring import gaps as module
 from bift_ros.monitoring.gaps import BLOCKS_PER_QUESTION, PATIENCE_SECONDS, Gap, Gaps
-from bift_ros.monitoring.observations import ObservedTip
-from bift_ros.monitoring.view import FleetView
+from bift_ros.monitoring.view import FleetView, ObservedTip
 
 LENGTH = 40
 CHAIN = [

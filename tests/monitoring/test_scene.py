@@ -16,12 +16,11 @@ from bift_ros.monitoring.colours import Colour
 from bift_ros.monitoring.findings import SILENT_SECONDS
 from bift_ros.monitoring.flight_scene import MAX_SHOWN, flight_shapes
 from bift_ros.monitoring.layout import Point, Pose, lay_out, pose_of
-from bift_ros.monitoring.observations import ObservedTip
 from bift_ros.monitoring.scene import Key, Layer, Shape
 from bift_ros.monitoring.status import VehicleStatus
 from bift_ros.monitoring.status_json import status_from_json
 from bift_ros.monitoring.vehicle_scene import vehicle_shapes
-from bift_ros.monitoring.view import FleetView
+from bift_ros.monitoring.view import FleetView, ObservedTip
 
 NOW = 100.0
 MODEL = ModelSummary("lights", 1, 5, "cid", "multi_krum", 0.75, ())

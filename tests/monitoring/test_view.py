@@ -6,9 +6,8 @@ import pytest
 
 from bift_ros.history.blocks import BlockSummary
 from bift_ros.monitoring import view
-from bift_ros.monitoring.observations import ObservedTip
 from bift_ros.monitoring.status import ChainStatus, VehicleStatus
-from bift_ros.monitoring.view import FleetView
+from bift_ros.monitoring.view import FleetView, ObservedTip
 
 
 def block(name: str, parent: str, height: int) -> BlockSummary:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from functools import cached_property
+from heapq import heappop, heappush
 
 from bift_ros.history.blocks import BlockSummary
 from bift_ros.history.iterations import Iteration, Task, tasks_of
-from bift_ros.history.lanes import lanes_of
 from bift_ros.history.tree import BlockTree
 
 
@@ -36,7 +36,7 @@ class ChainHistory:
         self.beside: tuple[BlockSummary, ...] = tuple(tree.beside(head))
         """Blocks of other branches, lowest first."""
         self.lanes: Mapping[str, int] = lanes_of(self.blocks, self.beside)
-        """Hash → lane, of all blocks that can be placed."""
+        """Hash → lane, of all blocks that can be placed: the chain's are on lane 0."""
 
     @property
     def height(self) -> int:
@@ -69,3 +69,26 @@ class ChainHistory:
         if self.lanes.get(tip) == 0:
             return Relation.BEHIND
         return Relation.AHEAD if self._tree.contains(self._head, tip) else Relation.FORKED
+
+
+def lanes_of(chain: Iterable[BlockSummary], beside: Iterable[BlockSummary]) -> dict[str, int]:
+    """Hash → lane. A branch keeps its lane, and takes the lowest one that is free when it begins.
+
+    `beside` are parents before children. A gap of one block keeps two branches on a lane apart.
+    """
+    lanes = {block.hash: 0 for block in chain}
+    ends: dict[int, int] = {}  # lane → the height of its last block
+    used: list[tuple[int, int]] = []  # (height at which it was continued, lane), as a heap
+    free: list[int] = []  # as a heap
+    for block in beside:
+        while used and used[0][0] < block.height - 1:
+            height, lane = heappop(used)
+            if ends[lane] == height:  # else it went on since
+                heappush(free, lane)
+        lane = lanes.get(block.previous_hash, 0)
+        if not lane or ends[lane] != block.height - 1:
+            lane = heappop(free) if free else len(ends) + 1
+        lanes[block.hash] = lane
+        ends[lane] = block.height
+        heappush(used, (block.height, lane))
+    return lanes

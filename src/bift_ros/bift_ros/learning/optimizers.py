@@ -26,12 +26,11 @@ class FlatParameters:
         parameters = [p for _, p in sorted_parameters(model)]
         self.values = torch.cat([p.detach().reshape(-1) for p in parameters])
         self.gradients = torch.zeros_like(self.values)
-        offset = 0
-        for parameter in parameters:
-            end = offset + parameter.numel()
-            parameter.data = self.values[offset:end].view(parameter.shape)
-            parameter.grad = self.gradients[offset:end].view(parameter.shape)
-            offset = end
+        sizes = [p.numel() for p in parameters]
+        parts = (torch.split(whole, sizes) for whole in (self.values, self.gradients))
+        for parameter, values, gradients in zip(parameters, *parts, strict=True):
+            parameter.data = values.view(parameter.shape)
+            parameter.grad = gradients.view(parameter.shape)
 
 
 class Optimizer(Protocol):

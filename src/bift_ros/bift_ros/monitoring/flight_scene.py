@@ -7,9 +7,8 @@ from itertools import islice
 
 from bift_ros.monitoring.colours import FLIGHTS, OTHER_FLIGHTS
 from bift_ros.monitoring.layout import Layout, Point, Pose
-from bift_ros.monitoring.observations import Flight
 from bift_ros.monitoring.scene import Key, Shape
-from bift_ros.monitoring.view import FleetView
+from bift_ros.monitoring.view import FleetView, Flight
 
 SECONDS = 1.0
 """How long a message is shown; longer than it took, so that an eye can follow."""

@@ -33,7 +33,7 @@ class HealthMonitor:
             self._memory(vehicle).compare(history.relation(vehicle.tip_hash), now)
         vehicles = sorted(self._view.vehicles.values(), key=lambda vehicle: vehicle.name)
         findings = [f for vehicle in vehicles for f in self._vehicle(vehicle, now)]
-        return [*self._fleet(now), self._learning(), *findings]
+        return [self._fleet(now), self._learning(), *findings]
 
     def _memory(self, vehicle: ObservedVehicle) -> VehicleMemory:
         return self._memories.setdefault(vehicle.name, VehicleMemory())
@@ -54,7 +54,7 @@ class HealthMonitor:
             values = {name: str(value) for name, value in verdict.values.items()}
             yield Finding(vehicle.name, part, verdict.level, verdict.message, values)
 
-    def _fleet(self, now: float) -> Iterator[Finding]:
+    def _fleet(self, now: float) -> Finding:
         vehicles = list(self._view.vehicles.values())
         live = [vehicle for vehicle in vehicles if not self._is_stale(vehicle, now)]
         apart = [v.name for v in vehicles if self._memory(v).apart_since is not None]
@@ -66,14 +66,12 @@ class HealthMonitor:
             "apart": ", ".join(sorted(apart)),
             "equivocations": "; ".join(sorted(equivocations)),
         }
+        level, said = Level.OK, f"{len(vehicles) - len(apart)} of {len(vehicles)} vehicles agree"
         if vehicles and not live:
-            yield Finding(FLEET, "consensus", Level.STALE, "no vehicle is heard", values)
+            level, said = Level.STALE, "no vehicle is heard"
         elif equivocations:
-            said = f"caught signing two blocks: {sorted(equivocations)[0]}"
-            yield Finding(FLEET, "consensus", Level.WARN, said, values)
-        else:
-            said = f"{len(vehicles) - len(apart)} of {len(vehicles)} vehicles agree"
-            yield Finding(FLEET, "consensus", Level.OK, said, values)
+            level, said = Level.WARN, f"caught signing two blocks: {sorted(equivocations)[0]}"
+        return Finding(FLEET, "consensus", level, said, values)
 
     def _learning(self) -> Finding:
         """How the global model does, by the newest iteration on the head's branch."""
@@ -94,8 +92,7 @@ class HealthMonitor:
             "refused": ", ".join(self._view.name_of(a) for a in newest.left_out),
         }
         said = f"accuracy {model.accuracy:.3f} after iteration {model.current_iter}"
+        level = Level.OK
         if best - model.accuracy > self._thresholds.accuracy_drop:
-            return Finding(
-                FLEET, "learning", Level.WARN, f"diverging: {said}, and was {best:.3f}", values
-            )
-        return Finding(FLEET, "learning", Level.OK, said, values)
+            level, said = Level.WARN, f"diverging: {said}, and was {best:.3f}"
+        return Finding(FLEET, "learning", level, said, values)

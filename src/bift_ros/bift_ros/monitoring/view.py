@@ -1,4 +1,8 @@
-"""What is known of a fleet from its topics: a picture that every message makes newer."""
+"""What is known of a fleet from its topics: a picture that every message makes newer.
+
+Nothing here is authenticated: an observer has no genesis and so cannot check a signature. It is
+for display; consensus never reads it.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,6 @@ from typing import Any
 from bift_ros.history.blocks import BlockSummary
 from bift_ros.history.chain import ChainHistory
 from bift_ros.history.tree import BlockTree
-from bift_ros.monitoring.observations import Flight, ObservedTip
 from bift_ros.monitoring.status import VehicleStatus
 
 MAX_VEHICLES = 1000
@@ -18,6 +21,30 @@ MAX_VEHICLES = 1000
 MAX_FLIGHTS = 500
 MAX_LOSSES = 10_000
 """Iterations whose training losses are remembered."""
+
+
+@dataclass(frozen=True)
+class ObservedTip:
+    """Where a vehicle says that its chain ends, and what it is called."""
+
+    name: str
+    address: str
+    height: int
+    hash: str
+    provider: str
+    """Base URL of its gateway."""
+
+
+@dataclass(frozen=True)
+class Flight:
+    """A message on its way from one vehicle to all others."""
+
+    kind: str
+    """`block`, or the kind of a transaction, such as `model_commit`."""
+    sender: str
+    """Address."""
+    at: float
+    """When it was heard, in seconds of the listener's monotonic clock."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import fields
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from bift_msgs import msg
@@ -23,6 +23,7 @@ from bift_ros.consensus.exceptions import (
 )
 from bift_ros.consensus.group_key import GroupKey
 
+_T = TypeVar("_T")
 _PAYLOADS: dict[Any, Any] = {
     payloads.Transfer: msg.Transfer,
     payloads.ProposeTask: msg.ProposeTask,
@@ -51,7 +52,7 @@ def transaction_to_message(
         provider=provider,
     )
     payload = transaction.payload
-    setattr(message, payload.KIND, [_fill(_PAYLOADS[type(payload)](), payload)])
+    setattr(message, payload.KIND, [_written(_PAYLOADS[type(payload)], payload)])
     return message
 
 
@@ -77,14 +78,12 @@ def _transaction(message: msg.Transaction) -> transactions.Transaction:
 
 def group_key_to_message(key: GroupKey) -> msg.GroupKey:
     """A key for model files as it travels."""
-    filled: msg.GroupKey = _fill(msg.GroupKey(), key)
-    return filled
+    return _written(msg.GroupKey, key)
 
 
 def group_key_from_message(message: msg.GroupKey) -> GroupKey:
     """The key that a message carries; raises FieldError where it is not well-formed."""
-    key: GroupKey = _read(GroupKey, message)
-    return key
+    return _read(GroupKey, message)
 
 
 def provider_from_message(message: msg.Transaction | msg.Block) -> str:
@@ -99,16 +98,8 @@ def block_hash(digest: bytes) -> msg.BlockHash:
 
 def tip_to_message(tip: tips.SignedTip, name: str) -> msg.Tip:
     """A tip as it travels; `name` is what people call the vehicle."""
-    return msg.Tip(
-        peer=tip.sender,
-        name=name,
-        height=tip.height,
-        hash=tip.hash.hex(),
-        learning_weight=tip.learning_weight,
-        provider=tip.provider,
-        stamp=tip.stamp,
-        signature=_octets(tip.signature),
-    )
+    said = {"peer": tip.sender, "name": name, "hash": tip.hash.hex()}
+    return _written(msg.Tip, tip, skip="sender", **said)
 
 
 def tip_from_message(message: msg.Tip) -> tips.SignedTip:
@@ -117,22 +108,12 @@ def tip_from_message(message: msg.Tip) -> tips.SignedTip:
         tip_hash = bytes.fromhex(message.hash)
     except ValueError as error:
         raise FieldError(f"hash: {message.hash[:80]!r} is not hex digits") from error
-    return tips.SignedTip(
-        sender=message.peer,
-        height=message.height,
-        hash=tip_hash,
-        learning_weight=message.learning_weight,
-        provider=message.provider,
-        stamp=message.stamp,
-        signature=bytes(message.signature),
-    )
+    return _read(tips.SignedTip, message, sender=message.peer, hash=tip_hash)
 
 
 def header_to_message(header: blocks.Header) -> msg.BlockHeader:
     """A header as it travels."""
-    message: msg.BlockHeader = _fill(msg.BlockHeader(), header, skip=("model_flag",))
-    message.model_flag = bool(header.model_flag)
-    return message
+    return _written(msg.BlockHeader, header, model_flag=bool(header.model_flag))
 
 
 def signed_header_to_message(signed: blocks.SignedHeader) -> msg.SignedHeader:
@@ -164,9 +145,8 @@ def block_to_message(block: blocks.Block, provider: str = "") -> msg.Block:
     )
     info = block.body.model_info
     if info is not None:
-        filled = _fill(msg.ModelInfo(), info, skip=("contributors",))
-        filled.contributors = list(info.contributors)
-        message.model_info = [filled]
+        contributors = list(info.contributors)
+        message.model_info = [_written(msg.ModelInfo, info, contributors=contributors)]
     return message
 
 
@@ -184,9 +164,8 @@ def block_from_message(message: msg.Block) -> blocks.Block:
 def _block(message: msg.Block) -> blocks.Block:
     info = None
     if message.model_info:
-        values = _values(blocks.ModelInfo, message.model_info[0])
-        values["contributors"] = tuple(values["contributors"])
-        info = blocks.ModelInfo(**values)
+        told = message.model_info[0]
+        info = _read(blocks.ModelInfo, told, contributors=tuple(told.contributors))
     return blocks.Block(
         _header(message.header),
         blocks.Body(tuple(_transaction(t) for t in message.transactions), info),
@@ -195,27 +174,18 @@ def _block(message: msg.Block) -> blocks.Block:
 
 
 def _header(message: msg.BlockHeader) -> blocks.Header:
-    values = _values(blocks.Header, message)
-    return blocks.Header(**{**values, "model_flag": int(message.model_flag)})
+    return _read(blocks.Header, message, model_flag=int(message.model_flag))
 
 
-def _fill(message: Any, source: Any, skip: tuple[str, ...] = ()) -> Any:
-    """Copy a dataclass's fields into the message's fields of the same names, bytes as octets."""
-    for field in fields(source):
-        if field.name not in skip:
-            value = getattr(source, field.name)
-            setattr(message, field.name, _octets(value) if isinstance(value, bytes) else value)
-    return message
+def _written(kind: type[_T], source: Any, skip: str = "", **instead: Any) -> _T:
+    """A message with a dataclass's fields of the same names, bytes as octets."""
+    values = {f.name: getattr(source, f.name) for f in fields(source) if f.name != skip} | instead
+    return kind(**{n: _octets(v) if isinstance(v, bytes) else v for n, v in values.items()})
 
 
-def _values(kind: Any, message: Any) -> dict[str, Any]:
-    """The message's fields that a dataclass has, octets as bytes."""
-    values = {field.name: getattr(message, field.name) for field in fields(kind)}
-    return {
-        name: bytes(value) if isinstance(value, np.ndarray | array) else value
-        for name, value in values.items()
-    }
-
-
-def _read(kind: Any, message: Any) -> Any:
-    return kind(**_values(kind, message))
+def _read(kind: type[_T], message: Any, **instead: Any) -> _T:
+    """A dataclass with the message's fields of the same names, octets as bytes."""
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    values = {name: getattr(message, name) for name in names if name not in instead} | instead
+    octets = (np.ndarray, array)
+    return kind(**{n: bytes(v) if isinstance(v, octets) else v for n, v in values.items()})

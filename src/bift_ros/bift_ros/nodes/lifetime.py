@@ -42,8 +42,15 @@ def ros_until_signalled(arguments: Sequence[str] | None = None) -> Iterator[Call
         rclpy.try_shutdown()
 
 
-def run_until_signalled(make: Callable[[], Any], arguments: list[str] | None) -> int:
-    """`start` a node, and `stop` it on SIGINT or SIGTERM; 2 where its settings are wrong."""
+def run_until_signalled(
+    make: Callable[[], Any],
+    arguments: list[str] | None,
+    ended: Callable[[], bool] = lambda: False,
+) -> int:
+    """`start` a node, and `stop` it on SIGINT or SIGTERM, or once it has `ended` by itself.
+
+    Gives the exit status: 2 where its settings are wrong.
+    """
     with ros_until_signalled(arguments) as signalled:
         try:
             node = make()
@@ -54,7 +61,7 @@ def run_until_signalled(make: Callable[[], Any], arguments: list[str] | None) ->
         executor.add_node(node)
         try:
             node.start()
-            while not signalled():
+            while not (signalled() or ended()):
                 executor.spin_once(timeout_sec=1.0)
         finally:
             executor.shutdown()

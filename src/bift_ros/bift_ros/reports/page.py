@@ -39,6 +39,7 @@ def render(run: Run) -> str:
     folder = resources.files("bift_ros.reports")
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     environment.filters["utc"] = _utc
+    environment.filters["numeric"] = lambda names: [f"#{name}" for name in names]
     template = environment.from_string((folder / "page.html").read_text(encoding="utf-8"))
     plots = draw_all(run)
     return template.render(

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import rclpy
-from rclpy.exceptions import ParameterException
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 
 from bift_ros.nodes import parameters
-from bift_ros.nodes.lifetime import ros_until_signalled
+from bift_ros.nodes.lifetime import run_until_signalled
 from bift_ros.nodes.quiet_node import QuietNode
 from bift_ros.perception.bags import Bag, BagError
 
@@ -105,18 +102,11 @@ def play(
 ) -> int:
     """Play the bag once, or until SIGINT or SIGTERM; 2 where it can't be played."""
     ended: list[str | None] = []
-    with ros_until_signalled(arguments) as signalled:
-        try:
-            node = player(ended.append)
-        except ParameterException as error:
-            print(f"bift: {error}", file=sys.stderr)
-            return 2
+
+    def make() -> BagPlayer:
+        node = player(ended.append)
         if not node.has_bag:
-            print("bift: nothing to replay: set the parameter bag to a folder", file=sys.stderr)
-            return 2
-        node.start()
-        while not (signalled() or ended):
-            rclpy.spin_once(node, timeout_sec=0.2)
-        node.stop()
-        node.destroy_node()
-    return 2 if any(ended) else 0
+            raise BagError("nothing to replay: set the parameter bag to a folder")
+        return node
+
+    return run_until_signalled(make, arguments, lambda: bool(ended)) or (2 if any(ended) else 0)

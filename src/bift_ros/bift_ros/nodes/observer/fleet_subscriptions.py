@@ -14,7 +14,7 @@ from rclpy.qos import QoSProfile
 
 from bift_ros.consensus.exceptions import ChainError, FieldError
 from bift_ros.monitoring.view import FleetView
-from bift_ros.nodes import fleet_topics, qos
+from bift_ros.nodes import convert, fleet_topics, qos
 from bift_ros.nodes.observer import observations
 from bift_ros.nodes.observer.chain_fetch import ChainFetch
 
@@ -93,7 +93,7 @@ class FleetSubscriptions:
 
     def _on_transaction(self, message: msg.Transaction) -> None:
         try:
-            transaction = observations.observed_transaction(message)
+            transaction = convert.transaction_from_message(message)
         except ChainError:
             return
         kind = transaction.payload.KIND

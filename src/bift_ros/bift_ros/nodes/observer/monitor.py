@@ -42,11 +42,6 @@ class FleetMonitor:
             msg.VehicleStatus, f"/{name}/status", partial(self._hear, name), qos.STATUS
         )
 
-    def forget(self, name: str) -> None:
-        """Take back what a vehicle said: it is gone, and has not spoken until it does again."""
-        with self._changed:
-            self._vehicles[name] = None
-
     @property
     def vehicles(self) -> dict[str, VehicleStatus | None]:
         """The newest status of every vehicle heard of, by name; None until it has spoken."""

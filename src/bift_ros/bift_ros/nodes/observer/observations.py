@@ -12,11 +12,10 @@ from bift_ros.consensus.blocks import MAX_BLOCK_BYTES
 from bift_ros.consensus.exceptions import FieldError, MalformedBlock
 from bift_ros.consensus.fields import NAME, check_integer, check_text
 from bift_ros.consensus.payloads import MAX_ITERATIONS
-from bift_ros.consensus.transactions import Transaction
 from bift_ros.history.blocks import BlockSummary, summary_of
 from bift_ros.identity.vehicle_names import is_vehicle_name
-from bift_ros.monitoring.observations import ObservedTip
 from bift_ros.monitoring.status import VehicleStatus
+from bift_ros.monitoring.view import ObservedTip
 from bift_ros.nodes import convert
 from bift_ros.nodes.status_message import MAX_TEXT, status_from_message
 
@@ -29,11 +28,6 @@ def observed_block(message: msg.Block) -> BlockSummary:
     if block.body.hash != block.header.body_hash:
         raise MalformedBlock("the body is not the one that the header names")
     return summary_of(block)
-
-
-def observed_transaction(message: msg.Transaction) -> Transaction:
-    """A transaction; its kind is `payload.KIND`. Raises MalformedTransaction."""
-    return convert.transaction_from_message(message)
 
 
 def observed_tip(message: msg.Tip) -> ObservedTip:

@@ -1,7 +1,6 @@
 // All that is known of a block.
 
-import { make, table } from "./dom.js";
-import { facts } from "./facts.js";
+import { facts, make, table } from "./dom.js";
 import { count, percent, plural, time, words } from "./format.js";
 
 /** The elements that show a block. */

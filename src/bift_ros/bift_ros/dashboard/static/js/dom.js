@@ -27,6 +27,17 @@ export function table(headings, ...rows) {
   return [make("table", {}, make("thead", {}, make("tr", {}, ...cells)), body), body];
 }
 
+/** Names and values, one to a line: values are text or elements; null ones are left out. */
+export function facts(entries) {
+  return make(
+    "dl",
+    { class: "facts" },
+    ...Object.entries(entries)
+      .filter(([, value]) => value != null)
+      .map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))),
+  );
+}
+
 /** Set an element's text, where it is another one: an unchanged cell costs no layout. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;

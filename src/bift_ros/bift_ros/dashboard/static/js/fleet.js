@@ -1,7 +1,5 @@
 // What the page knows: the server's documents taken in, and what follows from them.
 
-import { layOut } from "./chain_layout.js";
-
 const MAX_TRAFFIC = 900;
 
 export class Fleet {
@@ -106,4 +104,26 @@ function change(map, changes, made) {
     else map.set(key, made(value, key));
   }
   return Object.keys(changes).length > 0;
+}
+
+/**
+ * Lay out the blocks (a Map by hash) that the server gives a lane (a Map by hash): the chain 0.
+ *
+ * `canonical`: the chain's, lowest first. `levels`: the hashes at each height, by lane.
+ */
+function layOut(blocks, lanes) {
+  const placed = [...lanes.keys()].map((hash) => blocks.get(hash));
+  placed.sort((a, b) => a.index - b.index || lanes.get(a.hash) - lanes.get(b.hash));
+  const levels = new Map();
+  for (const { index, hash } of placed) levels.set(index, [...(levels.get(index) ?? []), hash]);
+  const canonical = placed.filter(({ hash }) => lanes.get(hash) === 0);
+  return {
+    canonical,
+    lanes,
+    levels,
+    lowest: placed[0]?.index ?? 0,
+    highest: placed.at(-1)?.index ?? 0,
+    forks: placed.length - canonical.length,
+    depth: Math.max(0, ...lanes.values()),
+  };
 }

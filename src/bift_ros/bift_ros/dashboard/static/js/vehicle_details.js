@@ -1,8 +1,7 @@
 // All that is known of a vehicle: what it says, how its updates fared, and its samples.
 
 import { Chart } from "./chart.js";
-import { make } from "./dom.js";
-import { facts } from "./facts.js";
+import { facts, make } from "./dom.js";
 import { bytes, count, decimal, NONE, percent, plural, seconds, shortHash } from "./format.js";
 import { drawOutcomes } from "./outcomes.js";
 import { SampleGrid } from "./samples.js";
