@@ -11,12 +11,11 @@ import pytest
 
 from bift_ros.simulation.campaign import run_seeds
 from bift_ros.simulation.compilation import (
-    PACKAGE,
     CompilationError,
     compile_package,
     compiled_package,
 )
-from bift_ros.simulation.compiled_modules import COMPILED, INTERPRETED, compiled_modules
+from bift_ros.simulation.compiled_modules import INTERPRETED, PACKAGE, ROOMS, compiled_modules
 from bift_ros.simulation.scenario import Scenario
 
 SCENARIO = Scenario(vehicles=9, byzantine=3, iterations=3)
@@ -42,7 +41,7 @@ def package() -> Path:
 def test_every_module_is_listed_as_compiled_or_with_the_reason_why_not() -> None:
     there = {
         str(path.relative_to(PACKAGE))
-        for room in COMPILED
+        for room in ROOMS
         for path in (PACKAGE / room).rglob("*.py")
         if path.name != "__init__.py"
     }

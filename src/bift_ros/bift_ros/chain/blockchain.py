@@ -21,10 +21,6 @@ MAX_CACHED_STATES = 64
 class Reorg:
     """How the chain changed when a block moved the tip."""
 
-    old_tip: bytes
-    """The hash of the tip before."""
-    new_tip: bytes
-    """The hash of the tip now."""
     removed: tuple[Block, ...]
     """The blocks that left the chain, lowest first; none where the block extends the tip."""
     added: tuple[Block, ...]
@@ -104,9 +100,7 @@ class Blockchain:
         self._states.move_to_end(node.hash)
         state = self._states[node.hash]
         for missing_hash in reversed(missing):
-            block = self.store.block(missing_hash)
-            if block is None:
-                raise StoreError(f"the block {missing_hash.hex()[:16]}… is gone from the store")
+            block = self._stored(missing_hash)
             state = state_transition(state, self.genesis, block, block.header.timestamp)
             self._keep(state)
         return state
@@ -121,19 +115,18 @@ class Blockchain:
             raise ValueError("the state is not the one after the block")
         if block.hash in self._nodes:
             return None
-        node = self._make_node(block, state)
-        if not outranks(node, self._tip):
+        node, old = self._make_node(block, state), self._tip
+        leads = outranks(node, old)
+        if leads:
+            self.store.accept(block, node.hash)
+            self._tip = node
+        else:
             self.store.add(block)
-            self._nodes[node.hash] = node
-            self._keep(state)
-            return None
-        self.store.accept(block, node.hash)
         self._nodes[node.hash] = node
         self._keep(state)
-        old, self._tip = self._tip, node
-        if node.parent is old:
-            return Reorg(old.hash, node.hash, (), (block,))
-        return self._reorg(old, node)
+        if not leads:
+            return None
+        return Reorg((), (block,)) if node.parent is old else self._reorg(old, node)
 
     def prefer(self, block_hash: bytes) -> Reorg | None:
         """Move the tip to the end of a block's branch where it ties with the chain's; else None.
@@ -155,8 +148,6 @@ class Blockchain:
     def _reorg(self, old: BlockNode, new: BlockNode) -> Reorg:
         fork = fork_point(old, new)
         return Reorg(
-            old.hash,
-            new.hash,
             tuple(self._stored(gone.hash) for gone in branch_above(old, fork)),
             tuple(self._stored(come.hash) for come in branch_above(new, fork)),
         )

@@ -10,29 +10,37 @@ from bift_ros.consensus.payloads import ProposeTask
 from bift_ros.consensus.transactions import Transaction
 
 
+class Effect:
+    """One thing that a peer wants done."""
+
+
+class Request(Effect):
+    """What is asked of others."""
+
+
 @dataclass(frozen=True)
-class BroadcastTransaction:
+class BroadcastTransaction(Effect):
     """Send a transaction of this vehicle to every other."""
 
     transaction: Transaction
 
 
 @dataclass(frozen=True)
-class BroadcastBlock:
+class BroadcastBlock(Effect):
     """Send a block that this vehicle mined to every other."""
 
     block: Block
 
 
 @dataclass(frozen=True)
-class AnnounceTip:
+class AnnounceTip(Effect):
     """Tell the fleet which block this vehicle stands on."""
 
     tip: SignedTip
 
 
 @dataclass(frozen=True)
-class RequestHeaders:
+class RequestHeaders(Request):
     """Ask one vehicle for the headers of its chain upwards; answer with `HeadersAnswered`."""
 
     peer: str
@@ -40,7 +48,7 @@ class RequestHeaders:
 
 
 @dataclass(frozen=True)
-class RequestBlocks:
+class RequestBlocks(Request):
     """Ask one vehicle for blocks by hash; answer with `BlockReceived`, then `BlocksAnswered`."""
 
     peer: str
@@ -48,7 +56,7 @@ class RequestBlocks:
 
 
 @dataclass(frozen=True)
-class RequestKeys:
+class RequestKeys(Request):
     """Ask one vehicle for the keys of model files that its chain has; answer `KeysAnswered`."""
 
     peer: str
@@ -57,7 +65,7 @@ class RequestKeys:
 
 
 @dataclass(frozen=True)
-class Fetch:
+class Fetch(Request):
     """Get a file from own storage or from a provider; answer `FileFetched` or `FetchFailed`."""
 
     cid: str
@@ -65,7 +73,7 @@ class Fetch:
 
 
 @dataclass(frozen=True)
-class Put:
+class Put(Effect):
     """Keep a file in storage and serve it."""
 
     cid: str
@@ -82,31 +90,31 @@ class TrainingRequest:
 
 
 @dataclass(frozen=True)
-class Train:
+class Train(Effect):
     """Start a local training; a running one is for an older model and is to be cancelled."""
 
     request: TrainingRequest
 
 
 @dataclass(frozen=True)
-class CancelTraining:
+class CancelTraining(Effect):
     """The running training is for a model that the chain has left behind."""
 
 
 @dataclass(frozen=True)
-class Mine:
+class Mine(Effect):
     """Search a nonce for this header (replacing any running search); answer `NonceFound`."""
 
     header: Header
 
 
 @dataclass(frozen=True)
-class StopMining:
+class StopMining(Effect):
     """The running search is for a block that is no longer wanted."""
 
 
 @dataclass(frozen=True)
-class TipChanged:
+class TipChanged(Effect):
     """The peer stands on another block: one more, or another branch."""
 
     block: Block
@@ -117,7 +125,7 @@ class TipChanged:
 
 
 @dataclass(frozen=True)
-class EquivocationFound:
+class EquivocationFound(Effect):
     """A miner signed two blocks on one parent, which an honest one never does."""
 
     first: SignedHeader
@@ -125,7 +133,7 @@ class EquivocationFound:
 
 
 @dataclass(frozen=True)
-class Refused:
+class Refused(Effect):
     """Something was refused; said once for each thing."""
 
     what: str
@@ -134,22 +142,3 @@ class Refused:
     sender: str
     """The address that made it, of a file empty; a hash's or CID's digits are in the reason."""
     reason: str
-
-
-Effect = (
-    BroadcastTransaction
-    | BroadcastBlock
-    | AnnounceTip
-    | RequestHeaders
-    | RequestBlocks
-    | RequestKeys
-    | Fetch
-    | Put
-    | Train
-    | CancelTraining
-    | Mine
-    | StopMining
-    | TipChanged
-    | EquivocationFound
-    | Refused
-)

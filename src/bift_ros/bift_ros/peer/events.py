@@ -12,8 +12,12 @@ from bift_ros.consensus.transactions import Transaction
 from bift_ros.peer.effects import TrainingRequest
 
 
+class Event:
+    """One thing that has happened."""
+
+
 @dataclass(frozen=True)
-class TransactionReceived:
+class TransactionReceived(Event):
     """A transaction came in from another vehicle."""
 
     transaction: Transaction
@@ -22,7 +26,7 @@ class TransactionReceived:
 
 
 @dataclass(frozen=True)
-class BlockReceived:
+class BlockReceived(Event):
     """A block came in, announced by its miner or as an answer to `RequestBlocks`."""
 
     block: Block
@@ -31,14 +35,14 @@ class BlockReceived:
 
 
 @dataclass(frozen=True)
-class TipReceived:
+class TipReceived(Event):
     """Another vehicle said which block it stands on."""
 
     tip: SignedTip
 
 
 @dataclass(frozen=True)
-class HeadersAnswered:
+class HeadersAnswered(Event):
     """A `RequestHeaders` effect ended; nothing in it has been checked."""
 
     peer: str
@@ -47,14 +51,14 @@ class HeadersAnswered:
 
 
 @dataclass(frozen=True)
-class BlocksAnswered:
+class BlocksAnswered(Event):
     """A `RequestBlocks` effect ended; its blocks have come in as `BlockReceived` before."""
 
     peer: str
 
 
 @dataclass(frozen=True)
-class KeysAnswered:
+class KeysAnswered(Event):
     """A `RequestKeys` effect ended; nothing in it has been checked."""
 
     peer: str
@@ -65,7 +69,7 @@ class KeysAnswered:
 
 
 @dataclass(frozen=True)
-class FileFetched:
+class FileFetched(Event):
     """A file asked for by a `Fetch` effect is here, its bytes checked against its CID."""
 
     cid: str
@@ -73,7 +77,7 @@ class FileFetched:
 
 
 @dataclass(frozen=True)
-class FetchFailed:
+class FetchFailed(Event):
     """No provider gave the file."""
 
     cid: str
@@ -81,7 +85,7 @@ class FetchFailed:
 
 
 @dataclass(frozen=True)
-class Trained:
+class Trained(Event):
     """A training that a `Train` effect asked for ended well; its update is in storage."""
 
     request: TrainingRequest
@@ -92,7 +96,7 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class TrainingFailed:
+class TrainingFailed(Event):
     """A training ended without an update: diverged, out of memory, or cancelled."""
 
     request: TrainingRequest
@@ -100,52 +104,33 @@ class TrainingFailed:
 
 
 @dataclass(frozen=True)
-class NonceFound:
+class NonceFound(Event):
     """The proof-of-work search that a `Mine` effect asked for ended."""
 
     header: Header
 
 
 @dataclass(frozen=True)
-class DatasetChanged:
+class DatasetChanged(Event):
     """The private dataset now holds this many training samples."""
 
     samples: int
 
 
 @dataclass(frozen=True)
-class Submit:
+class Submit(Event):
     """This vehicle's owner wants a transaction signed and sent."""
 
     payload: Payload
 
 
 @dataclass(frozen=True)
-class SetMining:
+class SetMining(Event):
     """This vehicle's owner wants it to make blocks from now on, or to make none."""
 
     mine: bool
 
 
 @dataclass(frozen=True)
-class Tick:
+class Tick(Event):
     """Time has passed; sent at least twice a second."""
-
-
-Event = (
-    TransactionReceived
-    | BlockReceived
-    | TipReceived
-    | HeadersAnswered
-    | BlocksAnswered
-    | KeysAnswered
-    | FileFetched
-    | FetchFailed
-    | Trained
-    | TrainingFailed
-    | NonceFound
-    | DatasetChanged
-    | Submit
-    | SetMining
-    | Tick
-)

@@ -12,14 +12,11 @@ from bift_ros.chain.blockchain import Blockchain, Reorg
 from bift_ros.consensus.blocks import Block, Header
 from bift_ros.consensus.exceptions import InvalidTransaction, SequenceUsed
 from bift_ros.consensus.genesis import Genesis
-from bift_ros.consensus.payloads import (
-    Learning,
-    ModelCommit,
-    ModelUpdate,
-)
+from bift_ros.consensus.payloads import Learning, ModelCommit, ModelUpdate
 from bift_ros.consensus.state import State
 from bift_ros.consensus.transactions import Transaction
 from bift_ros.identity.keys import KeyPair
+from bift_ros.peer import events
 from bift_ros.peer.block_import import BlockImport, CheckedBlock
 from bift_ros.peer.catch_up import CatchUp
 from bift_ros.peer.config import PeerConfig
@@ -27,24 +24,6 @@ from bift_ros.peer.context import Context
 from bift_ros.peer.disputes import Disputes
 from bift_ros.peer.effects import BroadcastBlock, Effect, Put, TipChanged
 from bift_ros.peer.equivocation import Equivocations
-from bift_ros.peer.events import (
-    BlockReceived,
-    BlocksAnswered,
-    DatasetChanged,
-    Event,
-    FetchFailed,
-    FileFetched,
-    HeadersAnswered,
-    KeysAnswered,
-    NonceFound,
-    SetMining,
-    Submit,
-    Tick,
-    TipReceived,
-    Trained,
-    TrainingFailed,
-    TransactionReceived,
-)
 from bift_ros.peer.fairness import Fairness
 from bift_ros.peer.group_keys import GroupKeys
 from bift_ros.peer.mining import Miner
@@ -153,7 +132,7 @@ class Peer:
         self._tips.announce_now()
         return self._context.drain()
 
-    def handle(self, event: Event, now: int) -> list[Effect]:
+    def handle(self, event: events.Event, now: int) -> list[Effect]:
         """Take one event at a time in milliseconds since the epoch; return what is to be done.
 
         Raises InvalidTransaction only for a `Submit`, whose author is this vehicle's owner.
@@ -171,51 +150,51 @@ class Peer:
         self._updates.advance()
         self._miner.advance()
 
-    def _take(self, event: Event) -> bool:
+    def _take(self, event: events.Event) -> bool:
         """Note an event; whether anything may follow from it."""
         context = self._context
         match event:
-            case TipReceived(tip):  # what comes most often stands first
+            case events.TipReceived(tip):  # what comes most often stands first
                 self._tips.received(tip)
                 return False
-            case TransactionReceived():
+            case events.TransactionReceived():
                 if self._transaction_received(event):
                     self._updates.advance()
                     self._miner.advance()
                 return False
-            case FileFetched(cid, data):
+            case events.FileFetched(cid, data):
                 if not context.arrived(cid, data):
                     context.fetches.failed(cid, context.now)
                     return False
                 context.fetches.arrived(cid)
                 self._updates.file_arrived(cid)
                 self._import.look_again()
-            case Tick():
+            case events.Tick():
                 self._tick()
-            case BlockReceived(block, provider):
+            case events.BlockReceived(block, provider):
                 self._import.add(block, provider)
-            case HeadersAnswered(peer, headers):
+            case events.HeadersAnswered(peer, headers):
                 self._catch_up.headers_answered(peer, headers)
                 return False
-            case BlocksAnswered(peer):
+            case events.BlocksAnswered(peer):
                 self._catch_up.blocks_answered(peer)
                 return False
-            case KeysAnswered():
+            case events.KeysAnswered():
                 self._keys.answered(event)
-            case FetchFailed(cid, _):
+            case events.FetchFailed(cid, _):
                 context.fetches.failed(cid, context.now)
                 return False
-            case Trained():
+            case events.Trained():
                 self._trainer.trained(event)
-            case TrainingFailed():
+            case events.TrainingFailed():
                 self._trainer.failed(event)
-            case NonceFound(header):
+            case events.NonceFound(header):
                 self._nonce_found(header)
-            case DatasetChanged(samples):
+            case events.DatasetChanged(samples):
                 self._trainer.dataset_changed(samples)
-            case Submit(payload):
+            case events.Submit(payload):
                 self._own.submit(payload)
-            case SetMining(mine):
+            case events.SetMining(mine):
                 self._miner.set_mining(mine)
         return True
 
@@ -241,7 +220,7 @@ class Peer:
         if reorg is not None:
             self._follow(reorg.added[-1], reorg, ())
 
-    def _transaction_received(self, event: TransactionReceived) -> bool:
+    def _transaction_received(self, event: events.TransactionReceived) -> bool:
         context, transaction = self._context, event.transaction
         if transaction.hash in context.mempool:
             return False

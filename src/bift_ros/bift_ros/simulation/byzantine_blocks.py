@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from bift_ros.consensus.blocks import MAX_BLOCK_BYTES, Block, Body, ModelInfo, SignedHeader
 from bift_ros.consensus.exceptions import CannotAggregate
@@ -56,10 +55,6 @@ class FalseBlocks(Byzantine):
         """Give no hidden block."""
         return super().blocks(asker, [name for name in hashes if name not in self._hidden])
 
-    def remake(self, block: Block, body: Body, **changes: Any) -> Block:
-        """The block with another body or header."""
-        return self.forge(block.header, body, **changes)
-
 
 class WrongAggregate(FalseBlocks):
     """Puts a model of its own in place of what PoFL gives."""
@@ -70,7 +65,9 @@ class WrongAggregate(FalseBlocks):
         if info is None:
             return None
         other = self.keep(b"a model of my own" + block.hash)
-        return self.remake(block, replace(block.body, model_info=replace(info, global_cid=other)))
+        return self.forge(
+            block.header, replace(block.body, model_info=replace(info, global_cid=other))
+        )
 
 
 class WrongContributors(FalseBlocks):
@@ -90,7 +87,7 @@ class WrongContributors(FalseBlocks):
         )
         accuracy = claimed_accuracy(block.body.transactions, contributors)
         changed = replace(info, contributors=contributors, accuracy=accuracy)
-        return self.remake(block, replace(block.body, model_info=changed))
+        return self.forge(block.header, replace(block.body, model_info=changed))
 
 
 class ConvenientSubset(FalseBlocks):
@@ -119,7 +116,7 @@ class ConvenientSubset(FalseBlocks):
                 return None
             info = made.info
             self.keep(made.file)
-        return self.remake(block, Body(chosen, info))
+        return self.forge(block.header, Body(chosen, info))
 
 
 class Equivocator(FalseBlocks):
@@ -127,7 +124,7 @@ class Equivocator(FalseBlocks):
 
     def falsify(self, block: Block) -> Block | None:
         """The second block."""
-        return self.remake(block, block.body, timestamp=block.header.timestamp + 1)
+        return self.forge(block.header, block.body, timestamp=block.header.timestamp + 1)
 
     def broadcast(self, event: Event) -> None:
         """One block for even numbers, the other for odd ones."""
@@ -136,7 +133,7 @@ class Equivocator(FalseBlocks):
             return
         second = self.falsify(event.block)
         assert second is not None
-        for other in self.fleet.others(self):
+        for other in self.fleet.others[self.number]:
             block = event.block if other.number % 2 else second
             self.send(other, BlockReceived(block, self.url))
 
@@ -147,7 +144,7 @@ class FutureBlocks(FalseBlocks):
     def falsify(self, block: Block) -> Block | None:
         """Far more than the allowed skew."""
         skew = self.fleet.scenario.policy.max_clock_skew_ms
-        return self.remake(block, block.body, timestamp=block.header.timestamp + 3 * skew)
+        return self.forge(block.header, block.body, timestamp=block.header.timestamp + 3 * skew)
 
 
 class OversizeBlocks(FalseBlocks):
@@ -158,7 +155,7 @@ class OversizeBlocks(FalseBlocks):
         transactions = block.body.transactions
         size = sum(len(t.to_bytes()) for t in transactions)
         body = replace(block.body, transactions=transactions * (MAX_BLOCK_BYTES // size + 1))
-        return self.remake(block, body)
+        return self.forge(block.header, body)
 
 
 class ReplayingMiner(FalseBlocks):
@@ -170,7 +167,7 @@ class ReplayingMiner(FalseBlocks):
         old = earlier[0].body.transactions if earlier else block.body.transactions
         kept = [t for t in old if not isinstance(t.payload, Learning)] or list(old[:1])
         body = replace(block.body, transactions=(*block.body.transactions, *kept))
-        return self.remake(block, body)
+        return self.forge(block.header, body)
 
 
 class StolenBlocks(FalseBlocks):
@@ -178,4 +175,4 @@ class StolenBlocks(FalseBlocks):
 
     def falsify(self, block: Block) -> Block | None:
         """Name somebody else as the miner; the signature is its own."""
-        return self.remake(block, block.body, miner=self.another().address)
+        return self.forge(block.header, block.body, miner=self.another().address)

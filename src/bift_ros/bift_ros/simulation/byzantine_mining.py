@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-
 from bift_ros.consensus.blocks import Block
 from bift_ros.consensus.exceptions import InvalidBlock
 from bift_ros.consensus.payloads import Transfer
@@ -11,7 +9,6 @@ from bift_ros.consensus.state import State
 from bift_ros.consensus.transition import state_transition
 from bift_ros.peer.events import BlockReceived
 from bift_ros.simulation.byzantine_vehicle import Byzantine
-from bift_ros.simulation.vehicle import Environment
 
 _REWRITE_SECONDS = 7
 _REWRITE_DEPTH = (1, 6)
@@ -23,9 +20,7 @@ class FastMiner(Byzantine):
 
     hash_power = 1000.0
 
-    def __init__(self, fleet: Environment, number: int, rng: random.Random) -> None:
-        super().__init__(fleet, number, rng)
-        self._seconds = 0
+    _seconds = 0
 
     def act(self) -> None:
         """A plain block on the tip; now and then rivals of earlier blocks."""

@@ -14,7 +14,6 @@ from bift_ros.consensus.payloads import (
     ProposeTask,
     Transfer,
 )
-from bift_ros.consensus.transactions import Transaction
 from bift_ros.peer.catch_up import HEADERS_PER_ANSWER
 from bift_ros.peer.events import Event, TipReceived, TransactionReceived
 from bift_ros.simulation.byzantine_vehicle import Byzantine
@@ -53,15 +52,12 @@ class DoubleSpender(FalseMessages):
         sequence = self.peer.state.sequences[self.address]
         owned = self.peer.state.balances[self.address]
         pair = [self.sign(sequence, Transfer(self.another().address, owned or 1)) for _ in "ab"]
-        for other in self.fleet.others(self):
+        for other in self.fleet.others[self.number]:
             self.send(other, TransactionReceived(pair[other.number % 2], self.url))
-        self.tell(self._said(self.sign(sequence + 1, Transfer(self.address, 10**6))))
-        for block in self.chain.canonical(1, 2):
-            for transaction in block.body.transactions[:3]:
-                self.tell(self._said(transaction))
-
-    def _said(self, transaction: Transaction) -> Event:
-        return TransactionReceived(transaction, self.url)
+        overdraft = self.sign(sequence + 1, Transfer(self.address, 10**6))
+        earlier = [t for block in self.chain.canonical(1, 2) for t in block.body.transactions[:3]]
+        for transaction in (overdraft, *earlier):
+            self.tell(TransactionReceived(transaction, self.url))
 
 
 class IdentityThief(FalseMessages):

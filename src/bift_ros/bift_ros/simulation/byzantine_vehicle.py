@@ -32,4 +32,4 @@ class Byzantine(Vehicle):
 
     def another(self) -> Vehicle:
         """Draw another vehicle."""
-        return self.rng.choice(self.fleet.others(self))
+        return self.rng.choice(self.fleet.others[self.number])

@@ -17,9 +17,8 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
-from bift_ros.simulation.compiled_modules import compiled_modules
+from bift_ros.simulation.compiled_modules import PACKAGE, compiled_modules
 
-PACKAGE = Path(__file__).resolve().parents[1]
 _KEPT = 4
 """Compiled copies that stay in the cache, the latest ones."""
 _TIMEOUT_S = 900

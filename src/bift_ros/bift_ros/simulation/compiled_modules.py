@@ -2,28 +2,11 @@
 
 from __future__ import annotations
 
-COMPILED = {
-    "consensus": """
-        authorship encoding fields fork_choice key_epochs membership model_check proof_of_work
-        sharing transaction_rules transition
-    """,
-    "chain": "blockchain interface keyring mempool store vehicle_folders verification waiting",
-    "peer": """
-        block_import catch_up config context disputes effects equivocation events fairness files
-        group_keys machine mining notes own_transactions phases tip_tracker trainer updates
-    """,
-    "pofl": """
-        bulyan clipping columns distances fedavg fixed_point krum means mixed robust
-        sorting_network spectrum trimmed_mean
-    """,
-    "simulation": """
-        byzantine byzantine_blocks byzantine_mining byzantine_rounds byzantine_traffic
-        byzantine_vehicle campaign consortium event_queue faults fleet history invariants
-        memory_store network requests run vehicle world
-    """,
-}
-"""By room."""
+from pathlib import Path
 
+PACKAGE = Path(__file__).resolve().parents[1]
+ROOMS = ("consensus", "chain", "peer", "pofl", "simulation")
+"""All of their modules are compiled but those below."""
 _DICTIONARY = "a compiled class has no __dict__, which cached_property needs"
 _CLASS_VARIABLE = "a compiled dataclass takes a ClassVar for a field"
 _PICKLED = "a compiled class has no way through a pipe"
@@ -55,4 +38,6 @@ INTERPRETED = {
 
 def compiled_modules() -> list[str]:
     """The compiled ones as paths in the package."""
-    return [f"{room}/{name}.py" for room, names in COMPILED.items() for name in names.split()]
+    paths = [path for room in ROOMS for path in sorted((PACKAGE / room).glob("*.py"))]
+    names = [str(path.relative_to(PACKAGE)) for path in paths if path.name != "__init__.py"]
+    return [name for name in names if name.removesuffix(".py") not in INTERPRETED]

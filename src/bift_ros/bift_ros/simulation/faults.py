@@ -107,7 +107,7 @@ class Faults:
         if self._over():
             return
         giver = self._rng.choice(self._fleet.honest)
-        other = self._rng.choice(self._fleet.others(giver))
+        other = self._rng.choice(self._fleet.others[giver.number])
         if giver.online:
             refusal = giver.submit(Transfer(other.address, self._rng.randint(1, 5)))
             if refusal is not None:

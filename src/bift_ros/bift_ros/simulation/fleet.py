@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from bift_ros.consensus.blocks import Block
-from bift_ros.peer.effects import Effect
 from bift_ros.simulation.byzantine import draw_byzantine
 from bift_ros.simulation.history import History
 from bift_ros.simulation.invariants import Invariants
@@ -27,12 +23,14 @@ class Fleet(Environment):
             for number in range(scenario.vehicles)
         ]
         self.honest = [vehicle for vehicle in self.vehicles if vehicle.honest]
-        self._others = {
+        self.others = {
             vehicle.number: [other for other in self.vehicles if other is not vehicle]
             for vehicle in self.vehicles
         }
-        self._requests = Requests(self)
+        self.request = Requests(self).request
         self.invariants = Invariants(self, history)
+        self.note, self.stored = self.invariants.effect, self.invariants.stored
+        self.handled = self.invariants.after_event
 
     def begin(self) -> None:
         """Start every vehicle and its ticks."""
@@ -51,27 +49,6 @@ class Fleet(Environment):
             if not vehicle.online or vehicle.store.tip != tip or not vehicle.peer.state.finished:
                 return False
         return not self.invariants.unsettled()
-
-    def others(self, vehicle: Vehicle) -> Sequence[Vehicle]:
-        """Every vehicle but this one."""
-        return self._others[vehicle.number]
-
-    def request(self, vehicle: Vehicle, effect: Effect) -> None:
-        """Get a vehicle the file, or another's answer, that its peer wants."""
-        self._requests.request(vehicle, effect)
-
-    def note(self, vehicle: Vehicle, effect: Effect) -> None:
-        """An effect is about to be carried out."""
-        self.history.effect(self.queue.now, vehicle, effect)
-        self.invariants.effect(vehicle, effect)
-
-    def stored(self, vehicle: Vehicle, block: Block) -> None:
-        """A vehicle has accepted a block."""
-        self.invariants.stored(vehicle, block)
-
-    def handled(self, vehicle: Vehicle) -> None:
-        """A vehicle's peer has dealt with an event."""
-        self.invariants.after_event(vehicle)
 
     def _tick(self, vehicle: Vehicle) -> None:
         vehicle.tick()

@@ -75,6 +75,7 @@ class Invariants:
 
     def effect(self, vehicle: Vehicle, effect: Effect) -> None:
         """Note what a peer does."""
+        self._history.effect(self._fleet.queue.now, vehicle, effect)
         if not vehicle.honest:
             return
         match effect:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from bift_ros.peer.effects import Effect, Fetch, RequestBlocks, RequestHeaders, RequestKeys
+from bift_ros.peer.effects import Fetch, Request, RequestBlocks, RequestHeaders, RequestKeys
 from bift_ros.peer.events import (
     BlockReceived,
     BlocksAnswered,
@@ -31,7 +31,7 @@ class Requests:
         self._by_address = {vehicle.address: vehicle for vehicle in fleet.vehicles}
         self._by_url = {vehicle.url: vehicle for vehicle in fleet.vehicles}
 
-    def request(self, asker: Vehicle, effect: Effect) -> None:
+    def request(self, asker: Vehicle, effect: Request) -> None:
         """Carry out what a peer wants of others."""
         match effect:
             case Fetch(cid, providers):
@@ -51,7 +51,7 @@ class Requests:
             return
         delay = self._network.delay(asker, other)
         if delay is not None:
-            self._network.count_request()
+            self._network.count_file(0)
             self._queue.after(delay, _answer, asker, other, answer, what)
 
     def _blocks(self, asker: Vehicle, other: Vehicle, hashes: tuple[bytes, ...]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.consensus.blocks import MIN_NONCE, Block, Header, SignedHeader
@@ -11,34 +11,8 @@ from bift_ros.consensus.exceptions import InvalidTransaction
 from bift_ros.consensus.payloads import Payload, ProposeTask
 from bift_ros.consensus.proof_of_work import search
 from bift_ros.consensus.state import State
+from bift_ros.peer import effects, events
 from bift_ros.peer.catch_up import BLOCKS_PER_ANSWER, HEADERS_PER_ANSWER
-from bift_ros.peer.effects import (
-    AnnounceTip,
-    BroadcastBlock,
-    BroadcastTransaction,
-    CancelTraining,
-    Effect,
-    Fetch,
-    Mine,
-    Put,
-    RequestBlocks,
-    RequestHeaders,
-    RequestKeys,
-    StopMining,
-    Train,
-    TrainingRequest,
-)
-from bift_ros.peer.events import (
-    BlockReceived,
-    DatasetChanged,
-    Event,
-    NonceFound,
-    Submit,
-    Tick,
-    TipReceived,
-    Trained,
-    TransactionReceived,
-)
 from bift_ros.peer.machine import Peer
 from bift_ros.simulation.event_queue import EventQueue
 from bift_ros.simulation.memory_store import MemoryStore
@@ -60,6 +34,16 @@ class Environment:
 
     vehicles: list[Vehicle]
     honest: list[Vehicle]
+    others: dict[int, list[Vehicle]]
+    """By a vehicle's number, every vehicle but that one."""
+    request: Callable[[Vehicle, effects.Request], None]
+    """Gets a vehicle the file, or another's answer, that its peer wants."""
+    note: Callable[[Vehicle, effects.Effect], None]
+    """Is told of every effect before it is carried out."""
+    stored: Callable[[Vehicle, Block], None]
+    """Is told of every block that a vehicle has accepted."""
+    handled: Callable[[Vehicle], None]
+    """Is told when a vehicle's peer has dealt with an event."""
 
     def __init__(self, scenario: Scenario, seed: int) -> None:
         self.scenario, self.seed = scenario, seed
@@ -78,23 +62,6 @@ class Environment:
     def proposal(self, init_cid: str) -> ProposeTask:
         """The task that this run works on, from the initial model's file."""
         return proposal_of(self.scenario, self._rule, init_cid)
-
-    def others(self, vehicle: Vehicle) -> Sequence[Vehicle]:
-        """Every vehicle but this one."""
-        raise NotImplementedError
-
-    def request(self, vehicle: Vehicle, effect: Effect) -> None:
-        """Get a vehicle the file, or another's answer, that its peer wants."""
-        raise NotImplementedError
-
-    def note(self, vehicle: Vehicle, effect: Effect) -> None:
-        """An effect is about to be carried out."""
-
-    def stored(self, vehicle: Vehicle, block: Block) -> None:
-        """A vehicle has accepted a block."""
-
-    def handled(self, vehicle: Vehicle) -> None:
-        """A vehicle's peer has dealt with an event."""
 
 
 class Vehicle:
@@ -131,33 +98,33 @@ class Vehicle:
     def boot(self) -> None:
         """Start a peer over what the store holds, as after a crash."""
         self.online = True
-        self._training: TrainingRequest | None = None
+        self._training: effects.TrainingRequest | None = None
         self._mining: Header | None = None
         self.chain = Blockchain(self.genesis, self.store)
         self.peer = Peer(self.key, self.genesis, self.chain, self.fleet.scenario.config, self.url)
         self.carry_out(self.peer.start(self.now))
         if self.number < self.fleet.scenario.trainers:
-            self.take(DatasetChanged(_SAMPLES))
+            self.take(events.DatasetChanged(_SAMPLES))
 
     def crash(self) -> None:
         """Lose everything but store, files and key."""
         self.online = False
         self._training = self._mining = None
 
-    def receive(self, event: Event) -> None:
+    def receive(self, event: events.Event) -> None:
         """A message came in."""
         if not self.online:
             return
         self.heard(event)
-        if type(event) is TipReceived:  # most messages: a peer does nothing about one
+        if type(event) is events.TipReceived:  # most messages: a peer does nothing about one
             self.tips_heard += 1
             self.carry_out(self.peer.handle(event, self.now))
             return
-        if type(event) is TransactionReceived:
+        if type(event) is events.TransactionReceived:
             self.seen.add(event.transaction.hash)
         self.take(event)
 
-    def take(self, event: Event) -> None:
+    def take(self, event: events.Event) -> None:
         """Give the peer an event, and have done what it says."""
         if not self.online:
             return
@@ -169,7 +136,7 @@ class Vehicle:
     def submit(self, payload: Payload) -> str | None:
         """Have the owner say something; the reason why not, where it was refused at once."""
         try:
-            self.take(Submit(payload))
+            self.take(events.Submit(payload))
         except InvalidTransaction as error:
             return str(error)
         return None
@@ -177,32 +144,32 @@ class Vehicle:
     def tick(self) -> None:
         """Let time pass for the peer."""
         if self.online:
-            self.take(Tick())
+            self.take(events.Tick())
             self.act()
 
-    def tell(self, event: Event) -> None:
+    def tell(self, event: events.Event) -> None:
         """Send to every other vehicle."""
-        self.fleet.network.broadcast(self, self.fleet.others(self), event)
+        self.fleet.network.broadcast(self, self.fleet.others[self.number], event)
 
-    def send(self, receiver: Vehicle, event: Event) -> None:
+    def send(self, receiver: Vehicle, event: events.Event) -> None:
         """Send to one other vehicle."""
         self.fleet.network.send(self, receiver, event)
 
-    def heard(self, event: Event) -> None:
+    def heard(self, event: events.Event) -> None:
         """Take note of what came in."""
 
-    def instead(self, effect: Effect) -> Sequence[Effect]:
+    def instead(self, effect: effects.Effect) -> Sequence[effects.Effect]:
         """What is done in place of an effect of the peer's."""
         return (effect,)
 
-    def broadcast(self, event: Event) -> None:
+    def broadcast(self, event: events.Event) -> None:
         """Send what is meant for everybody."""
         self.tell(event)
 
     def act(self) -> None:
         """Do something unasked, once a tick."""
 
-    def update(self, request: TrainingRequest) -> bytes:
+    def update(self, request: effects.TrainingRequest) -> bytes:
         """Train."""
         base = self.peer.decrypt(self.files[request.base_cid])
         return train(base, self.number, request.iteration, self.fleet.seed)
@@ -220,11 +187,11 @@ class Vehicle:
         """Answer a request for a file."""
         return self.files.get(cid)
 
-    def carry_out(self, effects: Iterable[Effect]) -> None:
+    def carry_out(self, wanted: Iterable[effects.Effect]) -> None:
         """Do what the peer says, or what a Byzantine vehicle does instead."""
-        for wanted in effects:
-            self.fleet.note(self, wanted)
-            for effect in self.instead(wanted):
+        for each in wanted:
+            self.fleet.note(self, each)
+            for effect in self.instead(each):
                 self._do(effect)
 
     def keep(self, data: bytes) -> str:
@@ -238,49 +205,49 @@ class Vehicle:
         """Put a model or update into storage as the chain after `state` wants it; its CID."""
         return self.keep(self.peer.encrypt(state, data))
 
-    def _do(self, effect: Effect) -> None:
+    def _do(self, effect: effects.Effect) -> None:
         fleet = self.fleet
         match effect:
-            case AnnounceTip(tip):
-                self.broadcast(TipReceived(tip))
-            case BroadcastTransaction(transaction):
-                self.broadcast(TransactionReceived(transaction, self.url))
-            case BroadcastBlock(block):
-                self.broadcast(BlockReceived(block, self.url))
-            case Put(cid, data):
+            case effects.AnnounceTip(tip):
+                self.broadcast(events.TipReceived(tip))
+            case effects.BroadcastTransaction(transaction):
+                self.broadcast(events.TransactionReceived(transaction, self.url))
+            case effects.BroadcastBlock(block):
+                self.broadcast(events.BlockReceived(block, self.url))
+            case effects.Put(cid, data):
                 self.files[cid] = data
                 fleet.archive.setdefault(cid, data)
-            case Fetch() | RequestHeaders() | RequestBlocks() | RequestKeys():
+            case effects.Request():
                 fleet.request(self, effect)
-            case Train(request):
+            case effects.Train(request):
                 self._training = request
                 wait = self.rng.randint(*_TRAIN_MS)
                 fleet.queue.after(wait, self._trained, request, self.peer.state)
-            case CancelTraining():
+            case effects.CancelTraining():
                 self._training = None
-            case Mine(header):
+            case effects.Mine(header):
                 self._mining = header
                 mean = _MINE_MS * fleet.scenario.vehicles / self.hash_power
                 wait = int(self.rng.expovariate(1 / mean))
                 fleet.queue.after(wait, self._mined, header)
-            case StopMining():
+            case effects.StopMining():
                 self._mining = None
             case _:
                 pass
 
-    def _trained(self, request: TrainingRequest, begun: State) -> None:
+    def _trained(self, request: effects.TrainingRequest, begun: State) -> None:
         if self._training is request:
             self._training = None
             cid = self.keep_model(self.update(request), begun)
             accuracy = 0.5 + self.number / 4000
-            self.take(Trained(request, cid, accuracy, _SAMPLES))
+            self.take(events.Trained(request, cid, accuracy, _SAMPLES))
 
     def _mined(self, header: Header) -> None:
         if self._mining is header:
             self._mining = None
             found = search(header, MIN_NONCE + self.rng.getrandbits(40), _NONCE_ATTEMPTS)
             assert found is not None, "the simulation's difficulty is low"
-            self.take(NonceFound(found))
+            self.take(events.NonceFound(found))
 
     def _stored(self, block: Block) -> None:
         self.blocks_checked += 1
