@@ -1,20 +1,26 @@
 from __future__ import annotations
 
+import asyncio
 import http.client
 import os
 import random
 import socket
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import dag_cbor
 import pytest
+from aiohttp import web
 from multiformats import varint
 
+from bift_ros.storage import connections, responses
 from bift_ros.storage import gateway as gateway_module
 from bift_ros.storage.blockstore import BlockStore
 from bift_ros.storage.cidv1 import DAG_PB, RAW, Cid
+from bift_ros.storage.connections import Connection
 from bift_ros.storage.dagpb import decode_node
 from bift_ros.storage.gateway import Gateway
 from bift_ros.storage.interface import NotFound, StorageError
@@ -287,24 +293,211 @@ def test_many_clients_at_once(gateway: Gateway) -> None:
     assert {(status, body) for status, _, body in answers} == {(200, BLOCK)}
 
 
+def connect(gateway: Gateway) -> socket.socket:
+    parts = urlsplit(gateway.url)
+    return socket.create_connection((parts.hostname, parts.port), 20)
+
+
+def is_closed(connection: socket.socket) -> bool:
+    try:
+        return connection.recv(100) == b""
+    except ConnectionError:
+        return True
+
+
+REQUEST = f"GET /ipfs/{CID}?format=raw HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+
+
+def is_served(connection: socket.socket) -> bool:
+    connection.sendall(REQUEST)
+    answer = b""
+    while not answer.endswith(BLOCK) and (part := connection.recv(4_096)):
+        answer += part
+    return answer.startswith(b"HTTP/1.1 200")
+
+
+def busy_connection(gateway: Gateway, root: Cid) -> socket.socket:
+    """One whose client reads the beginning of a large answer only."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    connection.connect((urlsplit(gateway.url).hostname, urlsplit(gateway.url).port))
+    connection.sendall(f"GET /ipfs/{root} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    assert connection.recv(100).startswith(b"HTTP/1.1 200")
+    return connection
+
+
 def test_connections_over_the_bound_are_closed(
+    gateway: Gateway, store: BlockStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 2)
+    root = put(store, bytes(20_000_000), 262_144)
+    kept = [busy_connection(gateway, root) for _ in range(2)]
+    with connect(gateway) as third:
+        with suppress(ConnectionError):
+            third.sendall(REQUEST)
+        assert is_closed(third)
+    for connection in kept:
+        assert connection.recv(100)
+        connection.close()
+
+
+def test_who_waits_longest_gives_way_to_a_new_connection(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gateway_module, "MAX_CONNECTIONS", 2)
-    address = (urlsplit(gateway.url).hostname, urlsplit(gateway.url).port)
-    request = f"GET /ipfs/{CID}?format=raw HTTP/1.1\r\nHost: x\r\n\r\n".encode()
-    kept = [socket.create_connection(address, 20) for _ in range(2)]
-    for connection in kept:
-        connection.sendall(request)
-        assert connection.recv(100).startswith(b"HTTP/1.1 200")
-    with socket.create_connection(address, 20) as third:
-        try:
-            third.sendall(request)
-            assert third.recv(100) == b""
-        except ConnectionError:
-            pass
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 3)
+    first, second, third = (connect(gateway) for _ in range(3))
+    assert all(is_served(one) for one in (second, third, first))
+    with connect(gateway) as fourth:
+        assert is_served(fourth)
+    assert is_closed(second)
+    assert is_served(third)
+    assert is_served(first)
+    for connection in (first, second, third):
+        connection.close()
+
+
+def test_silent_connections_keep_nobody_out(gateway: Gateway) -> None:
+    """Twice as many as there may be, half of them with the beginning of a request."""
+    silent = [connect(gateway) for _ in range(2 * connections.MAX_CONNECTIONS)]
+    try:
+        for connection in silent[::2]:
+            with suppress(ConnectionError):
+                connection.sendall(REQUEST[:20])
+        assert ask(gateway, f"/ipfs/{CID}?format=raw")[::2] == (200, BLOCK)
+    finally:
+        for connection in silent:
+            connection.close()
+
+
+@pytest.mark.parametrize("begun", [b"", REQUEST[:30]])
+def test_a_head_that_does_not_come_whole_ends_its_connection(
+    store: BlockStore, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    monkeypatch.setattr(connections, "HEAD_TIMEOUT", 0.3)
+    server = Gateway(store)
+    server.start()
+    try:
+        with connect(server) as connection:
+            connection.sendall(begun)
+            connection.settimeout(10)
+            assert is_closed(connection)
+    finally:
+        server.stop()
+
+
+def test_a_kept_connection_whose_next_head_drips_is_ended(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "IDLE_TIMEOUT", 0.5)
+    with connect(gateway) as connection:
+        assert is_served(connection)
+        connection.settimeout(0.05)
+        ended = False
+        for byte in (REQUEST[:-1] * 10)[:200]:
+            try:
+                connection.sendall(bytes([byte]))
+                ended = ended or connection.recv(4_096) == b""
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                ended = True
+            if ended:
+                break
+        assert ended
+
+
+def test_a_body_that_nobody_needs_is_not_waited_for_long(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "BODY_TIMEOUT", 0.3)
+    with connect(gateway) as connection:
+        connection.sendall(REQUEST.replace(b"\r\n\r\n", b"\r\nContent-Length: 1000000\r\n\r\n"))
+        received = b""
+        while part := connection.recv(4_096):
+            received += part
+        assert received.endswith(BLOCK)
+
+
+def test_one_address_gets_only_a_part_of_the_connections(
+    gateway: Gateway, store: BlockStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An address with answers that it doesn't read, and another one."""
+    root = put(store, bytes(20_000_000), 262_144)
+    monkeypatch.setattr(connections, "MAX_PER_ADDRESS", 3)
+    monkeypatch.setattr(connections, "network_of", lambda host: next(hosts))
+    hosts = iter(["10.0.0.1"] * 4 + ["10.0.0.2"])
+    kept = [busy_connection(gateway, root) for _ in range(3)]
+    with connect(gateway) as fourth:
+        with suppress(ConnectionError):
+            fourth.sendall(REQUEST)
+        assert is_closed(fourth)
+    assert ask(gateway, f"/ipfs/{CID}?format=raw")[0] == 200
     for connection in kept:
         connection.close()
+
+
+def test_one_address_gets_only_a_part_of_the_answers(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It asks for more blocks than there are slots and reads none of the answers."""
+    monkeypatch.setattr(connections, "network_of", lambda host: next(hosts))
+    count = gateway_module.MAX_RESPONSES
+    hosts = iter(["10.0.0.1"] * count + ["10.0.0.2"])
+    stuck = threading.Semaphore(0)
+    send = responses._whole
+
+    async def stick(response: web.Response, request: web.Request) -> bool:
+        if isinstance(request.protocol, Connection) and request.protocol.network == "10.0.0.1":
+            stuck.release()
+            await asyncio.Event().wait()
+        return await send(response, request)
+
+    monkeypatch.setattr(responses, "_whole", stick)
+    held = [connect(gateway) for _ in range(count)]
+    for connection in held:
+        connection.sendall(REQUEST)
+    for _ in range(gateway_module.RESPONSES_PER_ADDRESS):
+        assert stuck.acquire(timeout=20)
+    assert ask(gateway, f"/ipfs/{CID}?format=raw")[::2] == (200, BLOCK)
+    assert not stuck.acquire(blocking=False)
+    for connection in held:
+        connection.close()
+
+
+def test_the_list_of_an_archive_is_bounded(
+    gateway: Gateway, store: BlockStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cid = put(store, DATA, 100)
+    assert ask(gateway, f"/ipfs/{cid}?format=car")[0] == 200
+    monkeypatch.setattr(responses, "MAX_ARCHIVE_BLOCKS", 11)
+    status, _, text = ask(gateway, f"/ipfs/{cid}?format=car")
+    assert (status, b"over 11 blocks" in text) == (400, True)
+
+
+def test_what_is_no_node_is_the_clients_mistake_and_is_not_logged(
+    gateway: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    node = Cid(DAG_PB, CID.digest)
+    assert ask(gateway, f"/ipfs/{node}?format=car")[0] == 400
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("127.0.0.1", "127.9.9.9", True),
+        ("127.0.0.1", "::1", True),
+        ("127.0.0.1", "::ffff:127.0.0.1", True),
+        ("10.0.0.1", "::ffff:10.0.0.1", True),
+        ("10.0.0.1", "10.0.0.2", False),
+        ("2001:db8::1", "2001:db8::ffff:2", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("fe80::1%eth0", "fe80::2", True),
+        ("127.0.0.1", "10.0.0.1", False),
+    ],
+)
+def test_whose_an_address_is(one: str, other: str, same: bool) -> None:
+    assert (connections.network_of(one) == connections.network_of(other)) is same
 
 
 def test_a_stopped_gateway_is_gone_and_frees_its_port(store: BlockStore) -> None:

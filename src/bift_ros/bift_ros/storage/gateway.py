@@ -11,7 +11,7 @@
 
 Whoever asks checks the bytes against the CID: only blocks asked for one by one, or in an archive,
 were checked before they are sent. Only what is in the store is served: the gateway fetches nothing
-for others.
+for others. No address takes all connections or answers (`connections`).
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from bift_ros.storage.blockstore import BlockStore
+from bift_ros.storage.connections import Connection, Connections, Slots
 from bift_ros.storage.errors import StorageError
 from bift_ros.storage.gateway_urls import gateway_url
 from bift_ros.storage.loop import LoopThread
@@ -31,12 +33,10 @@ from bift_ros.storage.traffic import ByteCount
 
 log = logging.getLogger(__name__)
 
-MAX_CONNECTIONS = 256
-"""Open connections; one more is closed at once."""
-MAX_RESPONSES = 16
-"""Blocks in memory at a time; other requests wait for their turn."""
-IDLE_TIMEOUT = 30.0
-"""Seconds that a connection may stay open between two requests."""
+MAX_RESPONSES, RESPONSES_PER_ADDRESS = 16, 12
+"""Blocks in memory at a time, and those for one address; other requests wait for their turn."""
+MAX_ARCHIVES, ARCHIVES_PER_ADDRESS = 4, 2
+"""CAR archives at a time, whose lists of blocks are in memory, and those for one address."""
 
 
 class Gateway:
@@ -90,23 +90,30 @@ class Gateway:
             self._disk.shutdown()
 
     async def _listen(self) -> int:
-        slots = asyncio.Semaphore(MAX_RESPONSES)
-        responder = Responder(self._store, self._disk, slots, self.served)
-        app = web.Application()
+        connections = Connections()
+        slots = Slots(MAX_RESPONSES, RESPONSES_PER_ADDRESS)
+        archives = Slots(MAX_ARCHIVES, ARCHIVES_PER_ADDRESS)
+        responder = Responder(self._store, self._disk, slots, archives, self.served)
+
+        @web.middleware
+        async def note_request(request: web.Request, handler: Handler) -> web.StreamResponse:
+            connection = request.protocol
+            assert isinstance(connection, Connection)
+            connections.busy(connection)
+            try:
+                return await handler(request)
+            finally:
+                connections.idle(connection)
+
+        app = web.Application(middlewares=[note_request])
         app.router.add_get("/ipfs/{cid}", responder.answer)
-        self._runner = web.AppRunner(
-            app, access_log=None, keepalive_timeout=IDLE_TIMEOUT, shutdown_timeout=0.5
-        )
+        self._runner = web.AppRunner(app, shutdown_timeout=0.5)
         await self._runner.setup()
         server = self._runner.server
         assert server is not None
-
-        def connect() -> asyncio.BaseProtocol:
-            return _Refusal() if len(server.connections) >= MAX_CONNECTIONS else server()
-
         try:
             self._listener = await asyncio.get_running_loop().create_server(
-                connect, self._host, self._port
+                lambda: Connection(server, connections), self._host, self._port
             )
         except OSError:
             await self._runner.cleanup()
@@ -116,11 +123,3 @@ class Gateway:
     async def _shut(self) -> None:
         self._listener.close()
         await self._runner.cleanup()
-
-
-class _Refusal(asyncio.Protocol):
-    """The end of one connection too many."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.abort()

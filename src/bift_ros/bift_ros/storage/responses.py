@@ -6,9 +6,10 @@ import asyncio
 import hashlib
 import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import islice
 from typing import BinaryIO, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -19,6 +20,8 @@ from bift_ros.storage.blockstore import BlockStore
 from bift_ros.storage.byte_ranges import AVAILABLE
 from bift_ros.storage.car import CAR_TYPE, car_block, car_header, depth_first
 from bift_ros.storage.cidv1 import RAW, Cid, CidError
+from bift_ros.storage.connections import Connection, Slots
+from bift_ros.storage.dagpb import InvalidFile
 from bift_ros.storage.errors import NotFound, StorageError
 from bift_ros.storage.request_headers import (
     answer_headers,
@@ -29,6 +32,7 @@ from bift_ros.storage.request_headers import (
     wanted_range,
 )
 from bift_ros.storage.traffic import ByteCount
+from bift_ros.storage.unixfs import MAX_PARTS
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +40,8 @@ SEND_TIMEOUT = 30.0
 """Seconds that a client may take to receive one block, or one window of a file."""
 MIN_WINDOW, MAX_WINDOW = 1 << 16, 8 << 20
 """Bytes of a file that are sent at a time: about what the client takes in a second."""
+MAX_ARCHIVE_BLOCKS = 2 * MAX_PARTS
+"""Of one archive: the chunks and the nodes of the largest file."""
 EMPTY_CID = "bafkqaaa"
 """The empty block with its content in the CID, which IPFS nodes ask for to try a gateway."""
 
@@ -49,12 +55,14 @@ class Responder:
         self,
         store: BlockStore,
         disk: ThreadPoolExecutor,
-        slots: asyncio.Semaphore,
+        slots: Slots,
+        archives: Slots,
         served: ByteCount,
     ) -> None:
         self._store = store
         self._disk = disk
         self._slots = slots
+        self._archives = archives
         self._served = served
         self._windows: WeakKeyDictionary[asyncio.Transport, int] = WeakKeyDictionary()
 
@@ -80,6 +88,8 @@ class Responder:
         except ConnectionError:  # the client has gone
             _abort(request)
             return web.Response()
+        except InvalidFile as error:
+            raise web.HTTPBadRequest(text=f"{error}\n") from error
         except StorageError as error:
             log.error("gateway: %s", error)
             raise web.HTTPInternalServerError(text="the store has failed\n") from error
@@ -92,7 +102,7 @@ class Responder:
         headers = answer_headers(cid, f'"{tag}"', name)
         if has_etag(request, tag):
             return web.Response(status=304, headers=headers)
-        async with self._slots:
+        async with self._slots.taken(_network(request)):
             block = await self._in_thread(lambda: self._store.get(cid))
             start, stop = wanted_range(request, len(block), tag)
             response = web.Response(
@@ -175,16 +185,26 @@ class Responder:
         }
         if has_etag(request, f"{cid}.car.{tag}"):
             return web.Response(status=304, headers=headers)
-        blocks = await self._in_thread(lambda: self._listed(cid, scope, start, stop))
-        response = web.StreamResponse(headers=headers)
-        await response.prepare(request)
-        if request.method == "HEAD":
-            return response
+        async with self._archives.taken(_network(request)):
+            blocks = await self._in_thread(lambda: self._listed(cid, scope, start, stop))
+            response = web.StreamResponse(headers=headers)
+            await response.prepare(request)
+            if request.method == "GET":
+                await self._send_archive(request, response, cid, blocks)
+        return response
+
+    async def _send_archive(
+        self,
+        request: web.Request,
+        response: web.StreamResponse,
+        cid: Cid,
+        blocks: Sequence[Cid],
+    ) -> None:
         sent = await _send(request, _written(response, car_header(cid)))
         for block in blocks:
             if not sent:
                 break
-            async with self._slots:
+            async with self._slots.taken(_network(request)):
                 try:
                     data = await self._in_thread(partial(self._store.get, block))
                 except StorageError as error:
@@ -193,14 +213,19 @@ class Responder:
                     break
                 sent = await _send(request, _written(response, car_block(block, data)))
                 self._served.add(len(data) if sent else 0)
-        return response
 
     def _listed(self, root: Cid, scope: str, start: int, stop: int | None) -> list[Cid]:
-        """The blocks that an archive holds; raises `NotFound` where one isn't here."""
+        """The blocks that an archive holds; raises `NotFound` where one isn't here.
+
+        Raises `InvalidFile` for more than a file's tree has.
+        """
         if scope == "block":
             blocks = [root]
         else:
-            blocks = list(depth_first(root, self._store.get, start, stop))
+            found = depth_first(root, self._store.get, start, stop)
+            blocks = list(islice(found, MAX_ARCHIVE_BLOCKS + 1))
+            if len(blocks) > MAX_ARCHIVE_BLOCKS:
+                raise InvalidFile(f"{root} links over {MAX_ARCHIVE_BLOCKS} blocks")
         for block in blocks:
             if not self._store.has_block(block):
                 raise NotFound(f"block {block} of {root} is not in this store")
@@ -213,6 +238,12 @@ class Responder:
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._disk, work)
+
+
+def _network(request: web.Request) -> str:
+    connection = request.protocol
+    assert isinstance(connection, Connection)
+    return connection.network
 
 
 def _open(store: BlockStore, root: Cid) -> BinaryIO:
