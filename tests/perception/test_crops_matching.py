@@ -45,7 +45,7 @@ def test_margin_beyond_the_frame_repeats_its_edge() -> None:
 
 @given(st.permutations([("frame", n) for n in range(8)] + [("labels", n) for n in range(8)]))
 def test_all_orders_of_arrival_give_all_pairs(events: list[tuple[str, int]]) -> None:
-    matcher: StampMatcher[str, str] = StampMatcher(capacity=8)
+    matcher: StampMatcher[str, str] = StampMatcher(len, capacity=8)
     pairs = set()
     for kind, n in events:
         if kind == "frame":
@@ -63,7 +63,7 @@ def test_all_orders_of_arrival_give_all_pairs(events: list[tuple[str, int]]) -> 
 def test_buffers_are_bounded_and_everything_is_counted(
     events: list[tuple[bool, int]], capacity: int
 ) -> None:
-    matcher: StampMatcher[int, int] = StampMatcher(capacity)
+    matcher: StampMatcher[int, int] = StampMatcher(int, capacity)
     matched = 0
     for is_frame, stamp in events:
         partner = matcher.add_frame(stamp, 1) if is_frame else matcher.add_labels(stamp, 1)
@@ -73,3 +73,17 @@ def test_buffers_are_bounded_and_everything_is_counted(
     matcher.finish()
     lost = matcher.frames_without_labels + matcher.labels_without_frame + matcher.replaced
     assert 2 * matched + lost == len(events)
+
+
+def test_waiting_frames_are_bounded_in_bytes() -> None:
+    matcher: StampMatcher[bytes, int] = StampMatcher(len, 30, max_bytes=100)
+    for stamp in range(5):
+        matcher.add_frame(stamp, bytes(40))
+    assert matcher.frames_without_labels == 3
+    matcher.add_frame(4, bytes(60))
+    assert (matcher.replaced, matcher.frames_without_labels) == (1, 3)
+    assert matcher.add_labels(3, 1) == bytes(40)
+    matcher.add_frame(5, bytes(40))
+    matcher.add_frame(6, bytes(101))
+    assert matcher.frames_without_labels == 6
+    assert [matcher.add_labels(stamp, 1) for stamp in (4, 5, 6)] == [None] * 3

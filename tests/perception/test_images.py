@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import array
+import struct
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,7 +15,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bift_ros.perception.images import ENCODINGS, ImageError, RawImage, decode_compressed
+from bift_ros.perception import images
+from bift_ros.perception.images import (
+    ENCODINGS,
+    ImageError,
+    RawImage,
+    decode_compressed,
+    read_picture,
+)
+from bift_ros.perception.picture_size import picture_size
 
 RED, GREEN, BLUE = (200, 10, 20), (15, 210, 25), (30, 5, 220)
 
@@ -125,6 +138,83 @@ def test_a_png_bomb_is_refused_by_its_header() -> None:
     data[16:24] = (2_000_000_000).to_bytes(4, "big") * 2
     with pytest.raises(ImageError, match="out of bounds"):
         decode_compressed(bytes(data))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".ppm", ".pgm", ".webp", ".tif"])
+def test_the_size_is_in_the_header_of_every_kind(suffix: str, tmp_path: Path) -> None:
+    image = quadrants(43, 61) if suffix != ".pgm" else quadrants(43, 61)[..., 0]
+    path = tmp_path / f"picture{suffix}"
+    assert cv2.imwrite(str(path), image)
+    assert picture_size(path.read_bytes()) == (43, 61)
+    assert read_picture(path).shape == (43, 61, 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "start"),
+    [([cv2.IMWRITE_WEBP_QUALITY, 101], b"VP8L"), ([cv2.IMWRITE_WEBP_QUALITY, 50], b"VP8 ")],
+)
+def test_kinds_of_webp(options: list[int], start: bytes) -> None:
+    data = cv2.imencode(".webp", quadrants(43, 61), options)[1].tobytes()
+    assert data[12:16] == start
+    assert picture_size(data) == (43, 61)
+    extended = b"VP8X" + struct.pack("<II", 10, 0) + b"\x3c\0\0\x2a\0\0"
+    assert picture_size(data[:12] + extended + data[12:]) == (43, 61)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".ppm", ".webp", ".tif"])
+def test_a_picture_file_over_the_bound_is_refused_by_its_header(
+    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / f"picture{suffix}"
+    cv2.imwrite(str(path), quadrants())
+    monkeypatch.setattr(images, "MAX_PIXELS", 40 * 60 - 1)
+    with pytest.raises(ImageError, match="out of bounds"):
+        read_picture(path)
+
+
+STARTS = (b"", b"\x89PNG\r\n\x1a\n", b"BM", b"RIFF\0\0\0\0WEBPVP8X", b"II*\0", b"P6\n")
+
+
+@given(st.sampled_from(STARTS), st.binary(max_size=100))
+def test_any_header_gives_a_size_or_a_value_error(start: bytes, rest: bytes) -> None:
+    with suppress(ValueError):
+        assert len(picture_size(start + rest)) == 2
+
+
+def test_a_small_file_of_64_million_pixels_is_refused() -> None:
+    data = cv2.imencode(".png", np.zeros((8_000, 8_000), np.uint8))[1].tobytes()
+    assert len(data) < 300_000
+    with pytest.raises(ImageError, match="out of bounds"):
+        decode_compressed(data)
+
+
+def test_more_scans_than_encoders_write_are_refused() -> None:
+    options = [cv2.IMWRITE_JPEG_PROGRESSIVE, 1]
+    data = cv2.imencode(".jpg", quadrants(), options)[1].tobytes()
+    scan = data[data.rindex(b"\xff\xda") : -2]
+    with pytest.raises(ImageError, match="scans"):
+        decode_compressed(data[:-2] + 64 * scan + data[-2:])
+
+
+MEMORY_OF_DECODING = """
+import resource, sys
+from bift_ros.perception.images import decode_compressed
+data = open(sys.argv[1], "rb").read()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+decode_compressed(data)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+"""
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_the_largest_image_takes_bounded_memory(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"largest{suffix}"
+    options = [cv2.IMWRITE_JPEG_PROGRESSIVE, 1, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, 0x111111]
+    picture = np.zeros((4_096, 4_096, 3), np.uint8)
+    cv2.imwrite(str(path), picture, options if suffix == ".jpg" else [])
+    command = [sys.executable, "-c", MEMORY_OF_DECODING, str(path)]
+    taken = int(subprocess.run(command, check=True, capture_output=True, timeout=120).stdout)
+    assert taken < images.BYTES_OF_A_PIXEL * images.MAX_PIXELS
 
 
 @settings(max_examples=200, deadline=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import cv2
@@ -115,3 +116,19 @@ def test_a_slow_change_is_stored_in_the_end(pipeline: Pipeline) -> None:
         pipeline.on_image(stamp, RawImage(120, 160, "rgb8", 0, 480, frame.tobytes()))
         pipeline.on_labels(stamp, [LABEL])
     assert pipeline.statistics.samples == 20
+
+
+def test_labels_of_one_frame_are_bounded(pipeline: Pipeline) -> None:
+    endless = itertools.repeat(LABEL)
+    pipeline.on_image(1, raw(1))
+    pipeline.on_labels(1, endless)
+    assert pipeline.statistics.skips == {"too_many_labels": 1}
+    pipeline.on_labels(1, itertools.islice(endless, 256))
+    assert "too_many_labels" in pipeline.statistics.skips
+    assert pipeline.statistics.samples > 0
+
+
+def test_frames_that_wait_are_bounded_by_what_they_take(pipeline: Pipeline) -> None:
+    for stamp in range(4):
+        pipeline.on_image(stamp, CompressedImage("jpeg", bytes(64 << 20)))
+    assert pipeline.statistics.skips == {"frame_without_labels": 2}

@@ -15,6 +15,7 @@ import torch
 from bift_ros.learning.data import CROP_SIZE, Crops
 from bift_ros.perception.bags import BagError
 from bift_ros.perception.classes import CLASS_INDEX, CLASSES
+from bift_ros.perception.images import ImageError, read_picture
 from bift_ros.synthesis.from_images import find_pictures
 from bift_ros.synthesis.synth import synthesize
 
@@ -91,8 +92,9 @@ def _load_split(folder: Path, classes: Mapping[str, str], unreadable: list[str])
         raise DataError(str(error)) from error
     images, labels = [], []
     for name, path in pictures:
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if image is None:
+        try:
+            image = read_picture(path)
+        except (ImageError, OSError):
             unreadable.append(str(path))
             continue
         images.append(_to_crop(image))
@@ -103,10 +105,10 @@ def _load_split(folder: Path, classes: Mapping[str, str], unreadable: list[str])
     return Crops(stacked.permute(0, 3, 1, 2), torch.tensor(labels, dtype=torch.int64))
 
 
-def _to_crop(bgr: np.ndarray) -> np.ndarray:
-    """BGR of any size → RGB uint8[32, 32, 3]."""
-    if bgr.shape[:2] != (CROP_SIZE, CROP_SIZE):
-        shrinks = min(bgr.shape[:2]) > CROP_SIZE
+def _to_crop(image: np.ndarray) -> np.ndarray:
+    """A picture of any size as one of [32, 32, 3]."""
+    if image.shape[:2] != (CROP_SIZE, CROP_SIZE):
+        shrinks = min(image.shape[:2]) > CROP_SIZE
         how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        bgr = cv2.resize(bgr, (CROP_SIZE, CROP_SIZE), interpolation=how)
-    return np.ascontiguousarray(bgr[:, :, ::-1])
+        image = cv2.resize(image, (CROP_SIZE, CROP_SIZE), interpolation=how)
+    return image

@@ -11,7 +11,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from bift_ros.nodes import qos
 from bift_ros.perception import images
-from bift_ros.perception.classes import Label
+from bift_ros.perception.classes import LONGEST_NAME, MAX_LABELS, Label
 
 Frame = images.RawImage | images.CompressedImage
 
@@ -30,6 +30,7 @@ def subscribe(
 ) -> None:
     """Hear frames and labels, each with its header; `transport` is compressed or raw.
 
+    Of labels one more than `MAX_LABELS` at most are read, of a class's name `LONGEST_NAME`.
     The topics are those of the node's own namespace, or below another one such as `/vehicle_00/`.
     """
 
@@ -41,7 +42,7 @@ def subscribe(
         on_frame(m.header, images.CompressedImage(m.format, bytes(m.data)))
 
     def labels(m: TrafficLightArray) -> None:
-        on_labels(m.header, [_label(light) for light in m.lights])
+        on_labels(m.header, [_label(light) for light in m.lights[: MAX_LABELS + 1]])
 
     camera = f"{namespace}camera/image_raw"
     if transport == "raw":
@@ -53,4 +54,6 @@ def subscribe(
 
 def _label(light: Any) -> Label:
     box = light.region
-    return Label(light.signal_class, box.x_offset, box.y_offset, box.width, box.height)
+    return Label(
+        light.signal_class[:LONGEST_NAME], box.x_offset, box.y_offset, box.width, box.height
+    )

@@ -20,6 +20,9 @@ CLASSES: tuple[str, ...] = (
 
 CLASS_INDEX: dict[str, int] = {name: index for index, name in enumerate(CLASSES)}
 
+MAX_LABELS = 256  # of one frame; the busiest crossing shows some 30 lights
+LONGEST_NAME = 64  # characters of a class; more than any has
+
 
 class Label(NamedTuple):
     """One traffic light in a frame: its class and its housing's box, in whole pixels."""

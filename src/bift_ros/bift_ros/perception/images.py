@@ -7,18 +7,25 @@ in which fields and data can disagree raises ImageError before anything is alloc
 from __future__ import annotations
 
 import array
+from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from bift_ros.perception.picture_size import JPEG_START, PNG_START, picture_size
+
 Image = NDArray[np.uint8]
 # What a message's data field may be; rclpy gives array.array.
 Data: TypeAlias = "bytes | memoryview | array.array[int] | NDArray[np.uint8]"
 
 MAX_SIDE = 16384  # pixels; larger than any camera, small enough to reject garbage
-MAX_PIXELS = 64_000_000
+MAX_PIXELS = 4096 * 4096  # cameras in cars have 1 to 8 million, a few 12
+MAX_COMPRESSED_BYTES = 64 << 20
+BYTES_OF_A_PIXEL = 12  # of memory while decoding, at most: what a progressive JPEG takes
+MAX_SCANS = 64  # of a progressive JPEG, each of which goes over all pixels; encoders write 10
 
 # ROS names a Bayer pattern by its first row from the corner, OpenCV by the second row's
 # second and third pixel: ROS "rggb" is OpenCV "BayerBG".
@@ -31,8 +38,7 @@ _BAYER = {
 _CHANNELS = {"bgr8": 3, "rgb8": 3, "mono8": 1} | dict.fromkeys(_BAYER, 1)
 ENCODINGS: tuple[str, ...] = tuple(_CHANNELS)
 
-_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
-_PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
+_JPEG_SCAN, _JPEG_END, _PNG_END = b"\xff\xda", b"\xff\xd9", b"IEND\xaeB`\x82"
 
 
 class ImageError(ValueError):
@@ -48,6 +54,11 @@ class RawImage(NamedTuple):
     is_bigendian: int
     step: int  # bytes from one row to the next
     data: Data
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes in memory."""
+        return len(self.data)
 
     def decode(self) -> Image:
         """Pixels as RGB uint8 [height, width, 3], rows' padding removed.
@@ -91,6 +102,11 @@ class CompressedImage(NamedTuple):
     format: str  # informative only: the data's own first bytes decide
     data: Data
 
+    @property
+    def nbytes(self) -> int:
+        """What it takes in memory."""
+        return len(self.data)
+
     def decode(self) -> Image:
         """RGB uint8 [h, w, 3]; raises ImageError."""
         return decode_compressed(self.data)
@@ -102,47 +118,49 @@ def decode_compressed(data: Data) -> Image:
     A picture cut short is refused, though decoders would fill the rest with grey: a crop of
     that grey would be learnt as a light. The size is read from the header before decoding.
     """
-    raw = bytes(data)
-    if raw.startswith(_JPEG_START):
+    raw = _bounded(len(data), lambda: bytes(data))
+    if raw.startswith(JPEG_START):
         # Some encoders pad the file with zeros after the end marker.
         if not raw.rstrip(b"\x00").endswith(_JPEG_END):
             raise ImageError(f"truncated JPEG: {len(raw)} bytes without an end marker")
-        size = _jpeg_size(raw)
-    elif raw.startswith(_PNG_START):
+    elif raw.startswith(PNG_START):
         if _PNG_END not in raw[-64:]:
             raise ImageError(f"truncated PNG: {len(raw)} bytes without an end chunk")
-        size = (int.from_bytes(raw[20:24], "big"), int.from_bytes(raw[16:20], "big"))
     else:
         raise ImageError(f"neither JPEG nor PNG: data starts with {raw[:8].hex() or 'nothing'}")
-    _check_size(*size)
+    return _decode(raw)
+
+
+def read_picture(path: Path) -> Image:
+    """A file of any kind that `picture_size` knows as RGB uint8 [h, w, 3].
+
+    Raises ImageError, and OSError where it can't be read.
+    """
+    return _decode(_bounded(path.stat().st_size, path.read_bytes))
+
+
+def _bounded(size: int, get: Callable[[], bytes]) -> bytes:
+    if size > MAX_COMPRESSED_BYTES:
+        raise ImageError(f"an image of {size} bytes, over {MAX_COMPRESSED_BYTES}")
+    return get()
+
+
+def _decode(raw: bytes) -> Image:
+    try:
+        _check_size(*picture_size(raw))
+    except ValueError as error:
+        raise ImageError(str(error)) from error
+    if raw.startswith(JPEG_START) and raw.count(_JPEG_SCAN) > MAX_SCANS:
+        raise ImageError(f"a JPEG of over {MAX_SCANS} scans")
     try:
         bgr = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
         raise ImageError(f"damaged image of {len(raw)} bytes: {error}") from error
     if bgr is None:
         raise ImageError(f"damaged image: {len(raw)} bytes that do not decode")
-    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB, dst=bgr), np.uint8)
 
 
 def _check_size(height: int, width: int) -> None:
     if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE and height * width <= MAX_PIXELS):
         raise ImageError(f"image size {width}×{height} is out of bounds")
-
-
-def _jpeg_size(raw: bytes) -> tuple[int, int]:
-    """Height and width from the frame header (ITU-T T.81, B.2.2)."""
-    at = 2
-    while at + 9 <= len(raw):
-        if raw[at] != 0xFF:
-            break
-        marker = raw[at + 1]
-        if marker == 0xFF or marker == 0x01 or 0xD0 <= marker <= 0xD7:  # fill, or no length
-            at += 1 if marker == 0xFF else 2
-            continue
-        # SOF0 to SOF15, but for DHT (C4), JPG (C8) and DAC (CC), which share the range.
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return int.from_bytes(raw[at + 5 : at + 7], "big"), int.from_bytes(
-                raw[at + 7 : at + 9], "big"
-            )
-        at += 2 + int.from_bytes(raw[at + 2 : at + 4], "big")
-    raise ImageError("damaged JPEG: no frame header")

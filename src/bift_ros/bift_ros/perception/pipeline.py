@@ -6,11 +6,12 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from bift_ros.perception.classes import CLASS_INDEX, Label
+from bift_ros.perception.classes import CLASS_INDEX, MAX_LABELS, Label
 from bift_ros.perception.crops import RegionError, crop_region
 from bift_ros.perception.dataset import Dataset, frame_key
 from bift_ros.perception.images import CompressedImage, Image, ImageError, RawImage
@@ -54,7 +55,7 @@ class Pipeline:
         """`root`, `cap` and `val_share` are the dataset's; `buffer` bounds unmatched messages."""
         self.dataset = Dataset(root, cap, val_share)
         self._matcher: StampMatcher[RawImage | CompressedImage, tuple[Label, ...]] = StampMatcher(
-            buffer
+            lambda image: image.nbytes, buffer
         )
         self._frames = self._label_sets = 0
         self._skips: Counter[str] = Counter()
@@ -70,7 +71,10 @@ class Pipeline:
     def on_labels(self, stamp_ns: int, labels: Iterable[tuple[str, int, int, int, int]]) -> None:
         """Take a frame's labels: (class, x, y, width, height) each, in pixels."""
         self._label_sets += 1
-        kept = tuple(Label(*label) for label in labels)
+        kept = tuple(Label(*label) for label in islice(labels, MAX_LABELS + 1))
+        if len(kept) > MAX_LABELS:
+            self._skip("too_many_labels", f"frame {stamp_ns}: over {MAX_LABELS} labels")
+            return
         image = self._matcher.add_labels(stamp_ns, kept)
         if image is not None:
             self._store(stamp_ns, image, kept)

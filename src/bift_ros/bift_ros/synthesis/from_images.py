@@ -17,7 +17,7 @@ import numpy as np
 from bift_ros.perception.bags import BagError
 from bift_ros.perception.classes import CLASSES, Label
 from bift_ros.perception.crops import MARGIN
-from bift_ros.perception.images import Image
+from bift_ros.perception.images import Image, ImageError, read_picture
 from bift_ros.synthesis.recording import EncodedFrame, Progress, Recorded, Recording
 from bift_ros.synthesis.scene import HEIGHT, WIDTH, encode_jpeg
 from bift_ros.synthesis.street import paint_street
@@ -124,14 +124,14 @@ def _frames(
         street = paint_street(rng, WIDTH, HEIGHT, night=0.0)
         labels = []
         for slot, (name, path) in enumerate(batch):
-            picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-            if picture is None:
-                skipped.append(f"{path}: not a readable picture")
+            try:
+                picture = read_picture(path)
+            except (ImageError, OSError) as error:
+                skipped.append(f"{path}: not a readable picture: {error}")
                 log.warning("%s", skipped[-1])
                 continue
             lane = WIDTH // len(batch)
-            rgb = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
-            labels.append(_paste(rng, street, rgb, name, lane * slot, lane))
+            labels.append(_paste(rng, street, picture, name, lane * slot, lane))
         yield len(batch), [EncodedFrame(encode_jpeg(street, QUALITY), tuple(labels))]
 
 

@@ -61,7 +61,9 @@ class CameraViewNode(QuietNode):
         )
         self._predict = WorkerPredictions(self._worker, architecture)
         self._providers: dict[str, str] = {}
-        self._matcher: StampMatcher[tuple[Any, Frame], list[Label]] = StampMatcher(_WAITING)
+        self._matcher: StampMatcher[tuple[Any, Frame], list[Label]] = StampMatcher(
+            lambda waiting: waiting[1].nbytes, _WAITING
+        )
         self._newest: deque[tuple[Any, Frame, list[Label]]] = deque(maxlen=1)
         self._thread = threading.Thread(target=self._work, name="camera-view", daemon=True)
         self._woken, self._stopping = threading.Event(), threading.Event()
