@@ -25,7 +25,9 @@ from bift_ros.consensus.payloads import (
 )
 from bift_ros.identity.keys import KeyPair
 from bift_ros.nodes import convert, qos
+from bift_ros.nodes.limited_log import MAX_CHARACTERS, LimitedLog
 from bift_ros.nodes.quiet_node import QuietNode
+from bift_ros.nodes.vehicle.arrivals import ArrivalError, read_arrival
 from bift_ros.nodes.vehicle.catch_up_services import CatchUpClient, CatchUpServices
 from bift_ros.nodes.vehicle.clock import IterationClock
 from bift_ros.nodes.vehicle.jobs import NonceSearch, StorageJobs
@@ -68,6 +70,7 @@ class PeerNode(QuietNode):
         self.peer = Peer(key, genesis, chain, config, self._provider)
         self.clock = IterationClock()
         self.refused, self.last_refusal = 0, ""
+        self._log_refusal = LimitedLog(self.get_logger().warning)
         self.started = False
         self.storage_jobs = StorageJobs(storage, self.post)
         self.nonce_search = NonceSearch(self.post)
@@ -144,7 +147,15 @@ class PeerNode(QuietNode):
         return time.time_ns() // 1_000_000
 
     def _topic(self, kind: Any, name: str, profile: Any, callback: Callable[[Any], None]) -> Any:
-        self.create_subscription(kind, f"/bift/{name}", callback, qos.FLEET_READER)
+        def arrived(data: bytes) -> None:
+            try:
+                message = read_arrival(kind, data, self.known_members)
+            except (ArrivalError, UnknownSender) as error:
+                self._refused(effects.Refused(kind.__name__.lower(), "", str(error)))
+            else:
+                callback(message)
+
+        self.create_subscription(kind, f"/bift/{name}", arrived, qos.FLEET_READER, raw=True)
         return self.create_publisher(kind, f"/bift/{name}", profile)
 
     # --- in -------------------------------------------------------------------------------
@@ -265,11 +276,11 @@ class PeerNode(QuietNode):
     def _refused(self, refusal: effects.Refused) -> None:
         self.refused += 1
         whose = f" from {self._who(refusal.sender)}" if refusal.sender else ""
-        self.last_refusal = f"{refusal.what}{whose}: {refusal.reason}"
+        self.last_refusal = f"{refusal.what}{whose}: {refusal.reason}"[:MAX_CHARACTERS]
         if refusal.what == "note":
             self.get_logger().error(self.last_refusal)
         else:
-            self.get_logger().warning(f"refused {self.last_refusal}")
+            self._log_refusal(f"refused {self.last_refusal}")
 
     def _equivocation_text(self, signed: SignedHeader) -> str:
         """What a person is told; `signed` is either of the two headers."""
