@@ -13,7 +13,8 @@ from views import make_view, views
 from bift_ros.attacks.interface import Updates, View
 from bift_ros.attacks.krum_attack import BulyanAttack, KrumAttack, lambda_bound
 from bift_ros.pofl.codec import encode_update
-from bift_ros.pofl.rules import MODEL_RULES, Round
+from bift_ros.pofl.round import Round
+from bift_ros.pofl.rules import MODEL_RULES
 
 
 def equation_6(honest: Updates, c: int) -> float:

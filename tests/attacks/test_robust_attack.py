@@ -17,7 +17,8 @@ from bift_ros.pofl.codec import Int16Array
 from bift_ros.pofl.columns import Blocking
 from bift_ros.pofl.distances import distances_of, gram_matrix
 from bift_ros.pofl.robust import without_copies
-from bift_ros.pofl.rules import MODEL_RULES, Round
+from bift_ros.pofl.round import Round
+from bift_ros.pofl.rules import MODEL_RULES
 
 
 def fleet(seed: int = 0, knowledge: Knowledge = "full") -> View:

@@ -10,7 +10,8 @@ from views import make_view, views
 from bift_ros.attacks.interface import View
 from bift_ros.attacks.trimmed_mean_attack import TrimmedMeanAttack
 from bift_ros.pofl.codec import encode_update
-from bift_ros.pofl.rules import MODEL_RULES, Round
+from bift_ros.pofl.round import Round
+from bift_ros.pofl.rules import MODEL_RULES
 
 
 def fang_interval(models: list[float], change: float, b: float) -> tuple[float, float]:

@@ -212,5 +212,6 @@ def test_serialising_checks_its_arguments() -> None:
         serialize_model(SPEC, UPDATE, 20)  # type: ignore[arg-type]
     with pytest.raises(ModelFileError, match=r"not int16\[7\]"):
         serialize_update(SPEC, UPDATE[:7], 14)
-    with pytest.raises(ModelFileError, match="exponent"):
-        serialize_update(SPEC, UPDATE, 31)
+    for exponent in (-1, 31):
+        with pytest.raises(ModelFileError, match=rf"exponent {exponent} is outside 0\.\.30"):
+            serialize_update(SPEC, UPDATE, exponent)

@@ -18,7 +18,8 @@ from bift_ros.pofl.distances import squared_distances
 from bift_ros.pofl.fedavg import MAX_SAMPLE_COUNT, fedavg_notes
 from bift_ros.pofl.krum import krum_choice, krum_scores
 from bift_ros.pofl.robust import robust_weighting
-from bift_ros.pofl.rules import MODEL_RULES, Round
+from bift_ros.pofl.round import Round
+from bift_ros.pofl.rules import MODEL_RULES
 
 Row = Sequence[int]
 

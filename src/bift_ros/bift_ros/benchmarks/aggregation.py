@@ -25,7 +25,8 @@ import numpy.typing as npt
 
 from bift_ros.pofl.aggregate import Update, aggregate
 from bift_ros.pofl.codec import MODEL_EXPONENT, UPDATE_EXPONENT, Int32Array
-from bift_ros.pofl.rules import MODEL_RULES, Round
+from bift_ros.pofl.round import Round
+from bift_ros.pofl.rules import MODEL_RULES
 
 Contender = Callable[[], object]
 

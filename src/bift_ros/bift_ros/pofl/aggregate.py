@@ -15,7 +15,8 @@ from bift_ros.pofl.codec import MODEL_EXPONENT, UPDATE_EXPONENT, Int16Array, Int
 from bift_ros.pofl.columns import Blocking
 from bift_ros.pofl.fixed_point import MAX_SHIFT
 from bift_ros.pofl.mixed import MIXED_RULES
-from bift_ros.pofl.rules import MODEL_RULES, Round
+from bift_ros.pofl.round import Round
+from bift_ros.pofl.rules import MODEL_RULES
 
 RULES: tuple[str, ...] = (*MODEL_RULES, *MIXED_RULES)
 """Every rule that a task or a genesis file may name."""

@@ -12,17 +12,16 @@ The paper needs n ≥ 4f + 3. With fewer, selection still takes n − 2f (at lea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from bift_ros.pofl.codec import Int16Array, Int32Array
-from bift_ros.pofl.columns import Blocking
 from bift_ros.pofl.fixed_point import Sum, exact_sum
 from bift_ros.pofl.krum import neighbour_count
 from bift_ros.pofl.means import mean_of_ranked
+from bift_ros.pofl.round import Round
 from bift_ros.pofl.sorting_network import network
 from bift_ros.pofl.trimmed_mean import trim_count
 
@@ -57,21 +56,13 @@ def bulyan_selection(distances: npt.NDArray[np.int64], byzantine: int) -> list[i
     return np.flatnonzero(~left).tolist()
 
 
-def mean_around_median(
-    global_model: Int32Array,
-    rows: Sequence[Int16Array],
-    byzantine: int,
-    shift: int,
-    blocking: Blocking,
-) -> Int32Array:
-    """Bulyan's second step: the global model int32[d] moved by the values nearest the median.
-
-    ``rows`` are the θ selected updates, int16[d].
-    """
+def bulyan(r: Round) -> Int32Array:
+    """The global model int32[d] moved by the selected updates' values nearest the median."""
+    rows = r.selected(bulyan_selection(r.distances, r.byzantine))
     n = len(rows)
-    kept = n - 2 * trim_count(n, byzantine)
-    total = partial(_sum_of_nearest, kept=kept, shift=shift)
-    return mean_of_ranked(global_model, rows, network(n), total, kept, shift, blocking)
+    kept = n - 2 * trim_count(n, r.byzantine)
+    total = partial(_sum_of_nearest, kept=kept, shift=r.shift)
+    return mean_of_ranked(r, rows, network(n), total, kept)
 
 
 def _sum_of_nearest(ranked: list[Int16Array], kept: int, shift: int) -> Sum:

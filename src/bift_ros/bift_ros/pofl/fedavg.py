@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bift_ros.pofl.codec import Int16Array, Int32Array
-from bift_ros.pofl.columns import Blocking
+from bift_ros.pofl.codec import Int32Array
 from bift_ros.pofl.means import weighted_mean
+from bift_ros.pofl.round import Round
 
 MAX_SAMPLE_COUNT = 2**20
 
@@ -31,13 +31,7 @@ def fedavg_notes(sample_counts: Sequence[int]) -> tuple[str, ...]:
     return (f"fedavg: {clamped} sample count(s) clamped to 1..{MAX_SAMPLE_COUNT}",)
 
 
-def fedavg(
-    global_model: Int32Array,
-    rows: Sequence[Int16Array],
-    sample_counts: Sequence[int],
-    shift: int,
-    blocking: Blocking,
-) -> Int32Array:
-    """The global model int32[d] moved by the sample-weighted mean of n updates int16[d]."""
-    weights = weights_of(sample_counts)
-    return weighted_mean(global_model, rows, weights, sum(weights), shift, blocking)
+def fedavg(r: Round) -> Int32Array:
+    """The global model int32[d] moved by the sample-weighted mean of the updates."""
+    weights = weights_of(r.sample_counts)
+    return weighted_mean(r, r.rows, weights, sum(weights))

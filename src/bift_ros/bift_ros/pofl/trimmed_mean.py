@@ -6,12 +6,10 @@ would leave nothing (n ≤ 2f), ``(n − 1) // 2`` are dropped from each side.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from bift_ros.pofl.codec import Int16Array, Int32Array
-from bift_ros.pofl.columns import Blocking
 from bift_ros.pofl.fixed_point import Sum, exact_sum
 from bift_ros.pofl.means import mean_of_ranked
+from bift_ros.pofl.round import Round
 from bift_ros.pofl.sorting_network import trimming_network
 
 
@@ -27,20 +25,13 @@ def trimmed_mean_notes(n: int, byzantine: int) -> tuple[str, ...]:
     return (f"trimmed_mean: n={n} ≤ 2f={2 * byzantine}, drops {trim_count(n, byzantine)} a side",)
 
 
-def trimmed_mean(
-    global_model: Int32Array,
-    rows: Sequence[Int16Array],
-    byzantine: int,
-    shift: int,
-    blocking: Blocking,
-) -> Int32Array:
-    """The global model int32[d] moved by the trimmed mean of n updates int16[d]."""
-    n = len(rows)
-    trim = trim_count(n, byzantine)
+def trimmed_mean(r: Round) -> Int32Array:
+    """The global model int32[d] moved by the trimmed mean of the updates."""
+    n = len(r.rows)
+    trim = trim_count(n, r.byzantine)
     steps = trimming_network(n, trim) if trim else ()
-    kept = n - 2 * trim
 
     def total(ranked: list[Int16Array]) -> Sum:
-        return exact_sum(ranked[trim : n - trim], shift)
+        return exact_sum(ranked[trim : n - trim], r.shift)
 
-    return mean_of_ranked(global_model, rows, steps, total, kept, shift, blocking)
+    return mean_of_ranked(r, r.rows, steps, total, n - 2 * trim)

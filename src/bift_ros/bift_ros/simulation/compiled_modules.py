@@ -28,7 +28,7 @@ INTERPRETED = {
     "pofl/aggregate": _EXCEPTION,
     "pofl/codec": _DICTIONARY,
     "pofl/files": _EXCEPTION,
-    "pofl/rules": _DICTIONARY,
+    "pofl/round": _DICTIONARY,
     "simulation/compilation": "it does the compiling",
     "simulation/compiled_modules": "it holds but names",
     "simulation/results": _PICKLED,
