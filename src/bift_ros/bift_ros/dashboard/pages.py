@@ -39,9 +39,15 @@ class Pages:
             web.get(samples + "/{split}/{label}/{file}", self.crop),
         ]
 
-    async def page(self, _: web.Request) -> web.FileResponse:
-        """The page itself."""
-        return web.FileResponse(STATIC / "index.html")
+    async def page(self, _: web.Request) -> web.Response:
+        """The page itself; it has browsers ask for every module at once."""
+        modules = (
+            file.name for file in sorted((STATIC / "js").glob("*.js")) if file.stem != "main"
+        )
+        links = (f'<link rel="modulepreload" href="/static/js/{name}">' for name in modules)
+        text = (STATIC / "index.html").read_text(encoding="utf-8")
+        text = text.replace("<!-- modules -->", "\n".join(links))
+        return web.Response(text=text, content_type="text/html")
 
     async def colours(self, _: web.Request) -> web.Response:
         """The palette as CSS custom properties, each in its light and its dark form."""

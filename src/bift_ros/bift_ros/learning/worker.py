@@ -74,14 +74,8 @@ class Worker:
                 )
             result = _JOBS[message["kind"]](self, message)
         except Exception as error:  # whatever a network's own code raises is the job's failure
-            self._send(
-                {
-                    "event": "failed",
-                    "job": job,
-                    "error": type(error).__name__,
-                    "reason": str(error),
-                }
-            )
+            why = {"error": type(error).__name__, "reason": str(error)}
+            self._send({"event": "failed", "job": job, **why})
         else:
             self._send({"event": "done", "job": job, "result": result, "gpu_mb": self._gpu_mb()})
 

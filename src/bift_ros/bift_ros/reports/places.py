@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,19 +32,11 @@ class RunPlace:
     fleet: Fleet | None = None
     """The fleet whose folder it is; None: the data lie beside the settings."""
 
-    @property
-    def genesis(self) -> Path:
-        """The genesis file."""
-        return self.settings / "genesis.json"
-
-    @contextmanager
-    def data_of(self, vehicle: str) -> Iterator[Path]:
+    def data_of(self, vehicle: str) -> AbstractContextManager[Path]:
         """A vehicle's data folder, to be read only. Raises FleetError where a fleet's runs."""
         if self.fleet is None:
-            yield self.settings / vehicle
-            return
-        with self.fleet.data_of(vehicle) as folder:
-            yield folder
+            return nullcontext(self.settings / vehicle)
+        return self.fleet.data_of(vehicle)
 
 
 def find_run(root: Path) -> RunPlace:
@@ -56,17 +48,14 @@ def find_run(root: Path) -> RunPlace:
         return RunPlace(root, folder.vehicles, names, _measured(folder.report), fleet)
     for settings in (folder.vehicles, root):
         if (settings / "genesis.json").exists():
-            vehicles = tuple(path.name for path in sorted(settings.iterdir()) if _is_vehicle(path))
-            return RunPlace(root, settings, vehicles, _measured(folder.report))
+            data = (path for path in settings.iterdir() if VehicleFolders(path).chain.exists())
+            names = tuple(sorted(path.name for path in data))
+            return RunPlace(root, settings, names, _measured(folder.report))
     raise ReportError(
         f"{root} holds no run: name the folder of a `bift demo` (out/demo), of a fleet "
         "(out/fleets/NAME, kept by `bift fleet down NAME --keep-data`), or one with a genesis.json "
         "and the vehicles' data folders"
     )
-
-
-def _is_vehicle(folder: Path) -> bool:
-    return VehicleFolders(folder).chain.exists()
 
 
 def _measured(file: Path) -> Mapping[str, Any]:

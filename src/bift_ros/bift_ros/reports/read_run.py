@@ -46,7 +46,7 @@ def read_run(place: RunPlace, done: Callable[[str], object] = lambda name: None)
     Chains that the run itself has not verified are: each block's PoFL is recomputed. Raises
     ReportError, FleetError or GenesisError.
     """
-    genesis, measured = load_genesis(place.genesis), place.measured
+    genesis, measured = load_genesis(place.settings / "genesis.json"), place.measured
     found, vehicles = _Found(), []
     for name in place.vehicles:
         with place.data_of(name) as data:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from bift_ros.fleet.runtimes.log_files import read_logs
@@ -14,26 +13,15 @@ _LINE = re.compile(r"^\[WARN\] .*?: refused (?P<what>\w+)(?: from (?P<who>[^:]+)
 """What `PeerNode` logs."""
 
 
-@dataclass
-class _Heard:
-    times: int = 0
-    vehicles: set[str] = field(default_factory=set)
-    reason: str = ""
-
-
 def read_refusals(logs: Mapping[str, Path]) -> tuple[Refusal, ...]:
     """Sum up the refusals in vehicles' logs, by sender and kind; those refused most come first."""
-    heard: dict[tuple[str, str], _Heard] = {}
+    heard: dict[tuple[str, str], list[tuple[str, str]]] = {}  # → (vehicle, reason) of each
     for vehicle, line in read_logs(logs):
-        found = _LINE.match(line)
-        if found is None:
-            continue
-        entry = heard.setdefault((found["who"] or "", found["what"]), _Heard())
-        entry.times += 1
-        entry.vehicles.add(vehicle)
-        entry.reason = found["why"]
+        if found := _LINE.match(line):
+            refused = heard.setdefault((found["who"] or "", found["what"]), [])
+            refused.append((vehicle, found["why"]))
     refusals = [
-        Refusal(who, what, entry.times, tuple(sorted(entry.vehicles)), entry.reason)
-        for (who, what), entry in heard.items()
+        Refusal(who, what, len(told), tuple(sorted({name for name, _ in told})), told[-1][1])
+        for (who, what), told in heard.items()
     ]
     return tuple(sorted(refusals, key=lambda r: (-r.times, r.sender, r.what)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 
 from bift_msgs import msg
@@ -86,9 +87,6 @@ def listen(
     seconds: float, enough: Callable[[Statuses], bool] = lambda _: False
 ) -> dict[str, VehicleStatus]:
     """The status of every vehicle heard within `seconds`, by name; sooner where it is `enough`."""
-    monitor = FleetMonitor()
-    try:
+    with closing(FleetMonitor()) as monitor:
         monitor.wait(enough, seconds)
         return {name: status for name, status in monitor.vehicles.items() if status}
-    finally:
-        monitor.close()

@@ -11,10 +11,10 @@ import { Fleet } from "./fleet.js";
 import { FleetTable } from "./fleet_table.js";
 import { Refusals } from "./refusals.js";
 import { Selection } from "./selection.js";
-import { follow } from "./stream.js";
 import { Summary } from "./summary.js";
 import { onThemeChange, setUpThemeButton } from "./theme.js";
 
+const RETRY_MILLISECONDS = 1000;
 const SILENCE_CHECK_MILLISECONDS = 1000;
 
 const fleet = new Fleet();
@@ -47,6 +47,20 @@ function drawSoon() {
 function showConnection(state) {
   setAttribute(byId("connection"), "data-state", state);
   setText(byId("connection"), state === "live" ? "live" : "connection lost, trying again");
+}
+
+/** Follow the fleet: `onDocument(document)` for each event, `onState(word)` for the connection. */
+function follow(onDocument, onState) {
+  const source = new EventSource("/api/events");
+  source.onopen = () => onState("live");
+  source.onmessage = (event) => onDocument(JSON.parse(event.data));
+  source.onerror = () => {
+    onState("lost");
+    // A refused connection closes for good: begin anew, with everything.
+    if (source.readyState === EventSource.CLOSED) {
+      setTimeout(() => follow(onDocument, onState), RETRY_MILLISECONDS);
+    }
+  };
 }
 
 setUpThemeButton(byId("theme"));
