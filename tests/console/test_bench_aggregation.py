@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 
 import pytest
 
 from bift_ros.benchmarks import aggregation
-from bift_ros.console import bench_aggregation
+from bift_ros.console.main import main
 from bift_ros.pofl.rules import MODEL_RULES
 
 
@@ -19,9 +18,7 @@ def _one_turn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def call(*arguments: str) -> int:
-    parser = argparse.ArgumentParser()
-    bench_aggregation.add_arguments(parser)
-    return bench_aggregation.main(parser.parse_args(arguments))
+    return main(["bench", "aggregation", *arguments])
 
 
 def test_one_json_object_a_line_for_each_rule_and_peer(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 
 import pytest
 
 from bift_ros.benchmarks import chain
-from bift_ros.console import bench_chain
+from bift_ros.console.main import main
 
 
 def call(*arguments: str) -> int:
-    parser = argparse.ArgumentParser()
-    bench_chain.add_arguments(parser)
-    return bench_chain.main(parser.parse_args(arguments))
+    return main(["bench", "chain", *arguments])
 
 
 def test_one_json_object_for_checking_and_one_for_loading(

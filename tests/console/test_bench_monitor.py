@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 
 import pytest
@@ -11,7 +10,7 @@ pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
 from bift_ros.benchmarks import monitor
-from bift_ros.console import bench_monitor
+from bift_ros.console.main import main
 
 pytestmark = pytest.mark.ros
 
@@ -20,10 +19,8 @@ def test_a_line_for_each_interval(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(monitor, "SETTLE_SECONDS", 0.1)
-    parser = argparse.ArgumentParser()
-    bench_monitor.add_arguments(parser)
     arguments = ["--vehicles", "2", "--seconds", "1", "--intervals", "2", "--json"]
-    assert bench_monitor.main(parser.parse_args(arguments)) == 0
+    assert main(["bench", "monitor", *arguments]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(line["bench"], line["vehicles"]) for line in lines] == [("monitor", 2)] * 2
     assert all(line["core_percent"] >= 0 and line["rss_mb"] > 20 for line in lines)

@@ -19,6 +19,7 @@ from bift_ros.benchmarks.sharing import Row
 from bift_ros.benchmarks.sharing_backends import BACKENDS
 from bift_ros.benchmarks.sharing_plot import plot
 from bift_ros.console import bench_storage
+from bift_ros.console.arguments import Parser
 from bift_ros.console.errors import CommandError
 from bift_ros.fleet.runtimes.network import NetworkError, fleet_network
 
@@ -26,7 +27,7 @@ COMMAND = [sys.executable, "-m", "bift_ros.console", "bench", "storage"]
 
 
 def parse(*arguments: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
+    parser = Parser()
     bench_storage.add_arguments(parser)
     return parser.parse_args(arguments)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 
 import pytest
 
 from bift_ros.benchmarks import storage_loopback
-from bift_ros.console import bench_storage
+from bift_ros.console.main import main
 
 
 def test_each_direction_is_a_line(
@@ -18,10 +17,7 @@ def test_each_direction_is_a_line(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(storage_loopback, "TURNS", 1)
     monkeypatch.setattr(storage_loopback, "BLOCKS", 12)
-    parser = argparse.ArgumentParser()
-    bench_storage.add_arguments(parser)
-    arguments = parser.parse_args(["--loopback", "--size", "3", "--json"])
-    assert bench_storage.main(arguments) == 0
+    assert main(["bench", "storage", "--loopback", "--size", "3", "--json"]) == 0
     put, get, opened = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert (put["direction"], get["direction"]) == ("put", "get")
     assert get["beside"] in ("http.server", "nginx")

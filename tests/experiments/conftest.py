@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bift_ros.console import fedavg_experiments
+from bift_ros.console.arguments import Parser
 from bift_ros.experiments.datasets import Dataset, load_images
 from bift_ros.experiments.federation import NO_ATTACK, Settings
 
@@ -59,7 +60,7 @@ def options(data: Path, tmp_path: Path) -> Callable[..., argparse.Namespace]:
     """Options of an experiment with a federation as small, from its name and more words."""
 
     def parse(experiment: str, *more: str) -> argparse.Namespace:
-        parser = argparse.ArgumentParser()
+        parser = Parser()
         parser.set_defaults(action=experiment)
         fedavg_experiments.add_arguments(parser, experiment)
         small = ["--vehicles", "3", "--crops", "12", "--iterations", "2"]

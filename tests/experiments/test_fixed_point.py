@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bift_ros.console.errors import CommandError
 from bift_ros.console.fedavg_experiments import main
 from bift_ros.experiments.fixed_point import Outcome, as_text, summarize
 from bift_ros.learning.data import load_training_crops
@@ -65,9 +66,9 @@ def test_the_tolerance_itself_is_within_it_and_only_ends_count() -> None:
     assert "| unknown |" in as_text(report)
 
 
-def test_too_few_crops_are_named(options: Options, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(options("fixed-point", "--crops", "600")) == 2
-    assert "need 1800 training crops, there are 40: lower --crops" in capsys.readouterr().err
+def test_too_few_crops_are_named(options: Options) -> None:
+    with pytest.raises(CommandError, match="need 1800 training crops, there are 40: lower --crops"):
+        main(options("fixed-point", "--crops", "600"))
 
 
 def test_runs_with_other_settings_are_kept_side_by_side(options: Options, tmp_path: Path) -> None:

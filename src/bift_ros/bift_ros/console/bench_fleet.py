@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 from pathlib import Path
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bift_ros.consensus.exceptions import ChainError
-from bift_ros.console.arguments import positive
+from bift_ros.console.arguments import Parser, positive
 from bift_ros.console.errors import CommandError
-from bift_ros.fleet.description.file import DescriptionError, load_description
+from bift_ros.console.output import figures, print_lines
+from bift_ros.console.run_arguments import FLEET_ERRORS
+from bift_ros.fleet.description.file import load_description
 from bift_ros.fleet.description.fleet import FleetDescription
-from bift_ros.fleet.description.located_yaml import YamlSyntaxError
 from bift_ros.fleet.runs.bring_up import Overrides
 from bift_ros.fleet.runs.faults import Fault, draw_victims
 from bift_ros.fleet.runs.kill import Kill, KillFault
@@ -25,13 +23,12 @@ from bift_ros.fleet.runs.signals import signals_as_interrupt
 from bift_ros.fleet.runs.trial import TrialResult, run_trial
 from bift_ros.fleet.runtimes.registry import RUNTIMES
 from bift_ros.fleet.runtimes.runtime import FleetError
-from bift_ros.perception.bags import BagError
 
 _DOWN_SECONDS = 30.0
 """How long killed containers stay down."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     """The options of ``bench fleet``."""
     parser.epilog = "Bags that are drawn are kept in DIR/bags for the next bench; all else goes."
     parser.add_argument("file", type=Path, metavar="FILE", help="the fleet's description (.yaml)")
@@ -65,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fleets", type=Path, default=Path("out/bench"), metavar="DIR", help="(%(default)s)"
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_json("one JSON object a line")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -85,10 +82,8 @@ def main(args: argparse.Namespace) -> int:
                     )
                 )
             if args.json:
-                print(json.dumps(asdict(results[-1])), flush=True)
-    except (
-        FleetError, DescriptionError, YamlSyntaxError, BagError, ChainError, OSError,
-    ) as error:  # fmt: skip
+                print_lines([asdict(results[-1])], as_json=True)
+    except FLEET_ERRORS as error:
         raise CommandError(f"bench fleet: {error}") from error
     if not args.json:
         Console().print(_table(results))
@@ -112,24 +107,25 @@ def _fault(args: argparse.Namespace, fleet: FleetDescription) -> Fault:
 
 
 def _table(results: list[TrialResult]) -> Table:
-    table = Table(title="fleets", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in ("vehicles", "malicious", "fault", "up s", "learn s", "iterations"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for heading in ("consensus s", "peak MB", "accuracy", "one tip", "verified", "down s"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for r in results:
-        table.add_row(
-            str(r.vehicles),
-            str(r.malicious),
+    headings = (
+        "vehicles", "malicious", "fault", "up s", "learn s", "iterations", "consensus s",
+        "peak MB", "accuracy", "one tip", "verified", "down s",
+    )  # fmt: skip
+    rows = (
+        (
+            r.vehicles,
+            r.malicious,
             r.fault if not r.victims else f"{r.fault} {len(r.victims)}",
             f"{r.up_seconds:.0f}",
             f"{r.learn_seconds:.0f}",
-            str(r.iterations),
+            r.iterations,
             f"{r.consensus_median:.2f}",
-            str(r.peak_rss_mb),
+            r.peak_rss_mb,
             f"{r.accuracy:.1%}",
             "yes" if r.agreed else "NO",
             "yes" if r.verified else "NO",
             f"{r.down_seconds:.0f}",
         )
-    return table
+        for r in results
+    )
+    return figures("fleets", headings, rows)

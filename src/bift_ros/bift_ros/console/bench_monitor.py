@@ -8,12 +8,12 @@ from __future__ import annotations
 import argparse
 
 from bift_ros.benchmarks import monitor
-from bift_ros.console.arguments import positive
-from bift_ros.console.bench_lines import print_lines
-from bift_ros.console.errors import CommandError
+from bift_ros.console.arguments import Parser, positive
+from bift_ros.console.errors import reporting
+from bift_ros.console.output import print_lines
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     """The options of ``bench monitor``."""
     parser.add_argument(
         "--vehicles", type=positive, default=30, metavar="N", help="how many (default 30)"
@@ -24,13 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--intervals", type=positive, default=3, metavar="N", help="how many (default 3)"
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_json("one JSON object a line")
 
 
-def main(args: argparse.Namespace) -> int:
+@reporting(monitor.MonitorBenchError)
+def main(args: argparse.Namespace) -> None:
     """Run the bench and print it."""
-    try:
-        print_lines(monitor.run(args.vehicles, args.seconds, args.intervals), args.json)
-    except monitor.MonitorBenchError as error:
-        raise CommandError(str(error)) from error
-    return 0
+    print_lines(monitor.run(args.vehicles, args.seconds, args.intervals), args.json)

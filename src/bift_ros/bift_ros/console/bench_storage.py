@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from bift_ros.benchmarks import sharing, sharing_plot, storage_loopback
-from bift_ros.console.bench_lines import print_lines
-from bift_ros.console.errors import CommandError
+from bift_ros.console.arguments import Parser
+from bift_ros.console.errors import CommandError, reporting
+from bift_ros.console.output import figures, print_lines
 
 CLIENTS = (1, 5, 10, 20, 30)
 SIZE = 10_000_000
@@ -27,7 +26,7 @@ _SIZE = re.compile(r"(\d+)(KB|MB)?")
 _UNITS = {"KB": 1000, "MB": 1_000_000}
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     """The options of ``bench storage``."""
     parser.epilog = (
         "Without --loopback it needs root, for network namespaces, and uses OpenSSH's sshd and "
@@ -52,56 +51,58 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, default=Path(), metavar="DIR", help="for the plots (default: here)"
     )
     parser.add_argument("--loopback", action="store_true", help="one client on this machine")
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_json("one JSON object a line")
 
 
-def main(args: argparse.Namespace) -> int:
+@reporting(sharing.SharingError)
+def main(args: argparse.Namespace) -> None:
     """Run the bench and print it."""
     if args.loopback:
         size = args.size or storage_loopback.SIZE_MB * 1_000_000
         print_lines(storage_loopback.run(max(1, round(size / 1e6))), args.json)
-        return 0
+        return
     if args.plot and not args.out.is_dir():
         raise CommandError(f"--out {args.out} is no folder: make it first")
     notes = Console(stderr=True)
     rows = []
-    try:
-        with notes.status("") as status:
+    with notes.status("") as status:
 
-            def note(text: str, lasting: bool = False) -> None:
-                if lasting or not notes.is_terminal:
-                    notes.print(text, markup=False, highlight=False)
-                else:
-                    status.update(text)
+        def note(text: str, lasting: bool = False) -> None:
+            if lasting or not notes.is_terminal:
+                notes.print(text, markup=False, highlight=False)
+            else:
+                status.update(text)
 
-            for row in sharing.run(args.clients, args.size or SIZE, note):
-                rows.append(row)
-                if args.json:
-                    print(json.dumps(asdict(row)), flush=True)
-    except sharing.SharingError as error:
-        raise CommandError(str(error)) from error
+        for row in sharing.run(args.clients, args.size or SIZE, note):
+            rows.append(row)
+            if args.json:
+                print_lines([asdict(row)], as_json=True)
     if not args.json:
         Console().print(_table(rows))
     if args.plot:
         for path in sharing_plot.plot(rows, args.out):
             print(f"Written: {path}", file=sys.stderr)
-    return 0
 
 
 def _table(rows: Sequence[sharing.Row]) -> Table:
     links = rows[0].mbit_per_s if rows else None
-    table = Table(
-        title="Average speed of each client, MB/s",
-        caption=f"links of {links:g} Mbit/s" if links else "links were not shaped",
-        box=box.SIMPLE_HEAD,
+    cells = (
+        (
+            row.direction,
+            row.clients,
+            row.backend,
+            f"{row.mb_per_s:.2f}",
+            "–" if row.over_sftp is None else f"{row.over_sftp:.1f}×",
+        )
+        for row in sorted(rows, key=lambda row: (row.direction, row.clients))
     )
-    for column in ("direction", "clients", "backend", "MB/s", "SFTP's times"):
-        left = column in ("direction", "backend")
-        table.add_column(column, justify="left" if left else "right")
-    for row in sorted(rows, key=lambda row: (row.direction, row.clients)):
-        over = "–" if row.over_sftp is None else f"{row.over_sftp:.1f}×"
-        table.add_row(row.direction, str(row.clients), row.backend, f"{row.mb_per_s:.2f}", over)
-    return table
+    return figures(
+        "Average speed of each client, MB/s",
+        ("direction", "clients", "backend", "MB/s", "SFTP's times"),
+        cells,
+        left=("direction", "backend"),
+        caption=f"links of {links:g} Mbit/s" if links else "links were not shaped",
+    )
 
 
 def _clients(text: str) -> tuple[int, ...]:

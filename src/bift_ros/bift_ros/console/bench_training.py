@@ -6,17 +6,15 @@ What is measured, and how, is in `bift_ros.benchmarks.training`.
 from __future__ import annotations
 
 import argparse
-import json
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
-from bift_ros.console.arguments import positive
+from bift_ros.console.arguments import Parser, positive
 from bift_ros.console.errors import CommandError
+from bift_ros.console.output import figures, print_lines
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     """The options of ``bench training``."""
     parser.add_argument(
         "--vehicles", type=positive, default=30, metavar="N", help="vehicles (default 30)"
@@ -27,10 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", default="auto", help="cpu, cuda, or auto: both where there is a GPU (default)"
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_json("one JSON object a line")
 
 
-def main(args: argparse.Namespace) -> int:
+def main(args: argparse.Namespace) -> None:
     """Run the bench and print it."""
     from bift_ros.benchmarks import training  # imports torch: seconds, for this bench alone
 
@@ -38,29 +36,29 @@ def main(args: argparse.Namespace) -> int:
         devices = training.devices_of(args.device)
     except (ValueError, RuntimeError) as error:
         raise CommandError(f"bench training: --device: {error}") from error
-    table = Table(
-        title=f"one local epoch of {args.vehicles} vehicles, {args.crops} crops each",
-        caption="ratio: the loop's time over the batch's; peak: MiB on top of what was there",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
-    for column in ("device", "training", "threads", "seconds", "crops/s", "peak", "ratio"):
-        left = column in ("device", "training")
-        table.add_column(column, justify="left" if left else "right", no_wrap=True)
+    rows = []
     with Console(stderr=True).status("") as status:
         for result in training.run(args.vehicles, args.crops, devices, status.update):
             if args.json:
-                print(json.dumps(result), flush=True)
-            for name, ratio in (("loop", ""), ("batch", f"{result['ratio']:.1f}×")):
-                table.add_row(
+                print_lines([result], as_json=True)
+            rows += [
+                (
                     result["device"],
                     name,
-                    str(result[f"{name}_threads"]),
+                    result[f"{name}_threads"],
                     f"{result[f'{name}_s']:.2f}",
                     f"{result[f'{name}_crops_per_s']:,}",
                     f"{result[f'{name}_peak_mib']:.0f}",
                     ratio,
                 )
+                for name, ratio in (("loop", ""), ("batch", f"{result['ratio']:.1f}×"))
+            ]
     if not args.json:
+        table = figures(
+            f"one local epoch of {args.vehicles} vehicles, {args.crops} crops each",
+            ("device", "training", "threads", "seconds", "crops/s", "peak", "ratio"),
+            rows,
+            left=("device", "training"),
+            caption="ratio: the loop's time over the batch's; peak: MiB on top of what was there",
+        )
         Console().print(table)
-    return 0

@@ -8,20 +8,22 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bift_ros.consensus.exceptions import ChainError
-from bift_ros.console.arguments import positive
-from bift_ros.console.errors import CommandError
-from bift_ros.console.run_arguments import VEHICLES, add_run_arguments, bags_of_run, settings_of_run
+from bift_ros.console.arguments import Parser, positive
+from bift_ros.console.errors import reporting
+from bift_ros.console.run_arguments import (
+    FLEET_ERRORS,
+    VEHICLES,
+    add_run_arguments,
+    bags_of_run,
+    settings_of_run,
+)
 from bift_ros.fleet.runs import chaos, chaos_report
 from bift_ros.fleet.runs.chaos import SCENARIOS
 from bift_ros.fleet.runs.signals import signals_as_interrupt
 from bift_ros.fleet.runtimes.registry import RUNTIMES
-from bift_ros.fleet.runtimes.runtime import FleetError
-from bift_ros.identity.keyfile import KeyFileError
-from bift_ros.perception.bags import BagError
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     """The options."""
     parser.epilog = (
         "kill: vehicles get SIGKILL at random moments and are restarted. partition: the network "
@@ -41,22 +43,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run_arguments(parser, Path("out/chaos"), "faults, bags and training")
 
 
+@reporting(ValueError, *FLEET_ERRORS)
 def main(arguments: argparse.Namespace) -> int:
     """Run; 0 where everything held in every scenario."""
     scenarios = SCENARIOS if arguments.scenario == "all" else (arguments.scenario,)
     console = Console(stderr=arguments.json)
-    try:
-        with signals_as_interrupt():
-            result = chaos.run(
-                scenarios,
-                arguments.runtime,
-                *bags_of_run(arguments, console),
-                settings_of_run(arguments),
-                arguments.out,
-                console,
-            )
-    except (FleetError, ValueError, BagError, ChainError, KeyFileError, OSError) as error:
-        raise CommandError(str(error)) from error
+    with signals_as_interrupt():
+        result = chaos.run(
+            scenarios,
+            arguments.runtime,
+            *bags_of_run(arguments, console),
+            settings_of_run(arguments),
+            arguments.out,
+            console,
+        )
     console.print(chaos_report.table(result))
     for name, part in result["scenarios"].items():
         for problem in part["problems"]:

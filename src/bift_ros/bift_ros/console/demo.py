@@ -11,28 +11,27 @@ from typing import Any
 from rich.console import Console
 
 from bift_ros.attacks.registry import ATTACKS
-from bift_ros.consensus.exceptions import ChainError
 from bift_ros.consensus.genesis import MODES
-from bift_ros.console.arguments import positive
-from bift_ros.console.errors import CommandError
-from bift_ros.console.run_arguments import add_run_arguments, bags_of_run, settings_of_run
-from bift_ros.fleet.description.file import DescriptionError
+from bift_ros.console.arguments import Parser, positive
+from bift_ros.console.errors import reporting
+from bift_ros.console.run_arguments import (
+    FLEET_ERRORS,
+    add_run_arguments,
+    bags_of_run,
+    settings_of_run,
+)
 from bift_ros.fleet.runs.demo import describe
 from bift_ros.fleet.runs.measured_run import run_to_report
 from bift_ros.fleet.runs.signals import signals_as_interrupt
 from bift_ros.fleet.runtimes.folder import FleetFolder
 from bift_ros.fleet.runtimes.process_runtime import ProcessRuntime
-from bift_ros.fleet.runtimes.runtime import FleetError
-from bift_ros.identity.keyfile import KeyFileError
-from bift_ros.perception.bags import BagError
 from bift_ros.pofl.aggregate import RULES
-from bift_ros.storage.interface import StorageError
 from bift_ros.storage.kubo.daemon import find_ipfs
 
 STORAGES = ("embedded", "kubo")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     """The options, which are also variables of `make demo`."""
     parser.add_argument(
         "--vehicles", type=positive, help="how many (default: 5, or one for each bag)"
@@ -73,27 +72,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+@reporting(*FLEET_ERRORS)
 def main(arguments: argparse.Namespace) -> int:
     """Run; 0 where all vehicles agree and every chain verifies."""
     console = Console(stderr=arguments.json)
     folder = FleetFolder(arguments.out)
-    try:
-        if arguments.storage == "kubo":
-            find_ipfs()
-        bags, test_set = bags_of_run(arguments, console)
-        describe(folder, "demo", bags, _settings(arguments))
-        with signals_as_interrupt():
-            result = run_to_report(
-                folder,
-                ProcessRuntime(folder, attached=True),
-                test_set,
-                console,
-                dashboard=arguments.dashboard,
-            )
-    except (
-        FleetError, DescriptionError, BagError, ChainError, KeyFileError, StorageError, OSError,
-    ) as error:  # fmt: skip
-        raise CommandError(str(error)) from error
+    if arguments.storage == "kubo":
+        find_ipfs()
+    bags, test_set = bags_of_run(arguments, console)
+    describe(folder, "demo", bags, _settings(arguments))
+    runtime = ProcessRuntime(folder, attached=True)
+    with signals_as_interrupt():
+        result = run_to_report(folder, runtime, test_set, console, dashboard=arguments.dashboard)
     if arguments.json:
         print(json.dumps(result))
     sound = result["agreed"] and all(v is True for v in result["verified"].values())

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
-
 from bift_ros.console import fedavg_experiments, paper_experiments
+from bift_ros.console.arguments import Parser
 from bift_ros.experiments.plan import FIGURES
 
 _PAPER = {
@@ -14,18 +13,12 @@ _PAPER = {
 }
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     """Sub-commands and their options."""
-    actions = parser.add_subparsers(dest="action", metavar="WHAT", required=True)
+    parser.take_actions("WHAT")
     for name, summary in _PAPER.items():
-        action = actions.add_parser(name, help=summary, description=summary)
+        action = parser.add_action(name, summary, paper_experiments.main)
         paper_experiments.add_arguments(action, name)
     for name, (_, summary) in fedavg_experiments.EXPERIMENTS.items():
-        fedavg_experiments.add_arguments(actions.add_parser(name, help=summary), name)
-
-
-def main(arguments: argparse.Namespace) -> int:
-    """Run the chosen experiment."""
-    if arguments.action in _PAPER:
-        return paper_experiments.main(arguments)
-    return fedavg_experiments.main(arguments)
+        action = parser.add_action(name, summary, fedavg_experiments.main)
+        fedavg_experiments.add_arguments(action, name)

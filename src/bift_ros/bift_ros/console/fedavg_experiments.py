@@ -12,7 +12,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from bift_ros.console.arguments import positive
+from bift_ros.console.arguments import Parser, positive
+from bift_ros.console.errors import reporting
 from bift_ros.experiments import dataset_difficulty, fixed_point
 from bift_ros.experiments.campaign import run_all
 from bift_ros.experiments.datasets import load_synthetic
@@ -34,7 +35,7 @@ EXPERIMENTS: dict[str, tuple[ModuleType, str]] = {
 }
 
 
-def add_arguments(parser: argparse.ArgumentParser, experiment: str) -> None:
+def add_arguments(parser: Parser, experiment: str) -> None:
     """The options of an experiment. Defaults are the paper's 15,000 crops."""
     parser.description = EXPERIMENTS[experiment][0].__doc__
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -65,16 +66,13 @@ def add_arguments(parser: argparse.ArgumentParser, experiment: str) -> None:
     parser.add_argument("--local-epochs", default=1, **number, help="in an iteration (%(default)s)")
     parser.add_argument("--learning-rate", type=float, default=0.001, help="(%(default)s)")
     parser.add_argument("--device", default="cpu", help="auto, cpu or cuda (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    parser.add_json("one JSON object on stdout")
 
 
+@reporting(ValueError, RuntimeError)
 def main(args: argparse.Namespace) -> int:
     """Run the experiment; 0 where its claim holds, else 1."""
-    try:
-        report, holds = _measure(args)
-    except (ValueError, RuntimeError) as error:
-        _say(str(error))
-        return 2
+    report, holds = _measure(args)
     print(json.dumps(report) if args.json else EXPERIMENTS[args.action][0].as_text(report))
     return 0 if holds else 1
 

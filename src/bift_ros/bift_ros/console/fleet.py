@@ -5,49 +5,48 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from bift_ros.consensus.exceptions import ChainError
 from bift_ros.console import fleet_containers
-from bift_ros.console.arguments import positive
-from bift_ros.console.errors import CommandError
-from bift_ros.fleet.description.file import DescriptionError
-from bift_ros.fleet.description.located_yaml import YamlSyntaxError
+from bift_ros.console.arguments import Parser, positive
+from bift_ros.console.errors import reporting
+from bift_ros.console.output import show, table
+from bift_ros.console.run_arguments import FLEET_ERRORS
 from bift_ros.fleet.runs.bring_up import Overrides, bring_up, find
 from bift_ros.fleet.runs.fleet import ENDED, Fleet
 from bift_ros.fleet.runs.signals import ignoring_signals, signals_as_interrupt
 from bift_ros.fleet.runs.watching import JsonLines, live_view, watch
 from bift_ros.fleet.runtimes.folder import FLEETS
 from bift_ros.fleet.runtimes.registry import RUNTIMES
-from bift_ros.fleet.runtimes.runtime import FleetError, Monitor
-from bift_ros.perception.bags import BagError
+from bift_ros.fleet.runtimes.runtime import Monitor
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     """Sub-commands and their options."""
     parser.epilog = "docs/fleets.md explains the file and the commands."
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    _up(_action(actions, "up", "Start every vehicle and wait until each has heard all the others."))
-    status = _action(actions, "status", "Show every vehicle's state, chain and stake.")
+    _add_up(parser)
+    status = _add(parser, "status", "Show every vehicle's state, chain and stake.", _status)
     status.add_argument(
         "--wait", type=positive, default=10, metavar="SECONDS", help="listen so long (%(default)s)"
     )
-    status.add_argument("--json", action="store_true", help="one object a vehicle, as a list")
-    logs = _action(actions, "logs", "Print the vehicles' logs.")
+    status.add_json("one object a vehicle, as a list")
+    logs = _add(parser, "logs", "Print the vehicles' logs.", _logs)
     logs.add_argument("--vehicle", action="append", default=[], metavar="NAME", help="only its log")
     logs.add_argument("--follow", action="store_true", help="go on while a vehicle runs")
-    down = _action(actions, "down", "End every vehicle and remove what the fleet has made.")
-    _keep_data(down)
-    fleet_containers.add_arguments(actions)
+    summary = "End every vehicle and remove what the fleet has made."
+    _keep_data(_add(parser, "down", summary, _down))
+    fleet_containers.add_arguments(parser)
 
 
-def _action(actions: Any, name: str, summary: str) -> argparse.ArgumentParser:
-    action: argparse.ArgumentParser = actions.add_parser(name, help=summary, description=summary)
+def _add(
+    parser: Parser, name: str, summary: str, handler: Callable[[argparse.Namespace], int | None]
+) -> Parser:
+    action = parser.add_action(name, summary, handler)
     action.add_argument(
         "fleet", metavar="FILE|NAME", help="its description (.yaml), or its name once it was up"
     )
@@ -57,13 +56,15 @@ def _action(actions: Any, name: str, summary: str) -> argparse.ArgumentParser:
     return action
 
 
-def _keep_data(action: argparse.ArgumentParser) -> None:
+def _keep_data(action: Parser) -> None:
     action.add_argument(
         "--keep-data", action="store_true", help="keep keys, chains, datasets and logs"
     )
 
 
-def _up(action: argparse.ArgumentParser) -> None:
+def _add_up(parser: Parser) -> None:
+    summary = "Start every vehicle and wait until each has heard all the others."
+    action = _add(parser, "up", summary, _up)
     action.epilog = (
         "Stays and shows the fleet's state; Ctrl-C takes it down. What an earlier fleet of the "
         "name has kept is resumed."
@@ -80,22 +81,11 @@ def _up(action: argparse.ArgumentParser) -> None:
         help="the longest that vehicles may take to hear each other (%(default)s)",
     )
     _keep_data(action)
-    action.add_argument(
-        "--json", action="store_true", help="a list of vehicles, on a line whenever it changes"
-    )
+    action.add_json("a list of vehicles, on a line whenever it changes")
 
 
-def main(arguments: argparse.Namespace) -> int:
-    """Do it; `status` is 1 where a vehicle doesn't run."""
-    try:
-        return _ACTIONS[arguments.action](arguments)
-    except (
-        FleetError, DescriptionError, YamlSyntaxError, BagError, ChainError, OSError,
-    ) as error:  # fmt: skip
-        raise CommandError(str(error)) from error
-
-
-def up(arguments: argparse.Namespace) -> int:
+@reporting(*FLEET_ERRORS)
+def _up(arguments: argparse.Namespace) -> int:
     """Bring a fleet up, and stay with it unless told otherwise."""
     console = Console(stderr=arguments.json)
     overrides = Overrides(arguments.runtime, arguments.vehicles, arguments.iterations)
@@ -104,8 +94,8 @@ def up(arguments: argparse.Namespace) -> int:
         fleet = bring_up(arguments.fleet, arguments.fleets, overrides, console)
         try:
             with fleet.listening() as monitor:
-                with live_view(console) as show:
-                    seconds = fleet.wait(monitor, arguments.timeout, show)
+                with live_view(console) as view:
+                    seconds = fleet.wait(monitor, arguments.timeout, view)
                 is_up = True
                 console.print(
                     f"The fleet {fleet.record.name} is up: {len(fleet.record.vehicles)} vehicles "
@@ -133,51 +123,38 @@ def _stay(fleet: Fleet, monitor: Monitor, console: Console, as_json: bool) -> No
 
     if as_json:
         watch(fleet, monitor, JsonLines(fleet).show, warn)
-    with live_view(console) as show:
-        watch(fleet, monitor, show, warn)
+    with live_view(console) as view:
+        watch(fleet, monitor, view, warn)
 
 
-def status(arguments: argparse.Namespace) -> int:
-    """Say how every vehicle is."""
+@reporting(*FLEET_ERRORS)
+def _status(arguments: argparse.Namespace) -> int:
+    """Say how every vehicle is; 1 where one doesn't run."""
     fleet = _fleet(arguments)
     rows = fleet.report(patience=arguments.wait)
-    if arguments.json:
-        print(json.dumps(rows))
-    else:
-        Console().print(_table(rows))
+    show(arguments.json, rows, _table(rows))
     ended = [row["name"] for row in rows if row["state"] == ENDED]
     for name in ended:
         print(f"bift: {fleet.end_of(name)}", file=sys.stderr)
     return 1 if ended else 0
 
 
-def logs(arguments: argparse.Namespace) -> int:
+@reporting(*FLEET_ERRORS)
+def _logs(arguments: argparse.Namespace) -> None:
     """Print logs, with the vehicle's name before each line where there are several."""
     fleet = _fleet(arguments)
     alone = len(arguments.vehicle or fleet.record.vehicles) == 1
     for name, line in fleet.logs(arguments.vehicle, arguments.follow):
         print(line if alone else f"{name} | {line}", flush=arguments.follow)
-    return 0
 
 
-def down(arguments: argparse.Namespace) -> int:
+@reporting(*FLEET_ERRORS)
+def _down(arguments: argparse.Namespace) -> None:
     """End a fleet."""
     fleet = _fleet(arguments)
     fleet.down(arguments.keep_data)
     kept = f"; {fleet.folder.root} is kept" if arguments.keep_data else " and removed"
     print(f"The fleet {fleet.record.name} is down{kept}")
-    return 0
-
-
-_ACTIONS = {
-    "up": up,
-    "status": status,
-    "logs": logs,
-    "down": down,
-    "build": fleet_containers.build,
-    "compose": fleet_containers.compose,
-    "manifests": fleet_containers.manifests,
-}
 
 
 def _fleet(arguments: argparse.Namespace) -> Fleet:
@@ -185,23 +162,13 @@ def _fleet(arguments: argparse.Namespace) -> Fleet:
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table()
-    for heading in ("vehicle", "state"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("height", "tip", "accuracy", "stake", "RSS MB"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row in rows:
-        heard = row["tip"] is not None
-        said = (
-            (
-                str(row["height"]),
-                row["tip"][:12],
-                f"{row['accuracy']:.1%}",
-                str(row["balance"]),
-                str(row["rss_mb"]),
-            )
-            if heard
-            else ("",) * 5
-        )
-        table.add_row(row["name"], row["state"], *said)
-    return table
+    numbers = ("height", "tip", "accuracy", "stake", "RSS MB")
+    headings = ("vehicle", "state", *numbers)
+    return table(None, headings, map(_cells, rows), right=numbers, rigid=headings)
+
+
+def _cells(row: Mapping[str, Any]) -> tuple[object, ...]:
+    if row["tip"] is None:
+        return row["name"], row["state"]
+    said = (row["height"], row["tip"][:12], f"{row['accuracy']:.1%}", row["balance"], row["rss_mb"])
+    return row["name"], row["state"], *said

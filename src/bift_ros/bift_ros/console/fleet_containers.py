@@ -7,10 +7,12 @@ import time
 from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
+from bift_ros.console.arguments import Parser
+from bift_ros.console.errors import reporting
+from bift_ros.console.run_arguments import FLEET_ERRORS
 from bift_ros.fleet.deploy.compose import compose_file, give_away_keys, swarm_stack
 from bift_ros.fleet.deploy.image import build_image
 from bift_ros.fleet.deploy.kubernetes import kubernetes_manifests
@@ -32,9 +34,10 @@ _CLUSTERS = {"swarm": ("stack.yaml", "docker stack deploy --compose-file {} {}")
              "kubernetes": ("kubernetes.yaml", "kubectl apply --filename {}")}  # fmt: skip
 
 
-def add_arguments(actions: Any) -> None:
+def add_arguments(parser: Parser) -> None:
     """The sub-commands and their options."""
-    build = _action(actions, "build", "Build the image that vehicles in containers run.")
+    summary = "Build the image that vehicles in containers run."
+    build = parser.add_action("build", summary, _build)
     build.add_argument(
         "--torch",
         choices=_IMAGES,
@@ -42,8 +45,10 @@ def add_arguments(actions: Any) -> None:
         help="cuda: for vehicles with a GPU (%(default)s)",
     )
     build.add_argument("--base", metavar="IMAGE", help="a Debian 12 instead of the Dockerfile's")
-    compose = _action(actions, "compose", "Write a Compose file, and all that it refers to.")
-    manifests = _action(actions, "manifests", "Write what a cluster of several hosts runs.")
+    summary = "Write a Compose file, and all that it refers to."
+    compose = parser.add_action("compose", summary, _compose)
+    summary = "Write what a cluster of several hosts runs."
+    manifests = parser.add_action("manifests", summary, _manifests)
     manifests.add_argument("--for", dest="cluster", choices=_CLUSTERS, required=True)
     manifests.add_argument(
         "--image", metavar="NAME", help="where the hosts pull the image from, such as HOST/bift:1"
@@ -55,21 +60,17 @@ def add_arguments(actions: Any) -> None:
         )
 
 
-def _action(actions: Any, name: str, summary: str) -> argparse.ArgumentParser:
-    action: argparse.ArgumentParser = actions.add_parser(name, help=summary, description=summary)
-    return action
-
-
-def build(arguments: argparse.Namespace) -> int:
+@reporting(*FLEET_ERRORS)
+def _build(arguments: argparse.Namespace) -> None:
     """Build an image and say how large it is."""
     client, image, began = connect(), _IMAGES[arguments.torch], time.monotonic()
     made = build_image(client, image, _CLONE, arguments.base, lambda line: print(line, flush=True))
     size = client.images.get(made).attrs["Size"]
     print(f"{image.tag}: {size / 1e9:.1f} GB, built in {time.monotonic() - began:.0f} s")
-    return 0
 
 
-def compose(arguments: argparse.Namespace) -> int:
+@reporting(*FLEET_ERRORS)
+def _compose(arguments: argparse.Namespace) -> None:
     """Write compose.yaml, keys, genesis and parameters."""
     fleet = load_description(arguments.file)
     folder = _folder(arguments, fleet)
@@ -77,10 +78,10 @@ def compose(arguments: argparse.Namespace) -> int:
     give_away_keys(containers)
     _write(folder / "compose.yaml", compose_file(containers, folder))
     print(f"start it with: docker compose --file {folder / 'compose.yaml'} up --detach")
-    return 0
 
 
-def manifests(arguments: argparse.Namespace) -> int:
+@reporting(*FLEET_ERRORS)
+def _manifests(arguments: argparse.Namespace) -> None:
     """Write a Swarm stack or Kubernetes manifests, and what they refer to."""
     fleet = load_description(arguments.file)
     folder = _folder(arguments, fleet)
@@ -98,7 +99,6 @@ def manifests(arguments: argparse.Namespace) -> int:
     )
     _write(folder / name, text)
     print(f"start it with: {command.format(folder / name, containers.network)}")
-    return 0
 
 
 def _folder(arguments: argparse.Namespace, fleet: FleetDescription) -> Path:

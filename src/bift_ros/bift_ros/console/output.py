@@ -6,6 +6,7 @@ import json
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -46,3 +47,29 @@ def table(
     for row in rows:
         made.add_row(*map(str, row))
     return made
+
+
+def figures(
+    title: str,
+    headings: Sequence[str],
+    rows: Iterable[Iterable[object]],
+    *,
+    left: Container[str] = (),
+    caption: str | None = None,
+) -> Table:
+    """A table of a bench's numbers; `left`: headings of words."""
+    made = Table(title=title, caption=caption, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in headings:
+        made.add_column(heading, justify="left" if heading in left else "right", no_wrap=True)
+    for row in rows:
+        made.add_row(*map(str, row))
+    return made
+
+
+def print_lines(results: Iterable[Mapping[str, Any]], as_json: bool) -> None:
+    """Print each result of a bench as soon as there is one, on a line."""
+    for result in results:
+        if as_json:
+            print(json.dumps(result), flush=True)
+        else:
+            Console().print("  ".join(f"{key} {value}" for key, value in result.items()))

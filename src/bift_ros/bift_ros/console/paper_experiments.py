@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bift_ros.attacks.registry import ATTACKS
-from bift_ros.console.arguments import positive
+from bift_ros.console.arguments import Parser, positive
 from bift_ros.console.errors import CommandError
 from bift_ros.experiments.datasets import Dataset, load_images, load_synthetic
 from bift_ros.experiments.federation import NO_ATTACK, Settings, State
@@ -34,7 +34,7 @@ _SCALE_OPTIONS = ("vehicles", "crops", "test_crops", "local_epochs", "iterations
 _ROOT = Path("out/experiments")
 
 
-def add_arguments(parser: argparse.ArgumentParser, experiment: str) -> None:
+def add_arguments(parser: Parser, experiment: str) -> None:
     """The options of one table or figure."""
     parser.add_argument("--preset", choices=PRESETS, default="quick", help="how much (%(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (%(default)s)")
@@ -64,10 +64,10 @@ def add_arguments(parser: argparse.ArgumentParser, experiment: str) -> None:
         known = [NO_ATTACK, *ATTACKS]
         parser.add_argument("--attacks", choices=known, help=", ".join(known), **several)
         parser.add_argument("--rules", choices=RULES, help=", ".join(RULES), **several)
-    parser.add_argument("--json", action="store_true", help="the rows as JSON on stdout")
+    parser.add_json("the rows as JSON on stdout")
 
 
-def _add_places(parser: argparse.ArgumentParser, experiment: str) -> None:
+def _add_places(parser: Parser, experiment: str) -> None:
     parser.add_argument(
         "--data",
         type=Path,

@@ -1,4 +1,4 @@
-"""Options of the commands that run a fleet on this host to its task's end: demo and chaos."""
+"""What commands that run fleets share: their errors, and the options of demo and chaos."""
 
 from __future__ import annotations
 
@@ -8,13 +8,25 @@ from typing import Any
 
 from rich.console import Console
 
-from bift_ros.console.arguments import positive, seed
+from bift_ros.consensus.exceptions import ChainError
+from bift_ros.console.arguments import Parser, positive, seed
+from bift_ros.fleet.description.file import DescriptionError
+from bift_ros.fleet.description.located_yaml import YamlSyntaxError
 from bift_ros.fleet.runs.bags import find_bags, synthetic_bags
+from bift_ros.fleet.runtimes.runtime import FleetError
+from bift_ros.identity.keyfile import KeyFileError
+from bift_ros.perception.bags import BagError
+from bift_ros.storage.interface import StorageError
 
+FLEET_ERRORS = (
+    FleetError, DescriptionError, YamlSyntaxError, BagError, ChainError, KeyFileError,
+    StorageError, OSError,
+)  # fmt: skip
+"""What bringing a fleet up and following it may raise for a person to mend."""
 VEHICLES = 5
 
 
-def add_run_arguments(parser: argparse.ArgumentParser, out: Path, seeded: str) -> None:
+def add_run_arguments(parser: Parser, out: Path, seeded: str) -> None:
     """All that such commands have in common but `--vehicles`; `seeded`: what the seed is of."""
     parser.add_argument("--iterations", type=positive, default=10, help="default: %(default)s")
     parser.add_argument(
@@ -24,7 +36,7 @@ def add_run_arguments(parser: argparse.ArgumentParser, out: Path, seeded: str) -
     parser.add_argument("--frames", type=positive, default=500, help="per vehicle (%(default)s)")
     parser.add_argument("--local-epochs", type=positive, default=10, help="E (%(default)s)")
     parser.add_argument("--out", type=Path, default=out, help="default: %(default)s")
-    parser.add_argument("--json", action="store_true", help="print report.json at the end")
+    parser.add_json("print report.json at the end")
 
 
 def bags_of_run(arguments: argparse.Namespace, console: Console) -> tuple[tuple[Path, ...], Path]:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from bift_ros.console.arguments import Parser
 from bift_ros.console.errors import CommandError, reporting
 from bift_ros.simulation.campaign import run_seeds, summary
 from bift_ros.simulation.compilation import CompilationError, compile_package, compiled_package
@@ -27,7 +28,7 @@ _WORTH_COMPILING = 1_500
 """Vehicles times seeds from which a minute's compilation is soon made up for."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     """The options."""
     defaults = Scenario()
     parser.add_argument(
@@ -53,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scaling", type=_sizes, metavar="N,N,…", help="one run for each of these fleet sizes"
     )
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_json("print the figures as JSON")
 
 
 def main(arguments: argparse.Namespace) -> int:
