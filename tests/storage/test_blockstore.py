@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from bift_ros.storage import quota
 from bift_ros.storage.blockstore import BlockStore
 from bift_ros.storage.cidv1 import DAG_PB, RAW, Cid
 from bift_ros.storage.interface import NotFound, StorageError
@@ -217,7 +218,7 @@ def test_blocks_shared_with_a_dropped_file_are_still_found(tmp_path: Path) -> No
     store.pin(kept)
     put(store, noise(3000, 4))
     assert read(store, kept) == common + noise(500, 2)
-    store.collect(0)
+    store.collect(0, 0)
     assert read(store, kept) == common + noise(500, 2)
     assert store.size == on_disk(tmp_path)
     store.close()
@@ -279,12 +280,12 @@ def test_a_file_being_completed_is_safe_from_collection(tmp_path: Path) -> None:
     root = unfinished(store, data, 3)
     with completing(store, root, 1) as partial:
         missing = partial.lay_out(chunks_of(root, partial.node, 10**6))
-        store.collect(0)
+        store.collect(0, 0)
         for chunk in missing:
             partial.write(chunk, data[chunk.offset : chunk.offset + chunk.size])
         partial.finish()
     assert read(store, root) == data
-    store.collect(0)
+    store.collect(0, 0)
     assert store.size == on_disk(tmp_path) == 0
     store.close()
 
@@ -366,3 +367,44 @@ def test_a_full_disk_is_a_clear_error(store: BlockStore, monkeypatch: pytest.Mon
             put(store, noise(100))
     assert store.size == before
     assert store.has_file(put(store, noise(100)))
+
+
+def test_tiny_files_are_bounded_by_their_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quota, "SPARE_ENTRIES", 40)
+    store = BlockStore(tmp_path, max_bytes=10_000)
+    roots = [put(store, bytes([n])) for n in range(100)]
+    assert len(list((tmp_path / "files").iterdir())) <= 20
+    assert store.has_file(roots[-1])
+    for n in range(100, 110):
+        store.pin(put(store, bytes([n])))
+
+    def pin_more() -> None:
+        for n in range(110, 130):
+            store.pin(put(store, bytes([n])))
+
+    with pytest.raises(StorageError, match="files and blocks are pinned"):
+        pin_more()
+    store.collect(0, 0)
+    assert len(list((tmp_path / "files").iterdir())) <= 20
+    store.close()
+
+
+def test_what_is_forgotten_counts_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that share blocks, come again, are damaged and collected: the count stays true."""
+    monkeypatch.setattr(quota, "SPARE_ENTRIES", 60)
+    store = BlockStore(tmp_path, max_bytes=1_000_000)
+    for n in range(30):
+        root = put(store, bytes(3_000) + bytes([n]) * 2_000)
+        unfinished(store, random.Random(n).randbytes(5_000), 2)
+        path = store.path("files", root)
+        path.write_bytes(bytes(5_000))
+        store.has_file(root)
+        put(store, bytes(3_000) + bytes([n]) * 2_000)
+    store.collect(0, 0)
+    assert store.size == 0
+    for n in range(5):
+        put(store, random.Random(n).randbytes(5_000))
+    assert len(list((tmp_path / "files").iterdir())) == 5
+    store.close()

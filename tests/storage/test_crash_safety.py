@@ -123,7 +123,7 @@ def test_a_killed_fetch_goes_on_and_its_target_is_whole_or_absent(tmp_path: Path
             elif store.size:
                 broken += 1
                 continue  # the next child goes on from there
-            store.collect(0)
+            store.collect(0, 0)
         target.unlink()
     source.close()
     assert finished

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from bift_ros.storage import quota
 from bift_ros.storage.blockstore import BlockStore
 from bift_ros.storage.cidv1 import DAG_PB, RAW, Cid
 from bift_ros.storage.dagpb import InvalidFile, Link, encode_node
@@ -196,3 +197,29 @@ def test_a_log_longer_than_any_tree_is_not_read_to_its_end(store: BlockStore) ->
         assert tracemalloc.get_traced_memory()[1] < 3 * MAX_TREE_BYTES
     finally:
         tracemalloc.stop()
+
+
+def test_files_of_a_byte_do_not_multiply_without_end(
+    vehicle: Vehicle, provider: Provider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quota, "SPARE_ENTRIES", 40)
+    monkeypatch.setattr(quota, "SMALL_ENTRY", 1 << 60)
+    chunks = [bytes([n]) for n in range(100)]
+    blocks = {Cid.of(RAW, chunk): chunk for chunk in chunks}
+    victim, url = vehicle(), provider(serving(blocks, []))
+    for cid in blocks:
+        victim.get(str(cid), [url])
+    assert sum(path.is_file() for path in tmp_path.rglob("*")) < 60
+
+    def pin_all() -> None:
+        for cid in blocks:
+            victim.get(str(cid), [url])
+            victim.pin(str(cid))
+
+    with pytest.raises(StorageError, match="files and blocks"):
+        pin_all()
+    root, _, tree = unfolding(b"a", 2, 1)
+    wide = node(*(Link(cid, 1, 1) for cid in blocks))
+    with pytest.raises(StorageError, match="files and blocks"):
+        vehicle().get(str(wide[0]), [provider(serving(blocks | dict([wide]), []))])
+    assert vehicle().get(str(root), [provider(serving(tree, []))]) == b"aa"

@@ -46,8 +46,8 @@ class BlockStore:
         self.mutex = threading.RLock()
         self.pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="store")
         self._folder = StoreFolder(Path(path))
-        self._quota = Quota(self._folder.home, max_bytes, self.mutex, self.collect)
         self._catalog = Catalog()
+        self.quota = Quota(self._folder.home, max_bytes, self.mutex, self._catalog, self.collect)
         self._busy: Counter[Cid] = Counter()
         try:
             self._load()
@@ -58,7 +58,7 @@ class BlockStore:
     @property
     def size(self) -> int:
         """Bytes of all files, their trees included."""
-        return self._quota.used
+        return self.quota.used
 
     def close(self) -> None:
         """Let another process open the store."""
@@ -126,13 +126,14 @@ class BlockStore:
         Raises `StorageError`.
         """
         check_chunk_size(chunk_size)
-        with self._quota.reserved(size, "a file"), self._folder.temporary() as (content, tree):
+        reserved = self.quota.reserved(size, 2 + size // chunk_size, "a file")
+        with reserved, self._folder.temporary() as (content, tree):
             with content.open("wb") as file:
                 cids = copy_chunks(read, size, chunk_size, file.fileno(), self.pool)
                 os.fsync(file.fileno())
             root, nodes = build_tree(cids, size, chunk_size)
             records = b"".join(log_record(node) for _, node in nodes)
-            with self._quota.reserved(len(records), "a file's tree"):
+            with self.quota.reserved(len(records), len(nodes), "a file's tree"):
                 if nodes:
                     with tree.open("wb") as file:
                         file.write(records)
@@ -142,7 +143,7 @@ class BlockStore:
                     self._forget(root)
                     self._folder.publish(root, content, tree)
                     state = self._catalog.files[root] = FileState(size + len(records))
-                    self._quota.used += state.size
+                    self.quota.used += state.size
                     self._add_whole(root, size)
                     self._record_root(root, state)
         return root
@@ -170,8 +171,8 @@ class BlockStore:
         """The files kept for good."""
         return set(self._folder.pins.oldest_first())
 
-    def collect(self, target: int) -> None:
-        """Remove files until they take at most `target` bytes, or only kept ones are left.
+    def collect(self, target: int, entries: int) -> None:
+        """Remove files until they take at most so much, or only kept ones are left.
 
         Unfinished files go first, then whole ones, each in the order of their last use. Pinned
         files, and those that are being added or read, stay.
@@ -181,7 +182,7 @@ class BlockStore:
             unfinished = [root for root, state in self._catalog.files.items() if not state.whole]
             unfinished.sort(key=self._folder.change_time)
             for root in (*unfinished, *self._folder.roots.oldest_first()):
-                if self.size <= target:
+                if self.size <= target and self._catalog.entries <= entries:
                     break
                 if root not in kept:
                     # The root first, so that a kill in between leaves an unfinished file.
@@ -215,22 +216,17 @@ class BlockStore:
             if self._catalog.files.get(place.root) is state:  # else a put came before it
                 self._catalog.add(cid, place)
 
-    def make_room(self, root: Cid, size: int) -> None:
-        """Collect where `size` more bytes of a file need room. Raises `StorageError`."""
-        with self.mutex:
-            self._quota.require(size, root)
-
     def take_room(self, root: Cid, state: FileState, size: int) -> None:
-        """Count `size` more bytes of a file, collecting where they need room; or fewer.
+        """Count `size` more bytes of a file, a block's, collecting where they need room; or fewer.
 
         Raises `StorageError` where the store is full.
         """
         with self.mutex:
             if self._catalog.files.get(root) is state:
                 if size > 0:
-                    self._quota.require(size, root)
+                    self.quota.require(size, 1, root)
                 state.size += size
-                self._quota.used += size
+                self.quota.used += size
 
     def settle(self, root: Cid, state: FileState) -> None:
         """Note that a file is whole and synced, its names in their folders too."""
@@ -246,7 +242,7 @@ class BlockStore:
             if root not in whole:  # it has holes where chunks are missing
                 size = min(size, status.st_blocks * 512)
             self._catalog.file(root).size += size
-            self._quota.used += size
+            self.quota.used += size
         for root, changed in whole.items():
             state = self._catalog.file(root)
             try:
@@ -290,14 +286,14 @@ class BlockStore:
             self._catalog.files[root].whole = False
 
     def _forget(self, root: Cid) -> None:
-        self._quota.used -= self._catalog.forget_file(root).size
+        self.quota.used -= self._catalog.forget_file(root).size
 
     def _forget_damaged(self, cid: Cid, place: Place) -> None:
         with self.mutex:
             # Another thread may have mended the block, or dropped the file, in the meantime.
-            places = self._catalog.places(cid.digest)
             data = self._folder.read(place)
-            if place not in places or (data is not None and cid.matches(data)):
+            mended = data is not None and cid.matches(data)
+            if mended or place not in self._catalog.places(cid.digest):
                 return
             self._catalog.forget_block(cid.digest, place.root)
             self._lose(place.root)

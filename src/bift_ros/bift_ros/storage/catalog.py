@@ -51,6 +51,12 @@ class Catalog:
     def __init__(self) -> None:
         self.files: dict[Cid, FileState] = {}
         self._places: dict[bytes, tuple[Place, ...]] = {}
+        self._count = 0
+
+    @property
+    def entries(self) -> int:
+        """Files, and places of blocks."""
+        return len(self.files) + self._count
 
     def __contains__(self, digest: object) -> bool:
         return digest in self._places
@@ -68,6 +74,7 @@ class Catalog:
         places = self.places(cid.digest)
         if all(other.root != place.root for other in places):
             self._places[cid.digest] = (*places, place)
+            self._count += 1
             self.files[place.root].digests.append(cid.digest)
 
     def add_whole(self, root: Cid, nodes: Nodes, length: int) -> list[Chunk]:
@@ -86,7 +93,9 @@ class Catalog:
 
     def forget_block(self, digest: bytes, root: Cid) -> None:
         """Forget the place that a block has in one file."""
-        others = tuple(place for place in self.places(digest) if place.root != root)
+        places = self.places(digest)
+        others = tuple(place for place in places if place.root != root)
+        self._count -= len(places) - len(others)
         if others:
             self._places[digest] = others
         else:

@@ -83,7 +83,9 @@ class PartialFile:
         Room for all of them is made first. Raises `StorageError`.
         """
         size = chunks[-1].offset + chunks[-1].size
-        self._store.make_room(self._root, size + self._tree_end - self._state.size)
+        if not self._state.whole:
+            room = size + self._tree_end - self._state.size
+            self._store.quota.require(room, len({chunk.cid for chunk in chunks}), self._root)
         try:
             begun = self._open(size)
             missing = self._missing(chunks, begun)
