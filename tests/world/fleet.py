@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable
 from typing import Any
 
@@ -11,43 +10,13 @@ from bift_ros.chain.store import ChainStore
 from bift_ros.consensus.blocks import MIN_NONCE, Block, Header, SignedHeader
 from bift_ros.consensus.proof_of_work import search
 from bift_ros.consensus.state import State
+from bift_ros.peer import effects, events
 from bift_ros.peer.catch_up import HEADERS_PER_ANSWER
 from bift_ros.peer.config import PeerConfig
-from bift_ros.peer.effects import (
-    AnnounceTip,
-    BroadcastBlock,
-    BroadcastTransaction,
-    CancelTraining,
-    Effect,
-    Fetch,
-    Mine,
-    Put,
-    RequestBlocks,
-    RequestHeaders,
-    RequestKeys,
-    StopMining,
-    Train,
-    TrainingRequest,
-)
-from bift_ros.peer.events import (
-    BlockReceived,
-    BlocksAnswered,
-    DatasetChanged,
-    Event,
-    FetchFailed,
-    FileFetched,
-    HeadersAnswered,
-    KeysAnswered,
-    NonceFound,
-    Submit,
-    Tick,
-    TipReceived,
-    Trained,
-    TransactionReceived,
-)
 from bift_ros.peer.group_keys import keys_before
 from bift_ros.peer.machine import Peer
 from bift_ros.simulation.consortium import START_MS
+from bift_ros.simulation.event_queue import EventQueue
 from bift_ros.simulation.world import INITIAL_MODEL, train
 from bift_ros.storage.cid import cid_of
 from world.consortium import DEFAULTS, LearningConsortium
@@ -57,7 +26,7 @@ TICK_MS = 250
 TRAINING_MS = 2_000
 HASH_MS = 20
 
-Link = Callable[["Vehicle", "Vehicle", Event], "int | None"]
+Link = Callable[["Vehicle", "Vehicle", events.Event], "int | None"]
 """The delay in ms of an event from one vehicle to another; None where it is lost."""
 
 
@@ -72,8 +41,8 @@ class Vehicle:
         self.files: dict[str, bytes] = {}
         self.online = True
         self.samples = 100
-        self.log: list[tuple[int, Effect]] = []
-        self.received: list[Event] = []
+        self.log: list[tuple[int, effects.Effect]] = []
+        self.received: list[events.Event] = []
         self.give_headers: Callable[[int], list[SignedHeader] | None] = self.honest_headers
         """Answers `GetHeaders`; None is no answer."""
         self.give_blocks: Callable[[tuple[bytes, ...]], list[Block] | None] = self.honest_blocks
@@ -91,20 +60,20 @@ class Vehicle:
     def boot(self) -> None:
         """A new peer over the chain in the store, as after a crash: all else is forgotten."""
         self.online = True
-        self._training: TrainingRequest | None = None
+        self._training: effects.TrainingRequest | None = None
         self._mining: Header | None = None
-        self._tip: TipReceived | None = None
+        self._tip: events.TipReceived | None = None
         self.chain = Blockchain(self.fleet.world.genesis, self.store)
         genesis = self.fleet.world.genesis
         self.peer = Peer(self.key, genesis, self.chain, self.config, self.url)
         self._carry_out(self.peer.start(self.fleet.now))
         if self.samples:
-            self.take(DatasetChanged(self.samples))
+            self.take(events.DatasetChanged(self.samples))
 
     def crash(self) -> None:
         self.online = False
 
-    def take(self, event: Event) -> None:
+    def take(self, event: events.Event) -> None:
         if self.online:
             self._carry_out(self.peer.handle(event, self.fleet.now))
 
@@ -122,75 +91,77 @@ class Vehicle:
         if self._tip is not None:
             self.fleet.send(self, other, self._tip)
 
-    def _carry_out(self, effects: list[Effect]) -> None:
-        for effect in effects:
+    def _carry_out(self, wanted: list[effects.Effect]) -> None:
+        for effect in wanted:
             self.log.append((self.fleet.now, effect))
             self._do(effect)
 
-    def _do(self, effect: Effect) -> None:
+    def _do(self, effect: effects.Effect) -> None:
         match effect:
-            case BroadcastTransaction(transaction):
-                self._broadcast(TransactionReceived(transaction, self.url))
-            case BroadcastBlock(block):
-                self._broadcast(BlockReceived(block, self.url))
-            case AnnounceTip(tip):
-                self._tip = TipReceived(tip)
+            case effects.BroadcastTransaction(transaction):
+                self._broadcast(events.TransactionReceived(transaction, self.url))
+            case effects.BroadcastBlock(block):
+                self._broadcast(events.BlockReceived(block, self.url))
+            case effects.AnnounceTip(tip):
+                self._tip = events.TipReceived(tip)
                 self._broadcast(self._tip)
-            case RequestHeaders(peer, from_height):
+            case effects.RequestHeaders(peer, from_height):
                 other = self.fleet.by_address[peer]
                 headers = other.give_headers(from_height)
                 if self._answers(other) and headers is not None:
-                    self.fleet.send(other, self, HeadersAnswered(peer, tuple(headers)))
-            case RequestBlocks(peer, hashes):
+                    self.fleet.send(other, self, events.HeadersAnswered(peer, tuple(headers)))
+            case effects.RequestBlocks(peer, hashes):
                 self._request_blocks(self.fleet.by_address[peer], hashes)
-            case RequestKeys(peer, before):
+            case effects.RequestKeys(peer, before):
                 other = self.fleet.by_address[peer]
                 if self._answers(other):
-                    answer = KeysAnswered(peer, *keys_before(other.state, before))
+                    answer = events.KeysAnswered(peer, *keys_before(other.state, before))
                     self.fleet.send(other, self, answer)
-            case Put(cid, data):
+            case effects.Put(cid, data):
                 self.files[cid] = data
-            case Fetch(cid, providers):
+            case effects.Fetch(cid, providers):
                 self.fleet.after(DELAY_MS, lambda: self._fetch(cid, providers))
-            case Train(request):
+            case effects.Train(request):
                 self._training, begun = request, self.state
                 self.fleet.after(TRAINING_MS, lambda: self._trained(request, begun))
-            case CancelTraining():
+            case effects.CancelTraining():
                 self._training = None
-            case Mine(header):
+            case effects.Mine(header):
                 self._mine(header)
-            case StopMining():
+            case effects.StopMining():
                 self._mining = None
             case _:
                 pass
 
-    def _broadcast(self, event: Event) -> None:
+    def _broadcast(self, event: events.Event) -> None:
         for other in self.fleet.vehicles:
             if other is not self:
                 self.fleet.send(self, other, event)
 
     def _answers(self, other: Vehicle) -> bool:
-        return other.online and self.fleet.delay(other, self, Tick()) is not None
+        return other.online and self.fleet.delay(other, self, events.Tick()) is not None
 
     def _request_blocks(self, other: Vehicle, hashes: tuple[bytes, ...]) -> None:
         blocks = other.give_blocks(hashes)
         if blocks is None or not self._answers(other):
             return
         for block in blocks:
-            self.fleet.send(other, self, BlockReceived(block, other.url))
-        self.fleet.send(other, self, BlocksAnswered(other.address))
+            self.fleet.send(other, self, events.BlockReceived(block, other.url))
+        self.fleet.send(other, self, events.BlocksAnswered(other.address))
 
     def _fetch(self, cid: str, providers: tuple[str, ...]) -> None:
         urls = {vehicle.url: vehicle for vehicle in self.fleet.vehicles}
         for vehicle in (self, *(urls[url] for url in providers if url in urls)):
-            reachable = vehicle is self or self.fleet.delay(vehicle, self, Tick()) is not None
+            reachable = (
+                vehicle is self or self.fleet.delay(vehicle, self, events.Tick()) is not None
+            )
             if vehicle.online and reachable and cid in vehicle.files:
                 self.files[cid] = vehicle.files[cid]
-                self.take(FileFetched(cid, vehicle.files[cid]))
+                self.take(events.FileFetched(cid, vehicle.files[cid]))
                 return
-        self.take(FetchFailed(cid, "nobody has it"))
+        self.take(events.FetchFailed(cid, "nobody has it"))
 
-    def _trained(self, request: TrainingRequest, begun: State) -> None:
+    def _trained(self, request: effects.TrainingRequest, begun: State) -> None:
         if self._training is not request:
             return
         self._training = None
@@ -198,7 +169,7 @@ class Vehicle:
         data = self.peer.encrypt(begun, update)
         cid = cid_of(data)
         self.files[cid] = data
-        self.take(Trained(request, cid, 0.5 + self.number / 100, self.samples))
+        self.take(events.Trained(request, cid, 0.5 + self.number / 100, self.samples))
 
     def _mine(self, header: Header) -> None:
         self._mining = header
@@ -210,7 +181,7 @@ class Vehicle:
     def _found(self, header: Header, found: Header) -> None:
         if self._mining is header:
             self._mining = None
-            self.take(NonceFound(found))
+            self.take(events.NonceFound(found))
 
 
 class Fleet:
@@ -226,12 +197,12 @@ class Fleet:
         **policy: Any,
     ) -> None:
         self.world = LearningConsortium(size, **policy)
-        self.now = START_MS + 1_000
+        self.queue = EventQueue()
+        self.queue.now = START_MS + 1_000
+        self.after = self.queue.after
         self.groups: list[set[int]] = []
         self.link: Link = lambda sender, receiver, event: DELAY_MS
-        self.make_update: Callable[[Vehicle, TrainingRequest], bytes] = honest_update
-        self._agenda: list[tuple[int, int, Callable[[], None]]] = []
-        self._count = 0
+        self.make_update: Callable[[Vehicle, effects.TrainingRequest], bytes] = honest_update
         self.vehicles: list[Vehicle] = []
         self.by_address: dict[str, Vehicle] = {}
         for number in range(size):
@@ -243,19 +214,19 @@ class Fleet:
             vehicle.boot()
             self._tick(vehicle)
 
+    @property
+    def now(self) -> int:
+        return self.queue.now
+
     def __getitem__(self, number: int) -> Vehicle:
         return self.vehicles[number]
 
-    def after(self, ms: int, action: Callable[[], None]) -> None:
-        self._count += 1
-        heapq.heappush(self._agenda, (self.now + ms, self._count, action))
-
-    def send(self, sender: Vehicle, receiver: Vehicle, event: Event) -> None:
+    def send(self, sender: Vehicle, receiver: Vehicle, event: events.Event) -> None:
         delay = self.delay(sender, receiver, event)
         if delay is not None and sender.online:
             self.after(delay, lambda: self._arrive(receiver, event))
 
-    def delay(self, sender: Vehicle, receiver: Vehicle, event: Event) -> int | None:
+    def delay(self, sender: Vehicle, receiver: Vehicle, event: events.Event) -> int | None:
         for group in self.groups:
             if (sender.number in group) != (receiver.number in group):
                 return None
@@ -280,14 +251,10 @@ class Fleet:
         proposer, model = self[by], INITIAL_MODEL
         file = proposer.peer.encrypt(proposer.state, model)
         proposer.files[cid_of(file)] = file
-        proposer.take(Submit(self.world.proposal(**{"init_cid": cid_of(file), **changes})))
+        proposer.take(events.Submit(self.world.proposal(**{"init_cid": cid_of(file), **changes})))
 
     def run(self, ms: int) -> None:
-        end = self.now + ms
-        while self._agenda and self._agenda[0][0] <= end:
-            self.now, _, action = heapq.heappop(self._agenda)
-            action()
-        self.now = end
+        self.queue.run_until(self.now + ms)
 
     def run_until(self, condition: Callable[[], bool], within_ms: int = 120_000) -> None:
         end = self.now + within_ms
@@ -313,16 +280,16 @@ class Fleet:
         )
 
     def _tick(self, vehicle: Vehicle) -> None:
-        vehicle.take(Tick())
+        vehicle.take(events.Tick())
         self.after(TICK_MS, lambda: self._tick(vehicle))
 
     @staticmethod
-    def _arrive(receiver: Vehicle, event: Event) -> None:
+    def _arrive(receiver: Vehicle, event: events.Event) -> None:
         if receiver.online:
             receiver.received.append(event)
             receiver.take(event)
 
 
-def honest_update(vehicle: Vehicle, request: TrainingRequest) -> bytes:
+def honest_update(vehicle: Vehicle, request: effects.TrainingRequest) -> bytes:
     base = vehicle.peer.decrypt(vehicle.files[request.base_cid])
     return train(base, vehicle.number, request.iteration)
