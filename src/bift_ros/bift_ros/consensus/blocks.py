@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 
-from bift_ros.consensus.encoding import decode, encode, sha256
+from bift_ros.consensus.encoding import decode, encode
 from bift_ros.consensus.exceptions import (
     BlockTooLarge,
     EncodingError,
@@ -37,7 +37,7 @@ from bift_ros.consensus.payloads import (
     ModelCommit,
     ModelUpdate,
 )
-from bift_ros.consensus.transactions import Transaction
+from bift_ros.consensus.transactions import Canonical, Hashed, Transaction
 from bift_ros.identity.keys import SIGNATURE_BYTES, KeyPair
 
 MAX_BLOCK_BYTES = 100_000
@@ -47,7 +47,7 @@ MAX_NONCE = 2**64 - 1
 
 
 @dataclass(frozen=True)
-class Header:
+class Header(Hashed):
     """What is hashed. The nonce is last, so that the search rehashes only the tail."""
 
     height: int
@@ -77,29 +77,18 @@ class Header:
         check_integer("difficulty", self.difficulty, 0, MAX_DIFFICULTY)
         check_integer("nonce", self.nonce, MIN_NONCE, MAX_NONCE)
 
-    def to_bytes(self) -> bytes:
-        """Give the canonical bytes."""
-        return self._bytes
-
     @classmethod
     def from_bytes(cls, data: bytes) -> Header:
         """Read untrusted bytes; raises EncodingError or FieldError."""
-        header = cls(*check_list("header", decode(data), len(fields(cls))))
-        header.__dict__["_bytes"] = data  # canonical: encoding it again would give the same
-        return header
+        return cls(*check_list("header", decode(data), len(fields(cls)))).remember(data)
 
     @cached_property
     def _bytes(self) -> bytes:
         return encode([getattr(self, field.name) for field in fields(self)])
 
-    @cached_property
-    def hash(self) -> bytes:
-        """The SHA-256 of the canonical bytes: the block's name and its proof of work."""
-        return sha256(self.to_bytes())
-
 
 @dataclass(frozen=True)
-class SignedHeader:
+class SignedHeader(Canonical):
     """A header and its miner's signature: what proves who made a block, without its body."""
 
     header: Header
@@ -109,10 +98,6 @@ class SignedHeader:
 
     def __post_init__(self) -> None:
         check_bytes("signature", self.signature, SIGNATURE_BYTES, SIGNATURE_BYTES)
-
-    def to_bytes(self) -> bytes:
-        """Give the canonical bytes."""
-        return self._bytes
 
     @cached_property
     def _bytes(self) -> bytes:
@@ -173,17 +158,13 @@ def lower_median(values: Sequence[float]) -> float:
 
 
 @dataclass(frozen=True)
-class Body:
+class Body(Hashed):
     """What a block carries."""
 
     transactions: tuple[Transaction, ...]
     """In the order in which they apply."""
     model_info: ModelInfo | None = None
     """Set exactly where the header's model flag is."""
-
-    def to_bytes(self) -> bytes:
-        """Give the canonical bytes."""
-        return self._bytes
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Body:
@@ -201,13 +182,7 @@ class Body:
             ),
             model_info,
         )
-        body.__dict__["_bytes"] = data
-        return body
-
-    @cached_property
-    def hash(self) -> bytes:
-        """The SHA-256 of the canonical bytes, which the header holds."""
-        return sha256(self._bytes)
+        return body.remember(data)
 
     @cached_property
     def _bytes(self) -> bytes:
@@ -219,7 +194,7 @@ class Body:
 
 
 @dataclass(frozen=True)
-class Block:
+class Block(Canonical):
     """A header, its body, and the proof that the miner made it."""
 
     header: Header
@@ -247,20 +222,11 @@ class Block:
         """The block without its body."""
         return SignedHeader(self.header, self.signature)
 
-    def to_bytes(self) -> bytes:
-        """Give the canonical bytes."""
-        return self._bytes
-
     @classmethod
     def from_bytes(cls, data: bytes) -> Block:
         """Read untrusted bytes without a look at hash or signature; raises MalformedBlock."""
         header, body, signature = parse_envelope(data)
         return cls(header, parse_body(body), signature).remember(data)
-
-    def remember(self, data: bytes) -> Block:
-        """Keep the canonical bytes that this block was read from; encoding would give the same."""
-        self.__dict__["_bytes"] = data
-        return self
 
     @cached_property
     def _bytes(self) -> bytes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Protocol
+from typing import Protocol, Self
 
 from bift_ros.consensus.encoding import decode, encode, sha256
 from bift_ros.consensus.exceptions import (
@@ -42,8 +42,34 @@ _SIGNING_TAG = "bift transaction 1"
 _SIGNED = slice(1, -SIGNATURE_BYTES - 2)
 
 
+class Canonical:
+    """What has canonical bytes: encoded once, or kept as they were read."""
+
+    @cached_property
+    def _bytes(self) -> bytes:
+        raise NotImplementedError
+
+    def to_bytes(self) -> bytes:
+        """Give the canonical bytes."""
+        return self._bytes
+
+    def remember(self, data: bytes) -> Self:
+        """Keep the bytes that this was read from; encoding would give the same."""
+        self.__dict__["_bytes"] = data
+        return self
+
+
+class Hashed(Canonical):
+    """What has a name of its own."""
+
+    @cached_property
+    def hash(self) -> bytes:
+        """The SHA-256 of the canonical bytes."""
+        return sha256(self._bytes)
+
+
 @dataclass(frozen=True)
-class Transaction:
+class Transaction(Hashed):
     """A payload, who says it, and the proof."""
 
     sender: str
@@ -68,10 +94,6 @@ class Transaction:
         """Give what the signature covers on the chain of `genesis_hash`."""
         return _signing_prefix(genesis_hash) + self._bytes[_SIGNED]
 
-    def to_bytes(self) -> bytes:
-        """Give the canonical bytes: at most MAX_TRANSACTION_BYTES, or MAX_GROUP_KEY_BYTES."""
-        return self._bytes
-
     @classmethod
     def from_bytes(cls, data: bytes) -> Transaction:
         """Read untrusted bytes, without a look at the signature; raises MalformedTransaction."""
@@ -90,11 +112,6 @@ class Transaction:
             _bytes=data,
         )
         return tx
-
-    @cached_property
-    def hash(self) -> bytes:
-        """The SHA-256 of the canonical bytes, signature included."""
-        return sha256(self._bytes)
 
     @cached_property
     def _encoded_payload(self) -> bytes:
