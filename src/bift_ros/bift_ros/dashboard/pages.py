@@ -41,10 +41,8 @@ class Pages:
 
     async def page(self, _: web.Request) -> web.Response:
         """The page itself; it has browsers ask for every module at once."""
-        modules = (
-            file.name for file in sorted((STATIC / "js").glob("*.js")) if file.stem != "main"
-        )
-        links = (f'<link rel="modulepreload" href="/static/js/{name}">' for name in modules)
+        modules = {file.name for file in (STATIC / "js").iterdir()} - {"main.js"}
+        links = (f'<link rel="modulepreload" href="/static/js/{name}">' for name in sorted(modules))
         text = (STATIC / "index.html").read_text(encoding="utf-8")
         text = text.replace("<!-- modules -->", "\n".join(links))
         return web.Response(text=text, content_type="text/html")

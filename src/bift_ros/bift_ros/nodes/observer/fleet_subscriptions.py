@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -56,15 +57,13 @@ class FleetSubscriptions:
         def heard(message: Any) -> None:
             if self._tap is not None:
                 self._tap(topic, message)
-            take(message)
+            with suppress(ChainError, FieldError):
+                take(message)
 
         self._node.create_subscription(kind.type, topic, heard, profile or kind.profile)
 
     def _on_tip(self, message: msg.Tip) -> None:
-        try:
-            tip = observations.observed_tip(message)
-        except FieldError:
-            return
+        tip = observations.observed_tip(message)
         self._change(lambda: self._view.observe_tip(tip))
         if tip.name in self._view.vehicles and tip.name not in self._heard:
             self._heard.add(tip.name)
@@ -76,48 +75,32 @@ class FleetSubscriptions:
                 self._subscribe(topic, partial(take, tip.name))
 
     def _on_status(self, name: str, message: msg.VehicleStatus) -> None:
-        try:
-            status = observations.observed_status(message, name)
-        except FieldError:
-            return
+        status = observations.observed_status(message, name)
         self._change(lambda: self._view.observe_status(status, time.monotonic()))
 
     def _on_progress(self, name: str, message: msg.TrainingProgress) -> None:
-        try:
-            observations.check_progress(message)
-        except FieldError:
-            return
+        observations.check_progress(message)
         self._change(
             lambda: self._view.observe_loss(name, message.model_id, message.iteration, message.loss)
         )
 
     def _on_transaction(self, message: msg.Transaction) -> None:
-        try:
-            transaction = convert.transaction_from_message(message)
-        except ChainError:
-            return
+        transaction = convert.transaction_from_message(message)
         kind = transaction.payload.KIND
         self._change(
             lambda: self._view.observe_transaction(kind, transaction.sender, time.monotonic())
         )
 
     def _on_block(self, message: msg.Block) -> None:
-        try:
-            block = observations.observed_block(message)
-        except ChainError:
-            return
+        block = observations.observed_block(message)
         self._change(lambda: self._view.observe_block(block, time.monotonic()))
 
     def _fetched(self, messages: Sequence[msg.Block]) -> int:
-        if self._tap is not None:
-            for message in messages:
-                self._tap(fleet_topics.BLOCKS, message)
-        return self._learn(messages)
-
-    def _learn(self, messages: Sequence[msg.Block]) -> int:
         """Take in blocks that were mined earlier; how many were new."""
         new = 0
         for message in messages:
+            if self._tap is not None:
+                self._tap(fleet_topics.BLOCKS, message)
             try:
                 block = observations.observed_block(message)
             except ChainError:
