@@ -10,7 +10,7 @@ from random import Random
 
 from bift_ros.storage.cidv1 import DAG_PB, RAW, Cid
 from bift_ros.storage.dagpb import Link, encode_node
-from bift_ros.storage.unixfs import MAX_PARTS, read_file
+from bift_ros.storage.unixfs import MAX_DEPTH, MAX_PARTS, read_file
 
 MAX_SIZE = 4_096
 _STEPS = 16
@@ -18,7 +18,7 @@ _STEPS = 16
 
 def seeds() -> list[bytes]:
     chunks = bytes((0, 5, 0, 0, 7, 0))
-    return [chunks[:3], chunks + bytes((1, 2, 0)), chunks + bytes((1, 0, 0)) * 5]
+    return [chunks[:3], chunks + bytes((1, 2, 0)), chunks + bytes((1, 0, 0)) * MAX_DEPTH]
 
 
 def make(rng: Random) -> bytes:

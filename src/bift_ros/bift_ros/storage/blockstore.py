@@ -121,10 +121,7 @@ class BlockStore:
         return self._folder.path(folder, root)
 
     def put(self, read: Read, size: int, chunk_size: int) -> Cid:
-        """Store a file of `size` bytes durably, over whatever was here of it.
-
-        Raises `StorageError`.
-        """
+        """Store `size` bytes durably, over whatever was here of them. Raises `StorageError`."""
         check_chunk_size(chunk_size)
         reserved = self.quota.reserved(size, 2 + size // chunk_size, "a file")
         with reserved, self._folder.temporary() as (content, tree):
