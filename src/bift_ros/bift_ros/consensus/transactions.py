@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Protocol, Self
+from typing import Protocol, TypeVar
 
 from bift_ros.consensus.encoding import decode, encode, sha256
 from bift_ros.consensus.exceptions import (
@@ -41,6 +41,8 @@ _SIGNING_TAG = "bift transaction 1"
 # signature with its own head. The signed bytes have them in the same form.
 _SIGNED = slice(1, -SIGNATURE_BYTES - 2)
 
+_Kept = TypeVar("_Kept", bound="Canonical")
+
 
 class Canonical:
     """What has canonical bytes: encoded once, or kept as they were read."""
@@ -53,7 +55,7 @@ class Canonical:
         """Give the canonical bytes."""
         return self._bytes
 
-    def remember(self, data: bytes) -> Self:
+    def remember(self: _Kept, data: bytes) -> _Kept:
         """Keep the bytes that this was read from; encoding would give the same."""
         self.__dict__["_bytes"] = data
         return self
