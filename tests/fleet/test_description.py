@@ -21,12 +21,12 @@ from bift_ros.fleet.description.fleet import (
     DEFAULT_MEMORY,
     CameraTopics,
     FleetDescription,
+    Impairment,
     TaskDescription,
     VehicleDescription,
 )
-from bift_ros.fleet.description.impairment import Impairment
-from bift_ros.fleet.description.quantities import parse_size
 from bift_ros.fleet.description.schema import fleet_schema, schema_at
+from bift_ros.fleet.description.vehicles import parse_size
 from bift_ros.fleet.runtimes.plan import prepare
 from bift_ros.fleet.runtimes.processes import vehicle_command
 from bift_ros.pofl.aggregate import RULES

@@ -11,11 +11,11 @@ import pytest
 
 from bift_ros.fleet.runtimes import domain
 from bift_ros.fleet.runtimes.domain import (
-    NoDomainError,
     claimed_domain,
     discovery_port,
     ros_environment,
 )
+from bift_ros.fleet.runtimes.runtime import FleetError
 
 
 def test_fleets_get_domains_of_their_own() -> None:
@@ -30,7 +30,7 @@ def test_a_domain_in_use_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(domain, "_DOMAINS", range(free, free + 1))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as participant:
         participant.bind(("", discovery_port(free)))
-        with pytest.raises(NoDomainError, match="ROS_DOMAIN_ID"), claimed_domain():
+        with pytest.raises(FleetError, match="ROS_DOMAIN_ID"), claimed_domain():
             pass
     with claimed_domain() as (again, _):
         assert again == free
@@ -47,7 +47,7 @@ def test_a_domain_stays_claimed_while_who_inherited_it_lives(
     number = int(environment["ROS_DOMAIN_ID"])
     monkeypatch.setattr(domain, "_DOMAINS", range(number, number + 1))
     try:
-        with pytest.raises(NoDomainError), claimed_domain():
+        with pytest.raises(FleetError), claimed_domain():
             pass
     finally:
         heir.communicate(b"\n", timeout=30)

@@ -20,8 +20,7 @@ from bift_ros.console.run_arguments import (
     bags_of_run,
     settings_of_run,
 )
-from bift_ros.fleet.runs.demo import describe
-from bift_ros.fleet.runs.measured_run import run_to_report
+from bift_ros.fleet.runs.measured_run import describe, run_to_report
 from bift_ros.fleet.runs.signals import signals_as_interrupt
 from bift_ros.fleet.runtimes.folder import FleetFolder
 from bift_ros.fleet.runtimes.process_runtime import ProcessRuntime

@@ -20,7 +20,7 @@ from bift_ros.console.run_arguments import FLEET_ERRORS
 from bift_ros.fleet.runs.bring_up import Overrides, bring_up, find
 from bift_ros.fleet.runs.fleet import ENDED, Fleet
 from bift_ros.fleet.runs.signals import ignoring_signals, signals_as_interrupt
-from bift_ros.fleet.runs.watching import JsonLines, live_view, watch
+from bift_ros.fleet.runs.watching import json_lines, live_view, watch
 from bift_ros.fleet.runtimes.folder import FLEETS
 from bift_ros.fleet.runtimes.registry import RUNTIMES
 from bift_ros.fleet.runtimes.runtime import Monitor
@@ -122,7 +122,7 @@ def _stay(fleet: Fleet, monitor: Monitor, console: Console, as_json: bool) -> No
         console.print(text, markup=False)
 
     if as_json:
-        watch(fleet, monitor, JsonLines(fleet).show, warn)
+        watch(fleet, monitor, json_lines(fleet), warn)
     with live_view(console) as view:
         watch(fleet, monitor, view, warn)
 

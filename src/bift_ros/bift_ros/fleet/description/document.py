@@ -8,8 +8,14 @@ from pydantic import Discriminator, Field, Tag
 
 from bift_ros.attacks.registry import ATTACKS
 from bift_ros.consensus.genesis import MAX_MEMBERS, MODES, Policy
-from bift_ros.fleet.description.fleet import NAME, RULE, CameraTopics, Rule, TaskDescription
-from bift_ros.fleet.description.impairment import Impairment
+from bift_ros.fleet.description.fleet import (
+    NAME,
+    RULE,
+    CameraTopics,
+    Impairment,
+    Rule,
+    TaskDescription,
+)
 from bift_ros.fleet.description.section import OneOf, Section, flag, number, part, text, whole
 
 SYNTHETIC = "synthetic"

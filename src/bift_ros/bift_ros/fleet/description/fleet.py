@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from bift_ros.consensus.genesis import Policy
-from bift_ros.fleet.description.impairment import Impairment
 from bift_ros.fleet.description.section import OneOf, Section, number, text, whole
 from bift_ros.pofl.aggregate import RULES
 
@@ -20,6 +19,7 @@ NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 
 _TOPIC = r"^/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*$"
 _A_TOPIC = "a ROS topic such as /front/image_raw"
+_TIME = r"^[0-9]+(\.[0-9]+)?(us|ms|s)$"
 Rule = Annotated[str, OneOf(tuple(RULES))]
 
 
@@ -40,6 +40,42 @@ class CameraTopics(Section, title="a mapping of a camera's topics"):
         own = "camera/image_raw" + ("/compressed" if self.transport == "compressed" else "")
         pairs = {own: self.image, "traffic_lights": self.labels}
         return {name: topic for name, topic in pairs.items() if name != topic}
+
+
+class Impairment(Section, title="a mapping of impairments"):
+    """Of everything that a vehicle sends; what is None is left as it is."""
+
+    delay: str | None = text(None, "a time such as 50ms", "Added to every packet.", _TIME)
+    jitter: str | None = text(None, "a time such as 10ms", "How much the delay varies.", _TIME)
+    loss: str | None = text(
+        None,
+        "a share such as 1%",
+        "The share of packets that are lost.",
+        r"^(100|[0-9]{1,2}(\.[0-9]+)?)%$",
+    )
+    rate: str | None = text(
+        None,
+        "a rate such as 10mbit",
+        "The most that is sent in a second.",
+        r"^[1-9][0-9]*(\.[0-9]+)?[kmg]?bit$",
+    )
+
+    def __bool__(self) -> bool:
+        return self != Impairment()
+
+    @property
+    def netem(self) -> tuple[str, ...]:
+        """What follows `tc qdisc add dev eth0 root netem`."""
+        words: list[str] = []
+        if self.delay is not None:
+            words += ["delay", self.delay]
+            if self.jitter is not None:
+                words.append(self.jitter)
+        if self.loss is not None:
+            words += ["loss", self.loss]
+        if self.rate is not None:
+            words += ["rate", self.rate]
+        return tuple(words)
 
 
 class TaskDescription(Section, title="a mapping of the task's settings"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from glob import glob
@@ -10,16 +11,17 @@ from typing import Any, NamedTuple
 
 from bift_ros.consensus.genesis import MAX_MEMBERS
 from bift_ros.fleet.description.document import SYNTHETIC, FleetDocument
-from bift_ros.fleet.description.fleet import CameraTopics, VehicleDescription
-from bift_ros.fleet.description.impairment import Impairment
+from bift_ros.fleet.description.fleet import CameraTopics, Impairment, VehicleDescription
 from bift_ros.fleet.description.located_yaml import Place, Problem
-from bift_ros.fleet.description.quantities import parse_size
 from bift_ros.fleet.description.section import Section
 from bift_ros.identity.vehicle_names import vehicle_name
 
 VEHICLE_KEYS = ("vehicles", "defaults", "malicious")
 """What a fleet's vehicles are made from."""
 LEAST_GPU_MEMORY_MB = 128
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([KMGT]?)i?B")
+_PLAIN = ("mine", "malicious", "storage", "device", "cpus")
+"""Settings that are taken as they stand."""
 _MAKE_BAGS = "make some with `bift bag synth` or `bift bag from-images`"
 
 
@@ -93,39 +95,31 @@ class VehicleBuilder:
             if "bag" in settings and "camera" in settings:
                 self._problem((*place, "camera"), "stands beside a bag: delete one of the two")
         settings = {**self._defaults, **entry.own}
-        plain = ("mine", "malicious", "storage", "device", "cpus")
-        vehicle = VehicleDescription(
-            name=entry.own.get("name", vehicle_name(n)),
-            **{key: settings[key] for key in plain if key in settings},
-        )
-        source, value = self._source(entry, "bag", "camera")
+        made = {key: settings[key] for key in _PLAIN if key in settings}
+        if "memory" in settings:
+            made["memory_bytes"] = parse_size(settings["memory"])
+        place, share = self._source(entry, "gpu_memory")
+        if share is not None:
+            made["gpu_memory_mb"] = parse_size(share) >> 20
+            if made["gpu_memory_mb"] < LEAST_GPU_MEMORY_MB:
+                self._problem(place, f"{share} is too little: give {LEAST_GPU_MEMORY_MB}MB or more")
+        place, value = self._source(entry, "bag", "camera")
         if isinstance(value, CameraTopics):
-            vehicle = replace(vehicle, camera=value)
+            made["camera"] = value
         elif value is not None and value != SYNTHETIC:
-            vehicle = replace(vehicle, bag=self._bag(source, value, wanted[source]))
-        return self._with_limits(self._with_network(vehicle, entry), entry)
+            made["bag"] = self._bag(place, value, wanted[place])
+        name = entry.own.get("name", vehicle_name(n))
+        return VehicleDescription(name=name, network=self._network(entry), **made)
 
-    def _with_network(self, vehicle: VehicleDescription, entry: _Entry) -> VehicleDescription:
-        place, _ = self._source(entry, "network")
+    def _network(self, entry: _Entry) -> Impairment:
         network = Impairment()
         for settings in (self._defaults, entry.own):
             if "network" in settings:
                 network = network.model_copy(update=_given(settings["network"]))
         if network.jitter is not None and network.delay is None:
+            place, _ = self._source(entry, "network")
             self._problem((*place, "jitter"), "varies a delay: give delay, too")
-        return replace(vehicle, network=network)
-
-    def _with_limits(self, vehicle: VehicleDescription, entry: _Entry) -> VehicleDescription:
-        _, memory = self._source(entry, "memory")
-        if memory is not None:
-            vehicle = replace(vehicle, memory_bytes=parse_size(memory))
-        place, share = self._source(entry, "gpu_memory")
-        if share is not None:
-            mebibytes = parse_size(share) >> 20
-            if mebibytes < LEAST_GPU_MEMORY_MB:
-                self._problem(place, f"{share} is too little: give {LEAST_GPU_MEMORY_MB}MB or more")
-            vehicle = replace(vehicle, gpu_memory_mb=mebibytes)
-        return vehicle
+        return network
 
     def _bag(self, place: Place, value: str | list[str], wanted: int) -> Path | None:
         """The next bag from a place in the file that `wanted` vehicles take theirs from."""
@@ -186,6 +180,17 @@ class VehicleBuilder:
                 place, f"{attackers} attackers in a fleet of {len(made)}: leave an honest vehicle"
             )
         return tuple(made)
+
+
+def parse_size(text: str) -> int:
+    """Bytes of `900MB` or `1GB`, a unit being 1024 of the next smaller one, as for Docker.
+
+    Raises ValueError.
+    """
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a size such as 900MB or 1GB")
+    return round(float(match[1]) * (1 << 10 * " KMGT".index(match[2] or " ")))
 
 
 def _is_bag(path: Path) -> bool:

@@ -12,10 +12,9 @@ from typing import Any
 from rich.console import Console
 
 from bift_ros.fleet.runs import chaos_report
-from bift_ros.fleet.runs.demo import describe
 from bift_ros.fleet.runs.faults import Fault
 from bift_ros.fleet.runs.kill import KillFault, schedule
-from bift_ros.fleet.runs.measured_run import run_to_report
+from bift_ros.fleet.runs.measured_run import describe, run_to_report
 from bift_ros.fleet.runs.partition import PartitionFault, draw_partition
 from bift_ros.fleet.runtimes.folder import FleetFolder
 from bift_ros.fleet.runtimes.network import NetworkError, fleet_network

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import yaml
 from rich.console import Console
 
 from bift_ros.consensus.genesis import load_genesis
@@ -28,8 +29,29 @@ from bift_ros.fleet.runs.watching import live_view
 from bift_ros.fleet.runtimes.folder import FleetFolder, write_record
 from bift_ros.fleet.runtimes.runtime import FleetError, Runtime
 from bift_ros.monitoring.status import Statuses
+from bift_ros.perception.bag_info import bag_info
 
 _EVALUATION_SECONDS = 120.0
+_REPLAY_SECONDS = 12.0
+
+
+def describe(
+    folder: FleetFolder, name: str, bags: Sequence[Path], settings: Mapping[str, Any]
+) -> None:
+    """Write the description of a fleet that replays these bags, in a few seconds each.
+
+    `settings` are more of the file's keys. Raises BagError.
+    """
+    rate = max(1.0, bag_info(bags[0]).duration_s / _REPLAY_SECONDS)
+    document = {
+        "name": name,
+        "vehicles": len(bags),
+        "replay_rate": rate,
+        **settings,
+        "defaults": {"bag": [str(bag.resolve()) for bag in bags], **settings.get("defaults", {})},
+    }
+    folder.root.mkdir(parents=True, exist_ok=True)
+    folder.description.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
 
 
 def run_to_report(

@@ -40,38 +40,34 @@ def live_view(
 ) -> Iterator[Show]:
     """A picture that is drawn anew in a terminal; elsewhere a line for each iteration."""
     if not console.is_terminal:
-        yield _Lines(console).show
+        yield _iteration_lines(console)
         return
     with Live(console=console, refresh_per_second=4, transient=True) as live:
         yield lambda statuses: live.update(picture(statuses))
 
 
-class _Lines:
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._told: set[tuple[str, int]] = set()
+def _iteration_lines(console: Console) -> Show:
+    told: set[tuple[str, int]] = set()
 
-    def show(self, statuses: Statuses) -> None:
-        for status in statuses.values():
-            if status is None:
-                continue
+    def show(statuses: Statuses) -> None:
+        for status in filter(None, statuses.values()):
             iteration = (status.task.model_id, status.task.current_iter)
-            if iteration[1] > 0 and iteration not in self._told:
-                self._told.add(iteration)
-                self._console.print(iteration_line(status))
+            if iteration[1] > 0 and iteration not in told:
+                told.add(iteration)
+                console.print(iteration_line(status))
+
+    return show
 
 
-class JsonLines:
-    """Prints the fleet's rows as a line of JSON whenever more than memory has changed."""
+def json_lines(fleet: Fleet) -> Show:
+    """Print the fleet's rows as a line of JSON whenever more than memory has changed."""
+    last: list[dict[str, Any]] = []
 
-    def __init__(self, fleet: Fleet) -> None:
-        self._fleet = fleet
-        self._last: list[dict[str, Any]] = []
-
-    def show(self, statuses: Statuses) -> None:
-        """Print what is new."""
-        rows = self._fleet.rows(statuses)
+    def show(statuses: Statuses) -> None:
+        rows = fleet.rows(statuses)
         news = [{**row, "rss_mb": None} for row in rows]
-        if news != self._last:
-            self._last = news
+        if news != last:
+            last[:] = news
             print(json.dumps(rows), flush=True)
+
+    return show

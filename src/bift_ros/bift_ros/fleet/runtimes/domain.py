@@ -11,12 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bift_ros.fleet.runtimes.runtime import FleetError
+
 # Domains whose ports stay below Linux's ephemeral ones (ROS 2 documentation, "The ROS_DOMAIN_ID").
 _DOMAINS = range(1, 102)
-
-
-class NoDomainError(Exception):
-    """Every ROS domain of this host is taken."""
 
 
 @contextmanager
@@ -24,7 +22,7 @@ def ros_environment() -> Iterator[tuple[dict[str, str], tuple[int, ...]]]:
     """Environment variables for a fleet that is alone on this host, unless ROS_DOMAIN_ID is set.
 
     Its domain is claimed while the context lasts, and until the last process has ended that
-    inherits the descriptors that come with it. Raises NoDomainError.
+    inherits the descriptors that come with it. Raises FleetError.
     """
     local = {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "RMW_IMPLEMENTATION": "rmw_fastrtps_cpp"}
     if os.environ.get("ROS_DOMAIN_ID"):
@@ -40,7 +38,7 @@ def claimed_domain() -> Iterator[tuple[int, int]]:
 
     Fleets that share a domain would hear each other's cameras, as their vehicles have the same
     names. A lock file keeps other fleets of Bift out, a look at the domain's first discovery
-    port everybody else. Raises NoDomainError.
+    port everybody else. Raises FleetError.
     """
     folder = Path(tempfile.gettempdir()) / f"bift-domains-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -53,7 +51,7 @@ def claimed_domain() -> Iterator[tuple[int, int]]:
             if _is_silent(domain):
                 yield domain, lock.fileno()
                 return
-    raise NoDomainError(
+    raise FleetError(
         "every ROS domain from 1 to 101 is in use on this host: stop a fleet, or set ROS_DOMAIN_ID"
     )
 

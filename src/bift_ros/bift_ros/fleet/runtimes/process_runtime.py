@@ -21,7 +21,7 @@ from bift_ros.fleet.runtimes.discovery import (
     server_command,
     wait_for_server,
 )
-from bift_ros.fleet.runtimes.domain import NoDomainError, ros_environment
+from bift_ros.fleet.runtimes.domain import ros_environment
 from bift_ros.fleet.runtimes.folder import FleetFolder, status_file, vehicle_log, write_whole
 from bift_ros.fleet.runtimes.log_files import read_logs
 from bift_ros.fleet.runtimes.network import FleetNetwork
@@ -109,7 +109,7 @@ class ProcessRuntime:
                 for name in self._plans:
                     self._start_vehicle(name, processes, claim)
                     started(name)
-        except (ChainError, KeyFileError, StorageError, NoDomainError, OSError) as error:
+        except (ChainError, KeyFileError, StorageError, OSError) as error:
             raise FleetError(str(error)) from error
 
     def _parameters(self, name: str) -> Parameters:

@@ -70,7 +70,7 @@ class Input:
     """Settings and secrets are small; a bag may be of any size."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ContainerSpec:
     """One container."""
 
@@ -85,12 +85,12 @@ class ContainerSpec:
     image: Image
     command: tuple[str, ...]
     environment: Mapping[str, str]
-    inputs: tuple[Input, ...]
+    inputs: tuple[Input, ...] = ()
     memory_bytes: int
-    cpus: float | None
-    gpu: str | None
+    cpus: float | None = None
+    gpu: str | None = None
     """Index of the host's GPU that it uses, or `all`; None: none."""
-    capabilities: tuple[str, ...]
+    capabilities: tuple[str, ...] = ()
     labels: Mapping[str, str]
 
 
@@ -198,11 +198,7 @@ def _server(fleet: FleetDescription, subnet: IPv4Network | None) -> ContainerSpe
         image=image_of(fleet.vehicles[0]),  # which is there anyway
         command=server_command(address or "0.0.0.0", PORT),
         environment={},
-        inputs=(),
         memory_bytes=DEFAULT_MEMORY,
-        cpus=None,
-        gpu=None,
-        capabilities=(),
         labels={LABEL: fleet.name},
     )
 

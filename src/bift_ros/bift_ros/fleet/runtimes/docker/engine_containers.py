@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from contextlib import suppress
-from typing import Any
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import IO, Any
 
 from docker.client import DockerClient
 from docker.errors import NotFound
 from docker.types import DeviceRequest, Mount
 
-from bift_ros.fleet.runtimes.docker.archive import archive
-from bift_ros.fleet.runtimes.docker.containers import DATA, STATUS_FOLDER, ContainerSpec
+from bift_ros.fleet.runtimes.docker.containers import (
+    DATA,
+    STATUS_FOLDER,
+    USER,
+    ContainerSpec,
+    Input,
+)
 
 GRACE_SECONDS = 20
 """How long a container may take to stop before it is killed."""
 _SPEC_LABEL = "bift.spec"
 """What a container was made from, as a hash: a container that differs is made anew."""
+_IN_MEMORY = 16 << 20
+"""Bytes; a larger archive, with a long bag, goes through a temporary file."""
 _CPU_PERIOD = 10**9
 """The engine counts CPUs in billionths."""
 
@@ -41,7 +50,7 @@ def ensure_container(
     if spec.vehicle is not None:
         client.volumes.create(spec.name, labels=labels)
     container = _create(client, spec, image, network, {**labels, _SPEC_LABEL: digest})
-    with archive(spec.inputs) as data:
+    with _archive(spec.inputs) as data:
         container.put_archive("/", data)
     container.start()
 
@@ -51,6 +60,28 @@ def remove_container(container: Any) -> None:
     with suppress(NotFound):
         container.stop(timeout=GRACE_SECONDS)
         container.remove(force=True)
+
+
+@contextmanager
+def _archive(inputs: Sequence[Input]) -> Iterator[IO[bytes]]:
+    """A tar file, to be unpacked at /, whose files the container's user alone may read.
+
+    Copied and not mounted: the container then holds no path of the host, whose own files keep
+    their owner and mode.
+    """
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY) as file:
+        with tarfile.open(fileobj=file, mode="w") as tar:
+            for given in inputs:
+                tar.add(given.source, given.target.lstrip("/"), filter=_owned)
+        file.seek(0)
+        yield file
+
+
+def _owned(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.uid = member.gid = USER
+    member.uname = member.gname = ""
+    member.mode = 0o500 if member.isdir() else 0o400
+    return member
 
 
 def _digest(spec: ContainerSpec, image: str) -> str:
