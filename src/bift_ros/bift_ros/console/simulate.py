@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from rich.table import Table
 
 from bift_ros.console.arguments import Parser
 from bift_ros.console.errors import CommandError, reporting
+from bift_ros.console.output import show, table
 from bift_ros.simulation.campaign import run_seeds, summary
 from bift_ros.simulation.compilation import CompilationError, compile_package, compiled_package
 from bift_ros.simulation.history import History
@@ -74,10 +74,7 @@ def main(arguments: argparse.Namespace) -> int:
         scenario = _scenario(arguments, arguments.vehicles)
         seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
         report = _run(scenario, seeds, processes, console)
-    if arguments.json:
-        print(json.dumps(report))
-    else:
-        _show(report, console)
+    show(arguments.json, report, *_shown(report))
     return 0 if _sound(report) else 1
 
 
@@ -137,15 +134,12 @@ def _replay(scenario: Scenario, seed: int) -> int:
 
 def _scaling(scenarios: Sequence[Scenario], arguments: argparse.Namespace, console: Console) -> int:
     reports = [_run(s, [arguments.first_seed], 1, console) for s in scenarios]
-    if arguments.json:
-        print(json.dumps(reports))
-    else:
-        table = Table("vehicles", "messages", "bytes", "signatures", "blocks", "PoFL", "seconds")
-        table.title = "per vehicle"
-        for report in reports:
-            figures = [f"{value:,.0f}" for value in report["per_vehicle"].values()]
-            table.add_row(str(report["vehicles"]), *figures, f"{report['seconds']:.1f}")
-        console.print(table)
+    headings = ("vehicles", "messages", "bytes", "signatures", "blocks", "PoFL", "seconds")
+    rows = (
+        (r["vehicles"], *(f"{v:,.0f}" for v in r["per_vehicle"].values()), f"{r['seconds']:.1f}")
+        for r in reports
+    )
+    show(arguments.json, reports, table("per vehicle", headings, rows))
     return 0 if all(_sound(report) for report in reports) else 1
 
 
@@ -153,23 +147,23 @@ def _sound(report: dict[str, Any]) -> bool:
     return not report["violations"] and bool(report["completed"] == report["seeds"])
 
 
-def _show(report: dict[str, Any], console: Console) -> None:
-    table = Table("", "", show_header=False)
-    table.add_row("fleet", f"{report['vehicles']} vehicles, {report['byzantine']} Byzantine")
-    table.add_row("faults", ", ".join(report["faults"]) or "none")
-    table.add_row("runs completed", f"{report['completed']} of {report['seeds']}")
-    table.add_row("invariants broken", str(report["violations"]))
-    table.add_row("seconds", f"{report['seconds']:.1f}")
+def _shown(report: dict[str, Any]) -> Iterator[str | Table]:
+    facts = Table("", "", show_header=False)
+    facts.add_row("fleet", f"{report['vehicles']} vehicles, {report['byzantine']} Byzantine")
+    facts.add_row("faults", ", ".join(report["faults"]) or "none")
+    facts.add_row("runs completed", f"{report['completed']} of {report['seeds']}")
+    facts.add_row("invariants broken", str(report["violations"]))
+    facts.add_row("seconds", f"{report['seconds']:.1f}")
     for name, value in report["per_vehicle"].items():
-        table.add_row(f"{name.replace('_', ' ')} per vehicle", f"{value:,.0f}")
-    console.print(table)
+        facts.add_row(f"{name.replace('_', ' ')} per vehicle", f"{value:,.0f}")
+    yield facts
     for broken in report["broken"][:_SHOWN]:
-        console.print(
+        yield (
             f"seed {broken['seed']}, vehicle {broken['vehicle']}, "
             f"{broken['time_ms'] / 1000:.3f} s: {broken['invariant']}: {broken['detail']}"
         )
     if report["failing_seeds"]:
-        console.print(f"see one with --replay {report['failing_seeds'][0]} and the same options")
+        yield f"see one with --replay {report['failing_seeds'][0]} and the same options"
 
 
 def _list(text: str) -> tuple[str, ...]:

@@ -52,34 +52,23 @@ def _objects(fleet: ContainerFleet) -> Iterator[dict[str, Any]]:
         core = {"apiVersion": "v1", "metadata": metadata}
         apps = {"apiVersion": "apps/v1", "metadata": metadata}
         if spec.vehicle is None:
-            yield {**core, "kind": "Service", "spec": _server_service(spec)}
+            # An address that outlasts the server's pod: vehicles look the name up only once.
+            port = {"name": "discovery", "port": PORT, "protocol": "UDP"}
+            service = {"selector": {**spec.labels, **_SERVER}, "ports": [port]}
+            yield {**core, "kind": "Service", "spec": service}
             yield {**apps, "kind": "Deployment", "spec": _deployment(spec)}
             continue
         yield {**core, "kind": "ConfigMap", "data": _texts(spec, "setting")}
         yield {**core, "kind": "Secret", "type": "Opaque", "stringData": _texts(spec, "secret")}
-        yield {**core, "kind": "Service", "spec": _service(spec)}
+        # Nothing but a name for the pod's address, before it is ready, too: DDS takes any port.
+        headless: dict[str, Any] = {"clusterIP": "None", "publishNotReadyAddresses": True}
+        service = {**headless, "selector": dict(spec.labels)}
+        yield {**core, "kind": "Service", "spec": service}
         yield {**apps, "kind": "StatefulSet", "spec": _stateful_set(spec)}
 
 
 def _texts(spec: ContainerSpec, kind: str) -> dict[str, str]:
     return {g.source.name: g.source.read_text() for g in spec.inputs if g.kind == kind}
-
-
-def _service(spec: ContainerSpec) -> dict[str, Any]:
-    """Nothing but a name for the pod's address, before it is ready, too: DDS takes any port."""
-    return {
-        "clusterIP": "None",
-        "publishNotReadyAddresses": True,
-        "selector": dict(spec.labels),
-    }
-
-
-def _server_service(spec: ContainerSpec) -> dict[str, Any]:
-    """An address that outlasts the server's pod: vehicles look the name up only once."""
-    return {
-        "selector": {**spec.labels, **_SERVER},
-        "ports": [{"name": "discovery", "port": PORT, "protocol": "UDP"}],
-    }
 
 
 def _deployment(spec: ContainerSpec) -> dict[str, Any]:
