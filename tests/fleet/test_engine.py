@@ -42,8 +42,8 @@ def trio(
 
 def test_three_vehicles_learn_and_agree(trio: Trio) -> None:
     said = trio.wait(on_one_tip)
-    assert all(v["peers"] == 2 for v in said.values())
-    assert all(v["samples"] > 0 for v in said.values())
+    assert all(v.chain.peers == 2 for v in said.values())
+    assert all(v.dataset.samples > 0 for v in said.values())
 
 
 def test_a_container_is_closed_and_limited(trio: Trio) -> None:
