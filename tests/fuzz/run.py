@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -42,7 +43,9 @@ def run_one(
     name: str, engine: str, inputs: int, seconds: float, args: argparse.Namespace
 ) -> dict[str, Any]:
     """Run a worker to its end, showing how far it is; its result."""
-    with tempfile.TemporaryDirectory(prefix="bift-fuzz-") as folder:
+    memory = "/dev/shm"  # a file per input: not on a disk where that can be helped
+    place = memory if os.access(memory, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="bift-fuzz-", dir=place) as folder:
         status, log = Path(folder, "status.json"), Path(folder, "log")
         command = [
             sys.executable, str(HERE / "worker.py"), name, "--engine", engine,
@@ -52,7 +55,13 @@ def run_one(
         result: dict[str, Any] = {"target": name, "engine": engine, "inputs": 0, "crashes": 0}
         with (
             log.open("wb") as out,
-            subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT) as worker,
+            subprocess.Popen(
+                command,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                # libFuzzer ends without a clean-up: what the worker leaves goes with the folder.
+                env=os.environ | {"TMPDIR": folder},
+            ) as worker,
         ):
             while True:
                 with contextlib.suppress(subprocess.TimeoutExpired):

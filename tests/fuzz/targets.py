@@ -6,7 +6,6 @@ pass as refusals; any other exception is a crash, and a broken promise an Assert
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -137,16 +136,12 @@ def _node(data: bytes) -> None:
 
 
 @lru_cache(maxsize=1)
-def _genesis_path() -> Path:
-    memory = Path("/dev/shm")  # a file per input: not on a disk where that can be helped
-    folder = tempfile.mkdtemp(
-        prefix="bift-fuzz-", dir=memory if os.access(memory, os.W_OK) else None
-    )
-    return Path(folder, "genesis.json")
+def _genesis_folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="bift-fuzz-")
 
 
 def _genesis(data: bytes) -> None:
-    path = _genesis_path()
+    path = Path(_genesis_folder().name, "genesis.json")
     path.write_bytes(data)
     genesis = load_genesis(path)
     save_genesis(path, genesis)

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+import tempfile
 import tracemalloc
 from pathlib import Path
 from random import Random
@@ -128,6 +129,17 @@ def test_atheris_finds_nothing(tmp_path: Path) -> None:
     assert result["inputs"] >= 20_000
     assert result["crashes"] == 0
     assert result["memory_bounded"]
+
+
+def left_in(folder: str) -> set[Path]:
+    return set(Path(folder).glob("bift-fuzz-*"))
+
+
+@pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="atheris has no wheel here")
+def test_a_campaign_leaves_no_folder(tmp_path: Path) -> None:
+    before = {folder: left_in(folder) for folder in (tempfile.gettempdir(), "/dev/shm")}
+    campaign(tmp_path, "--engine", "atheris", "--inputs", "200", "--targets", "genesis")
+    assert {folder: left_in(folder) for folder in before} == before
 
 
 def test_a_campaign_counts_its_inputs(tmp_path: Path) -> None:
