@@ -73,9 +73,9 @@ def large(data: Path) -> Iterator[Shown]:
     yield from show(SyntheticFleet(), data)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A headless Chromium."""
+    """A headless Chromium. For a file and no longer: its event loop runs in the tests' thread."""
     playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
