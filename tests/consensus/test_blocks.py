@@ -32,9 +32,10 @@ from bift_ros.consensus.exceptions import (
     MissingWork,
     UnknownMiner,
 )
-from bift_ros.consensus.payloads import Transfer
+from bift_ros.consensus.payloads import ModelCommit, ModelUpdate, Transfer, WithdrawFile
 from bift_ros.consensus.proof_of_work import meets, search
 from bift_ros.identity.keys import KeyPair
+from bift_ros.storage.cid import cid_of
 
 HEADER = Header(3, 1_700_000_000_000, bytes(32), bytes(range(32)), 0, "ab" * 20, 0, MIN_NONCE)
 
@@ -157,6 +158,26 @@ def test_a_block_has_a_bound(fleet: Any) -> None:
 def test_headers_have_bounds(changes: dict[str, Any]) -> None:
     with pytest.raises(FieldError, match=next(iter(changes))):
         replace(HEADER, **changes)
+
+
+def test_iterations_are_counted_from_one(block: Block) -> None:
+    info = block.body.model_info
+    assert info is not None
+    for iteration in (0, info.total_iter + 1):
+        with pytest.raises(FieldError, match="current_iter"):
+            replace(info, current_iter=iteration)
+    assert replace(info, current_iter=info.total_iter).current_iter == info.total_iter
+
+
+def test_what_a_block_ends_is_told_by_its_flag_and_transactions(fleet: Any, block: Block) -> None:
+    assert block.learning is ModelUpdate
+    assert any(isinstance(tx.payload, ModelUpdate) for tx in block.body.transactions)
+    plain = fleet.block(fleet.start, [fleet.sign(0, WithdrawFile("map"))])
+    assert plain.learning is None
+    commit = fleet.sign(1, ModelCommit("lights", 1, cid_of(b"base"), bytes(32), bytes(32)))
+    assert replace(plain, body=Body((*plain.body.transactions, commit), None)).learning is (
+        ModelCommit
+    )
 
 
 def test_contributors_are_sorted_and_distinct(block: Block) -> None:

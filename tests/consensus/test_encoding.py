@@ -45,6 +45,19 @@ def test_integers_around_powers_of_two(power: int, delta: int, negative: bool) -
     assert decode(encode(value)) == value
 
 
+def test_every_small_integer_has_its_shortest_form_and_no_other() -> None:
+    for value in range(-700, 700):
+        data = encode(value)
+        assert data == dag_cbor.encode(value)
+        assert decode(data) == value
+        head, number = data[0] & 0xE0, abs(value + (value < 0))
+        for info, size in ((24, 1), (25, 2), (26, 4)):
+            longer = bytes([head | info]) + (number % 2 ** (8 * size)).to_bytes(size, "big")
+            if len(longer) > len(data):
+                with pytest.raises(EncodingError):
+                    decode(longer)
+
+
 @settings(max_examples=500)
 @given(st.binary(max_size=12) | VALUES.map(dag_cbor.encode).map(lambda b: b[:-1]))
 def test_what_it_reads_the_dag_cbor_package_reads_alike(data: bytes) -> None:

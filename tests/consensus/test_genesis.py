@@ -92,6 +92,7 @@ def set_in(document: dict[str, Any], path: str, value: Any) -> None:
     ("path", "value", "message"),
     [
         ("policy/rule", "best", "rule: 'best' is not one of"),
+        ("policy/mode", "fast", "mode: 'fast' is not one of"),
         ("policy/difficulty", "16", "difficulty: '16' is not an integer"),
         ("policy/byzantine_fraction", 0.6, "byzantine_fraction: 0.6"),
         ("policy/speed", 1, "policy: unknown speed"),

@@ -66,6 +66,14 @@ class Round:
         block: Block = self.fleet.block(self.state, self.transactions, info)
         return block
 
+    def announce_again(self) -> None:
+        """Let the members announce the same files for the next iteration, if there is one."""
+        if self.state.task is not None:
+            cids = [tx.payload.cid for tx in self.transactions]  # type: ignore[union-attr]
+            self.transactions = [
+                self.fleet.update(i, self.state, cid=cid) for i, cid in enumerate(cids)
+            ]
+
     def replace_file(self, member: int, data: bytes) -> str:
         """Let the member announce a file with these bytes."""
         cid = self.files.put(data)
@@ -130,6 +138,17 @@ def test_the_order_of_transactions_changes_nothing(fleet: Any) -> None:
     assert forward == backward
 
 
+def test_the_papers_rule_goes_by_the_iteration(fleet: Any) -> None:
+    """Its t mod 3 is of the iteration that the block ends, the first being 1."""
+    round_ = Round(fleet, "mixed_paper")
+    for rule in ("krum", "trimmed_mean", "bulyan"):
+        block = round_.mine()
+        assert block.body.model_info is not None
+        assert block.body.model_info.rule == rule
+        round_.state = fleet.apply(round_.state, block)
+        round_.announce_again()
+
+
 def test_three_iterations_chain_up(fleet: Any) -> None:
     round_ = Round(fleet)
     for iteration in (1, 2, 3):
@@ -137,11 +156,7 @@ def test_three_iterations_chain_up(fleet: Any) -> None:
         check_model(round_.state, fleet.genesis, block, round_.files.fetch)
         round_.state = fleet.apply(round_.state, block)
         assert round_.state.latest_task.current_iter == iteration  # type: ignore[union-attr]
-        if round_.state.task is not None:
-            cids = [tx.payload.cid for tx in round_.transactions]  # type: ignore[union-attr]
-            round_.transactions = [
-                fleet.update(i, round_.state, cid=cid) for i, cid in enumerate(cids)
-            ]
+        round_.announce_again()
     assert round_.state.finished[0].finished
 
 
