@@ -45,6 +45,12 @@ def test_integers_around_powers_of_two(power: int, delta: int, negative: bool) -
     assert decode(encode(value)) == value
 
 
+@pytest.mark.parametrize("value", [2**64 - 1, -(2**64)])
+def test_the_largest_and_the_smallest_integer(value: int) -> None:
+    assert encode(value) == dag_cbor.encode(value)
+    assert decode(encode(value)) == value
+
+
 def test_every_small_integer_has_its_shortest_form_and_no_other() -> None:
     for value in range(-700, 700):
         data = encode(value)
@@ -122,7 +128,7 @@ def test_deep_nesting_is_refused() -> None:
         decode(b"\x81" * 100_000)
 
 
-@pytest.mark.parametrize("value", [float("nan"), {"a": 1}, object(), 2**64, [1, {}]])
+@pytest.mark.parametrize("value", [float("nan"), {"a": 1}, object(), 2**64, -(2**64) - 1, [1, {}]])
 def test_values_without_a_form(value: Any) -> None:
     with pytest.raises(EncodingError):
         encode(value)

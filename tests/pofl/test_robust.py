@@ -19,6 +19,7 @@ from bift_ros.pofl.robust import (
     PLAIN,
     STANDS_OUT,
     Weighting,
+    _distances_out,
     _nearest,
     _smaller_group,
     _standing_out,
@@ -29,6 +30,7 @@ from bift_ros.pofl.robust import (
     without_idlers,
     without_opponents,
 )
+from bift_ros.pofl.spectrum import Direction
 
 Rows = npt.NDArray[np.int16]
 D = 5_000
@@ -153,6 +155,18 @@ def test_the_nearest_are_nearest_to_the_median(places: list[int], limit: int) ->
     median /= 1 + (len(places) % 2 == 0)
     ranked = sorted(range(len(places)), key=lambda i: abs(places[i] - median))
     assert _nearest(np.array(places), limit) == set(ranked[: len(places) - limit])
+
+
+@given(st.lists(st.integers(-1000, 1000), min_size=1, max_size=20), st.integers(1, 10**6))
+@example([90, 100, 110, 160], 7)  # the median lies between two of them, far from zero
+def test_distances_out_are_from_the_median(places: list[int], variance: int) -> None:
+    """In units of the direction's length, and four times the square: halves stay whole."""
+    median = Fraction(sum(sorted(places)[(len(places) - 1) // 2 : len(places) // 2 + 1]))
+    median /= 1 + (len(places) % 2 == 0)
+    norm = sum(place * place for place in places) or 1
+    direction = Direction(np.array(places), norm, variance)
+    exact = [4 * variance * (place - median) ** 2 / norm for place in places]
+    assert _distances_out(direction) == [int(each) for each in exact]
 
 
 def test_a_crowd_of_copies_is_left_out() -> None:
