@@ -70,7 +70,7 @@ def test_the_health_check_finds_it_well(trio: Trio) -> None:
 
 def test_a_vehicle_hears_the_others_over_dds(trio: Trio) -> None:
     command = "/opt/bift/scripts/enter python -m bift_ros.console system show --json"
-    shown = trio.container(1).exec_run(f"{command} --expect 3 --wait 60", stderr=False)
+    shown = trio.container(1).exec_run(f"{command} --expect 3 --wait 300", stderr=False)
     assert {v["name"] for v in json.loads(shown.output)} == {
         "vehicle_00", "vehicle_01", "vehicle_02",
     }  # fmt: skip

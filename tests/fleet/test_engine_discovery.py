@@ -72,7 +72,7 @@ def test_vehicles_have_heard_of_each_other_from_the_server_alone(trio: Trio) -> 
 
 def test_a_command_in_a_container_hears_all(trio: Trio) -> None:
     command = "/opt/bift/scripts/enter python -m bift_ros.console system show --json"
-    shown = trio.container(1).exec_run(f"{command} --expect 3 --wait 60", stderr=False)
+    shown = trio.container(1).exec_run(f"{command} --expect 3 --wait 300", stderr=False)
     assert len(json.loads(shown.output)) == 3
 
 
