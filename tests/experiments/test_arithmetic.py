@@ -125,6 +125,16 @@ def test_a_vehicle_that_diverged_is_in_no_average(fedavg: Settings, crops: Datas
     assert (nobody.model == start.model).all()
 
 
+@pytest.mark.parametrize("changes", [{"attack": "krum_attack"}, {"rule": "krum"}])
+@pytest.mark.parametrize("arm", ["paired", "float32", "control"])
+def test_floats_know_no_attack_and_no_other_rule(
+    arm: Arithmetic, changes: dict[str, str], fedavg: Settings
+) -> None:
+    with pytest.raises(ValueError, match="is for FedAvg without an attack"):
+        replace(fedavg, arithmetic=arm, **changes)  # type: ignore[arg-type]
+    assert replace(fedavg, **changes).arithmetic == "fixed_point"  # type: ignore[arg-type]
+
+
 def test_other_settings_or_crops_are_another_run(
     fedavg: Settings, crops: Dataset, tmp_path: Path
 ) -> None:

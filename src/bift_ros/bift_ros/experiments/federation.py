@@ -82,6 +82,13 @@ class Settings:
     arithmetic: Arithmetic = "fixed_point"
     """Others than that of a vehicle are for FedAvg that nobody attacks."""
 
+    def __post_init__(self) -> None:
+        if self.arithmetic != "fixed_point" and (self.attack, self.rule) != (NO_ATTACK, "fedavg"):
+            raise ValueError(
+                f"{self.arithmetic} is for FedAvg without an attack, "
+                f"not for {self.rule} under {self.attack}"
+            )
+
     @property
     def attackers(self) -> int:
         """How many vehicles are malicious: ⌊share × vehicles⌋."""
