@@ -12,6 +12,7 @@ import pytest
 from bift_ros.consensus.exceptions import FieldError, GenesisError
 from bift_ros.consensus.genesis import Member, Policy, load_genesis, save_genesis
 from bift_ros.consensus.state import initial_state
+from world.edwards import UNSOUND_KEYS
 
 
 def test_file_round_trip(fleet: Any, tmp_path: Path) -> None:
@@ -78,6 +79,13 @@ def test_a_genesis_must_make_sense(fleet: Any) -> None:
         replace(genesis, policy=Policy(minimum_updates=6))
     with pytest.raises(FieldError, match="members"):
         replace(genesis, members=())
+
+
+@pytest.mark.parametrize("key", UNSOUND_KEYS.values(), ids=UNSOUND_KEYS)
+def test_a_key_under_which_libraries_differ_is_refused(fleet: Any, key: bytes) -> None:
+    members = (*fleet.genesis.members, Member("odd", key))
+    with pytest.raises(FieldError, match="odd's public_key is no sound Ed25519 key"):
+        replace(fleet.genesis, members=members)
 
 
 def set_in(document: dict[str, Any], path: str, value: Any) -> None:

@@ -20,6 +20,7 @@ from bift_ros.consensus.transaction_rules import check_transaction
 from bift_ros.consensus.transactions import Transaction
 from bift_ros.consensus.transition import state_transition
 from bift_ros.identity.keys import KeyPair
+from world.edwards import UNSOUND_KEYS
 
 JOINER = 5
 
@@ -225,6 +226,12 @@ def test_a_reorganisation_takes_a_change_back(fleet: Any) -> None:
     again = Blockchain(fleet.genesis, chain.store)
     assert again.tip_state == chain.tip_state
     assert again.known_members == chain.known_members
+
+
+@pytest.mark.parametrize("key", UNSOUND_KEYS.values(), ids=UNSOUND_KEYS)
+def test_nobody_joins_with_a_key_under_which_libraries_differ(fleet: Any, key: bytes) -> None:
+    vote = fleet.sign(0, MembershipVote("join", "odd", key))
+    refuse(fleet, fleet.start, vote, refused.InvalidTransaction, "its key is no sound Ed25519 key")
 
 
 def test_nobody_joins_a_full_consortium(fleet: Any) -> None:

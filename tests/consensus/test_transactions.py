@@ -110,6 +110,25 @@ def test_round_trip(payload: Payload, sequence: int) -> None:
     assert not is_signed(again, KEY.public_key, bytes(32))
 
 
+def test_a_remembered_signature_holds_for_its_key_and_chain_alone() -> None:
+    other = KeyPair.from_seed(bytes([1] * 32))
+    signed = sign_transaction(KEY, 0, Transfer(other.address, 1), GENESIS_HASH)
+    for tx in (signed, Transaction.from_bytes(signed.to_bytes())):
+        for _ in range(2):
+            assert is_signed(tx, KEY.public_key, GENESIS_HASH)
+            assert not is_signed(tx, other.public_key, GENESIS_HASH)
+            assert not is_signed(tx, KEY.public_key, bytes(32))
+            assert not is_signed(tx, other.public_key, bytes(32))
+
+
+def test_what_is_remembered_is_no_part_of_a_copy() -> None:
+    """One with another field is another transaction, whose signature nobody has checked."""
+    signed = sign_transaction(KEY, 0, Transfer("ab" * 20, 1), GENESIS_HASH)
+    assert is_signed(signed, KEY.public_key, GENESIS_HASH)
+    for change in ({"sequence": 1}, {"payload": Transfer("ab" * 20, 2)}, {"signature": bytes(64)}):
+        assert not is_signed(replace(signed, **change), KEY.public_key, GENESIS_HASH)
+
+
 @given(payloads, st.data())
 def test_a_changed_byte_is_refused_or_breaks_the_signature(
     payload: Payload, data: st.DataObject

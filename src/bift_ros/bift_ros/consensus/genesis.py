@@ -19,6 +19,7 @@ from typing import Any
 from bift_ros.consensus.encoding import encode, sha256
 from bift_ros.consensus.exceptions import FieldError, GenesisError
 from bift_ros.consensus.fields import check_bytes, check_float, check_integer, check_text
+from bift_ros.identity.curve import is_sound
 from bift_ros.identity.keys import PUBLIC_KEY_BYTES, address_of
 from bift_ros.pofl.aggregate import RULES
 
@@ -147,6 +148,9 @@ class Genesis:
                 f"minimum_updates: {self.policy.minimum_updates} can't come from "
                 f"{len(self.members)} members"
             )
+        for member in self.members:
+            if not is_sound(member.public_key):
+                raise FieldError(f"members: {member.name}'s public_key is no sound Ed25519 key")
 
     @cached_property
     def hash(self) -> bytes:

@@ -15,6 +15,7 @@ from bift_ros.consensus.key_epochs import next_epoch
 from bift_ros.consensus.payloads import MembershipVote
 from bift_ros.consensus.sharing import with_list
 from bift_ros.consensus.state import State
+from bift_ros.identity.curve import is_sound
 
 MAX_OPEN_VOTES = 8
 """Undecided votes that a member may have, so that ballots stay few."""
@@ -31,6 +32,8 @@ def check_vote(state: State, voter: str, vote: MembershipVote) -> None:
             )
         if any(other.name == vote.name for other in state.members.values()):
             raise InvalidTransaction(f"{vote.name} joins, but another member has this name")
+        if not is_sound(vote.public_key):
+            raise InvalidTransaction(f"{vote.name} joins, but its key is no sound Ed25519 key")
         if len(state.members) >= MAX_MEMBERS:
             raise InvalidTransaction(f"{vote.name} joins, but there are {MAX_MEMBERS} members")
     elif present != member:
