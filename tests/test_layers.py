@@ -20,6 +20,7 @@ FLOORS = [
     "consensus",
     "chain",
     "perception",
+    "security",
     "synthesis",
     "learning",
     "attacks",

@@ -1,0 +1,1 @@
+"""DDS security: who may say what on which bus, in certificates and signed permissions."""
