@@ -40,7 +40,7 @@ class SyntheticFleet:
         self._tip, self._height = _hash("genesis"), 0
         self._accuracy, self._loss = 0.1, 2.3
         for address, name in zip(self.addresses, self.names, strict=True):
-            self.view.observe_tip(ObservedTip(name, address, 0, self._tip, "http://127.0.0.1:4000"))
+            self.view.observe_tip(ObservedTip(name, address, 0, self._tip))
         self._propose()
         while self._height < blocks:
             self.iterate()

@@ -100,7 +100,7 @@ def _mutated_transaction(stage: Stage, rng: Random, a: int) -> None:
     del a
     data = stage.history.transaction_mutator.make(rng)
     try:
-        stage.send(TransactionReceived(Transaction.from_bytes(data), "memory://liar"))
+        stage.send(TransactionReceived(Transaction.from_bytes(data)))
     except Malformed:
         assert data not in stage.signed.transactions
 
@@ -109,7 +109,7 @@ def _mutated_block(stage: Stage, rng: Random, a: int) -> None:
     del a
     data = stage.history.block_mutator.make(rng)
     try:
-        stage.send(BlockReceived(Block.from_bytes(data), "memory://liar"))
+        stage.send(BlockReceived(Block.from_bytes(data)))
     except MalformedBlock:
         assert data not in stage.signed.blocks
 
@@ -127,18 +127,18 @@ def _files_arrive(stage: Stage, rng: Random, a: int) -> None:
 def _valid_block(stage: Stage, rng: Random, a: int) -> None:
     del rng
     blocks = stage.history.blocks
-    stage.send(BlockReceived(blocks[a % len(blocks)], f"memory://{a}"))
+    stage.send(BlockReceived(blocks[a % len(blocks)]))
 
 
 def _valid_transaction(stage: Stage, rng: Random, a: int) -> None:
     del rng
     said = stage.history.transactions
-    stage.send(TransactionReceived(said[a % len(said)], f"memory://{a}"))
+    stage.send(TransactionReceived(said[a % len(said)]))
 
 
 def _forged_transaction(stage: Stage, rng: Random, a: int) -> None:
     data = _forge(stage, rng, _any_transaction(stage, a))
-    stage.send(TransactionReceived(Transaction.from_bytes(data), "memory://liar"))
+    stage.send(TransactionReceived(Transaction.from_bytes(data)))
 
 
 def _forged_block(stage: Stage, rng: Random, a: int) -> None:
@@ -161,7 +161,7 @@ def _forged_block(stage: Stage, rng: Random, a: int) -> None:
         header = _mined(replace(block.header, miner=corpus.STRANGER.address))
         block = sign_block(corpus.STRANGER, header, block.body)
     if block.to_bytes() not in stage.signed.blocks:
-        stage.send(BlockReceived(block, "memory://liar"))
+        stage.send(BlockReceived(block))
 
 
 def _liars_block(stage: Stage, rng: Random, a: int) -> None:
@@ -171,7 +171,7 @@ def _liars_block(stage: Stage, rng: Random, a: int) -> None:
     header = _mined(replace(block.header, miner=liar.address))
     block = sign_block(liar, header, block.body)
     stage.signed.blocks.add(block.to_bytes())  # the block is a member's; what is inside may not be
-    stage.send(BlockReceived(block, "memory://liar"))
+    stage.send(BlockReceived(block))
 
 
 def _changed(stage: Stage, rng: Random, a: int) -> Block:
@@ -257,7 +257,7 @@ def _liar_speaks(stage: Stage, rng: Random, a: int) -> None:
         sequence = payload.iteration
     said = sign_transaction(stage.world.keys[member], sequence, payload, stage.world.genesis.hash)
     stage.signed.add(said)
-    stage.send(TransactionReceived(said, rng.choice(("", "memory://liar", "x" * 3_000))))
+    stage.send(TransactionReceived(said))
 
 
 def _tip(stage: Stage, rng: Random, a: int) -> None:
@@ -342,7 +342,7 @@ def _answers(stage: Stage, rng: Random, a: int) -> None:
         who = asked.peer
         for block in stage.history.blocks:
             if block.hash in asked.hashes and rng.random() < 0.8:
-                stage.send(BlockReceived(block, "memory://"))
+                stage.send(BlockReceived(block))
     stage.send(BlocksAnswered(who))
     stage.send(FetchFailed(rng.choice((corpus.CID, "", *stage.asked[-2:])), "x" * 99))
     file = rng.randbytes(a)
@@ -390,8 +390,8 @@ def _other_chain(stage: Stage, rng: Random, a: int) -> None:
     draft = Header(1, stage.now, _FOREIGN, body.hash, 0, key.address, 4, MIN_NONCE)
     block = sign_block(key, _mined(draft), body)
     stage.signed.blocks.add(block.to_bytes())  # signed it is; its transaction is not for here
-    stage.send(BlockReceived(block, ""))
-    stage.send(TransactionReceived(said, ""))
+    stage.send(BlockReceived(block))
+    stage.send(TransactionReceived(said))
 
 
 _KINDS: list[Callable[[Stage, Random, int], None]] = [

@@ -17,7 +17,7 @@ CHAIN = [
 
 
 def stand(view: FleetView, name: str, tip: str, height: int) -> None:
-    view.observe_tip(ObservedTip(name, name * 4, height, tip, ""))
+    view.observe_tip(ObservedTip(name, name * 4, height, tip))
 
 
 @pytest.fixture

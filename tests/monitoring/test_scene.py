@@ -101,7 +101,7 @@ def test_one_who_is_behind_or_ahead_is_not_forked() -> None:
 
 def test_a_vehicle_that_says_no_more_turns_silent() -> None:
     view = fleet(3, car="b3")
-    view.observe_tip(ObservedTip("van", "a" * 40, 3, "b3", ""))
+    view.observe_tip(ObservedTip("van", "a" * 40, 3, "b3"))
     later = vehicle_layer(view, NOW + SILENT_SECONDS + 0.1)
     assert later[Key("labels", 0)].text.startswith("car\nsilent")
     assert later[Key("labels", 1)].text == "van\nsilent"

@@ -36,11 +36,11 @@ def test_the_head_is_where_most_vehicles_stand() -> None:
 
 def test_a_tip_that_is_ahead_of_the_status_counts() -> None:
     seen = FleetView()
-    assert seen.observe_tip(ObservedTip("one", "1", 1, "a", ""))
+    assert seen.observe_tip(ObservedTip("one", "1", 1, "a"))
     assert seen.vehicles["one"].tip_hash == "a"
     seen.observe_status(status("one", "b", 2), 1.0)
     assert seen.vehicles["one"].tip_hash == "b"
-    assert not seen.observe_tip(ObservedTip("one", "1", 3, "c", ""))
+    assert not seen.observe_tip(ObservedTip("one", "1", 3, "c"))
     assert seen.vehicles["one"].tip_hash == "c"
 
 
@@ -68,5 +68,5 @@ def test_no_more_vehicles_are_taken_in_than_a_fleet_can_have(
     monkeypatch.setattr(view, "MAX_VEHICLES", 1)
     seen = FleetView()
     seen.observe_status(status("one", "a", 1), 1.0)
-    assert not seen.observe_tip(ObservedTip("two", "2", 1, "a", ""))
+    assert not seen.observe_tip(ObservedTip("two", "2", 1, "a"))
     assert list(seen.vehicles) == ["one"]

@@ -29,7 +29,7 @@ MEMBERS = {MEMBER.address}
 
 def transaction(key: KeyPair, sequence: int = 0) -> Transaction:
     signed = sign_transaction(key, sequence, Withdrawal("a"), bytes(32))
-    return convert.transaction_to_message(signed, "http://10.0.0.1:8080")
+    return convert.transaction_to_message(signed)
 
 
 def test_an_honest_message_is_read_as_it_was_sent() -> None:
@@ -74,7 +74,7 @@ def test_the_largest_honest_block_fits() -> None:
     one = sign_transaction(MEMBER, 0, Withdrawal("a"), bytes(32))
     size = len(Body((one,) * 100, None).to_bytes()) / 100
     count = int(MAX_BLOCK_BYTES / size) + 1
-    many = [convert.transaction_to_message(one, "http://" + "x" * 60)] * count
+    many = [convert.transaction_to_message(one)] * count
     info = ModelInfo(contributors=[MEMBER.address] * 1000)
     block = Block(header=BlockHeader(), transactions=many, model_info=[info])
     assert len(serialize_message(block)) < LARGEST[Block]

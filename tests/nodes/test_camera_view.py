@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +19,25 @@ from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image, RegionOfInterest
 
 from bift_ros.chain.encryption import FileKey
+from bift_ros.chain.tips import SignedTip
+from bift_ros.consensus.genesis import save_genesis
 from bift_ros.learning.client import TrainingWorker
 from bift_ros.learning.jobs import InitJob, PredictJob
 from bift_ros.monitoring.colours import RIGHT, UNJUDGED, WRONG
-from bift_ros.nodes import qos
+from bift_ros.nodes import convert, qos
 from bift_ros.nodes.observer import camera_view_node
 from bift_ros.nodes.observer.camera_view_node import CameraViewNode
 from bift_ros.perception.crops import crop_region
 from bift_ros.perception.images import decode_compressed
 from bift_ros.storage.embedded import EmbeddedStorage
 from bift_ros.synthesis.scene import encode_jpeg, make_frame
+from world.consortium import LearningConsortium
 
 pytestmark = pytest.mark.ros
 
 DEADLINE = 240.0
 PLAIN = QoSProfile(depth=10)
+WORLD = LearningConsortium(3)
 FRAME = make_frame(np.random.default_rng(3))
 JPEG = encode_jpeg(FRAME.image)
 
@@ -51,15 +56,21 @@ class Vehicle:
         )
         self._status = node.create_publisher(VehicleStatus, "status", qos.STATUS)
         self._tips = node.create_publisher(Tip, "/bift/tips", qos.TIPS)
-        self._second, self._said = 0, VehicleStatus(name="car")
+        self._second, self._said, self._stamp = 0, VehicleStatus(name="car"), 0
         node.create_timer(0.1, self._drive)
 
     def stand_on(self, cid: str, iteration: int) -> None:
         """Say from now on which global model is the newest."""
-        self._tips.publish(Tip(name="car", peer="a" * 40, provider=self._url))
+        self._stamp += 1
+        liar = replace(self._tip("http://127.0.0.1:1"), sender=WORLD.address(1))
+        for tip in (liar, self._tip(self._url)):
+            self._tips.publish(convert.tip_to_message(tip, "car"))
         self._said = VehicleStatus(
             name="car", task=TaskStatus(global_cid=cid, current_iter=iteration)
         )
+
+    def _tip(self, url: str) -> SignedTip:
+        return WORLD.tip(0, 1, bytes(32), 1, url, self._stamp).tip
 
     def _drive(self) -> None:
         self._second += 1
@@ -107,13 +118,15 @@ class Viewer:
 
 @pytest.fixture
 def storage(tmp_path: Path) -> Iterator[EmbeddedStorage]:
-    with EmbeddedStorage(tmp_path) as storage:
+    with EmbeddedStorage(tmp_path / "storage") as storage:
         yield storage
 
 
 @pytest.fixture
-def view(ros: Any) -> Iterator[CameraViewNode]:
-    ros.start("-p", "vehicle:=car", "-p", "rate:=10.0")
+def view(ros: Any, tmp_path: Path) -> Iterator[CameraViewNode]:
+    genesis = tmp_path / "genesis.json"
+    save_genesis(genesis, WORLD.genesis)
+    ros.start("-p", "vehicle:=car", "-p", "rate:=10.0", "-p", f"genesis:={genesis}")
     node = ros.add(CameraViewNode())
     node.start()
     yield node
@@ -166,3 +179,22 @@ def test_no_vehicle_is_no_view(ros: Any, capsys: pytest.CaptureFixture[str]) -> 
 def test_the_command_names_what_is_missing(ros: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert camera_view_node.main(["camera_view", "--ros-args"]) == 2
     assert "vehicle" in capsys.readouterr().err
+
+
+def test_without_a_genesis_no_model_is_fetched(ros: Any, storage: EmbeddedStorage) -> None:
+    """Nobody's address could be checked."""
+    ros.start("-p", "vehicle:=car", "-p", "rate:=10.0")
+    node = ros.add(CameraViewNode())
+    node.start()
+    vehicle, viewer = Vehicle(ros, storage), Viewer(ros)
+    vehicle.stand_on(storage.put(b"model"), 1)
+    ros.spin_until(lambda: bool(viewer.colours()), DEADLINE, "a picture")
+    assert set(viewer.colours()) == {UNJUDGED[:3]}
+    assert storage.traffic.served == 0
+    node.stop()
+
+
+def test_a_genesis_that_is_none_is_named(ros: Any) -> None:
+    ros.start("-p", "vehicle:=car", "-p", "genesis:=/nowhere.json")
+    with pytest.raises(ParameterException, match=r"/nowhere\.json"):
+        CameraViewNode()

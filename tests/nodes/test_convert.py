@@ -169,9 +169,8 @@ def over_the_wire(message: Any) -> Any:
 @given(data=st.data(), sequence=int63)
 def test_a_transaction_survives_the_wire(kind: str, data: st.DataObject, sequence: int) -> None:
     sent = sign_transaction(KEY, sequence, data.draw(payloads[kind]), GENESIS_HASH)
-    message = over_the_wire(convert.transaction_to_message(sent, "http://10.0.0.1:1"))
+    message = over_the_wire(convert.transaction_to_message(sent))
     assert len(getattr(message, kind)) == 1
-    assert message.provider == "http://10.0.0.1:1"
     received = convert.transaction_from_message(message)
     assert received == sent
     assert received.hash == sent.hash
@@ -185,9 +184,8 @@ def test_messages_that_never_were_serialized_convert_too(sent: Transaction) -> N
 
 @given(blocks())
 def test_a_block_survives_the_wire(sent: Block) -> None:
-    message = over_the_wire(convert.block_to_message(sent, "http://10.0.0.1:1"))
+    message = over_the_wire(convert.block_to_message(sent))
     assert message.hash == sent.hash.hex()
-    assert message.provider == "http://10.0.0.1:1"
     received = convert.block_from_message(message)
     assert received == sent
     assert received.to_bytes() == sent.to_bytes()
@@ -217,12 +215,3 @@ def test_a_tip_survives_the_wire(sent: SignedTip) -> None:
 @given(hashes)
 def test_a_blocks_name_survives_the_wire(name: bytes) -> None:
     assert bytes(over_the_wire(convert.block_hash(name)).sha256) == name
-
-
-@pytest.mark.parametrize(
-    ("said", "taken"),
-    [("http://127.0.0.1:1", "http://127.0.0.1:1"), ("x" * 257, ""), ("a b", ""), ("a\n", "")],
-)
-def test_a_provider_nobody_signed_is_short_or_nothing(said: str, taken: str) -> None:
-    assert convert.provider_from_message(convert.msg.Transaction(provider=said)) == taken
-    assert convert.provider_from_message(convert.msg.Block(provider=said)) == taken

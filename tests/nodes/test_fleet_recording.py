@@ -102,7 +102,7 @@ def test_a_monitor_records_what_it_hears(ros: Any, tmp_path: Path) -> None:
 
 def test_a_disk_that_is_full_ends_a_recording(tmp_path: Path) -> None:
     recorder = FleetRecorder(tmp_path / "bag")
-    large = msg.Transaction(provider="x" * 2**21)
+    large = msg.Transaction(sender="x" * 2**21)
     with files_of_at_most(4096), pytest.raises(BagError, match=r"File too large\. Make room"):
         recorder.take("/bift/transactions", large)
     assert (tmp_path / "bag" / "bag.mcap").stat().st_size <= 4096
@@ -117,7 +117,7 @@ def test_a_monitor_goes_on_without_its_recording(ros: Any, tmp_path: Path) -> No
     tips = node.create_publisher(msg.Tip, "/bift/tips", qos.TIPS)
     ros.spin_until(transactions.get_subscription_count)
     with files_of_at_most(4096):
-        transactions.publish(msg.Transaction(provider="x" * 2**21))
+        transactions.publish(msg.Transaction(sender="x" * 2**21))
         tips.publish(SAID["/bift/tips"])
         ros.spin_until(lambda: "car" in monitor.view.vehicles)
         ros.spin_until(lambda: (path / "bag.mcap").stat().st_size == 4096)

@@ -96,7 +96,6 @@ def test_a_submitted_task_is_mined_and_the_block_served(ros: Any, peer: PeerNode
     block = convert.block_from_message(message)
     assert block.hash == peer.peer.state.tip_hash
     assert block.body.transactions == (proposal,)
-    assert message.provider.startswith("http://")
     assert len(call(ros, GetBlocks, "get_blocks", GetBlocks.Request(hashes=unknown)).blocks) == 0
     many = GetBlocks.Request(hashes=unknown * 10_000)
     assert len(call(ros, GetBlocks, "get_blocks", many).blocks) == 0
@@ -219,9 +218,8 @@ def test_a_monitor_bears_names_that_ros_does_not(ros: Any) -> None:
         node = ros.node("fleet")
         tips = node.create_publisher(Tip, "/bift/tips", qos.TRANSACTIONS)
         for name in ("not a name!", "", "1car", "a/../b", "car"):
-            tips.publish(Tip(peer=name, name=name, provider="http://127.0.0.1:1"))
+            tips.publish(Tip(peer=name, name=name))
         status = node.create_publisher(VehicleStatus, "/car/status", qos.STATUS)
         status.publish(VehicleStatus(name="car", address="a" * 40, chain=ChainStatus(height=3)))
         assert heard.get(timeout=60).chain.height == 3
         assert list(monitor.vehicles) == ["car"]
-        assert monitor.providers == ("http://127.0.0.1:1",)

@@ -49,7 +49,7 @@ def finished_run() -> tuple[LearningConsortium, bytes, list[Event]]:
     for vehicle in fleet.vehicles:
         fleet.world.files.update(vehicle.files)
     own = [b for b in fleet[3].chain.canonical(1, 100) if b.header.miner == fleet[3].address]
-    events = [*fleet[3].received, *(BlockReceived(block, "") for block in own)]
+    events = [*fleet[3].received, *(BlockReceived(block) for block in own)]
     return fleet.world, fleet[3].state.tip_hash, events
 
 

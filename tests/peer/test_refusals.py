@@ -387,8 +387,8 @@ def test_junk_events_of_all_kinds_change_nothing() -> None:
         for vehicle in fleet.vehicles:
             state = replace(vehicle.state, tip_hash=bytes([step]) * 32)
             junk = world.block(state, [world.sign(3, world.proposal(), state)], miner=3)
-            vehicle.take(BlockReceived(junk, "memory://nowhere"))
+            vehicle.take(BlockReceived(junk))
             far = world.sign(3, Transfer(world.address(0), 1), vehicle.state, ahead=20 + step)
-            vehicle.take(TransactionReceived(far, ""))
+            vehicle.take(TransactionReceived(far))
             vehicle.take(world.tip(3, 10**6, bytes([step]) * 32, 10**9, stamp=10**15 + step))
     fleet.run_until(lambda: fleet.all_reach(2))

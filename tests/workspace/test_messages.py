@@ -80,7 +80,6 @@ def sample_block() -> Block:
             sequence=2**40,
             model_update=[update],
             signature=np.arange(64, dtype=np.uint8),
-            provider="http://127.0.0.1:40123",
         ),
         Transaction(sender="cd" * 20, transfer=[Transfer(recipient="ab" * 20, amount=2**63)]),
     ]

@@ -62,10 +62,10 @@ class PeerDriver:
         return [effect for _, effect in self.log[before:]]
 
     def block(self, *blocks: Block) -> list[Effect]:
-        return self.send(*(BlockReceived(block, "") for block in blocks))
+        return self.send(*(BlockReceived(block) for block in blocks))
 
     def transaction(self, *transactions: Transaction) -> list[Effect]:
-        return self.send(*(TransactionReceived(tx, "") for tx in transactions))
+        return self.send(*(TransactionReceived(tx) for tx in transactions))
 
     def wait(self, ms: int, step: int = 250) -> list[Effect]:
         """Let virtual time pass in ticks; the effects meanwhile."""

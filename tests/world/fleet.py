@@ -99,9 +99,9 @@ class Vehicle:
     def _do(self, effect: effects.Effect) -> None:
         match effect:
             case effects.BroadcastTransaction(transaction):
-                self._broadcast(events.TransactionReceived(transaction, self.url))
+                self._broadcast(events.TransactionReceived(transaction))
             case effects.BroadcastBlock(block):
-                self._broadcast(events.BlockReceived(block, self.url))
+                self._broadcast(events.BlockReceived(block))
             case effects.AnnounceTip(tip):
                 self._tip = events.TipReceived(tip)
                 self._broadcast(self._tip)
@@ -146,7 +146,7 @@ class Vehicle:
         if blocks is None or not self._answers(other):
             return
         for block in blocks:
-            self.fleet.send(other, self, events.BlockReceived(block, other.url))
+            self.fleet.send(other, self, events.BlockReceived(block))
         self.fleet.send(other, self, events.BlocksAnswered(other.address))
 
     def _fetch(self, cid: str, providers: tuple[str, ...]) -> None:

@@ -40,6 +40,11 @@ def generate_launch_description() -> LaunchDescription:
                 description="vehicle through whose camera to look with the model; empty: none",
             ),
             DeclareLaunchArgument(
+                "genesis",
+                default_value="",
+                description="genesis file of the fleet, whose model the camera is to show",
+            ),
+            DeclareLaunchArgument(
                 "analyzers",
                 default_value=(
                     str(CONFIG / "diagnostics/bift.yaml")
@@ -80,7 +85,10 @@ def watch(context: LaunchContext) -> list[Action]:
     camera = Node(
         package="bift_ros",
         executable="camera_view",
-        parameters=[value("params_file"), {"vehicle": value("camera")}],
+        parameters=[
+            value("params_file"),
+            {"vehicle": value("camera"), "genesis": value("genesis")},
+        ],
         output="screen",
     )
     aggregator = Node(

@@ -22,6 +22,7 @@ def add_arguments(parser: Parser) -> None:
     summary = "Publish /bift/camera_view: a camera, labels and predictions, until Ctrl-C."
     camera = parser.add_action("camera", summary)
     camera.add_argument("vehicle", help="name of the vehicle to look through, such as vehicle_00")
+    camera.add_argument("--genesis", type=Path, help="the fleet's genesis file, to show its model")
     camera.add_argument("--params-file", type=Path, help="ROS parameters (YAML)")
     summary = "Play a recorded fleet's bag, for monitors and dashboards in this ROS_DOMAIN_ID."
     replay = parser.add_action("replay", summary)
@@ -41,6 +42,8 @@ def main(arguments: argparse.Namespace) -> int:
     elif arguments.action == "camera":
         module = "bift_ros.nodes.observer.camera_view_node"
         ros += ["-p", f"vehicle:={arguments.vehicle}"]
+        if arguments.genesis is not None:
+            ros += ["-p", f"genesis:={_there(arguments.genesis)}"]
     else:
         module = "bift_ros.nodes.bag.fleet_replay_node"
         ros = ["-p", f"bag:={_there(arguments.bag)}", "-p", f"rate:={arguments.rate}"]

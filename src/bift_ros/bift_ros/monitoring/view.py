@@ -31,8 +31,6 @@ class ObservedTip:
     address: str
     height: int
     hash: str
-    provider: str
-    """Base URL of its gateway."""
 
 
 @dataclass(frozen=True)

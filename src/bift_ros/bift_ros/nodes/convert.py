@@ -41,15 +41,12 @@ def _octets(data: bytes) -> np.ndarray:
     return np.frombuffer(data, np.uint8)
 
 
-def transaction_to_message(
-    transaction: transactions.Transaction, provider: str = ""
-) -> msg.Transaction:
-    """A transaction as it travels; `provider` is the sender's gateway."""
+def transaction_to_message(transaction: transactions.Transaction) -> msg.Transaction:
+    """A transaction as it travels."""
     message = msg.Transaction(
         sender=transaction.sender,
         sequence=transaction.sequence,
         signature=_octets(transaction.signature),
-        provider=provider,
     )
     payload = transaction.payload
     setattr(message, payload.KIND, [_written(_PAYLOADS[type(payload)], payload)])
@@ -84,11 +81,6 @@ def group_key_to_message(key: GroupKey) -> msg.GroupKey:
 def group_key_from_message(message: msg.GroupKey) -> GroupKey:
     """The key that a message carries; raises FieldError where it is not well-formed."""
     return _read(GroupKey, message)
-
-
-def provider_from_message(message: msg.Transaction | msg.Block) -> str:
-    """Where a relay says that the files are; empty where that is no URL. Nobody has signed it."""
-    return message.provider if tips.PROVIDER.fullmatch(message.provider) else ""
 
 
 def block_hash(digest: bytes) -> msg.BlockHash:
@@ -134,14 +126,13 @@ def signed_header_from_message(message: msg.SignedHeader) -> blocks.SignedHeader
         raise MalformedBlock(f"no header: {error}") from error
 
 
-def block_to_message(block: blocks.Block, provider: str = "") -> msg.Block:
-    """A block as it travels; `provider` is the gateway of the vehicle that sends it."""
+def block_to_message(block: blocks.Block) -> msg.Block:
+    """A block as it travels."""
     message = msg.Block(
         hash=block.hash.hex(),
         header=header_to_message(block.header),
         transactions=[transaction_to_message(t) for t in block.body.transactions],
         signature=_octets(block.signature),
-        provider=provider,
     )
     info = block.body.model_info
     if info is not None:

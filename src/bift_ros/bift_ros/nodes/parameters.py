@@ -154,6 +154,7 @@ SCENE = (
 
 CAMERA_VIEW = (
     Setting("vehicle", "", "Name of the vehicle whose camera is shown."),
+    Setting("genesis", "", "Genesis file of the fleet (JSON); empty: no model is fetched."),
     Setting("image_transport", "compressed", "Camera topic to read: compressed or raw."),
     Setting("rate", 2.0, "Pictures per second, at most.", 0.1, 30.0),
     Setting(

@@ -41,7 +41,6 @@ class CheckedBlock:
 @dataclass
 class _Waiting:
     block: Block
-    provider: str
     since: int
     parent: State | None = None
     state: State | None = None
@@ -83,7 +82,7 @@ class BlockImport:
         """The files that blocks under way need in memory."""
         return {cid for waiting in self._waiting.values() for cid in _files_of(waiting)}
 
-    def add(self, block: Block, provider: str) -> None:
+    def add(self, block: Block) -> None:
         """Take a block in that a member vouches for; one that is known already does nothing."""
         name = block.hash
         if self.has(name) or self.rejects(name):
@@ -96,7 +95,7 @@ class BlockImport:
         if self.rejects(block.header.previous_hash):
             self._reject(block, "its parent block is invalid")
             return
-        self._waiting[name] = _Waiting(block, provider, self._context.now)
+        self._waiting[name] = _Waiting(block, self._context.now)
         self._changed = True
         if len(self._waiting) > self._context.config.maximum_waiting_blocks:
             del self._waiting[next(iter(self._waiting))]
@@ -225,7 +224,8 @@ class BlockImport:
     def _files_here(self, waiting: _Waiting) -> bool:
         """Whether every file that PoFL needs is in memory; asks for the missing ones."""
         context = self._context
-        missing = [cid for cid in _files_of(waiting) if cid not in context.files]
+        files = _files_of(waiting)
+        missing = [cid for cid in files if cid not in context.files]
         waiting.missing = missing
         assert waiting.parent is not None, "it was looked for first"
         if not missing and not context.can_write(waiting.parent):
@@ -236,7 +236,8 @@ class BlockImport:
             self._refuse(waiting.block, f"the file {min(missing)} can't be had from anyone")
         elif missing and waiting.asked_at != context.now:
             waiting.asked_at = context.now
-            context.need(missing, (waiting.provider,))
+            for cid in missing:
+                context.need(cid, files[cid], waiting.block.header.miner)
         return not missing
 
     def _is_disputed(self, waiting: _Waiting, parent: State) -> bool:
@@ -270,10 +271,13 @@ class BlockImport:
         self._waiting.pop(block.hash, None)
 
 
-def _files_of(waiting: _Waiting) -> list[str]:
-    """What PoFL needs to check a block, once its parent is known."""
+def _files_of(waiting: _Waiting) -> dict[str, str]:
+    """What PoFL needs to check a block, once its parent is known, and whose files they are."""
     parent = waiting.parent
     if parent is None or parent.task is None or not waiting.block.header.model_flag:
-        return []
-    updates = (t.payload for t in waiting.block.body.transactions)
-    return [parent.task.global_cid, *(u.cid for u in updates if isinstance(u, ModelUpdate))]
+        return {}
+    files = {parent.task.global_cid: parent.task.proposer}
+    for transaction in waiting.block.body.transactions:
+        if isinstance(transaction.payload, ModelUpdate):
+            files[transaction.payload.cid] = transaction.sender
+    return files

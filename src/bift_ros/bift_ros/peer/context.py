@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.encryption import EncryptionError, KeyUnavailable
@@ -11,7 +12,7 @@ from bift_ros.chain.mempool import Mempool
 from bift_ros.consensus.genesis import Genesis, Member
 from bift_ros.consensus.model_check import ComputedModel, as_it_is, compute_model
 from bift_ros.consensus.payloads import ModelUpdate
-from bift_ros.consensus.state import State, changed
+from bift_ros.consensus.state import State, Task, changed
 from bift_ros.consensus.transactions import Transaction
 from bift_ros.identity.keys import KeyPair
 from bift_ros.peer.config import PeerConfig
@@ -46,7 +47,7 @@ class Context:
         self.files = FileCache(config.file_cache_bytes)
         self.fetches = Fetches(config.fetch_retry_ms)
         self.providers: dict[str, str] = {}
-        """Each vehicle's gateway, by address."""
+        """Each member's gateway by the member's address, as the member itself has signed it."""
         self.now = 0
         self._effects: list[Effect] = []
         self._refused: dict[tuple[str, str], None] = {}
@@ -91,14 +92,26 @@ class Context:
             del self._refused[next(iter(self._refused))]
         self.emit(Refused(what, sender, reason))
 
-    def need(self, cids: Iterable[str], providers: Sequence[str] = ()) -> list[str]:
-        """Ask for those of these files that are not in memory; return their CIDs, sorted."""
-        missing = [cid for cid in cids if cid not in self.files]
-        if len(missing) > 1:
-            missing = sorted(set(missing))
-        for cid in missing:
-            self.emit(self.fetches.want(cid, providers, self.providers.values(), self.now))
-        return missing
+    def need(self, cid: str, *holders: str) -> bool:
+        """Ask for a file unless it is in memory; whether it is missing.
+
+        `holders` are the members, by address, who should have it: they are asked before others.
+        """
+        if cid in self.files:
+            return False
+        self.emit(self.fetches.want(cid, self._gateways(holders), self.now))
+        return True
+
+    def need_model(self, task: Task) -> bool:
+        """Ask for a task's newest global model unless it is in memory; whether it is missing."""
+        return self.need(task.global_cid, task.proposer)
+
+    def _gateways(self, first: Sequence[str]) -> Iterator[str]:
+        """Where members serve files: those of `first`, which may come again, then all others'."""
+        members, providers = self.members, self.providers
+        for address in chain(first, providers):
+            if address in members and address in providers:
+                yield providers[address]
 
     def can_write(self, state: State) -> bool:
         """Whether a model's file can be made after `state`: encrypted, its key must be here."""
@@ -131,11 +144,6 @@ class Context:
             data = b""
         self.files.add(cid, data)
         return True
-
-    def provider_of(self, transaction: Transaction) -> tuple[str, ...]:
-        """Where the sender of a transaction serves its files."""
-        url = self.providers.get(transaction.sender)
-        return (url,) if url else ()
 
     def compute(self, state: State, transactions: Sequence[Transaction]) -> ComputedModel:
         """Run PoFL on top of `state`, or give the last result again where it was for the same.

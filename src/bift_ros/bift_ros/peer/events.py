@@ -21,8 +21,6 @@ class TransactionReceived(Event):
     """A transaction came in from another vehicle."""
 
     transaction: Transaction
-    provider: str
-    """Base URL of a gateway that serves the files it names; empty where unknown."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +28,6 @@ class BlockReceived(Event):
     """A block came in, announced by its miner or as an answer to `RequestBlocks`."""
 
     block: Block
-    provider: str
-    """Base URL of a gateway that serves the block's files; empty where unknown."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 
 from bift_ros.peer.effects import Fetch
 
@@ -49,9 +49,10 @@ class FileCache:
 
 @dataclass
 class _Wanted:
-    providers: dict[str, None]
     in_flight: bool
     retry_at: int
+    at_once: bool = False
+    """Whether what is under way, where it fails, is to be asked for again at once."""
 
 
 class Fetches:
@@ -64,28 +65,20 @@ class Fetches:
     def __len__(self) -> int:
         return len(self._wanted)
 
-    def want(
-        self, cid: str, providers: Iterable[str], others: Iterable[str], now: int
-    ) -> Fetch | None:
+    def want(self, cid: str, providers: Iterable[str], now: int) -> Fetch | None:
         """Ask for a file; the effect to carry out, or None where it is already under way.
 
-        `others` may have it too: they are tried after `providers`, up to a bound.
+        Of `providers` the first are asked, up to a bound.
         """
         wanted = self._wanted.get(cid)
         if wanted is None:
             if len(self._wanted) >= _MAXIMUM_WANTED and not self._make_room():
                 return None
-            wanted = self._wanted[cid] = _Wanted({}, False, now)
-        for url in providers:
-            if url:
-                wanted.providers[url] = None
-        while len(wanted.providers) > _MAXIMUM_PROVIDERS:
-            del wanted.providers[next(iter(wanted.providers))]
+            wanted = self._wanted[cid] = _Wanted(False, now)
         if wanted.in_flight or now < wanted.retry_at:
             return None
-        wanted.in_flight = True
-        asked = islice(chain(wanted.providers, others), _MAXIMUM_PROVIDERS)
-        return Fetch(cid, tuple(dict.fromkeys(asked)))
+        wanted.in_flight, wanted.at_once = True, False
+        return Fetch(cid, tuple(dict.fromkeys(islice(providers, _MAXIMUM_PROVIDERS))))
 
     def arrived(self, cid: str) -> None:
         """The file is here."""
@@ -96,7 +89,12 @@ class Fetches:
         wanted = self._wanted.get(cid)
         if wanted is not None:
             wanted.in_flight = False
-            wanted.retry_at = now + self._retry_ms
+            wanted.retry_at = now if wanted.at_once else now + self._retry_ms
+
+    def ask_again(self, now: int) -> None:
+        """Let whatever could not be had be asked for again at once: there are more to ask."""
+        for wanted in self._wanted.values():
+            wanted.retry_at, wanted.at_once = now, True
 
     def forget(self) -> None:
         """Stop wanting what is not under way; what is still needed is asked for anew."""

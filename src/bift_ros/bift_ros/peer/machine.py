@@ -155,8 +155,9 @@ class Peer:
         context = self._context
         match event:
             case events.TipReceived(tip):  # what comes most often stands first
-                self._tips.received(tip)
-                return False
+                if not self._tips.received(tip):
+                    return False
+                self._ask_again()
             case events.TransactionReceived():
                 if self._transaction_received(event):
                     self._updates.advance()
@@ -171,8 +172,8 @@ class Peer:
                 self._import.look_again()
             case events.Tick():
                 self._tick()
-            case events.BlockReceived(block, provider):
-                self._import.add(block, provider)
+            case events.BlockReceived(block):
+                self._import.add(block)
             case events.HeadersAnswered(peer, headers):
                 self._catch_up.headers_answered(peer, headers)
                 return False
@@ -212,6 +213,12 @@ class Peer:
         if files.is_full:
             files.trim(self._updates.needed() | self._import.needed())
 
+    def _ask_again(self) -> None:
+        """Another vehicle's gateway is known now, which may have what nobody had."""
+        self._context.fetches.ask_again(self._context.now)
+        self._updates.retry()
+        self._import.look_again()
+
     def _join_majority(self) -> None:
         """Leave a branch that ties with the one most members stand on."""
         context = self._context
@@ -234,12 +241,10 @@ class Peer:
                 "transaction", name, transaction.sender, f"transaction {name[:12]}: {error}"
             )
             return False
-        if event.provider:
-            context.providers.setdefault(transaction.sender, event.provider)
         if isinstance(transaction.payload, ModelCommit):
             self._fairness.usable(transaction)
         elif isinstance(transaction.payload, ModelUpdate):
-            context.need([transaction.payload.cid], (event.provider,))
+            context.need(transaction.payload.cid, transaction.sender)
         return True
 
     def _is_old(self, transaction: Transaction) -> bool:
@@ -258,7 +263,7 @@ class Peer:
         if block is None:
             return
         self._mined = block.hash
-        self._import.add(block, "")
+        self._import.add(block)
 
     def _accept(self, checked: CheckedBlock) -> None:
         """Add a block whose every check has passed; follow it where it outweighs the tip."""

@@ -151,10 +151,7 @@ class Miner:
         context, task = self._context, state.task
         assert task is not None
         policy = context.genesis.policy
-        if task.global_cid not in context.files:
-            context.need([task.global_cid])
-            return
-        if not context.can_write(state):
+        if context.need_model(task) or not context.can_write(state):
             return
         ready = self._updates.ready
         expected = len(task.commitments) if policy.commit_reveal else len(state.members)

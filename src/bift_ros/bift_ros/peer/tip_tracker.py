@@ -36,21 +36,27 @@ class TipTracker:
         """Every other member's newest tip."""
         return iter(self._tips.values())
 
-    def received(self, tip: SignedTip) -> None:
-        """Note a tip, unless it says nothing new or its member did not sign it."""
+    def received(self, tip: SignedTip) -> bool:
+        """Note a tip, unless it says nothing new or its member did not sign it.
+
+        Returns whether its member's gateway was not known before.
+        """
         context = self._context
         known = self._tips.get(tip.sender)
         if tip.sender == context.key.address or (known is not None and known.stamp >= tip.stamp):
-            return
+            return False
         try:
             check_tip(tip, context.genesis, context.members)
         except InvalidTransaction as error:
             context.refuse("tip", tip.sender + tip.signature.hex(), tip.sender, str(error))
-            return
+            return False
         self._tips[tip.sender] = tip
         self._count(known, tip)
-        if tip.provider:
-            context.providers[tip.sender] = tip.provider
+        if not tip.provider:
+            return False
+        is_new = tip.sender not in context.providers
+        context.providers[tip.sender] = tip.provider
+        return is_new
 
     def _count(self, before: SignedTip | None, tip: SignedTip) -> None:
         counts = self.counts

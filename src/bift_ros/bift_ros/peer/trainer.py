@@ -105,7 +105,8 @@ class Trainer:
         if result is not None:
             self._publish(state, wanted, result)
         elif self._running is None and self._samples > 0:
-            self._start(wanted)
+            assert state.task is not None
+            self._start(state.task, wanted)
 
     def _wanted(self, state: State) -> TrainingRequest | None:
         task, config = state.task, self._context.config
@@ -132,11 +133,11 @@ class Trainer:
             return request
         return TrainingRequest(task.proposal, task.current_iter + 1, task.global_cid)
 
-    def _start(self, request: TrainingRequest) -> None:
+    def _start(self, task: Task, request: TrainingRequest) -> None:
         """Train once the global model is here, which checking the next block needs too."""
         context = self._context
-        missing = context.need([request.base_cid])
-        self._open = bool(missing) or not context.can_write(context.chain.tip_state)
+        missing = context.need_model(task)
+        self._open = missing or not context.can_write(context.chain.tip_state)
         if not self._open:
             self._running = request
             self._context.emit(Train(request))

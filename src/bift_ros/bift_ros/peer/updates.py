@@ -83,9 +83,9 @@ class Updates:
         task = context.chain.tip_state.task
         if task is None or not updates:
             return
-        context.need([task.global_cid])
+        context.need_model(task)
         for cid, update in updates.items():
-            context.need([cid], context.provider_of(update))
+            context.need(cid, update.sender)
 
     def usable(self, update: Transaction) -> bool:
         """Whether the update can be aggregated."""

@@ -40,7 +40,7 @@ class FalseBlocks(Byzantine):
         self._hidden[event.block.hash] = None
         if len(self._hidden) > _MAXIMUM_HIDDEN:
             del self._hidden[next(iter(self._hidden))]
-        self.tell(BlockReceived(false, self.url))
+        self.tell(BlockReceived(false))
 
     def headers(self, asker: Vehicle, from_height: int) -> Sequence[SignedHeader]:
         """Show nothing from the first hidden block on."""
@@ -135,7 +135,7 @@ class Equivocator(FalseBlocks):
         assert second is not None
         for other in self.fleet.others[self.number]:
             block = event.block if other.number % 2 else second
-            self.send(other, BlockReceived(block, self.url))
+            self.send(other, BlockReceived(block))
 
 
 class FutureBlocks(FalseBlocks):

@@ -36,7 +36,7 @@ class FastMiner(Byzantine):
         transfer = self.sign(state.sequences[self.address], payload)
         later = max(self.genesis.policy.plain_interval_ms, self.now - state.timestamp)
         block = self.fleet.world.block(state, [transfer], miner=self.number, later=later)
-        event = BlockReceived(block, self.url)
+        event = BlockReceived(block)
         self.take(event)
         self.tell(event)
         return block
@@ -59,7 +59,7 @@ class FastMiner(Byzantine):
             state = state_transition(parent, self.genesis, rival, self.now)
         except InvalidBlock:
             return
-        self.tell(BlockReceived(rival, self.url))
+        self.tell(BlockReceived(rival))
         for _ in range(2):
             block = self._plain(state)
             if block is None:

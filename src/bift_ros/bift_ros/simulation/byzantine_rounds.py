@@ -60,7 +60,7 @@ class LateCommitter(Byzantine):
         payload = event.transaction.payload
         kept = self._kept.pop(payload.iteration, None) if isinstance(payload, ModelUpdate) else None
         if isinstance(kept, BroadcastTransaction):
-            self.broadcast(TransactionReceived(kept.transaction, self.url))
+            self.broadcast(TransactionReceived(kept.transaction))
 
 
 class MalformedUpdates(Byzantine):

@@ -53,11 +53,11 @@ class DoubleSpender(FalseMessages):
         owned = self.peer.state.balances[self.address]
         pair = [self.sign(sequence, Transfer(self.another().address, owned or 1)) for _ in "ab"]
         for other in self.fleet.others[self.number]:
-            self.send(other, TransactionReceived(pair[other.number % 2], self.url))
+            self.send(other, TransactionReceived(pair[other.number % 2]))
         overdraft = self.sign(sequence + 1, Transfer(self.address, 10**6))
         earlier = [t for block in self.chain.canonical(1, 2) for t in block.body.transactions[:3]]
         for transaction in (overdraft, *earlier):
-            self.tell(TransactionReceived(transaction, self.url))
+            self.tell(TransactionReceived(transaction))
 
 
 class IdentityThief(FalseMessages):
@@ -68,7 +68,7 @@ class IdentityThief(FalseMessages):
         victim = self.another()
         sequence = self.peer.state.sequences[victim.address]
         own = self.sign(sequence, Transfer(self.address, 1))
-        self.tell(TransactionReceived(replace(own, sender=victim.address), self.url))
+        self.tell(TransactionReceived(replace(own, sender=victim.address)))
         tip = sign_tip(
             self.key,
             self.genesis.hash,
@@ -100,7 +100,7 @@ class Flooder(FalseMessages):
                 junk = self.sign(sequence, replace(proposal, model_id=name))
             else:
                 junk = self.sign(*_update_of_nothing(rng, proposal))
-            self.tell(TransactionReceived(junk, self.url))
+            self.tell(TransactionReceived(junk))
 
 
 def _update_of_nothing(rng: random.Random, proposal: ProposeTask) -> tuple[int, ModelUpdate]:

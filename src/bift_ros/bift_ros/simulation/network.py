@@ -98,9 +98,9 @@ def _deliver(receivers: Sequence[Node], event: Event) -> None:
 def size_of(event: Event) -> int:
     """A message's size on the wire, by its canonical bytes."""
     match event:
-        case TransactionReceived(transaction, _):
+        case TransactionReceived(transaction):
             return _ENVELOPE_BYTES + len(transaction.to_bytes())
-        case BlockReceived(block, _):
+        case BlockReceived(block):
             return _ENVELOPE_BYTES + len(block.to_bytes())
         case TipReceived(tip):
             return _ENVELOPE_BYTES + _TIP_BYTES + len(tip.provider)

@@ -60,7 +60,7 @@ class Requests:
             return
         blocks = other.blocks(asker, hashes)
         events: list[Event] = [
-            *(BlockReceived(block, other.url) for block in blocks),
+            *(BlockReceived(block) for block in blocks),
             BlocksAnswered(other.address),
         ]
         for event in events:  # one connection: in order, all or nothing

@@ -211,9 +211,9 @@ class Vehicle:
             case effects.AnnounceTip(tip):
                 self.broadcast(events.TipReceived(tip))
             case effects.BroadcastTransaction(transaction):
-                self.broadcast(events.TransactionReceived(transaction, self.url))
+                self.broadcast(events.TransactionReceived(transaction))
             case effects.BroadcastBlock(block):
-                self.broadcast(events.BlockReceived(block, self.url))
+                self.broadcast(events.BlockReceived(block))
             case effects.Put(cid, data):
                 self.files[cid] = data
                 fleet.archive.setdefault(cid, data)

@@ -17,6 +17,8 @@ from bift_msgs.msg import Tip, VehicleStatus
 from rclpy.exceptions import InvalidParameterValueException
 from sensor_msgs.msg import Image
 
+from bift_ros.consensus.exceptions import GenesisError
+from bift_ros.consensus.genesis import load_genesis
 from bift_ros.identity.vehicle_names import is_vehicle_name
 from bift_ros.learning.client import TrainingWorker
 from bift_ros.monitoring.camera_view import WorkerPredictions, camera_view
@@ -24,6 +26,7 @@ from bift_ros.monitoring.global_model import ModelFollower
 from bift_ros.nodes import camera_topics, parameters, qos
 from bift_ros.nodes.camera_topics import Frame, stamp_ns
 from bift_ros.nodes.lifetime import run_until_signalled
+from bift_ros.nodes.observer.signed_gateways import SignedGateways
 from bift_ros.nodes.quiet_node import QuietNode
 from bift_ros.perception.classes import Label
 from bift_ros.perception.images import ImageError
@@ -32,7 +35,6 @@ from bift_ros.storage.embedded import EmbeddedStorage
 
 _WAITING = 10
 """Frames and labels that may wait for each other."""
-_MAX_PROVIDERS = 1000
 _CACHE_BYTES = 256 << 20
 """Models that are kept on disk while the node lives."""
 
@@ -60,7 +62,7 @@ class CameraViewNode(QuietNode):
             device=settings["device"], allowed_architectures=(architecture,)
         )
         self._predict = WorkerPredictions(self._worker, architecture)
-        self._providers: dict[str, str] = {}
+        self._gateways = _gateways(settings["genesis"])
         self._matcher: StampMatcher[tuple[Any, Frame], list[Label]] = StampMatcher(
             lambda waiting: waiting[1].nbytes, _WAITING
         )
@@ -72,7 +74,8 @@ class CameraViewNode(QuietNode):
             self, settings["image_transport"], self._on_frame, self._on_labels, f"/{vehicle}/"
         )
         self.create_subscription(VehicleStatus, f"/{vehicle}/status", self._on_status, qos.STATUS)
-        self.create_subscription(Tip, "/bift/tips", self._on_tip, qos.FLEET_READER)
+        if self._gateways is not None:
+            self.create_subscription(Tip, "/bift/tips", self._gateways.take, qos.FLEET_READER)
 
     def start(self) -> None:
         """Begin to make pictures."""
@@ -90,14 +93,10 @@ class CameraViewNode(QuietNode):
         self._folder.cleanup()
         self.destroy_node()
 
-    def _on_tip(self, message: Tip) -> None:
-        if message.provider and len(self._providers) < _MAX_PROVIDERS:
-            self._providers[message.name] = message.provider
-
     def _on_status(self, message: VehicleStatus) -> None:
-        self._models.follow(
-            message.task.global_cid, message.task.current_iter, tuple(self._providers.values())
-        )
+        if self._gateways is not None:
+            task = message.task
+            self._models.follow(task.global_cid, task.current_iter, self._gateways.urls)
 
     def _on_frame(self, header: Any, frame: Frame) -> None:
         labels = self._matcher.add_frame(stamp_ns(header), (header, frame))
@@ -136,6 +135,16 @@ class CameraViewNode(QuietNode):
         message.data = array.array("B", picture.tobytes())  # anything else is checked byte by byte
         if not self._stopping.is_set():
             self._pictures.publish(message)
+
+
+def _gateways(genesis: str) -> SignedGateways | None:
+    """Of the fleet with this genesis file; None without one: nobody's address could be checked."""
+    if not genesis:
+        return None
+    try:
+        return SignedGateways(load_genesis(genesis))
+    except GenesisError as error:
+        raise InvalidParameterValueException("genesis", genesis, str(error)) from error
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -27,7 +27,6 @@ class FleetMonitor:
         self._on_status = on_status
         self._changed = threading.Condition()
         self._vehicles: dict[str, VehicleStatus | None] = {}
-        self._providers: dict[str, str] = {}
         self._background = BackgroundNode("bift_monitor")
         self._node = self._background.node
         self._node.create_subscription(msg.Tip, "/bift/tips", self._on_tip, qos.FLEET_READER)
@@ -49,12 +48,6 @@ class FleetMonitor:
         with self._changed:
             return dict(sorted(self._vehicles.items()))
 
-    @property
-    def providers(self) -> tuple[str, ...]:
-        """The gateways of all vehicles."""
-        with self._changed:
-            return tuple(self._providers.values())
-
     def wait(self, condition: Callable[[Statuses], bool], timeout: float) -> bool:
         """Wait until the vehicles' statuses fulfil a condition; False after `timeout` seconds."""
         with self._changed:
@@ -65,11 +58,8 @@ class FleetMonitor:
         self._background.close()
 
     def _on_tip(self, message: msg.Tip) -> None:
-        if not is_vehicle_name(message.name):
-            return  # not one of ours: anybody may publish here
-        with self._changed:
-            self._providers[message.peer] = message.provider
-        self.watch(message.name)
+        if is_vehicle_name(message.name):  # else not one of ours: anybody may publish here
+            self.watch(message.name)
 
     def _hear(self, name: str, message: msg.VehicleStatus) -> None:
         try:

@@ -35,7 +35,7 @@ def observed_tip(message: msg.Tip) -> ObservedTip:
     if not is_vehicle_name(message.name) or len(message.name) > MAX_TEXT:
         raise FieldError(f"name: {message.name[:80]!r} is no vehicle's name")
     tip = convert.tip_from_message(message)
-    return ObservedTip(message.name, tip.sender, tip.height, tip.hash.hex(), tip.provider)
+    return ObservedTip(message.name, tip.sender, tip.height, tip.hash.hex())
 
 
 def observed_status(message: msg.VehicleStatus, topic_of: str) -> VehicleStatus:

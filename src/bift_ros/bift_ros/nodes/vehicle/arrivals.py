@@ -17,7 +17,7 @@ from bift_ros.consensus.exceptions import UnknownSender
 
 LARGEST: dict[type, int] = {
     # The wire's fields take less than twice a transaction's canonical bytes, of which a block has
-    # room for so many; its providers come on top.
+    # room for so many.
     msg.Transaction: 4 * MAX_BLOCK_BYTES,
     msg.Block: 4 * MAX_BLOCK_BYTES,
     msg.Tip: 4096,

@@ -22,8 +22,8 @@ from bift_ros.peer.group_keys import keys_before
 class CatchUpServices:
     """Gives this vehicle's chain to others."""
 
-    def __init__(self, node: Node, chain: Blockchain, provider: str) -> None:
-        self._chain, self._provider = chain, provider
+    def __init__(self, node: Node, chain: Blockchain) -> None:
+        self._chain = chain
         node.create_service(srv.GetHeaders, "get_headers", self._get_headers)
         node.create_service(srv.GetBlocks, "get_blocks", self._get_blocks)
         if chain.genesis.policy.encrypt_models:
@@ -45,9 +45,7 @@ class CatchUpServices:
     ) -> srv.GetBlocks.Response:
         wanted = [bytes(block_hash.sha256) for block_hash in request.hashes[:BLOCKS_PER_ANSWER]]
         found = [self._chain.block(block_hash) for block_hash in wanted]
-        response.blocks = [
-            convert.block_to_message(block, self._provider) for block in found if block is not None
-        ]
+        response.blocks = [convert.block_to_message(block) for block in found if block is not None]
         return response
 
     def _get_group_keys(

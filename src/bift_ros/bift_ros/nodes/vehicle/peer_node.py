@@ -66,8 +66,8 @@ class PeerNode(QuietNode):
         """`trainer` is there where `config` has the peer train."""
         super().__init__("peer")
         self._name, self._address, self._genesis, self._chain = name, key.address, genesis, chain
-        self._provider, self._trainer = storage.url, trainer
-        self.peer = Peer(key, genesis, chain, config, self._provider)
+        self._trainer = trainer
+        self.peer = Peer(key, genesis, chain, config, storage.url)
         self.clock = IterationClock()
         self.refused, self.last_refusal = 0, ""
         self._log_refusal = LimitedLog(self.get_logger().warning)
@@ -79,7 +79,7 @@ class PeerNode(QuietNode):
         )
         self._blocks = self._topic(msg.Block, "blocks", qos.BLOCKS, self._on_block)
         self._tips = self._topic(msg.Tip, "tips", qos.TIPS, self._on_tip)
-        self._catch_up_services = CatchUpServices(self, chain, self._provider)
+        self._catch_up_services = CatchUpServices(self, chain)
         self._catch_up = CatchUpClient(self, chain, self.take, self.post, self._on_block)
         self.create_service(srv.SubmitTransaction, "submit_transaction", self._submit)
         self.create_timer(_TICK_SECONDS, self._tick)
@@ -170,7 +170,7 @@ class PeerNode(QuietNode):
             return  # our own words come back; but our owner may speak through another vehicle
         if isinstance(transaction.payload, ModelUpdate):
             self.clock.update_heard()
-        self.take(TransactionReceived(transaction, convert.provider_from_message(message)))
+        self.take(TransactionReceived(transaction))
 
     def _on_block(self, message: msg.Block) -> None:
         try:
@@ -178,7 +178,7 @@ class PeerNode(QuietNode):
         except (InvalidBlock, InvalidTransaction) as error:
             self._refused(effects.Refused("block", message.header.miner, str(error)))
             return
-        self.take(BlockReceived(block, convert.provider_from_message(message)))
+        self.take(BlockReceived(block))
 
     def _on_tip(self, message: msg.Tip) -> None:
         if message.peer == self._address:
@@ -201,7 +201,7 @@ class PeerNode(QuietNode):
         except InvalidTransaction as error:
             self._refused(effects.Refused("transaction", message.sender, str(error)))
         else:
-            self.take(TransactionReceived(transaction, convert.provider_from_message(message)))
+            self.take(TransactionReceived(transaction))
         response.accepted = self.refused == before
         response.reason = "" if response.accepted else self.last_refusal
         if response.accepted:
@@ -219,11 +219,9 @@ class PeerNode(QuietNode):
             case effects.BroadcastTransaction(transaction):
                 if isinstance(transaction.payload, ModelUpdate):
                     self.clock.update_heard()
-                self._transactions.publish(
-                    convert.transaction_to_message(transaction, self._provider)
-                )
+                self._transactions.publish(convert.transaction_to_message(transaction))
             case effects.BroadcastBlock(block):
-                self._blocks.publish(convert.block_to_message(block, self._provider))
+                self._blocks.publish(convert.block_to_message(block))
             case effects.AnnounceTip(tip):
                 self._tips.publish(convert.tip_to_message(tip, self._name))
             case effects.RequestHeaders():
