@@ -17,6 +17,7 @@ from bift_ros.consensus.exceptions import (
     MalformedTransaction,
     UnknownSender,
 )
+from bift_ros.consensus.genesis import Genesis, Member, Policy
 from bift_ros.consensus.group_key import GroupKey, make_group_key
 from bift_ros.consensus.payloads import (
     FILE_NAME,
@@ -36,6 +37,7 @@ from bift_ros.consensus.transactions import (
     MAX_TRANSACTION_BYTES,
     Transaction,
     check_signature,
+    check_together,
     is_signed,
     sign_transaction,
 )
@@ -119,6 +121,24 @@ def test_a_remembered_signature_holds_for_its_key_and_chain_alone() -> None:
             assert not is_signed(tx, other.public_key, GENESIS_HASH)
             assert not is_signed(tx, KEY.public_key, bytes(32))
             assert not is_signed(tx, other.public_key, bytes(32))
+
+
+def test_signatures_checked_together_are_judged_as_alone() -> None:
+    keys = [KeyPair.from_seed(bytes([i] * 32)) for i in range(20)]
+    members = tuple(Member(f"car_{i}", key.public_key) for i, key in enumerate(keys[:18]))
+    genesis = Genesis("test", 1, members, Policy())
+    said = [Transfer("ab" * 20, 1 + i) for i in range(20)]
+    good = [sign_transaction(key, 0, s, genesis.hash) for key, s in zip(keys, said, strict=True)]
+    txs = [Transaction.from_bytes(tx.to_bytes()) for tx in good]
+    txs[3] = replace(txs[3], signature=txs[4].signature)
+    check_together(txs, genesis, genesis.by_address)
+    refusals: dict[int, type[Exception]] = {}
+    for number, tx in enumerate(txs):
+        try:
+            check_signature(tx, genesis, genesis.by_address)
+        except (BadSignature, UnknownSender) as error:
+            refusals[number] = type(error)
+    assert refusals == {3: BadSignature, 18: UnknownSender, 19: UnknownSender}
 
 
 def test_what_is_remembered_is_no_part_of_a_copy() -> None:

@@ -7,7 +7,7 @@ sequence, payload]`, so it holds on one chain only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Protocol, TypeVar
@@ -30,6 +30,7 @@ from bift_ros.consensus.fields import (
 from bift_ros.consensus.genesis import MAX_MEMBERS, Genesis, Member
 from bift_ros.consensus.group_key import GroupKey
 from bift_ros.consensus.payloads import Payload, parse_payload, payload_bytes
+from bift_ros.identity.cores import call_each
 from bift_ros.identity.keys import SIGNATURE_BYTES, KeyPair, verify
 from bift_ros.identity.sealing import COPY_BYTES
 
@@ -184,6 +185,17 @@ def is_signed(signed: Signed, public_key: bytes, genesis_hash: bytes) -> bool:
         return False
     remember_signature(signed, public_key, genesis_hash)
     return True
+
+
+def check_together(
+    transactions: Sequence[Transaction], genesis: Genesis, members: Mapping[str, Member]
+) -> None:
+    """Check many signatures at once, so that those that hold are remembered.
+
+    It refuses nothing: `check_signature` tells which one does not hold, and why.
+    """
+    senders = [(tx, members.get(tx.sender)) for tx in transactions]
+    call_each(is_signed, [(tx, m.public_key, genesis.hash) for tx, m in senders if m is not None])
 
 
 def remember_signature(signed: Signed, public_key: bytes, genesis_hash: bytes) -> None:

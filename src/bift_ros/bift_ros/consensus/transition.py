@@ -26,7 +26,7 @@ from bift_ros.consensus.payloads import (
 )
 from bift_ros.consensus.state import Iteration, State, Task, changed, changed_task
 from bift_ros.consensus.transaction_rules import apply_transaction, check_transaction
-from bift_ros.consensus.transactions import Transaction
+from bift_ros.consensus.transactions import Transaction, check_together
 
 
 def state_transition(state: State, genesis: Genesis, block: Block, now_ms: int) -> State:
@@ -69,6 +69,7 @@ def validate_header(parent: State, genesis: Genesis, block: Block, now_ms: int) 
 def apply_body(parent: State, genesis: Genesis, block: Block) -> State:
     """Apply the transactions in order, and what a block of this kind does beside."""
     header = block.header
+    check_together(block.body.transactions, genesis, parent.members)
     if (block.body.model_info is not None) != bool(header.model_flag):
         raise WrongModel("the model flag is 1 exactly where there is a model info")
     state = _APPLY[block.learning](parent, genesis, block)
