@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bift_ros.dashboard.pages import STATIC
-from bift_ros.fleet.runtimes.domain import claimed_domain
+from bift_ros.fleet.runtimes.domain import ros_environment
 
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
@@ -27,11 +27,11 @@ def test_the_guide_works_from_top_to_bottom(tmp_path: Path) -> None:
     bash = shutil.which("bash")
     assert bash is not None
     script = "set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n"
-    with claimed_domain() as (domain, _):
+    with ros_environment() as (environment, _):
         done = subprocess.run(
             [bash, "-c", script + "".join(blocks)],
             cwd=tmp_path,
-            env=os.environ | {"ROS_DOMAIN_ID": str(domain)},
+            env=os.environ | environment,
             capture_output=True,
             text=True,
             timeout=200,

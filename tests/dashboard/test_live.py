@@ -20,12 +20,13 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
-import rclpy
 from bift_msgs.msg import ChainStatus, Tip, VehicleStatus
 
 from bift_ros.fleet.runs.live_dashboard import dataset_in, live_dashboard
-from bift_ros.fleet.runtimes.domain import claimed_domain
+from bift_ros.fleet.runtimes.domain import ros_environment
 from bift_ros.nodes import qos
+from bift_ros.nodes.bus_node import BusNode
+from bift_ros.nodes.buses import Bus
 
 pytestmark = pytest.mark.ros
 
@@ -45,11 +46,9 @@ class Car:
     """A vehicle that does nothing but talk."""
 
     def __init__(self) -> None:
-        self._context = rclpy.Context()
-        rclpy.init(context=self._context)
-        self.node = rclpy.create_node("vehicle", namespace="/car", context=self._context)
-        self._tips = self.node.create_publisher(Tip, "/bift/tips", qos.TIPS)
-        self._status = self.node.create_publisher(VehicleStatus, "/car/status", qos.STATUS)
+        self._own, self._fleet = BusNode(Bus.OWN, "vehicle"), BusNode(Bus.FLEET, "vehicle")
+        self._tips = self._fleet.node.create_publisher(Tip, "/bift/tips", qos.TIPS)
+        self._status = self._own.node.create_publisher(VehicleStatus, "/car/status", qos.STATUS)
         self._tips.publish(Tip(peer=ADDRESS, name="car", height=0, hash="0" * 64))
 
     def say(self, state: str) -> None:
@@ -57,15 +56,15 @@ class Car:
         self._status.publish(VehicleStatus(name="car", address=ADDRESS, state=state, chain=chain))
 
     def close(self) -> None:
-        self.node.destroy_node()
-        rclpy.try_shutdown(context=self._context)
+        self._own.close()
+        self._fleet.close()
 
 
 @pytest.fixture
 def domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    with claimed_domain() as (number, _):
-        monkeypatch.setenv("ROS_DOMAIN_ID", str(number))
-        monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    with ros_environment() as (environment, _):
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
         yield
 
 
@@ -112,13 +111,15 @@ def test_what_a_vehicle_says_reaches_the_stream(car: Car) -> None:
 def test_the_folder_of_a_fleet_says_where_it_talks(
     car: Car, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    environment = {"ROS_DOMAIN_ID": os.environ["ROS_DOMAIN_ID"]}
-    monkeypatch.delenv("ROS_DOMAIN_ID")
+    names = ("ROS_DOMAIN_ID", "BIFT_FLEET_DOMAIN_ID")
+    environment = {name: os.environ[name] for name in names}
+    for name in names:
+        monkeypatch.delenv(name)
     processes = {"environment": environment, "vehicles": {}}
     (tmp_path / "processes.json").write_text(json.dumps(processes))
     with live_dashboard(tmp_path) as url, events(url) as told:
         assert any(v["name"] == "car" for event in told for v in event["vehicles"])
-    assert "ROS_DOMAIN_ID" not in os.environ
+    assert not set(names) & set(os.environ)
 
 
 @pytest.mark.browser

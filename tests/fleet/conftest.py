@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # for this room's `engine_fleet`
 from engine_fleet import BASE, bift
 
 from bift_ros.fleet.runtimes.docker.engine import connect
-from bift_ros.fleet.runtimes.domain import claimed_domain
+from bift_ros.fleet.runtimes.domain import ros_environment
 from bift_ros.fleet.runtimes.runtime import FleetError
 from bift_ros.synthesis.synth import synthesize
 
@@ -111,13 +111,8 @@ class Surroundings:
 @pytest.fixture(scope="module")
 def surroundings() -> Iterator[Surroundings]:
     token = uuid.uuid4().hex
-    with claimed_domain() as (domain, _), pytest.MonkeyPatch.context() as patch:
-        environment = {
-            "ROS_DOMAIN_ID": str(domain),
-            "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-            "RMW_IMPLEMENTATION": "rmw_fastrtps_cpp",
-            "BIFT_TEST_TOKEN": token,
-        }
+    with ros_environment() as (ros, _), pytest.MonkeyPatch.context() as patch:
+        environment = {**ros, "BIFT_TEST_TOKEN": token}
         for name, value in environment.items():
             patch.setenv(name, value)
         yield Surroundings(environment, token)

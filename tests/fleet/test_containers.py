@@ -115,9 +115,9 @@ class TestSpec:
 
     def test_every_other_vehicle_is_looked_for(self, make: Make) -> None:
         bus = make().containers[2]
-        assert bus.environment["ROS_STATIC_PEERS"] == "198.18.8.10;198.18.8.11"
+        assert bus.environment["BIFT_FLEET_STATIC_PEERS"] == "198.18.8.10;198.18.8.11"
         bus = make(subnet=None).containers[2]
-        assert bus.environment["ROS_STATIC_PEERS"] == "vehicle-00;taxi"
+        assert bus.environment["BIFT_FLEET_STATIC_PEERS"] == "vehicle-00;taxi"
         assert bus.address is None
 
     def test_a_gpu_is_the_only_one_inside(self, make: Make) -> None:
@@ -229,7 +229,7 @@ class TestKubernetes:
         services = {d["metadata"]["name"] for d in objects if d["kind"] == "Service"}
         assert services == {spec.host for spec in fleet.containers}
         for spec in fleet.containers:
-            assert set(spec.environment["ROS_STATIC_PEERS"].split(";")) < services
+            assert set(spec.environment["BIFT_FLEET_STATIC_PEERS"].split(";")) < services
 
     def test_a_schema_error_would_be_found(self, make: Make) -> None:
         *_, last = yaml.safe_load_all(kubernetes_manifests(make(subnet=None)))

@@ -58,13 +58,13 @@ class TestSpec:
 
     def test_vehicles_ask_it_and_nobody_else(self, on_one_host: ContainerFleet) -> None:
         for spec in on_one_host.containers[1:]:
-            assert spec.environment["ROS_DISCOVERY_SERVER"] == "198.18.8.9:11811"
-            assert "ROS_STATIC_PEERS" not in spec.environment
+            assert spec.environment["BIFT_FLEET_DISCOVERY_SERVER"] == "198.18.8.9:11811"
+            assert "BIFT_FLEET_STATIC_PEERS" not in spec.environment
 
     def test_without_addresses_they_wait_for_its_name(self, on_many_hosts: ContainerFleet) -> None:
         server, plain, slow = on_many_hosts.containers
         assert list(server.command) == [*COMMAND, "0.0.0.0", "--udp-port", "11811"]
-        assert plain.environment["ROS_DISCOVERY_SERVER"] == "discovery:11811"
+        assert plain.environment["BIFT_FLEET_DISCOVERY_SERVER"] == "discovery:11811"
         wait = "until getent hosts discovery >/dev/null; do sleep 1; done"
         assert plain.command[:3] == ("sh", "-c", f'{wait} && exec "$@"')
         assert slow.command[2].startswith("tc qdisc replace")
@@ -78,7 +78,7 @@ class TestSpec:
     def test_by_multicast_there_is_none(self, tmp_path: Path) -> None:
         fleet = containers(tmp_path, SUBNET, "discovery: multicast")
         assert all(spec.vehicle is not None for spec in fleet.containers)
-        assert "ROS_DISCOVERY_SERVER" not in fleet.containers[0].environment
+        assert "BIFT_FLEET_DISCOVERY_SERVER" not in fleet.containers[0].environment
 
     def test_no_vehicle_may_have_its_name(self, tmp_path: Path) -> None:
         file = tmp_path / "town.yaml"
@@ -136,8 +136,8 @@ from bift_ros.fleet.runtimes.folder import FleetFolder
 
 names = ("vehicle_00", "vehicle_01")
 os.environ.update(ProcessRuntime(FleetFolder(Path(sys.argv[1]))).environment)
-assert re.fullmatch(r"127.0.0.1:[0-9]+", os.environ["ROS_DISCOVERY_SERVER"])
-assert os.environ["ROS_SUPER_CLIENT"] == "TRUE"
+assert re.fullmatch(r"127.0.0.1:[0-9]+", os.environ["BIFT_FLEET_DISCOVERY_SERVER"])
+assert os.environ["BIFT_FLEET_SUPER_CLIENT"] == "TRUE"
 from bift_ros.nodes.observer.monitor import FleetMonitor
 monitor = FleetMonitor()
 for name in names:

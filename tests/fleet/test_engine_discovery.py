@@ -66,8 +66,8 @@ def test_the_server_is_no_vehicle_and_keeps_nothing(trio: Trio) -> None:
 def test_vehicles_have_heard_of_each_other_from_the_server_alone(trio: Trio) -> None:
     for number in range(3):
         environment = trio.container(number).attrs["Config"]["Env"]
-        assert any(pair.startswith("ROS_DISCOVERY_SERVER=198.") for pair in environment)
-        assert not any(pair.startswith("ROS_STATIC_PEERS=") for pair in environment)
+        assert any(pair.startswith("BIFT_FLEET_DISCOVERY_SERVER=198.") for pair in environment)
+        assert not any(pair.startswith("BIFT_FLEET_STATIC_PEERS=") for pair in environment)
 
 
 def test_a_command_in_a_container_hears_all(trio: Trio) -> None:

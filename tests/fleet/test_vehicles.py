@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -19,7 +20,7 @@ from process_fleet import running
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
-from bift_msgs.srv import OwnerJob
+from bift_msgs.srv import GetBlocks, OwnerJob
 
 from bift_ros.chain.store import ChainStore
 from bift_ros.chain.vehicle_folders import VehicleFolders
@@ -36,6 +37,7 @@ from bift_ros.identity.keyfile import save_key
 from bift_ros.identity.keys import KeyPair
 from bift_ros.monitoring.status import VehicleStatus
 from bift_ros.nodes.background_node import BackgroundNode
+from bift_ros.nodes.buses import Bus
 from bift_ros.nodes.observer.monitor import FleetMonitor
 from bift_ros.perception.bag_writer import BagWriter
 from bift_ros.storage.cid import cid_of
@@ -229,7 +231,7 @@ def test_a_vehicle_that_cannot_start_exits_with_2_and_says_why(
 def test_a_stored_training_that_cannot_be_used_keeps_no_vehicle_from_starting(
     surroundings: Any, alone: FleetPlan
 ) -> None:
-    """Nor can anybody on its domain train it, or set its parameters."""
+    """And what it has on either bus is what the docs say, nothing to train it or set it with."""
     plan = alone.vehicles[0]
     folders = VehicleFolders(plan.folder)
     folders.create()
@@ -244,19 +246,25 @@ def test_a_stored_training_that_cannot_be_used_keeps_no_vehicle_from_starting(
         text=True,
     )
     monitor = FleetMonitor()
-    stranger = BackgroundNode("stranger")
-    stranger.start()
+    strangers = {bus: BackgroundNode(bus, "stranger") for bus in Bus}
+    for stranger in strangers.values():
+        stranger.start()
     try:
         assert monitor.wait(lambda all_: bool(all_.get("vehicle_00")), DEADLINE)
         status = monitor.vehicles["vehicle_00"]
-        # The last service that a vehicle announces: all others are known by then.
-        last = stranger.node.create_client(OwnerJob, "/vehicle_00/owner_job")
-        assert last.wait_for_service(DEADLINE)
-        found = stranger.node.get_service_names_and_types()
+        # The last services that a vehicle announces: all others are known by then.
+        for bus, kind, name in (
+            (Bus.OWN, OwnerJob, "owner_job"),
+            (Bus.FLEET, GetBlocks, "get_blocks"),
+        ):
+            last = strangers[bus].node.create_client(kind, f"/vehicle_00/{name}")
+            assert last.wait_for_service(DEADLINE)
+        found = {bus: names_on(stranger.node) for bus, stranger in strangers.items()}
         vehicle.send_signal(signal.SIGINT)
         _, said = vehicle.communicate(timeout=60)
     finally:
-        stranger.close()
+        for stranger in strangers.values():
+            stranger.close()
         monitor.close()
         vehicle.kill()
         vehicle.wait()
@@ -265,9 +273,29 @@ def test_a_stored_training_that_cannot_be_used_keeps_no_vehicle_from_starting(
     assert "note" in status.chain.last_refusal
     for name in ("training", "vote"):
         assert f"the stored note '{name}' can't be used" in said
-    services = {name for name, _ in found if name.startswith("/vehicle_00/")}
-    names = ("get_blocks", "get_headers", "get_state", "owner_job", "submit_transaction")
-    assert services == {f"/vehicle_00/{name}" for name in names}
+    documented = documented_names("vehicle_00")
+    assert found[Bus.FLEET] == documented[Bus.FLEET] - {"/vehicle_00/get_group_keys"}
+    assert found[Bus.OWN] == documented[Bus.OWN] - {"/vehicle_00/camera/image_raw"}
+
+
+def names_on(node: Any) -> set[str]:
+    """Every topic and service that a node of ROS sees."""
+    return {
+        name for name, _ in (*node.get_topic_names_and_types(), *node.get_service_names_and_types())
+    }
+
+
+def documented_names(vehicle: str) -> dict[Bus, set[str]]:
+    """What docs/topics.md says that a vehicle has on each bus."""
+    text = (Path(__file__).parents[2] / "docs" / "topics.md").read_text()
+    _, fleet, own, _ = re.split(r"^(?:On|And of) the .*:$", text, flags=re.MULTILINE)
+    names: dict[Bus, set[str]] = {}
+    for bus, table in ((Bus.FLEET, fleet), (Bus.OWN, own)):
+        cells = re.findall(r"^\| (`/.*?`) \|", table, re.MULTILINE)
+        found = re.findall(r"`(.*?)`", " ".join(cells).replace("NAME", vehicle))
+        names[bus] = {name.replace("[/compressed]", "") for name in found}
+        names[bus] |= {n.replace("[", "").replace("]", "") for n in found if "[" in n}
+    return names
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from bift_ros.fleet.runtimes.domain import claimed_domain
+from bift_ros.fleet.runtimes.domain import ros_environment
 
 
 @pytest.fixture(autouse=True, scope="module")
 def own_domain() -> Iterator[None]:
-    """A ROS domain that no other run on this machine hears; launched processes inherit it."""
-    with claimed_domain() as (domain, _), pytest.MonkeyPatch.context() as environment:
-        environment.setenv("ROS_DOMAIN_ID", str(domain))
-        environment.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    """ROS domains that no other run on this machine hears; launched processes inherit them."""
+    with ros_environment() as (environment, _), pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
         yield

@@ -9,14 +9,17 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from bift_ros.fleet.runtimes.domain import claimed_domain
+from bift_ros.fleet.runtimes.domain import ros_environment
 
 settings.register_profile("nodes", deadline=None)  # a busy machine is no failure
 settings.load_profile("nodes")
 
 
 class Ros:
-    """The default context, initialized with arguments, and an executor that spins on demand."""
+    """The default context, initialized with arguments, and an executor that spins on demand.
+
+    It is the car's bus; nodes of the fleet's bus are spun by threads of their own.
+    """
 
     def __init__(self) -> None:
         import rclpy
@@ -24,6 +27,7 @@ class Ros:
 
         self._rclpy, self._executor_type = rclpy, SingleThreadedExecutor
         self._nodes: list[Any] = []
+        self._fleet: list[Any] = []
         self._executor: Any = None
 
     def start(self, *arguments: str) -> None:
@@ -41,6 +45,16 @@ class Ros:
         """A bare node, to publish and subscribe with."""
         return self.add(self._rclpy.create_node(name, namespace="/car"))
 
+    def fleet_node(self, name: str) -> Any:
+        """One on the fleet's bus."""
+        from bift_ros.nodes.background_node import BackgroundNode
+        from bift_ros.nodes.buses import Bus
+
+        background = BackgroundNode(Bus.FLEET, name, "car")
+        background.start()
+        self._fleet.append(background)
+        return background.node
+
     def spin_until(
         self, condition: Callable[[], bool], seconds: float = 60.0, what: str = "the event"
     ) -> None:
@@ -50,6 +64,8 @@ class Ros:
             self._executor.spin_once(timeout_sec=0.05)
 
     def close(self) -> None:
+        for background in self._fleet:
+            background.close()
         if self._executor is not None:
             self._executor.shutdown()
         for node in self._nodes:
@@ -60,8 +76,8 @@ class Ros:
 @pytest.fixture
 def ros(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ros]:
     ros = Ros()
-    with claimed_domain() as (domain, _):
-        monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
-        monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    with ros_environment() as (environment, _):
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
         yield ros
         ros.close()

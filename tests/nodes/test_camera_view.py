@@ -55,7 +55,7 @@ class Vehicle:
             TrafficLightArray, "traffic_lights", QoSProfile(depth=10)
         )
         self._status = node.create_publisher(VehicleStatus, "status", qos.STATUS)
-        self._tips = node.create_publisher(Tip, "/bift/tips", qos.TIPS)
+        self._tips = ros.fleet_node("vehicle").create_publisher(Tip, "/bift/tips", qos.TIPS)
         self._second, self._said, self._stamp = 0, VehicleStatus(name="car"), 0
         node.create_timer(0.1, self._drive)
 
@@ -177,7 +177,9 @@ def test_no_vehicle_is_no_view(ros: Any, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_the_command_names_what_is_missing(ros: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    assert camera_view_node.main(["camera_view", "--ros-args"]) == 2
+    with pytest.raises(SystemExit) as ended:
+        camera_view_node.main(["camera_view", "--ros-args"])
+    assert ended.value.code == 2
     assert "vehicle" in capsys.readouterr().err
 
 

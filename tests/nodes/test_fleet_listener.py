@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -72,8 +73,8 @@ def wait(ros: Any, listener: FleetListener, condition: Any) -> None:
 def test_the_chain_that_was_there_before_is_fetched_whole(
     ros: Any, listener: FleetListener, chain: Blockchain
 ) -> None:
-    node = ros.node("peer")
-    CatchUpServices(node, chain, "http://127.0.0.1:1")
+    node = ros.fleet_node("peer")
+    CatchUpServices(node, chain, threading.Lock())
     node.create_publisher(msg.Tip, "/bift/tips", qos.TIPS).publish(tip_of(0, "car", chain))
     wait(ros, listener, lambda view: len(view.history.blocks) == LENGTH)
     with listener.reading() as view:
@@ -92,13 +93,15 @@ def test_the_chain_that_was_there_before_is_fetched_whole(
 
 
 def test_what_a_vehicle_says_arrives(ros: Any, listener: FleetListener, chain: Blockchain) -> None:
-    node = ros.node("vehicle")
+    node = ros.fleet_node("vehicle")
     node.create_publisher(msg.Tip, "/bift/tips", qos.TIPS).publish(tip_of(0, "car", chain))
-    status = node.create_publisher(msg.VehicleStatus, "/car/status", qos.STATUS)
+    status = ros.node("status").create_publisher(msg.VehicleStatus, "/car/status", qos.STATUS)
     status.publish(
         msg.VehicleStatus(name="car", address=WORLD.address(0), chain=msg.ChainStatus(balance=40))
     )
-    progress = node.create_publisher(msg.TrainingProgress, "/car/training/progress", qos.PROGRESS)
+    progress = ros.node("trainer").create_publisher(
+        msg.TrainingProgress, "/car/training/progress", qos.PROGRESS
+    )
     ros.spin_until(lambda: progress.get_subscription_count() == 1)
     progress.publish(msg.TrainingProgress(model_id="lights", iteration=1, epoch=1, loss=0.5))
     wait(ros, listener, lambda view: view.mean_losses("lights") == {1: 0.5})
@@ -111,7 +114,7 @@ def test_what_a_vehicle_says_arrives(ros: Any, listener: FleetListener, chain: B
 def test_messages_under_way_are_noticed(
     ros: Any, listener: FleetListener, chain: Blockchain
 ) -> None:
-    node = ros.node("peer")
+    node = ros.fleet_node("peer")
     transactions = node.create_publisher(msg.Transaction, "/bift/transactions", qos.TRANSACTIONS)
     blocks = node.create_publisher(msg.Block, "/bift/blocks", qos.BLOCKS)
     for publisher in (transactions, blocks):
@@ -128,11 +131,11 @@ def test_messages_under_way_are_noticed(
 
 
 def test_nonsense_is_passed_over(ros: Any, listener: FleetListener, chain: Blockchain) -> None:
-    node = ros.node("stranger")
+    node = ros.fleet_node("stranger")
     tips = node.create_publisher(msg.Tip, "/bift/tips", qos.TRANSACTIONS)
     blocks = node.create_publisher(msg.Block, "/bift/blocks", qos.BLOCKS)
     transactions = node.create_publisher(msg.Transaction, "/bift/transactions", qos.TRANSACTIONS)
-    status = node.create_publisher(msg.VehicleStatus, "/car/status", qos.TRANSACTIONS)
+    status = ros.node("status").create_publisher(msg.VehicleStatus, "/car/status", qos.TRANSACTIONS)
     for publisher in (tips, blocks, transactions):
         ros.spin_until(lambda publisher=publisher: publisher.get_subscription_count() == 1)
     for name in ("not a name!", "", "1car", "a/../b"):
@@ -171,7 +174,7 @@ listener.close()
 
 def test_a_stopped_observer_holds_up_no_writer(ros: Any, listener: FleetListener) -> None:
     """Far more is written than any buffer on the way holds, and others hear it meanwhile."""
-    node = ros.node("peer")
+    node = ros.fleet_node("peer")
     transactions = node.create_publisher(msg.Transaction, "/bift/transactions", qos.TRANSACTIONS)
     first, many, last = (
         convert.transaction_to_message(WORLD.sign(n, Transfer(WORLD.address(0), 1)))

@@ -84,10 +84,11 @@ def test_a_monitor_records_what_it_hears(ros: Any, tmp_path: Path) -> None:
     ros.start("-p", f"record:={path}")
     monitor = MonitorNode()
     ros.add(monitor)
-    node = ros.node("car")
+    monitor.start()
+    node = ros.fleet_node("car")
     for topic in ("/bift/tips", "/bift/blocks"):
         node.create_publisher(type(SAID[topic]), topic, qos.BLOCKS).publish(SAID[topic])
-    status = node.create_publisher(msg.VehicleStatus, "/car/status", qos.STATUS)
+    status = ros.node("car").create_publisher(msg.VehicleStatus, "/car/status", qos.STATUS)
     status.publish(SAID["/car/status"])
     view = monitor.view
     ros.spin_until(
@@ -112,7 +113,8 @@ def test_a_monitor_goes_on_without_its_recording(ros: Any, tmp_path: Path) -> No
     path = tmp_path / "bag"
     ros.start("-p", f"record:={path}")
     monitor = ros.add(MonitorNode())
-    node = ros.node("car")
+    monitor.start()
+    node = ros.fleet_node("car")
     transactions = node.create_publisher(msg.Transaction, "/bift/transactions", qos.TRANSACTIONS)
     tips = node.create_publisher(msg.Tip, "/bift/tips", qos.TIPS)
     ros.spin_until(transactions.get_subscription_count)

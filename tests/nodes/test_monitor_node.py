@@ -36,7 +36,7 @@ class Car:
 
     def __init__(self, ros: Any) -> None:
         self._node = ros.node("peer")
-        tips = self._node.create_publisher(Tip, "/bift/tips", qos.TIPS)
+        tips = ros.fleet_node("peer").create_publisher(Tip, "/bift/tips", qos.TIPS)
         tips.publish(Tip(name="car", peer=ADDRESS, hash=TIP, height=4))
         self._status = self._node.create_publisher(VehicleStatus, "/car/status", qos.STATUS)
 

@@ -63,7 +63,8 @@ def peer(ros: Any, tmp_path: Path) -> Iterator[PeerNode]:
 
 
 def call(ros: Any, kind: Any, name: str, request: Any) -> Any:
-    client = ros.node(f"caller_{name}").create_client(kind, f"/car/{name}")
+    join = ros.fleet_node if name.startswith("get_") else ros.node
+    client = join(f"caller_{name}").create_client(kind, f"/car/{name}")
     ros.spin_until(client.service_is_ready)
     answer = client.call_async(request)
     ros.spin_until(answer.done)
@@ -132,8 +133,8 @@ def test_a_submitted_fault_is_answered_with_the_reason(
     answer = submit(ros, message)
     assert not answer.accepted
     assert said in answer.reason
-    assert peer.refused == 1
-    assert peer.last_refusal == answer.reason
+    assert peer.refusals.count == 1
+    assert peer.refusals.last == answer.reason
 
 
 def test_the_vehicles_own_key_may_submit_too(ros: Any, peer: PeerNode) -> None:
@@ -146,7 +147,9 @@ def test_the_vehicles_own_key_may_submit_too(ros: Any, peer: PeerNode) -> None:
 
 def test_the_owner_may_speak_through_another_vehicle(ros: Any, peer: PeerNode) -> None:
     proposal = sign_transaction(OWN, 0, TASK, GENESIS.hash)
-    van = ros.node("van").create_publisher(Transaction, "/bift/transactions", qos.TRANSACTIONS)
+    van = ros.fleet_node("van").create_publisher(
+        Transaction, "/bift/transactions", qos.TRANSACTIONS
+    )
     van.publish(convert.transaction_to_message(proposal))
     ros.spin_until(lambda: peer.peer.state.height == 1)
     assert peer.peer.next_sequence(OWN.address) == 1
@@ -168,7 +171,7 @@ def test_a_fault_submitted_again_is_refused_again(ros: Any, peer: PeerNode) -> N
 
 def test_whatever_comes_over_the_topics_is_borne(ros: Any, peer: PeerNode) -> None:
     """Malformed messages of every kind are counted, named and left behind."""
-    sender = ros.node("anybody")
+    sender = ros.fleet_node("anybody")
     block, transaction, tip = (
         sender.create_publisher(kind, f"/bift/{name}", profile)
         for kind, name, profile in (
@@ -187,10 +190,10 @@ def test_whatever_comes_over_the_topics_is_borne(ros: Any, peer: PeerNode) -> No
     transaction.publish(Transaction(sender=long_sender))
     for message in tips:
         tip.publish(message)
-        ros.spin_until(lambda m=message: peer.refused >= 1 + tips.index(m))
-    ros.spin_until(lambda: peer.refused == 5)
-    assert len(peer.last_refusal) < 1000
-    assert "\n" not in peer.last_refusal
+        ros.spin_until(lambda m=message: peer.refusals.count >= 1 + tips.index(m))
+    ros.spin_until(lambda: peer.refusals.count == 5)
+    assert len(peer.refusals.last) < 1000
+    assert "\n" not in peer.refusals.last
     # It still works.
     proposal = sign_transaction(OTHER, 0, TASK, GENESIS.hash)
     assert submit(ros, convert.transaction_to_message(proposal)).accepted
@@ -199,13 +202,13 @@ def test_whatever_comes_over_the_topics_is_borne(ros: Any, peer: PeerNode) -> No
 @pytest.mark.parametrize("tip_hash", [bytes(32), b"\xff" * 32], ids=["zeros", "ones"])
 def test_a_members_odd_tip_is_borne(ros: Any, peer: PeerNode, tip_hash: bytes) -> None:
     """It is signed, and says that there is a chain that nobody has."""
-    tip = ros.node("van").create_publisher(Tip, "/bift/tips", qos.TIPS)
+    tip = ros.fleet_node("van").create_publisher(Tip, "/bift/tips", qos.TIPS)
     signed = sign_tip(
         OTHER, GENESIS.hash, height=2**63 - 1, tip_hash=tip_hash, learning_weight=2**63 - 1,
         provider="no-address", stamp=2**63 - 1,
     )  # fmt: skip
     tip.publish(convert.tip_to_message(signed, "van"))
-    ros.spin_until(lambda: peer.peer.known_peers == 1 or peer.refused == 1)
+    ros.spin_until(lambda: peer.peer.known_peers == 1 or peer.refusals.count == 1)
     proposal = sign_transaction(OTHER, 0, TASK, GENESIS.hash)
     assert submit(ros, convert.transaction_to_message(proposal)).accepted
     ros.spin_until(lambda: peer.peer.state.height == 1)
@@ -216,7 +219,7 @@ def test_a_monitor_bears_names_that_ros_does_not(ros: Any) -> None:
     heard: queue.Queue[monitoring.VehicleStatus] = queue.Queue()
     with closing(FleetMonitor(heard.put)) as monitor:
         node = ros.node("fleet")
-        tips = node.create_publisher(Tip, "/bift/tips", qos.TRANSACTIONS)
+        tips = ros.fleet_node("fleet").create_publisher(Tip, "/bift/tips", qos.TRANSACTIONS)
         for name in ("not a name!", "", "1car", "a/../b", "car"):
             tips.publish(Tip(peer=name, name=name))
         status = node.create_publisher(VehicleStatus, "/car/status", qos.STATUS)

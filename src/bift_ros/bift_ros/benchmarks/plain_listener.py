@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import sys
 
-import rclpy
-from rclpy.experimental import EventsExecutor
-
 from bift_ros.identity.vehicle_names import vehicle_name
 from bift_ros.nodes import fleet_topics
+from bift_ros.nodes.background_node import BackgroundNode
+from bift_ros.nodes.bus_node import BusNode
+from bift_ros.nodes.buses import Bus
 
 
 def main() -> None:
     """Listen until killed."""
-    rclpy.init()
-    node = rclpy.create_node("listener", enable_rosout=False, start_parameter_services=False)
+    own, fleet = BusNode(Bus.OWN, "listener"), BackgroundNode(Bus.FLEET, "listener")
     topics = [fleet_topics.TIPS] + [
         fleet_topics.vehicle_topic(vehicle_name(number), topic)
         for number in range(int(sys.argv[1]))
@@ -27,11 +26,11 @@ def main() -> None:
     for topic in topics:
         kind = fleet_topics.kind_of(topic)
         assert kind is not None, topic
+        node = fleet.node if fleet_topics.is_of_the_fleet(topic) else own.node
         node.create_subscription(kind.type, topic, lambda message: None, kind.profile)
-    executor = EventsExecutor()
-    executor.add_node(node)
+    fleet.start()
     while True:
-        executor.spin_once(timeout_sec=1.0)
+        own.executor.spin_once(timeout_sec=1.0)
 
 
 if __name__ == "__main__":

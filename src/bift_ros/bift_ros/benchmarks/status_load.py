@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 import time
 
-import rclpy
 from bift_msgs.msg import (
     ChainStatus,
     DatasetStatus,
@@ -21,11 +20,12 @@ from bift_msgs.msg import (
     VehicleStatus,
 )
 from rclpy.publisher import Publisher
-from rclpy.signals import SignalHandlerOptions
 
 from bift_ros.identity.vehicle_names import vehicle_name
 from bift_ros.monitoring.status import REST_SECONDS
 from bift_ros.nodes import qos
+from bift_ros.nodes.bus_node import BusNode
+from bift_ros.nodes.buses import Bus
 from bift_ros.perception.classes import CLASSES
 
 _TIP = "11" * 32
@@ -33,21 +33,14 @@ _CID = "bafkrei" + "a" * 52
 
 
 class SimulatedVehicle:
-    """One DDS participant with a real vehicle's topics, at rest between two iterations."""
+    """Two DDS participants with a real vehicle's topics, at rest between two iterations."""
 
     def __init__(self, number: int) -> None:
         self._name, self._address = vehicle_name(number), f"{number:040x}"
-        self._context = rclpy.Context()
-        rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
-        self._node = rclpy.create_node(
-            "peer",
-            namespace=self._name,
-            context=self._context,
-            enable_rosout=False,
-            start_parameter_services=False,
-        )
-        self._tips = self._node.create_publisher(Tip, "/bift/tips", qos.TIPS)
+        own, fleet = (BusNode(bus, "peer", self._name) for bus in Bus)
+        self._tips = fleet.node.create_publisher(Tip, "/bift/tips", qos.TIPS)
         self._tips.publish(Tip(name=self._name, peer=self._address, hash=_TIP))
+        self._node = own.node
         self._node.create_publisher(TrainingProgress, "training/progress", qos.PROGRESS)
         self._status: Publisher = self._node.create_publisher(VehicleStatus, "status", qos.STATUS)
         self._frames = 0

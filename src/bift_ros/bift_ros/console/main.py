@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from bift_ros.console.arguments import Parser
 from bift_ros.console.errors import CommandError
+from bift_ros.nodes.buses import BusError
 
 # Each command is the module of its name, with `add_arguments(parser)`, and `main(arguments)` unless
 # each of its actions has a handler; both give the exit status, or None for 0. Only the chosen
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = build_parser(*given[:1]).parse_args(given)
     try:
         return int(parsed.handler(parsed) or 0)
-    except CommandError as error:
+    except (CommandError, BusError) as error:
         print(f"bift: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

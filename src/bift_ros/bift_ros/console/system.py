@@ -7,9 +7,10 @@ import json
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import replace
 from queue import Empty, SimpleQueue
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -18,11 +19,15 @@ from rich.text import Text
 from bift_ros.console.arguments import Parser, seconds, vehicle_name
 from bift_ros.fleet.runs.display import equivocation_table, vehicle_table
 from bift_ros.monitoring.findings import SILENT_SECONDS
-from bift_ros.monitoring.status import Statuses, VehicleStatus
+from bift_ros.monitoring.status import VehicleStatus
 from bift_ros.monitoring.status_json import status_json
-from bift_ros.nodes.observer.monitor import FleetMonitor, listen
+from bift_ros.nodes.observer.monitor import FleetMonitor
+
+_Told = TypeVar("_Told")
 
 _REFRESH_SECONDS = 0.5
+_GRACE_SECONDS = 3.0
+"""From a vehicle's tip to its status, at most."""
 
 
 def add_arguments(parser: Parser) -> None:
@@ -31,7 +36,8 @@ def add_arguments(parser: Parser) -> None:
         "show",
         "Show every running vehicle's state, chain and stake, as it says itself over DDS.",
         _show,
-        epilog="Vehicles are found in the ROS domain of ROS_DOMAIN_ID.",
+        epilog="Vehicles are found by ROS_DOMAIN_ID and BIFT_FLEET_DOMAIN_ID. Of one on another "
+        "computer there is its tip alone.",
     )
     show.add_argument("--vehicle", type=vehicle_name, metavar="NAME", help="this one alone")
     show.add_argument(
@@ -42,7 +48,7 @@ def add_arguments(parser: Parser) -> None:
         help="listen this long (%(default)g)",
     )
     show.add_argument(
-        "--expect", type=int, default=0, metavar="N", help="stop listening once N have spoken"
+        "--expect", type=int, default=0, metavar="N", help="stop listening once N are heard"
     )
     show.add_argument("--watch", action="store_true", help="go on until Ctrl-C")
     show.add_json("one object a vehicle, as a list; with --watch one a line, as they come")
@@ -53,8 +59,11 @@ def _show(arguments: argparse.Namespace) -> int:
     if arguments.watch:
         return _watch(arguments)
     only, expected = arguments.vehicle, 1 if arguments.vehicle else arguments.expect
-    heard = listen(arguments.wait, lambda heard: 0 < expected <= len(_chosen(heard, only)))
-    vehicles = _chosen(heard, only)
+    with closing(FleetMonitor()) as monitor:
+        monitor.wait(lambda heard: 0 < expected <= len(_chosen(heard, only)), arguments.wait)
+        # Who is elsewhere never speaks here; who isn't may be about to.
+        monitor.wait(lambda heard: all(_chosen(heard, only).values()), _GRACE_SECONDS)
+        vehicles = _chosen(monitor.told, only)
     if arguments.json:
         print(json.dumps([status_json(status) for status in vehicles.values()], allow_nan=False))
     elif vehicles:
@@ -66,9 +75,9 @@ def _show(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _chosen(heard: Statuses, only: str | None) -> Mapping[str, VehicleStatus]:
-    """Those that have spoken and are wanted."""
-    return {name: s for name, s in heard.items() if s and only in (None, name)}
+def _chosen(heard: Mapping[str, _Told], only: str | None) -> Mapping[str, _Told]:
+    """Those that are wanted."""
+    return {name: status for name, status in heard.items() if only in (None, name)}
 
 
 def _watch(arguments: argparse.Namespace) -> int:

@@ -44,6 +44,11 @@ def vehicle_topic(vehicle: str, name: str) -> str:
     return f"/{vehicle}/{name}"
 
 
+def is_of_the_fleet(topic: str) -> bool:
+    """Whether vehicles say it on the fleet's bus; what else there is, each says on its own."""
+    return topic in _FLEET
+
+
 def kind_of(topic: str) -> Kind | None:
     """What goes over a topic; None where it is none of a fleet's."""
     vehicle, _, name = topic.lstrip("/").partition("/")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from rclpy.node import Node
-from rclpy.parameter import Parameter
+
+from bift_ros.nodes.bus_node import NO_TYPE_DESCRIPTIONS
 
 
 class QuietNode(Node):
@@ -19,5 +20,5 @@ class QuietNode(Node):
             name,
             enable_rosout=False,
             start_parameter_services=False,
-            parameter_overrides=[Parameter("start_type_description_service", value=False)],
+            parameter_overrides=NO_TYPE_DESCRIPTIONS,
         )

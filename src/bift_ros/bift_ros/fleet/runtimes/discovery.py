@@ -17,7 +17,7 @@ from bift_ros.fleet.runtimes.runtime import FleetError
 
 PORT = 11811
 """The UDP port of a server that has an address of its own; Fast DDS' default."""
-SUPER_CLIENT = {"ROS_SUPER_CLIENT": "TRUE"}
+SUPER_CLIENT = {"BIFT_FLEET_SUPER_CLIENT": "TRUE"}
 """What makes the server tell a process of everybody's endpoints, for one that looks for topics."""
 _PROGRAM = "fast-discovery-server"
 _READY = "Server is running"
@@ -31,8 +31,8 @@ def server_command(address: str, port: int) -> tuple[str, ...]:
 
 
 def client_environment(address: str, port: int) -> dict[str, str]:
-    """What makes a ROS process ask that server instead of everybody."""
-    return {"ROS_DISCOVERY_SERVER": f"{address}:{port}"}
+    """What makes a process ask that server instead of everybody on the fleet's bus."""
+    return {"BIFT_FLEET_DISCOVERY_SERVER": f"{address}:{port}"}
 
 
 def refuse_without_program() -> None:

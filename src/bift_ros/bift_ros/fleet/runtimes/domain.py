@@ -1,4 +1,4 @@
-"""A ROS domain that no other fleet on this host uses."""
+"""ROS domains that no other fleet on this host uses."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import random
 import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from bift_ros.fleet.runtimes.runtime import FleetError
@@ -19,17 +19,27 @@ _DOMAINS = range(1, 102)
 
 @contextmanager
 def ros_environment() -> Iterator[tuple[dict[str, str], tuple[int, ...]]]:
-    """Environment variables for a fleet that is alone on this host, unless ROS_DOMAIN_ID is set.
+    """Environment variables for a fleet whose two buses are its alone, and on this host only.
 
-    Its domain is claimed while the context lasts, and until the last process has ended that
-    inherits the descriptors that come with it. Raises FleetError.
+    Where ROS_DOMAIN_ID or BIFT_FLEET_DOMAIN_ID is set, it counts. Other domains are claimed while
+    the context lasts, and until the last process has ended that inherits the descriptors that come
+    with it. Raises FleetError.
     """
-    local = {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "RMW_IMPLEMENTATION": "rmw_fastrtps_cpp"}
-    if os.environ.get("ROS_DOMAIN_ID"):
-        yield {**local, "ROS_DOMAIN_ID": os.environ["ROS_DOMAIN_ID"]}, ()
-        return
-    with claimed_domain() as (domain, lock):
-        yield {**local, "ROS_DOMAIN_ID": str(domain)}, (lock,)
+    environment = {
+        "RMW_IMPLEMENTATION": "rmw_fastrtps_cpp",
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+        "BIFT_FLEET_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+    }
+    claims = []
+    with ExitStack() as stack:
+        for variable in ("ROS_DOMAIN_ID", "BIFT_FLEET_DOMAIN_ID"):
+            domain = os.environ.get(variable)
+            if not domain:
+                claimed, lock = stack.enter_context(claimed_domain())
+                domain = str(claimed)
+                claims.append(lock)
+            environment[variable] = domain
+        yield environment, tuple(claims)
 
 
 @contextmanager

@@ -38,8 +38,10 @@ GRACE_SECONDS = 20.0
 _LOOPBACK = "127.0.0.1"
 _IN_A_NETWORK = {
     "RMW_IMPLEMENTATION": "rmw_fastrtps_cpp",
-    "ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET",
+    "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+    "BIFT_FLEET_AUTOMATIC_DISCOVERY_RANGE": "SUBNET",
     "ROS_DOMAIN_ID": "1",  # nobody else is in this network
+    "BIFT_FLEET_DOMAIN_ID": "2",
     # Shared memory would reach across a cut.
     "FASTDDS_BUILTIN_TRANSPORTS": "UDPv4",
 }

@@ -8,6 +8,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 
@@ -60,13 +61,17 @@ class BagPlayer(QuietNode):
     def output(self, topic: str) -> tuple[type, str, QoSProfile] | None:
         """Type, name and profile of where a bag's topic goes; None: nowhere."""
 
+    def speaker(self, topic: str) -> Node:
+        """The node that publishes a bag's topic."""
+        return self
+
     def publisher(self, topic: str) -> Publisher | None:
         """That of a bag's topic, where it goes anywhere."""
         output = self.output(topic)
         if output is None:
             return None
         if output[1] not in self._outputs:
-            self._outputs[output[1]] = self.create_publisher(*output)
+            self._outputs[output[1]] = self.speaker(topic).create_publisher(*output)
         return self._outputs[output[1]]
 
     def _play(self) -> None:

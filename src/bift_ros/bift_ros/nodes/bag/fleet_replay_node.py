@@ -9,17 +9,20 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 
+from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
 from bift_ros.nodes.bag.bag_player import BagPlayer, play
-from bift_ros.nodes.fleet_topics import kind_of
+from bift_ros.nodes.bus_node import BusNode
+from bift_ros.nodes.buses import Bus
+from bift_ros.nodes.fleet_topics import is_of_the_fleet, kind_of
 
 _PATIENCE_SECONDS = 5.0
 _POLL_SECONDS = 0.05
 
 
 class FleetReplayNode(BagPlayer):
-    """Speaks in place of all vehicles: run it in a ROS domain without any.
+    """Speaks in place of all vehicles, on both buses: run it where there are none.
 
     It begins when somebody listens, or after 5 seconds.
     """
@@ -29,6 +32,7 @@ class FleetReplayNode(BagPlayer):
     def __init__(self, on_finished: Callable[[str | None], None]) -> None:
         """`on_finished` is called from the thread, with an error's text or None."""
         super().__init__("fleet_replay", on_finished)
+        self._fleet = BusNode(Bus.FLEET, "fleet_replay")
 
     def prepare(self, topics: Iterable[str]) -> None:
         """Be found before the first message."""
@@ -37,6 +41,15 @@ class FleetReplayNode(BagPlayer):
         while not any(p.get_subscription_count() for p in publishers):
             if time.monotonic() > deadline or self.stopped_within(_POLL_SECONDS):
                 return
+
+    def stop(self) -> None:
+        """Stop playing and leave the fleet's bus."""
+        super().stop()
+        self._fleet.close()
+
+    def speaker(self, topic: str) -> Node:
+        """On the bus where vehicles say it."""
+        return self._fleet.node if is_of_the_fleet(topic) else self
 
     def output(self, topic: str) -> tuple[type, str, QoSProfile] | None:
         """The topic itself, where it is one of a fleet's."""

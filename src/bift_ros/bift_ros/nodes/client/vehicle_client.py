@@ -8,16 +8,14 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
-import rclpy
 from bift_msgs import srv
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 
 from bift_ros.consensus.blocks import Block, Header
 from bift_ros.consensus.transactions import Transaction
 from bift_ros.identity.keys import KeyPair
 from bift_ros.nodes import convert
+from bift_ros.nodes.bus_node import BusNode
+from bift_ros.nodes.buses import Bus
 from bift_ros.nodes.observer.monitor import listen
 from bift_ros.peer.catch_up import BLOCKS_PER_ANSWER, HEADERS_PER_ANSWER
 from bift_ros.peer.owner_requests import OwnerRequest, sign_request
@@ -91,22 +89,13 @@ def find_vehicle(address: str, seconds: float) -> str:
 
 
 class VehicleClient:
-    """Talks to one vehicle, on a ROS context of its own; leave it with `close` or as a context."""
+    """Talks to one vehicle, on its own bus but for its chain; a context, or to be closed."""
 
     def __init__(self, name: str, seconds: float) -> None:
         """`seconds` is how long to wait for each answer."""
         self._name, self._seconds = name, seconds
         self._clients: dict[str, Any] = {}
-        self._context = rclpy.Context()
-        rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
-        self._node = Node(
-            "bift_client",
-            context=self._context,
-            enable_rosout=False,
-            start_parameter_services=False,
-        )
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self._node)
+        self._joined: dict[Bus, BusNode] = {}
 
     def __enter__(self) -> VehicleClient:
         return self
@@ -116,9 +105,8 @@ class VehicleClient:
 
     def close(self) -> None:
         """Leave the ROS graph."""
-        self._executor.shutdown()
-        self._node.destroy_node()
-        rclpy.try_shutdown(context=self._context)
+        for joined in self._joined.values():
+            joined.close()
 
     def state(self, address: str = "", transaction: bytes = b"") -> StateAnswer:
         """Ask about an account (empty: the vehicle's own) and a transaction, by its hash.
@@ -154,7 +142,7 @@ class VehicleClient:
         headers: list[Header] = []
         while True:
             request = srv.GetHeaders.Request(from_height=len(headers) + 1, limit=HEADERS_PER_ANSWER)
-            more = self._call(srv.GetHeaders, "get_headers", request).headers
+            more = self._call(srv.GetHeaders, "get_headers", request, Bus.FLEET).headers
             if not more:
                 return headers
             headers += (convert.signed_header_from_message(message).header for message in more)
@@ -164,7 +152,7 @@ class VehicleClient:
         for start in range(0, len(hashes), BLOCKS_PER_ANSWER):
             wanted = hashes[start : start + BLOCKS_PER_ANSWER]
             request = srv.GetBlocks.Request(hashes=[convert.block_hash(h) for h in wanted])
-            answer = self._call(srv.GetBlocks, "get_blocks", request)
+            answer = self._call(srv.GetBlocks, "get_blocks", request, Bus.FLEET)
             blocks += (convert.block_from_message(message) for message in answer.blocks)
         return blocks
 
@@ -190,22 +178,25 @@ class VehicleClient:
         answer = self._call(srv.OwnerJob, "owner_job", message)
         return OwnerJob(answer.done, answer.size, answer.here, answer.cid, answer.error)
 
-    def _call(self, kind: Any, name: str, request: Any) -> Any:
+    def _call(self, kind: Any, name: str, request: Any, bus: Bus = Bus.OWN) -> Any:
+        joined = self._joined.get(bus)
+        if joined is None:
+            joined = self._joined[bus] = BusNode(bus, "bift_client")
         client = self._clients.get(name)
         if client is None:
-            client = self._node.create_client(kind, f"/{self._name}/{name}")
+            client = joined.node.create_client(kind, f"/{self._name}/{name}")
             self._clients[name] = client
-        self._until(client.service_is_ready)
+        self._until(client.service_is_ready, joined)
         answer = client.call_async(request)
-        self._until(answer.done)
+        self._until(answer.done, joined)
         return answer.result()
 
-    def _until(self, condition: Callable[[], bool]) -> None:
+    def _until(self, condition: Callable[[], bool], joined: BusNode) -> None:
         deadline = time.monotonic() + self._seconds
         while not condition():
             if time.monotonic() >= deadline:
                 raise VehicleUnreachableError(
                     f"{self._name} does not answer within {self._seconds:g} s: "
-                    "does it run in this ROS_DOMAIN_ID (`bift system show`)?"
+                    "does it run on this computer, in this ROS_DOMAIN_ID (`bift system show`)?"
                 )
-            self._executor.spin_once(timeout_sec=0.05)
+            joined.executor.spin_once(timeout_sec=0.05)

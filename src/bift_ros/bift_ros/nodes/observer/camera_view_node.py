@@ -24,6 +24,8 @@ from bift_ros.learning.client import TrainingWorker
 from bift_ros.monitoring.camera_view import WorkerPredictions, camera_view
 from bift_ros.monitoring.global_model import ModelFollower
 from bift_ros.nodes import camera_topics, parameters, qos
+from bift_ros.nodes.background_node import BackgroundNode
+from bift_ros.nodes.buses import Bus
 from bift_ros.nodes.camera_topics import Frame, stamp_ns
 from bift_ros.nodes.lifetime import run_until_signalled
 from bift_ros.nodes.observer.signed_gateways import SignedGateways
@@ -74,16 +76,21 @@ class CameraViewNode(QuietNode):
             self, settings["image_transport"], self._on_frame, self._on_labels, f"/{vehicle}/"
         )
         self.create_subscription(VehicleStatus, f"/{vehicle}/status", self._on_status, qos.STATUS)
+        self._fleet = BackgroundNode(Bus.FLEET, "camera_view")
         if self._gateways is not None:
-            self.create_subscription(Tip, "/bift/tips", self._gateways.take, qos.FLEET_READER)
+            self._fleet.node.create_subscription(
+                Tip, "/bift/tips", self._gateways.take, qos.FLEET_READER
+            )
 
     def start(self) -> None:
         """Begin to make pictures."""
+        self._fleet.start()
         self._worker.start()
         self._thread.start()
 
     def stop(self) -> None:
         """Stop, and leave the ROS graph."""
+        self._fleet.close()
         self._stopping.set()
         self._woken.set()
         self._worker.close()

@@ -8,21 +8,24 @@ from contextlib import contextmanager
 
 from bift_ros.monitoring.view import FleetView
 from bift_ros.nodes.background_node import BackgroundNode
+from bift_ros.nodes.buses import Bus
 from bift_ros.nodes.observer.fleet_subscriptions import FleetSubscriptions
 
 
 class FleetListener:
-    """Hears a fleet on a ROS context and thread of its own; reads are safe from any thread.
+    """Hears a fleet on ROS contexts and threads of its own; reads are safe from any thread.
 
     `nodes.monitor.FleetMonitor` is the cheaper one, for those who need statuses only.
     """
 
     def __init__(self, on_change: Callable[[], None] | None = None) -> None:
-        """`on_change` is called from the listener's thread after each change, the view unlocked."""
+        """`on_change` is called from the listener's threads after a change, the view unlocked."""
         self._view, self._changed = FleetView(), threading.Condition()
-        self._background = BackgroundNode("bift_listener")
-        FleetSubscriptions(self._background.node, self._view, self._changed, on_change)
-        self._background.start()
+        self._own = BackgroundNode(Bus.OWN, "bift_listener")
+        self._fleet = BackgroundNode(Bus.FLEET, "bift_listener")
+        FleetSubscriptions(self._own.node, self._fleet.node, self._view, self._changed, on_change)
+        self._own.start()
+        self._fleet.start()
 
     @contextmanager
     def reading(self) -> Iterator[FleetView]:
@@ -37,4 +40,5 @@ class FleetListener:
 
     def close(self) -> None:
         """Stop listening."""
-        self._background.close()
+        self._fleet.close()
+        self._own.close()

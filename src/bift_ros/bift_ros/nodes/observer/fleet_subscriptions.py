@@ -1,4 +1,4 @@
-"""A node's subscriptions to all that a fleet says, feeding a view of the fleet."""
+"""An observer's subscriptions to all that a fleet says, feeding a view of the fleet."""
 
 from __future__ import annotations
 
@@ -23,44 +23,53 @@ from bift_ros.nodes.observer.chain_fetch import ChainFetch
 class FleetSubscriptions:
     """Vehicles are found by their tips, which are latched; anybody's nonsense is passed over.
 
-    It only reads, and asks one vehicle at a time for older blocks. Writers keep the last few
-    messages and wait for nobody, so an observer that stalls holds up none of them.
+    Status and progress come only from vehicles whose own bus this process shares. It only reads,
+    and asks one vehicle at a time for older blocks. Writers keep the last few messages and wait for
+    nobody, so an observer that stalls holds up none of them.
     """
 
     def __init__(
         self,
-        node: Node,
+        own: Node,
+        fleet: Node,
         view: FleetView,
         lock: threading.Condition,
         on_change: Callable[[], None] | None = None,
         tap: Callable[[str, Any], None] | None = None,
     ) -> None:
-        """All changes of `view` are made with `lock` held and notify it; then comes `on_change`.
+        """`own` is on the car's bus and `fleet` on the fleet's, which two threads may spin.
 
-        `tap` gets every message as it comes, nonsense too, and the older blocks that were fetched.
+        All changes of `view` are made with `lock` held and notify it; then comes `on_change`. `tap`
+        gets every message as it comes, nonsense too, and the older blocks that were fetched; with
+        `lock` held.
         """
-        self._node, self._view, self._lock, self._on_change = node, view, lock, on_change
-        self._tap = tap
+        self._own, self._view, self._lock, self._on_change = own, view, lock, on_change
+        self._tap = tap or (lambda topic, message: None)
         self._heard: set[str] = set()
-        self._subscribe(fleet_topics.TIPS, self._on_tip)
-        self._subscribe(fleet_topics.BLOCKS, self._on_block)
+        self._subscribe(fleet, fleet_topics.TIPS, self._on_tip)
+        self._subscribe(fleet, fleet_topics.BLOCKS, self._on_block)
         # Of transactions only those matter that are said from now on.
-        self._subscribe(fleet_topics.TRANSACTIONS, self._on_transaction, qos.LIVE_READER)
-        self._fetch = ChainFetch(node, view, lock, self._fetched)
+        live = qos.LIVE_READER
+        self._subscribe(fleet, fleet_topics.TRANSACTIONS, self._on_transaction, live)
+        self._fetch = ChainFetch(fleet, view, lock, self._fetched)
 
     def _subscribe(
-        self, topic: str, take: Callable[..., None], profile: QoSProfile | None = None
+        self,
+        node: Node,
+        topic: str,
+        take: Callable[..., None],
+        profile: QoSProfile | None = None,
     ) -> None:
         kind = fleet_topics.kind_of(topic)
         assert kind is not None, topic
 
         def heard(message: Any) -> None:
-            if self._tap is not None:
+            with self._lock:
                 self._tap(topic, message)
             with suppress(ChainError, FieldError):
                 take(message)
 
-        self._node.create_subscription(kind.type, topic, heard, profile or kind.profile)
+        node.create_subscription(kind.type, topic, heard, profile or kind.profile)
 
     def _on_tip(self, message: msg.Tip) -> None:
         tip = observations.observed_tip(message)
@@ -72,7 +81,7 @@ class FleetSubscriptions:
                 (fleet_topics.PROGRESS, self._on_progress),
             ):
                 topic = fleet_topics.vehicle_topic(tip.name, name)
-                self._subscribe(topic, partial(take, tip.name))
+                self._subscribe(self._own, topic, partial(take, tip.name))
 
     def _on_status(self, name: str, message: msg.VehicleStatus) -> None:
         status = observations.observed_status(message, name)
@@ -99,7 +108,7 @@ class FleetSubscriptions:
         """Take in blocks that were mined earlier; how many were new."""
         new = 0
         for message in messages:
-            if self._tap is not None:
+            with self._lock:
                 self._tap(fleet_topics.BLOCKS, message)
             try:
                 block = observations.observed_block(message)

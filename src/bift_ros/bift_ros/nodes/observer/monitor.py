@@ -11,26 +11,33 @@ from bift_msgs import msg
 
 from bift_ros.consensus.exceptions import FieldError
 from bift_ros.identity.vehicle_names import is_vehicle_name
-from bift_ros.monitoring.status import Statuses, VehicleStatus
+from bift_ros.monitoring.status import ChainStatus, Statuses, VehicleStatus
 from bift_ros.nodes import qos
 from bift_ros.nodes.background_node import BackgroundNode
+from bift_ros.nodes.buses import Bus
 from bift_ros.nodes.observer.observations import observed_status
+
+ELSEWHERE = "elsewhere"
+"""The state of a vehicle that is heard on the fleet's bus alone: its status stays on its own."""
 
 
 class FleetMonitor:
-    """Subscribes to every vehicle's status and tips, on a thread and ROS context of its own.
+    """Subscribes to every vehicle's tips and status, on threads and ROS contexts of its own.
 
-    Vehicles are found by their tips, which are latched. Reads are safe from any thread.
+    Vehicles are found by their tips, which are latched, on the fleet's bus. A status comes only
+    from those whose own bus this process shares. Reads are safe from any thread.
     """
 
     def __init__(self, on_status: Callable[[VehicleStatus], None] | None = None) -> None:
         self._on_status = on_status
         self._changed = threading.Condition()
         self._vehicles: dict[str, VehicleStatus | None] = {}
-        self._background = BackgroundNode("bift_monitor")
-        self._node = self._background.node
-        self._node.create_subscription(msg.Tip, "/bift/tips", self._on_tip, qos.FLEET_READER)
-        self._background.start()
+        self._tips: dict[str, msg.Tip] = {}
+        self._own = BackgroundNode(Bus.OWN, "bift_monitor")
+        self._fleet = BackgroundNode(Bus.FLEET, "bift_monitor")
+        self._fleet.node.create_subscription(msg.Tip, "/bift/tips", self._on_tip, qos.FLEET_READER)
+        self._own.start()
+        self._fleet.start()
 
     def watch(self, name: str) -> None:
         """Subscribe to one vehicle's status, whether or not its tip has been heard."""
@@ -38,7 +45,7 @@ class FleetMonitor:
             if name in self._vehicles:
                 return
             self._vehicles[name] = None
-        self._node.create_subscription(
+        self._own.node.create_subscription(
             msg.VehicleStatus, f"/{name}/status", partial(self._hear, name), qos.STATUS
         )
 
@@ -48,6 +55,22 @@ class FleetMonitor:
         with self._changed:
             return dict(sorted(self._vehicles.items()))
 
+    @property
+    def told(self) -> dict[str, VehicleStatus]:
+        """Every vehicle heard of, by name; of one elsewhere what its tip says, unchecked."""
+        with self._changed:
+            tips = {
+                n: self._tips[n] for n, s in self._vehicles.items() if s is None and n in self._tips
+            }
+            spoken = {name: status for name, status in self._vehicles.items() if status}
+        elsewhere = {
+            name: VehicleStatus(
+                name, tip.peer, ELSEWHERE, chain=ChainStatus(height=tip.height, tip=tip.hash)
+            )
+            for name, tip in tips.items()
+        }
+        return dict(sorted((spoken | elsewhere).items()))
+
     def wait(self, condition: Callable[[Statuses], bool], timeout: float) -> bool:
         """Wait until the vehicles' statuses fulfil a condition; False after `timeout` seconds."""
         with self._changed:
@@ -55,11 +78,16 @@ class FleetMonitor:
 
     def close(self) -> None:
         """Stop listening."""
-        self._background.close()
+        self._fleet.close()
+        self._own.close()
 
     def _on_tip(self, message: msg.Tip) -> None:
-        if is_vehicle_name(message.name):  # else not one of ours: anybody may publish here
-            self.watch(message.name)
+        if not is_vehicle_name(message.name):
+            return  # not one of ours: anybody may publish here
+        self.watch(message.name)
+        with self._changed:
+            self._tips[message.name] = message
+            self._changed.notify_all()
 
     def _hear(self, name: str, message: msg.VehicleStatus) -> None:
         try:

@@ -23,6 +23,8 @@ from bift_ros.monitoring.health import HealthMonitor
 from bift_ros.monitoring.metrics import FLEET_METRICS, VEHICLE_METRICS
 from bift_ros.monitoring.view import FleetView
 from bift_ros.nodes import parameters, qos
+from bift_ros.nodes.background_node import BackgroundNode
+from bift_ros.nodes.buses import Bus
 from bift_ros.nodes.lifetime import run_until_signalled
 from bift_ros.nodes.observer.diagnostics import Diagnostics
 from bift_ros.nodes.observer.fleet_recorder import FleetRecorder
@@ -53,7 +55,8 @@ class MonitorNode(Node):
         self.view, self.lock = FleetView(), threading.Condition()
         self._recorder = FleetRecorder(Path(settings["record"])) if settings["record"] else None
         tap = self._record if self._recorder is not None else None
-        FleetSubscriptions(self, self.view, self.lock, tap=tap)
+        self._fleet = BackgroundNode(Bus.FLEET, "monitor", "bift")
+        FleetSubscriptions(self, self._fleet.node, self.view, self.lock, tap=tap)
         thresholds = Thresholds(**{f.name: settings[f.name] for f in fields(Thresholds)})
         self._health = HealthMonitor(self.view, thresholds)
         self._diagnostics = Diagnostics(self)
@@ -62,11 +65,13 @@ class MonitorNode(Node):
         self._numbers: dict[str, tuple[Publisher, float | None]] = {}
 
     def start(self) -> None:
-        """Begin to tell."""
+        """Begin to listen and to tell."""
+        self._fleet.start()
         self.create_timer(_PERIOD_SECONDS, self._publish)
 
     def stop(self) -> None:
         """Complete the bag, if one is being recorded, and leave the ROS graph."""
+        self._fleet.close()
         if self._recorder is not None:
             with self._recording_may_end():
                 self._recorder.close()

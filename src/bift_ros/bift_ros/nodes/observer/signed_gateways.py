@@ -31,5 +31,5 @@ class SignedGateways:
 
     @property
     def urls(self) -> tuple[str, ...]:
-        """All that are known."""
-        return tuple(tip.provider for tip in self._tips.values() if tip.provider)
+        """All that are known; from any thread."""
+        return tuple(tip.provider for tip in list(self._tips.values()) if tip.provider)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -20,10 +21,11 @@ from bift_ros.peer.group_keys import keys_before
 
 
 class CatchUpServices:
-    """Gives this vehicle's chain to others."""
+    """Gives this vehicle's chain to others, on the fleet's bus."""
 
-    def __init__(self, node: Node, chain: Blockchain) -> None:
-        self._chain = chain
+    def __init__(self, node: Node, chain: Blockchain, using: threading.Lock) -> None:
+        """`using` is held while the chain is read."""
+        self._chain, self._using = chain, using
         node.create_service(srv.GetHeaders, "get_headers", self._get_headers)
         node.create_service(srv.GetBlocks, "get_blocks", self._get_blocks)
         if chain.genesis.policy.encrypt_models:
@@ -34,41 +36,42 @@ class CatchUpServices:
     ) -> srv.GetHeaders.Response:
         # The wire's 64 bits go beyond a block's height, and beyond what SQLite takes.
         first, limit = min(request.from_height, MAX_INTEGER), min(request.limit, HEADERS_PER_ANSWER)
-        response.headers = [
-            convert.signed_header_to_message(signed)
-            for signed in self._chain.canonical_headers(first, limit)
-        ]
+        with self._using:
+            headers = self._chain.canonical_headers(first, limit)
+        response.headers = [convert.signed_header_to_message(signed) for signed in headers]
         return response
 
     def _get_blocks(
         self, request: srv.GetBlocks.Request, response: srv.GetBlocks.Response
     ) -> srv.GetBlocks.Response:
         wanted = [bytes(block_hash.sha256) for block_hash in request.hashes[:BLOCKS_PER_ANSWER]]
-        found = [self._chain.block(block_hash) for block_hash in wanted]
+        with self._using:
+            found = [self._chain.block(block_hash) for block_hash in wanted]
         response.blocks = [convert.block_to_message(block) for block in found if block is not None]
         return response
 
     def _get_group_keys(
         self, request: srv.GetGroupKeys.Request, response: srv.GetGroupKeys.Response
     ) -> srv.GetGroupKeys.Response:
-        keys, response.left = keys_before(self._chain.tip_state, request.before)
+        with self._using:
+            state = self._chain.tip_state
+        keys, response.left = keys_before(state, request.before)
         response.keys = [convert.group_key_to_message(key) for key in keys]
         return response
 
 
 class CatchUpClient:
-    """Asks other vehicles and hands over what they answer."""
+    """Asks other vehicles on the fleet's bus and hands over what they answer."""
 
     def __init__(
         self,
         node: Node,
         chain: Blockchain,
-        take: Callable[[Event], None],
         post: Callable[[Event], None],
         on_block: Callable[[Any], None],
     ) -> None:
         self._node, self._chain = node, chain
-        self._take, self._post, self._on_block = take, post, on_block
+        self._post, self._on_block = post, on_block
         self._clients: dict[tuple[str, str], Any] = {}
 
     def request_headers(self, effect: RequestHeaders) -> None:
@@ -129,6 +132,6 @@ class CatchUpClient:
                 event = read(done.result()) if done.result() is not None else nothing
             except (MalformedBlock, FieldError):
                 event = nothing
-            self._take(event)
+            self._post(event)
 
         client.call_async(request).add_done_callback(answered)

@@ -1,10 +1,10 @@
-"""The consensus of one vehicle on ROS: topics and services in, `Peer`, effects out."""
+"""The consensus of one vehicle on ROS: what comes from the fleet's bus in, `Peer`, effects out."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from bift_msgs import msg, srv
 
@@ -24,13 +24,14 @@ from bift_ros.consensus.payloads import (
     Payload,
 )
 from bift_ros.identity.keys import KeyPair
-from bift_ros.nodes import convert, qos
-from bift_ros.nodes.limited_log import MAX_CHARACTERS, LimitedLog
+from bift_ros.nodes import convert
 from bift_ros.nodes.quiet_node import QuietNode
 from bift_ros.nodes.vehicle.arrivals import ArrivalError, read_arrival
 from bift_ros.nodes.vehicle.catch_up_services import CatchUpClient, CatchUpServices
 from bift_ros.nodes.vehicle.clock import IterationClock
+from bift_ros.nodes.vehicle.fleet_bus import FleetBus
 from bift_ros.nodes.vehicle.jobs import NonceSearch, StorageJobs
+from bift_ros.nodes.vehicle.refusals import Refusals
 from bift_ros.nodes.vehicle.trainer_node import TrainerNode
 from bift_ros.peer import effects
 from bift_ros.peer.config import PeerConfig
@@ -51,7 +52,11 @@ _TICK_SECONDS = 0.25
 
 
 class PeerNode(QuietNode):
-    """Drives one `Peer`. All of it runs in the executor's thread; other threads `post`."""
+    """Drives one `Peer`, in the thread of the car's bus; other threads `post`.
+
+    On the car's bus it takes the owner's transactions. What the fleet says is read in the thread of
+    the fleet's bus, so that no flood there keeps the owner waiting.
+    """
 
     def __init__(
         self,
@@ -69,28 +74,29 @@ class PeerNode(QuietNode):
         self._trainer = trainer
         self.peer = Peer(key, genesis, chain, config, storage.url)
         self.clock = IterationClock()
-        self.refused, self.last_refusal = 0, ""
-        self._log_refusal = LimitedLog(self.get_logger().warning)
+        self.refusals = Refusals(self.get_logger(), self._who)
         self.started = False
         self.storage_jobs = StorageJobs(storage, self.post)
         self.nonce_search = NonceSearch(self.post)
-        self._transactions = self._topic(
-            msg.Transaction, "transactions", qos.TRANSACTIONS, self._on_transaction
-        )
-        self._blocks = self._topic(msg.Block, "blocks", qos.BLOCKS, self._on_block)
-        self._tips = self._topic(msg.Tip, "tips", qos.TIPS, self._on_tip)
-        self._catch_up_services = CatchUpServices(self, chain)
-        self._catch_up = CatchUpClient(self, chain, self.take, self.post, self._on_block)
+        self._using_chain = threading.Lock()
+        """Held by whichever thread reads or changes the chain."""
+        self._bus = FleetBus(name, self._arrived)
+        CatchUpServices(self._bus.node, chain, self._using_chain)
+        self._catch_up = CatchUpClient(self._bus.node, chain, self.post, self._on_block)
         self.create_service(srv.SubmitTransaction, "submit_transaction", self._submit)
         self.create_timer(_TICK_SECONDS, self._tick)
 
     def start(self) -> None:
         """Announce where this vehicle stands and begin to take part."""
         self.started = True
-        self._carry_out(self.peer.start(self._now()))
+        with self._using_chain:
+            todo = self.peer.start(self._now())
+        self._carry_out(todo)
+        self._bus.start()
 
     def stop(self) -> None:
-        """End the threads."""
+        """End the threads, and leave the fleet's bus."""
+        self._bus.close()
         self.nonce_search.close()
         self.storage_jobs.close()
 
@@ -102,7 +108,9 @@ class PeerNode(QuietNode):
     def take(self, event: Event) -> None:
         """Let the peer deal with an event, here in the executor's thread."""
         if self.started:
-            self._carry_out(self.peer.handle(event, self._now()))
+            with self._using_chain:
+                todo = self.peer.handle(event, self._now())
+            self._carry_out(todo)
 
     def once(self, seconds: float, call: Callable[[], None]) -> None:
         """Have something called a single time, so many seconds from now."""
@@ -146,39 +154,40 @@ class PeerNode(QuietNode):
     def _now() -> int:
         return time.time_ns() // 1_000_000
 
-    def _topic(self, kind: Any, name: str, profile: Any, callback: Callable[[Any], None]) -> Any:
-        def arrived(data: bytes) -> None:
-            try:
-                message = read_arrival(kind, data, self.known_members)
-            except (ArrivalError, UnknownSender) as error:
-                self._refused(effects.Refused(kind.__name__.lower(), "", str(error)))
-            else:
-                callback(message)
+    # --- in, in the thread of the fleet's bus ------------------------------------------------
 
-        self.create_subscription(kind, f"/bift/{name}", arrived, qos.FLEET_READER, raw=True)
-        return self.create_publisher(kind, f"/bift/{name}", profile)
-
-    # --- in -------------------------------------------------------------------------------
+    def _arrived(self, kind: type, data: bytes) -> None:
+        try:
+            message = read_arrival(kind, data, self.known_members)
+        except (ArrivalError, UnknownSender) as error:
+            self.refusals.note(effects.Refused(kind.__name__.lower(), "", str(error)))
+            return
+        if kind is msg.Transaction:
+            self._on_transaction(message)
+        elif kind is msg.Block:
+            self._on_block(message)
+        else:
+            self._on_tip(message)
 
     def _on_transaction(self, message: msg.Transaction) -> None:
         try:
             transaction = convert.transaction_from_message(message)
         except InvalidTransaction as error:
-            self._refused(effects.Refused("transaction", message.sender, str(error)))
+            self.refusals.note(effects.Refused("transaction", message.sender, str(error)))
             return
         if transaction.sender == self._address and isinstance(transaction.payload, Learning):
             return  # our own words come back; but our owner may speak through another vehicle
         if isinstance(transaction.payload, ModelUpdate):
             self.clock.update_heard()
-        self.take(TransactionReceived(transaction))
+        self.post(TransactionReceived(transaction))
 
     def _on_block(self, message: msg.Block) -> None:
         try:
             block = convert.block_from_message(message)
         except (InvalidBlock, InvalidTransaction) as error:
-            self._refused(effects.Refused("block", message.header.miner, str(error)))
+            self.refusals.note(effects.Refused("block", message.header.miner, str(error)))
             return
-        self.take(BlockReceived(block))
+        self.post(BlockReceived(block))
 
     def _on_tip(self, message: msg.Tip) -> None:
         if message.peer == self._address:
@@ -186,26 +195,26 @@ class PeerNode(QuietNode):
         try:
             tip = convert.tip_from_message(message)
         except FieldError as error:
-            self._refused(effects.Refused("tip", message.peer, str(error)))
+            self.refusals.note(effects.Refused("tip", message.peer, str(error)))
             return
-        self.take(TipReceived(tip))
+        self.post(TipReceived(tip))
 
     def _submit(
         self, request: srv.SubmitTransaction.Request, response: srv.SubmitTransaction.Response
     ) -> srv.SubmitTransaction.Response:
-        message, before = request.transaction, self.refused
+        message, before = request.transaction, self.refusals.count
         try:
             transaction = convert.transaction_from_message(message)
             # The peer passes over what it knows or refused before, and here somebody waits.
             Mempool().add(transaction, self.peer.state, self._genesis)
         except InvalidTransaction as error:
-            self._refused(effects.Refused("transaction", message.sender, str(error)))
+            self.refusals.note(effects.Refused("transaction", message.sender, str(error)))
         else:
             self.take(TransactionReceived(transaction))
-        response.accepted = self.refused == before
-        response.reason = "" if response.accepted else self.last_refusal
+        response.accepted = self.refusals.count == before
+        response.reason = "" if response.accepted else self.refusals.last
         if response.accepted:
-            self._transactions.publish(message)
+            self._bus.publish(message)
         return response
 
     # --- out ------------------------------------------------------------------------------
@@ -219,11 +228,11 @@ class PeerNode(QuietNode):
             case effects.BroadcastTransaction(transaction):
                 if isinstance(transaction.payload, ModelUpdate):
                     self.clock.update_heard()
-                self._transactions.publish(convert.transaction_to_message(transaction))
+                self._bus.publish(convert.transaction_to_message(transaction))
             case effects.BroadcastBlock(block):
-                self._blocks.publish(convert.block_to_message(block))
+                self._bus.publish(convert.block_to_message(block))
             case effects.AnnounceTip(tip):
-                self._tips.publish(convert.tip_to_message(tip, self._name))
+                self._bus.publish(convert.tip_to_message(tip, self._name))
             case effects.RequestHeaders():
                 self._catch_up.request_headers(effect)
             case effects.RequestBlocks():
@@ -250,7 +259,7 @@ class PeerNode(QuietNode):
             case effects.EquivocationFound(first):
                 self.get_logger().error(self._equivocation_text(first))
             case effects.Refused():
-                self._refused(effect)
+                self.refusals.note(effect)
 
     def _training_ended(self, event: Trained | TrainingFailed) -> None:
         self.clock.training_ended()
@@ -270,15 +279,6 @@ class PeerNode(QuietNode):
         self.get_logger().info(f"tip {block.header.height} {block.hash.hex()[:12]}{made}{left}")
         for note in notes:
             self.get_logger().info(note)
-
-    def _refused(self, refusal: effects.Refused) -> None:
-        self.refused += 1
-        whose = f" from {self._who(refusal.sender)}" if refusal.sender else ""
-        self.last_refusal = f"{refusal.what}{whose}: {refusal.reason}"[:MAX_CHARACTERS]
-        if refusal.what == "note":
-            self.get_logger().error(self.last_refusal)
-        else:
-            self._log_refusal(f"refused {self.last_refusal}")
 
     def _equivocation_text(self, signed: SignedHeader) -> str:
         """What a person is told; `signed` is either of the two headers."""

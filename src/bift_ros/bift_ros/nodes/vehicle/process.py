@@ -23,7 +23,8 @@ from bift_ros.consensus.genesis import load_genesis
 from bift_ros.identity.keyfile import KeyFileError, unlock_key
 from bift_ros.identity.vehicle_names import is_vehicle_name
 from bift_ros.nodes.bag.replay_node import ReplayNode
-from bift_ros.nodes.lifetime import ros_until_signalled
+from bift_ros.nodes.buses import BusError
+from bift_ros.nodes.lifetime import explained, ros_until_signalled
 from bift_ros.nodes.vehicle.file_jobs import FileJobs
 from bift_ros.nodes.vehicle.owner_service import OwnerService
 from bift_ros.nodes.vehicle.peer_node import PeerNode
@@ -50,7 +51,7 @@ class ConfigurationError(Exception):
 class Vehicle:
     """All the nodes of one vehicle, built from its parameters and started together.
 
-    Raises ConfigurationError, UnknownAttack, ChainError, KeyFileError, StorageError or
+    Raises ConfigurationError, UnknownAttack, ChainError, KeyFileError, StorageError, BusError or
     ParameterException.
     """
 
@@ -206,16 +207,13 @@ class Vehicle:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one vehicle until SIGINT or SIGTERM; 2 where its settings are wrong."""
-    with ros_until_signalled(arguments) as signalled:
-        try:
-            vehicle = Vehicle()
-        except (
+    """Run one vehicle until SIGINT or SIGTERM; exits with 2 where its settings are wrong."""
+    with explained(BusError), ros_until_signalled(arguments) as signalled:
+        with explained(
             ConfigurationError, UnknownAttack, ChainError, KeyFileError, StorageError,
             ParameterException, OSError,
-        ) as error:  # fmt: skip
-            print(f"bift: {error}", file=sys.stderr)
-            return 2
+        ):  # fmt: skip
+            vehicle = Vehicle()
         try:
             vehicle.start()
             while not signalled():

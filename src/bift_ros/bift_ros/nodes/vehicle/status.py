@@ -139,8 +139,8 @@ class StatusReporter:
             balance=state.balances.get(self._address, 0),
             mempool=peer.pending_transactions,
             peers=peer.known_peers,
-            refused=self._peer.refused,
-            last_refusal=self._peer.last_refusal,
+            refused=self._peer.refusals.count,
+            last_refusal=self._peer.refusals.last,
             equivocations=tuple(self._peer.equivocations),
         )
 

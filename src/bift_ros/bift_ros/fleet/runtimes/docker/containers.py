@@ -265,14 +265,19 @@ def _command(
 def _environment(
     own: str, reached_at: Mapping[str, str], server: ContainerSpec | None
 ) -> dict[str, str]:
-    # The network is the fleet's own, and so is its domain.
-    alone = {"ROS_DOMAIN_ID": "0", "ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET"}
+    # The network is the fleet's own, and so are its domains.
+    alone = {
+        "ROS_DOMAIN_ID": "0",
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+        "BIFT_FLEET_DOMAIN_ID": "1",
+        "BIFT_FLEET_AUTOMATIC_DISCOVERY_RANGE": "SUBNET",
+    }
     if server is not None:
         return {**alone, **client_environment(server.address or server.host, PORT)}
     # Beside multicast, for networks without it and for vehicles that were cut off for a while:
     # a network interface that comes back has forgotten the groups that it had joined.
     others = ";".join(address for name, address in reached_at.items() if name != own)
-    return {**alone, "ROS_STATIC_PEERS": others}
+    return {**alone, "BIFT_FLEET_STATIC_PEERS": others}
 
 
 def _inputs(plan: FleetPlan, planned: VehiclePlan, bag: Path | None) -> tuple[Input, ...]:

@@ -1,0 +1,54 @@
+"""A node that stands on one of the buses by itself."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import redirect_stderr
+
+import rclpy
+from rclpy.experimental import EventsExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.signals import SignalHandlerOptions
+
+from bift_ros.nodes.buses import Bus
+
+NO_TYPE_DESCRIPTIONS = [Parameter("start_type_description_service", value=False)]
+"""A node's overrides that spare the service which ROS gives every node and nobody asks."""
+
+
+class BusNode:
+    """A node on one of the buses, with a ROS context and an executor that nothing else has.
+
+    It has no endpoints but those that it is given; on the fleet's bus not even parameter events.
+    On the events executor: another one wakes up at a cost that grows with the number of
+    subscriptions, which in a fleet is far more than that of the messages.
+    """
+
+    def __init__(self, bus: Bus, name: str, namespace: str | None = None) -> None:
+        """Raises BusError."""
+        self._context = rclpy.Context()
+        with bus.entered():
+            rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
+            self.node = Node(
+                name,
+                context=self._context,
+                namespace=namespace,
+                use_global_arguments=False,
+                enable_rosout=False,
+                start_parameter_services=False,
+                parameter_overrides=NO_TYPE_DESCRIPTIONS,
+            )
+        if bus is Bus.FLEET:
+            # rclpy leaves no other way to do without it; no parameter of the node ever changes.
+            self.node.destroy_publisher(self.node._parameter_event_publisher)
+        # It hands sys.stderr to faulthandler, which needs a descriptor: a notebook's has none.
+        with redirect_stderr(sys.__stderr__):
+            self.executor = EventsExecutor(context=self._context)
+        self.executor.add_node(self.node)
+
+    def close(self) -> None:
+        """Leave the ROS graph; nobody may spin any more."""
+        self.executor.shutdown()
+        self.node.destroy_node()
+        rclpy.try_shutdown(context=self._context)
