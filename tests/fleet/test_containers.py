@@ -87,6 +87,7 @@ class TestSpec:
         assert vehicle["data_dir"] == DATA
         assert vehicle["gateway_host"] == "0.0.0.0"
         assert vehicle["gateway_advertised_host"] == "198.18.8.11"
+        assert vehicle["allowed_networks"] == "198.18.8.0/21"
         assert vehicle["status_file"] == health.STATUS_FILE
         assert vehicle["malicious"] == "label_flip"
         assert parameters_of(fleet, 1, "camera_replay")["bag"] == f"{SETTINGS}/bag/one"

@@ -14,7 +14,7 @@ from bift_ros.chain.vehicle_folders import VehicleFolders
 from bift_ros.nodes import parameters
 from bift_ros.nodes.vehicle.vehicle_storage import open_storage
 from bift_ros.storage.embedded import EmbeddedStorage
-from bift_ros.storage.interface import StorageError
+from bift_ros.storage.interface import NotFound, StorageError
 from bift_ros.storage.kubo.config import KuboSettings, new_swarm_key
 from bift_ros.storage.kubo.daemon import KuboDaemon
 
@@ -34,6 +34,24 @@ def test_the_embedded_one_by_default(folders: VehicleFolders) -> None:
     with closing(open_storage(settings(), folders)) as store:
         assert isinstance(store, EmbeddedStorage)
         assert store.get(store.put(b"model")) == b"model"
+
+
+def test_it_fetches_from_its_own_host_only_where_the_settings_allow_it(
+    folders: VehicleFolders, tmp_path: Path
+) -> None:
+    elsewhere = {"gateway_advertised_host": "192.168.0.7"}
+    with EmbeddedStorage(tmp_path / "other") as other:
+        cid, url = other.put(b"model"), other.url
+        with (
+            closing(open_storage(settings(**elsewhere), folders)) as store,
+            pytest.raises(NotFound, match="allowed_networks"),
+        ):
+            store.get(cid, [url])
+        allowed = settings(**elsewhere, allowed_networks="127.0.0.0/8 ::1/128")
+        with closing(open_storage(allowed, folders)) as store:
+            assert store.get(cid, [url]) == b"model"
+    with pytest.raises(StorageError, match="allowed_networks"):
+        open_storage(settings(allowed_networks="localhost"), folders)
 
 
 @pytest.mark.kubo

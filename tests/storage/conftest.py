@@ -37,7 +37,7 @@ def vehicle(tmp_path: Path) -> Iterator[Callable[..., EmbeddedStorage]]:
     """Makes embedded stores, each in a folder of its own, and closes them."""
     made: list[EmbeddedStorage] = []
 
-    def make(**options: int) -> EmbeddedStorage:
+    def make(**options: Any) -> EmbeddedStorage:
         made.append(EmbeddedStorage(tmp_path / f"vehicle{len(made)}", **options))
         return made[-1]
 

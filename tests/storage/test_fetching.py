@@ -621,6 +621,8 @@ def test_closing_ends_a_waiting_get(vehicle: Vehicle, provider: Provider) -> Non
         ("http://127.0.0.1#x", "only scheme"),
         ("http://127.0.0.1:99999", "URL"),
         ("http://127.0.0.1:port", "URL"),
+        ("http://10.0.0.1:22", "port"),
+        ("http://10.0.0.1:1023", "port"),
         ("http://[::1", "URL"),
         ("http://" + "a" * 300, "256"),
         ("http://ünï", "ASCII"),

@@ -62,6 +62,12 @@ VEHICLE = (
         "Name or address at which other vehicles reach the gateway; empty: gateway_host.",
     ),
     Setting("gateway_port", 0, "Port of the gateway; 0: any free one.", 0, 65535),
+    Setting(
+        "allowed_networks",
+        "",
+        "Special networks, such as link-local ones, that files are fetched from as well, "
+        "separated by spaces.",
+    ),
     Setting("storage_mb", 2048, "Size cap of the block store, in MiB.", 16, 1_048_576),
     Setting(
         "kubo_api",
@@ -163,6 +169,12 @@ CAMERA_VIEW = (
         "Model factory (module:factory) of the task; no other is run.",
     ),
     Setting("device", "cpu", "Where to predict: auto, cpu, cuda or cuda:N."),
+    Setting(
+        "allowed_networks",
+        "198.18.0.0/15",
+        "Special networks that models are fetched from as well, beside this host, "
+        "separated by spaces.",
+    ),
 )
 
 

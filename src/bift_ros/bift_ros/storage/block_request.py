@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 
 from bift_ros.storage.byte_ranges import AVAILABLE, ByteRanges
 from bift_ros.storage.cidv1 import Cid
+from bift_ros.storage.networks import Networks
 from bift_ros.storage.provider import Piece, Provider
 from bift_ros.storage.unixfs import MAX_BLOCK_SIZE
 
@@ -45,11 +47,14 @@ class FaultError(Exception):
 class Request:
     """Pieces asked of one provider; runs in a thread, another may end it."""
 
-    def __init__(self, root: Cid, provider: Provider, pieces: Sequence[Piece]) -> None:
+    def __init__(
+        self, root: Cid, provider: Provider, pieces: Sequence[Piece], networks: Networks
+    ) -> None:
         self.root = root
         self.provider = provider
         self.pieces = pieces
         self.by_range = len(pieces) > 1 or (pieces[0].size is not None and not provider.by_cid)
+        self._networks = networks
         self._mutex = threading.Lock()
         self._ended: str | None = None
         self._connection: http.client.HTTPConnection | None = None
@@ -135,7 +140,7 @@ class Request:
                 self._connection = connection
             try:
                 if connection.sock is None:
-                    _connect(connection)
+                    _connect(connection, self._networks)
             except OSError as error:
                 reason = self._ended or f"cannot be reached: {error.strerror or error}"
                 raise FaultError(reason) from error
@@ -175,18 +180,25 @@ def _connection(provider: Provider) -> tuple[http.client.HTTPConnection, bool]:
         return provider.idle.pop(), True
     parts = urlsplit(provider.url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    return kind(parts.hostname or "", parts.port, timeout=REQUEST_TIMEOUT), False
+    connection = kind(parts.hostname or "", parts.port)
+    connection.auto_open = 0  # only to an address that was checked
+    return connection, False
 
 
-def _connect(connection: http.client.HTTPConnection) -> None:
+def _connect(connection: http.client.HTTPConnection, networks: Networks) -> None:
     """Connect, with room for `BUFFER_BYTES` from the start; raises `OSError`.
 
     The kernel would make room bit by bit. It makes as much at once as a read is said to wait for;
     SO_RCVBUF would keep it from ever making more.
     """
-    connection.connect()
+    plain = networks.connect(connection.host, connection.port, REQUEST_TIMEOUT)
+    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     for lowest in (BUFFER_BYTES, 1):
-        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, lowest)
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, lowest)
+    connection.sock = plain
+    if isinstance(connection, http.client.HTTPSConnection):
+        context = ssl.create_default_context()
+        connection.sock = context.wrap_socket(plain, server_hostname=connection.host)
 
 
 def _limit(piece: Piece) -> int:

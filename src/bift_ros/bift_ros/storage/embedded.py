@@ -17,6 +17,7 @@ from bift_ros.storage.fetch import Fetch
 from bift_ros.storage.fetcher import Fetcher
 from bift_ros.storage.gateway import Gateway
 from bift_ros.storage.interface import FileRequest, Storage
+from bift_ros.storage.networks import ORDINARY, Networks
 from bift_ros.storage.partial_file import PartialFile, completing
 from bift_ros.storage.provider import Piece
 from bift_ros.storage.traffic import Traffic
@@ -37,14 +38,16 @@ class EmbeddedStorage(Storage):
         port: int = 0,
         *,
         advertised_host: str | None = None,
+        networks: Networks = ORDINARY,
         chunk_size: int = CHUNK_SIZE,
         max_bytes: int = MAX_BYTES,
         max_file_size: int = MAX_FILE_SIZE,
     ) -> None:
         """Open the store under `path` and begin to serve on `host`, a free port where 0.
 
-        `advertised_host` replaces `host` in `url`; `chunk_size`, `max_bytes` and `max_file_size`
-        are bytes: of the chunker, of all blocks together, of one file. Raises `StorageError`.
+        `advertised_host` replaces `host` in `url`; `networks` are what may be fetched from,
+        and loopback where `url` is there; `chunk_size`, `max_bytes` and `max_file_size` are bytes:
+        of the chunker, of all blocks together, of one file. Raises `StorageError`.
         """
         self._blocks = BlockStore(path, max_bytes)
         super().__init__(self._blocks, chunk_size, max_file_size, max_bytes)
@@ -54,7 +57,7 @@ class EmbeddedStorage(Storage):
         except StorageError:
             self._blocks.close()
             raise
-        self._fetcher = Fetcher()
+        self._fetcher = Fetcher(networks.seen_from(self.url))
 
     @property
     def url(self) -> str:

@@ -23,6 +23,7 @@ from bift_ros.storage import block_request
 from bift_ros.storage.block_request import FaultError, Request
 from bift_ros.storage.errors import NotFound, StorageError
 from bift_ros.storage.interface import FileRequest
+from bift_ros.storage.networks import Networks
 from bift_ros.storage.piece_picker import PiecePicker
 from bift_ros.storage.piece_queue import PieceQueue
 from bift_ros.storage.provider import Piece, providers_of
@@ -57,13 +58,20 @@ class _Job:
 class Fetch:
     """One file on its way; all its blocks are asked for in the thread that calls `get`."""
 
-    def __init__(self, request: FileRequest, pool: ThreadPoolExecutor, fetched: ByteCount) -> None:
+    def __init__(
+        self,
+        request: FileRequest,
+        pool: ThreadPoolExecutor,
+        fetched: ByteCount,
+        networks: Networks,
+    ) -> None:
         """Ask nobody yet, but count the time; `fetched` counts bytes."""
         self._request = request
         self._providers, self._refused = providers_of(request.providers)
         self._picker = PiecePicker(self._providers)
         self._pool = pool
         self._fetched = fetched
+        self._networks = networks
         self._until = time.monotonic() + request.timeout
         self._looked_at = 0.0  # when it was last seen what can be asked of whom
         self._events: SimpleQueue[Callable[[], None]] = SimpleQueue()  # for the calling thread
@@ -126,7 +134,7 @@ class Fetch:
                     raise NotFound(f"no provider gave block {piece.cid} of {self._request.root}")
                 return
             provider, pieces = chosen
-            request = Request(self._request.root, provider, pieces)
+            request = Request(self._request.root, provider, pieces, self._networks)
             job = _Job(request, dict.fromkeys(pieces), now, now, hedge)
             self._queue.refuse(provider, pieces)
             provider.in_flight += 1

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from bift_ros.storage.errors import StorageError
 from bift_ros.storage.fetch import Fetch
 from bift_ros.storage.interface import FileRequest
+from bift_ros.storage.networks import Networks
 from bift_ros.storage.traffic import ByteCount
 
 log = logging.getLogger(__name__)
@@ -22,7 +23,8 @@ MAX_CONNECTIONS = 256
 class Fetcher:
     """Fetches blocks of files, for any number of threads at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, networks: Networks) -> None:
+        self._networks = networks
         self._pool = ThreadPoolExecutor(MAX_CONNECTIONS, thread_name_prefix="fetcher")
         self._mutex = threading.Lock()
         self._fetches: set[Fetch] = set()
@@ -33,7 +35,7 @@ class Fetcher:
     @contextmanager
     def fetch(self, request: FileRequest) -> Iterator[Fetch]:
         """Begin to fetch a file; providers that had to be skipped are logged."""
-        fetch = Fetch(request, self._pool, self.fetched)
+        fetch = Fetch(request, self._pool, self.fetched, self._networks)
         with self._mutex:
             if self._closed:
                 raise StorageError("the store is closed")

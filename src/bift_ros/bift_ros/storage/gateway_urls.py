@@ -11,6 +11,8 @@ from bift_ros.storage.errors import StorageError
 MAX_URL_LENGTH = 256
 """Characters."""
 
+_LOWEST_PORT = 1024
+_WEB_PORTS = (0, 80, 443)  # 0: not known yet
 _HOST = re.compile(r"[a-z0-9._:-]+")
 
 
@@ -22,13 +24,23 @@ def is_wildcard(host: str) -> bool:
         return host == ""
 
 
+def is_on_loopback(url: str) -> bool:
+    """Whether only processes on the same host reach this gateway."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def gateway_url(host: str, port: int) -> str:
-    """The base URL to announce. Raises `StorageError` for a host that nobody can connect to."""
+    """The base URL to announce. Raises `StorageError` for one that nobody fetches from."""
     if is_wildcard(host):
         raise StorageError(
             f"the gateway listens on {host}, every interface: also say gateway_advertised_host, "
             "the address at which other vehicles reach this one"
         )
+    _check_port(port)
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
@@ -50,5 +62,13 @@ def provider_origin(url: str) -> str:
         raise StorageError("a provider's URL begins with http:// or https:// and names a host")
     if parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc:
         raise StorageError("a provider's URL is only scheme, host and port")
+    if port is not None:
+        _check_port(port)
     host = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{host}" + ("" if port is None else f":{port}")
+
+
+def _check_port(port: int) -> None:
+    """Raise `StorageError` for one of the system's services, which are no gateways."""
+    if port < _LOWEST_PORT and port not in _WEB_PORTS:
+        raise StorageError(f"a gateway's port is 80, 443 or at least {_LOWEST_PORT}, not {port}")

@@ -34,6 +34,7 @@ from bift_ros.perception.classes import Label
 from bift_ros.perception.images import ImageError
 from bift_ros.perception.matching import StampMatcher
 from bift_ros.storage.embedded import EmbeddedStorage
+from bift_ros.storage.networks import Networks
 
 _WAITING = 10
 """Frames and labels that may wait for each other."""
@@ -58,7 +59,11 @@ class CameraViewNode(QuietNode):
             )
         self._period = 1 / settings["rate"]
         self._folder = tempfile.TemporaryDirectory(prefix="bift-camera-view-")
-        self._storage = EmbeddedStorage(self._folder.name, max_bytes=_CACHE_BYTES)
+        self._storage = EmbeddedStorage(
+            self._folder.name,
+            networks=Networks.parse(settings["allowed_networks"]),
+            max_bytes=_CACHE_BYTES,
+        )
         self._models = ModelFollower(self._storage)
         self._worker = TrainingWorker(
             device=settings["device"], allowed_architectures=(architecture,)

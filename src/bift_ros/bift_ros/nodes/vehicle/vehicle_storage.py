@@ -14,10 +14,12 @@ from bift_ros.storage.kubo.api import KuboApi
 from bift_ros.storage.kubo.config import KuboSettings, read_swarm_key
 from bift_ros.storage.kubo.own_daemon import OwnKuboStorage
 from bift_ros.storage.kubo.storage import KuboStorage
+from bift_ros.storage.networks import Networks
 
 
 def open_storage(settings: Mapping[str, Any], folders: VehicleFolders) -> Storage:
     """Open it and begin to serve. Raises `StorageError`, naming the setting that is wrong."""
+    networks = Networks.parse(settings["allowed_networks"])
     match settings["storage"]:
         case "embedded":
             return EmbeddedStorage(
@@ -25,19 +27,20 @@ def open_storage(settings: Mapping[str, Any], folders: VehicleFolders) -> Storag
                 host=settings["gateway_host"],
                 port=settings["gateway_port"],
                 advertised_host=settings["gateway_advertised_host"] or None,
+                networks=networks,
                 max_bytes=settings["storage_mb"] << 20,
             )
         case "kubo":
-            return _kubo(settings, folders)
+            return _kubo(settings, folders, networks)
         case other:
             raise StorageError(f"the parameter storage is {other!r}: set it to embedded or kubo")
 
 
-def _kubo(settings: Mapping[str, Any], folders: VehicleFolders) -> KuboStorage:
+def _kubo(settings: Mapping[str, Any], folders: VehicleFolders, networks: Networks) -> KuboStorage:
     host = settings["gateway_advertised_host"] or settings["gateway_host"]
     if settings["kubo_api"]:
         api = KuboApi(settings["kubo_api"])
-        return KuboStorage(api, gateway_url(host, api.gateway_port()))
+        return KuboStorage(api, gateway_url(host, api.gateway_port()), networks=networks)
     key = settings["kubo_swarm_key"]
     return OwnKuboStorage(
         folders.kubo,
@@ -50,6 +53,7 @@ def _kubo(settings: Mapping[str, Any], folders: VehicleFolders) -> KuboStorage:
             max_bytes=settings["storage_mb"] << 20,
         ),
         host,
+        networks,
     )
 
 

@@ -14,6 +14,7 @@ from bift_ros.storage.kubo.api import Unreachable
 from bift_ros.storage.kubo.config import KuboSettings
 from bift_ros.storage.kubo.daemon import KuboDaemon
 from bift_ros.storage.kubo.storage import KuboStorage
+from bift_ros.storage.networks import ORDINARY, Networks
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,13 @@ class OwnKuboStorage(KuboStorage):
     A call that meets a daemon that has just died waits for the next one and is made again.
     """
 
-    def __init__(self, repository: Path, settings: KuboSettings, advertised_host: str) -> None:
+    def __init__(
+        self,
+        repository: Path,
+        settings: KuboSettings,
+        advertised_host: str,
+        networks: Networks = ORDINARY,
+    ) -> None:
         """Start a daemon in its folder, made where it is missing. Raises `StorageError`."""
         self._daemon = KuboDaemon(repository)
         self._daemon.stop()  # what an earlier process of this vehicle may have left
@@ -65,7 +72,7 @@ class OwnKuboStorage(KuboStorage):
         self.closing = threading.Event()
         self._starting = threading.Lock()
         try:
-            super().__init__(self._daemon.api, self._daemon.url(advertised_host))
+            super().__init__(self._daemon.api, self._daemon.url(advertised_host), networks=networks)
         except StorageError:
             self._daemon.stop()
             raise

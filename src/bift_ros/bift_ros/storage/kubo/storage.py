@@ -23,6 +23,7 @@ from bift_ros.storage.fetcher import Fetcher
 from bift_ros.storage.interface import FileRequest, Storage
 from bift_ros.storage.kubo.api import KuboApi
 from bift_ros.storage.kubo.transfer import Transfer, check_length
+from bift_ros.storage.networks import ORDINARY, Networks
 from bift_ros.storage.traffic import Traffic
 from bift_ros.storage.unixfs import CHUNK_SIZE, MAX_FILE_SIZE, Chunk, chunks_of
 
@@ -44,11 +45,13 @@ class KuboStorage(Storage):
         api: KuboApi,
         url: str,
         *,
+        networks: Networks = ORDINARY,
         chunk_size: int = CHUNK_SIZE,
         max_file_size: int = MAX_FILE_SIZE,
     ) -> None:
         """Use the daemon behind `api`; `url` is where others reach its gateway.
 
+        `networks` are what may be fetched from over HTTP, and loopback where `url` is there;
         `chunk_size` and `max_file_size` are bytes: of the chunker, of one file in memory. Raises
         `StorageError` where the daemon does not answer.
         """
@@ -56,7 +59,7 @@ class KuboStorage(Storage):
         self._api = api
         self._url = url
         api.version()
-        self._fetcher = Fetcher()
+        self._fetcher = Fetcher(networks.seen_from(url))
         self._pool = ThreadPoolExecutor(_CALLS, thread_name_prefix="kubo")
 
     @property

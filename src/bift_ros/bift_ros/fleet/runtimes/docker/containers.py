@@ -135,7 +135,7 @@ def container_fleet(
     addresses = _addresses(fleet, subnet)
     reached_at = {name: addresses.get(name, host) for name, host in hosts.items()}
     server = _server(fleet, subnet) if fleet.discovery == "server" else None
-    plan = prepare(folder, fleet, bags, timestamp, _inside(fleet, bags, reached_at))
+    plan = prepare(folder, fleet, bags, timestamp, _inside(fleet, bags, reached_at, subnet))
     vehicles = tuple(
         ContainerSpec(
             vehicle=vehicle.name,
@@ -213,7 +213,10 @@ def _addresses(fleet: FleetDescription, subnet: IPv4Network | None) -> dict[str,
 
 
 def _inside(
-    fleet: FleetDescription, bags: Sequence[Path | None], reached_at: Mapping[str, str]
+    fleet: FleetDescription,
+    bags: Sequence[Path | None],
+    reached_at: Mapping[str, str],
+    subnet: IPv4Network | None,
 ) -> dict[str, Parameters]:
     """Parameters with the paths and addresses that hold inside of the containers."""
     inside: dict[str, Parameters] = {}
@@ -226,6 +229,7 @@ def _inside(
                 "status_file": STATUS_FILE,
                 "gateway_host": "0.0.0.0",
                 "gateway_advertised_host": reached_at[vehicle.name],
+                **({"allowed_networks": str(subnet)} if subnet else {}),
             },
             # A container sees its own GPU alone, as the first one.
             "trainer": {"device": "cuda" if _gpu(vehicle) is not None else "cpu"},
