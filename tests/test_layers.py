@@ -24,6 +24,7 @@ FLOORS = [
     "synthesis",
     "learning",
     "attacks",
+    "admission",
     "peer",
     "simulation",
     "history",

@@ -7,22 +7,35 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 
-from bift_ros.consensus.encoding import encode
+from bift_ros.consensus.encoding import decode, encode
+from bift_ros.consensus.envelopes import holds, named_sender, signed_part
 from bift_ros.consensus.exceptions import BadSignature, UnknownSender
-from bift_ros.consensus.fields import check_address, check_bytes, check_integer, check_text
+from bift_ros.consensus.fields import (
+    check_address,
+    check_bytes,
+    check_integer,
+    check_list,
+    check_text,
+)
 from bift_ros.consensus.genesis import Genesis, Member
 from bift_ros.consensus.payloads import HASH_BYTES
-from bift_ros.consensus.transactions import is_signed, remember_signature
+from bift_ros.consensus.transactions import Canonical, is_signed, remember_signature
 from bift_ros.identity.keys import SIGNATURE_BYTES, KeyPair
 
 PROVIDER = re.compile(r"[!-~]{0,256}")
 """What a base URL looks like, at the most."""
-_SIGNING_TAG = "bift tip 1"
+MAX_TIP_BYTES = 429
+_ITEMS = 7
+# The signed list has the tag in place of the signature: as many items, and one head for both.
+_SIGNING_PREFIX = encode([None] * _ITEMS)[:1] + encode("bift tip 1")
 
 
 @dataclass(frozen=True)
-class SignedTip:
-    """The head of a member's chain. It holds on one chain only, and a newer one replaces it."""
+class SignedTip(Canonical):
+    """The head of a member's chain. It holds on one chain only, and a newer one replaces it.
+
+    Canonical bytes: the list of the fields below.
+    """
 
     sender: str
     """The member's address."""
@@ -50,12 +63,20 @@ class SignedTip:
 
     def signing_bytes(self, genesis_hash: bytes) -> bytes:
         """Give what the signature covers on the chain of `genesis_hash`."""
-        return genesis_hash + self._encoded
+        return genesis_hash + _SIGNING_PREFIX + signed_part(self._bytes)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> SignedTip:
+        """Read untrusted bytes, without a look at the signature.
+
+        Raises EncodingError or FieldError.
+        """
+        check_bytes("tip", data, 1, MAX_TIP_BYTES)
+        return cls(*check_list("tip", decode(data), _ITEMS)).remember(data)
 
     @cached_property
-    def _encoded(self) -> bytes:
-        values = [getattr(self, field.name) for field in fields(self) if field.name != "signature"]
-        return encode([_SIGNING_TAG, *values])
+    def _bytes(self) -> bytes:
+        return encode([getattr(self, field.name) for field in fields(self)])
 
 
 def sign_tip(
@@ -76,6 +97,25 @@ def sign_tip(
     tip = SignedTip(key.address, height, tip_hash, learning_weight, provider, stamp, signature)
     remember_signature(tip, key.public_key, genesis_hash)
     return tip
+
+
+def named_member(data: bytes, genesis: Genesis, members: Mapping[str, Member]) -> Member:
+    """Give whom a tip's untrusted bytes name as its sender, the rest left unread.
+
+    Raises FieldError, EncodingError, or UnknownSender where it is none of `members`.
+    """
+    check_bytes("tip", data, 1, MAX_TIP_BYTES)
+    sender = named_sender(data, _ITEMS)
+    member = members.get(sender)
+    if member is None:
+        raise UnknownSender(f"{sender!r} is not a member of {genesis.name}")
+    return member
+
+
+def check_signed(data: bytes, member: Member, genesis: Genesis) -> None:
+    """Refuse a tip's bytes that a member did not sign; raises BadSignature."""
+    if not holds(member.public_key, data, genesis.hash + _SIGNING_PREFIX):
+        raise BadSignature(f"a tip that names {member.address} is not signed by it")
 
 
 def check_tip(tip: SignedTip, genesis: Genesis, members: Mapping[str, Member]) -> None:

@@ -25,8 +25,7 @@ def read_block(data: bytes, genesis: Genesis, members: Mapping[str, Member] | No
     """
     header, body, signature = parse_envelope(data)
     check_authorship(header, signature, genesis, members)
-    if sha256(body) != header.body_hash:
-        raise BodyMismatch("the body is not the one that the header names")
+    check_body_hash(header, body)
     return Block(header, parse_body(body), signature).remember(data)
 
 
@@ -40,13 +39,35 @@ def check_authorship(
 
     `members` is by address; None stands for the founding ones.
     """
+    check_work(header, genesis)
+    member = miner_of(header, genesis, genesis.by_address if members is None else members)
+    check_miner_signature(header, signature, member)
+
+
+def check_work(header: Header, genesis: Genesis) -> None:
+    """Refuse a header without the policy's work; raises MissingWork."""
     if not meets(header.hash, genesis.policy.difficulty):
         raise MissingWork(
             f"the hash {header.hash.hex()[:16]}… has fewer than {genesis.policy.difficulty} "
             "leading zero bits"
         )
-    member = (genesis.by_address if members is None else members).get(header.miner)
+
+
+def miner_of(header: Header, genesis: Genesis, members: Mapping[str, Member]) -> Member:
+    """Give the member that a header names as its miner; raises UnknownMiner."""
+    member = members.get(header.miner)
     if member is None:
         raise UnknownMiner(f"the miner {header.miner} is not a member of {genesis.name}")
+    return member
+
+
+def check_miner_signature(header: Header, signature: bytes, member: Member) -> None:
+    """Refuse a header that its miner did not sign; raises BadBlockSignature."""
     if not signature_holds(member.public_key, signature, header.hash):
         raise BadBlockSignature(f"the block is not signed by its miner {header.miner}")
+
+
+def check_body_hash(header: Header, body: bytes) -> None:
+    """Refuse another body than the one that the header was made for; raises BodyMismatch."""
+    if sha256(body) != header.body_hash:
+        raise BodyMismatch("the body is not the one that the header names")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 
-from bift_ros.consensus.encoding import decode, encode
+from bift_ros.consensus.encoding import byte_strings, decode, encode
 from bift_ros.consensus.exceptions import (
     BlockTooLarge,
     EncodingError,
@@ -42,6 +42,8 @@ from bift_ros.identity.keys import SIGNATURE_BYTES, KeyPair
 
 MAX_BLOCK_BYTES = 100_000
 """The bound on a block's canonical bytes (paper, section III: under 100 kB)."""
+MAX_HEADER_BYTES = 141
+MAX_SIGNED_HEADER_BYTES = MAX_HEADER_BYTES + SIGNATURE_BYTES + 5
 MIN_NONCE = 2**32
 MAX_NONCE = 2**64 - 1
 
@@ -107,8 +109,9 @@ class SignedHeader(Canonical):
     def from_bytes(cls, data: bytes) -> SignedHeader:
         """Read untrusted bytes without a look at hash or signature; raises MalformedBlock."""
         try:
-            header, signature = check_list("signed header", decode(data), 2)
-            return cls(Header.from_bytes(_byte_string("header", header)), signature)
+            header, signature = check_list("signed header", byte_strings(data, 2), 2)
+            check_bytes("header", header, 1, MAX_HEADER_BYTES)
+            return cls(Header.from_bytes(header), signature)
         except (EncodingError, FieldError) as error:
             raise MalformedBlock(f"no signed header: {error}") from error
 
@@ -243,10 +246,10 @@ def parse_envelope(data: bytes) -> tuple[Header, bytes, bytes]:
     if len(data) > MAX_BLOCK_BYTES:
         raise BlockTooLarge(f"{len(data)} bytes, more than {MAX_BLOCK_BYTES}")
     try:
-        header, body, signature = check_list("block", decode(data), 3)
+        header, body, signature = check_list("block", byte_strings(data, 3), 3)
         check_bytes("signature", signature, SIGNATURE_BYTES, SIGNATURE_BYTES)
-        parsed = Header.from_bytes(_byte_string("header", header))
-        return parsed, _byte_string("body", body), signature
+        check_bytes("header", header, 1, MAX_HEADER_BYTES)
+        return Header.from_bytes(header), body, signature
     except (EncodingError, FieldError) as error:
         raise MalformedBlock(f"no block: {error}") from error
 

@@ -40,6 +40,30 @@ def decode(data: bytes) -> Any:
     return value
 
 
+def byte_strings(data: bytes, most: int) -> list[bytes]:
+    """Read a list of at most so many byte strings, whatever is in them; raises EncodingError.
+
+    It takes as many steps as there are byte strings, whatever a stranger has put in their place.
+    """
+    if not data or data[0] >> 5 != _LIST:
+        raise EncodingError("not a list")
+    count, position = _read_argument(data, 0)
+    if count > most:
+        raise EncodingError(f"a list of {count} items, more than {most}")
+    items = []
+    for _ in range(count):
+        if position >= len(data) or data[position] >> 5 != _BYTES:
+            raise EncodingError("an item is not a byte string")
+        size, start = _read_argument(data, position)
+        position = start + size
+        if position > len(data):
+            raise EncodingError("the bytes end too early")
+        items.append(data[start:position])
+    if position != len(data):
+        raise EncodingError(f"{len(data) - position} bytes follow the list")
+    return items
+
+
 def sha256(data: bytes) -> bytes:
     """Hash `data`; 32 bytes."""
     return hashlib.sha256(data).digest()

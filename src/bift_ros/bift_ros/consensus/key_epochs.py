@@ -11,6 +11,7 @@ from __future__ import annotations
 from bift_ros.consensus.encoding import encode, sha256
 from bift_ros.consensus.group_key import GroupKey
 from bift_ros.consensus.state import KeyOfEpoch, State, changed
+from bift_ros.consensus.transactions import Transaction
 from bift_ros.identity.sealing import COPY_BYTES
 
 
@@ -45,12 +46,12 @@ def is_for_members(state: State, sender: str, key: GroupKey) -> bool:
     )
 
 
-def apply_group_key(state: State, sender: str, key: GroupKey) -> State:
-    """Put a key in force; one that is not for the present members changes nothing.
+def apply_group_key(state: State, transaction: Transaction, key: GroupKey) -> State:
+    """Put the key that a transaction gives in force.
 
-    It may have come too late. Were it refused, whatever its sender said after it would wait for
-    the number in the account's order.
+    One that is not for the present members changes nothing. It may have come too late. Were it
+    refused, whatever its sender said after it would wait for the number in the account's order.
     """
-    if not is_for_members(state, sender, key):
+    if not is_for_members(state, transaction.sender, key):
         return state
-    return changed(state, keys=(*state.keys, KeyOfEpoch(key, sender, recipients_of(state))))
+    return changed(state, keys=(*state.keys, KeyOfEpoch(transaction, recipients_of(state))))

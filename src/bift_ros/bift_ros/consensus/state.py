@@ -20,6 +20,7 @@ from bift_ros.consensus.payloads import (
     RoundKey,
     ShareFile,
 )
+from bift_ros.consensus.transactions import Transaction
 
 _T = TypeVar("_T")
 
@@ -102,12 +103,22 @@ class SharedFile:
 class KeyOfEpoch:
     """A key for model files that a member gave to the others."""
 
-    key: GroupKey
-    """Its sealed copies."""
-    maker: str
-    """Who gave it."""
+    transaction: Transaction
+    """What gave it."""
     recipients: tuple[bytes, ...]
     """The Ed25519 keys that it is sealed for, in the copies' order."""
+
+    @property
+    def key(self) -> GroupKey:
+        """Its sealed copies."""
+        key = self.transaction.payload
+        assert isinstance(key, GroupKey)
+        return key
+
+    @property
+    def maker(self) -> str:
+        """Who gave it."""
+        return self.transaction.sender
 
 
 @dataclass(frozen=True)

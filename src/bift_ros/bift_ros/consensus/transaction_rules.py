@@ -150,7 +150,7 @@ def apply_transaction(state: State, tx: Transaction) -> State:
     if isinstance(payload, ShareFile | WithdrawFile):
         return apply_share(state, tx.sender, payload)
     if isinstance(payload, GroupKey):
-        return apply_group_key(state, tx.sender, payload)
+        return apply_group_key(state, tx, payload)
     finished = state.finished if state.task is None else (*state.finished, state.task)
     task = Task(payload, tx.sender, since=state.timestamp)
     return changed(state, task=task, finished=finished)

@@ -13,6 +13,7 @@ from functools import cached_property, lru_cache
 from typing import Protocol, TypeVar
 
 from bift_ros.consensus.encoding import decode, encode, sha256
+from bift_ros.consensus.envelopes import holds, named_sender, signed_part
 from bift_ros.consensus.exceptions import (
     BadSignature,
     EncodingError,
@@ -38,9 +39,9 @@ MAX_TRANSACTION_BYTES = 2048
 """Of all but a group key, which has a copy for each member."""
 MAX_GROUP_KEY_BYTES = MAX_TRANSACTION_BYTES + COPY_BYTES * MAX_MEMBERS
 _SIGNING_TAG = "bift transaction 1"
-# Sender, sequence and payload within an envelope: what stands between the list's head and the
-# signature with its own head. The signed bytes have them in the same form.
-_SIGNED = slice(1, -SIGNATURE_BYTES - 2)
+_ITEMS = 4
+"""Of an envelope: sender, sequence, payload, signature. The signed bytes have the first three too,
+in the same form."""
 
 _Kept = TypeVar("_Kept", bound="Canonical")
 
@@ -95,7 +96,7 @@ class Transaction(Hashed):
 
     def signing_bytes(self, genesis_hash: bytes) -> bytes:
         """Give what the signature covers on the chain of `genesis_hash`."""
-        return _signing_prefix(genesis_hash) + self._bytes[_SIGNED]
+        return _signing_prefix(genesis_hash) + signed_part(self._bytes)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Transaction:
@@ -123,6 +124,42 @@ class Transaction(Hashed):
     @cached_property
     def _bytes(self) -> bytes:
         return encode([self.sender, self.sequence, self._encoded_payload, self.signature])
+
+
+def named_member(data: bytes, genesis: Genesis, members: Mapping[str, Member]) -> Member:
+    """Give whom a transaction's untrusted bytes name as its sender, the rest left unread.
+
+    Raises MalformedTransaction, or UnknownSender where it is none of `members`.
+    """
+    if len(data) > MAX_GROUP_KEY_BYTES:
+        raise MalformedTransaction(f"{len(data)} bytes, more than {MAX_GROUP_KEY_BYTES}")
+    try:
+        sender = named_sender(data, _ITEMS)
+    except EncodingError as error:
+        raise MalformedTransaction(f"no transaction: {error}") from error
+    member = members.get(sender)
+    if member is None:
+        raise UnknownSender(f"the sender {sender!r} is not a member of {genesis.name}")
+    return member
+
+
+def check_signed(data: bytes, member: Member, genesis: Genesis) -> None:
+    """Refuse a transaction's bytes that a member did not sign; raises BadSignature."""
+    if not holds(member.public_key, data, _signing_prefix(genesis.hash)):
+        raise BadSignature(f"a transaction that names {member.address} is not signed by it")
+
+
+def read_transaction(data: bytes, genesis: Genesis, members: Mapping[str, Member]) -> Transaction:
+    """Read untrusted bytes: nothing is decoded before the signature of one of `members` holds.
+
+    It is remembered, so that no later check of the transaction repeats it. Raises
+    MalformedTransaction, UnknownSender or BadSignature.
+    """
+    member = named_member(data, genesis, members)
+    check_signed(data, member, genesis)
+    transaction = Transaction.from_bytes(data)
+    remember_signature(transaction, member.public_key, genesis.hash)
+    return transaction
 
 
 def sign_transaction(
@@ -207,7 +244,7 @@ def _parse_envelope(data: bytes) -> tuple[str, int, bytes, bytes]:
     if len(data) > MAX_GROUP_KEY_BYTES:
         raise MalformedTransaction(f"{len(data)} bytes, more than {MAX_GROUP_KEY_BYTES}")
     try:
-        sender, sequence, payload, signature = check_list("transaction", decode(data), 4)
+        sender, sequence, payload, signature = check_list("transaction", decode(data), _ITEMS)
         check_address("sender", sender)
         check_integer("sequence", sequence, 0, MAX_INTEGER)
         check_bytes("payload", payload, 1, MAX_GROUP_KEY_BYTES)
