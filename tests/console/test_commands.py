@@ -33,7 +33,8 @@ ACTIONS = [
     ("fleet", "up"), ("fleet", "status"), ("fleet", "logs"), ("fleet", "down"),
     ("data", "share"), ("data", "get"), ("data", "withdraw"), ("data", "list"),
     ("dashboard",), ("monitor", "run"), ("monitor", "camera"), ("monitor", "replay"), ("report",),
-    ("bench", "fleet"), ("bench", "monitor"),
+    ("bench", "fleet"), ("bench", "monitor"), ("security", "create"), ("security", "add"),
+    ("security", "renew"), ("security", "revoke"),
 ]  # fmt: skip
 # These reach ROS, which not every machine has.
 NEED_ROS = {

@@ -34,6 +34,7 @@ RUN_BY = {
     "docs/report.md": "tests/documents/test_reports_guide.py",
     "docs/results/fleets.md": None,
     "docs/rviz.md": "tests/nodes/test_rviz_config.py",
+    "docs/security.md": "tests/documents/test_security_guide.py",
     "docs/setup.md": None,
 }
 

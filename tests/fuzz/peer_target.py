@@ -26,6 +26,7 @@ from bift_ros.consensus.exceptions import (
     InvalidTransaction,
     MalformedBlock,
 )
+from bift_ros.consensus.exceptions import MalformedTransaction as Malformed
 from bift_ros.consensus.payloads import (
     Learning,
     ModelCommit,
@@ -37,6 +38,7 @@ from bift_ros.consensus.proof_of_work import search
 from bift_ros.consensus.transactions import Transaction, sign_transaction
 from bift_ros.identity.keys import KeyPair
 from bift_ros.peer.events import (
+    BlockReceived,
     BlocksAnswered,
     DatasetChanged,
     FetchFailed,
@@ -45,12 +47,14 @@ from bift_ros.peer.events import (
     NonceFound,
     Submit,
     Tick,
+    TipReceived,
     Trained,
     TrainingFailed,
+    TransactionReceived,
 )
 from bift_ros.simulation.world import train
 from bift_ros.storage.cid import cid_of
-from fuzz import arrivals, corpus
+from fuzz import corpus
 from fuzz.mutators import flip, forge_transaction
 from fuzz.peer_stage import Stage
 from world.consortium import LearningConsortium
@@ -95,13 +99,19 @@ def check(script: bytes) -> None:
 def _mutated_transaction(stage: Stage, rng: Random, a: int) -> None:
     del a
     data = stage.history.transaction_mutator.make(rng)
-    stage.arrive("transaction", data)
+    try:
+        stage.send(TransactionReceived(Transaction.from_bytes(data)))
+    except Malformed:
+        assert data not in stage.signed.transactions
 
 
 def _mutated_block(stage: Stage, rng: Random, a: int) -> None:
     del a
     data = stage.history.block_mutator.make(rng)
-    stage.arrive("block", data)
+    try:
+        stage.send(BlockReceived(Block.from_bytes(data)))
+    except MalformedBlock:
+        assert data not in stage.signed.blocks
 
 
 def _files_arrive(stage: Stage, rng: Random, a: int) -> None:
@@ -117,17 +127,18 @@ def _files_arrive(stage: Stage, rng: Random, a: int) -> None:
 def _valid_block(stage: Stage, rng: Random, a: int) -> None:
     del rng
     blocks = stage.history.blocks
-    stage.arrive("block", blocks[a % len(blocks)].to_bytes())
+    stage.send(BlockReceived(blocks[a % len(blocks)]))
 
 
 def _valid_transaction(stage: Stage, rng: Random, a: int) -> None:
     del rng
     said = stage.history.transactions
-    stage.arrive("transaction", said[a % len(said)].to_bytes())
+    stage.send(TransactionReceived(said[a % len(said)]))
 
 
 def _forged_transaction(stage: Stage, rng: Random, a: int) -> None:
-    stage.arrive("transaction", _forge(stage, rng, _any_transaction(stage, a)))
+    data = _forge(stage, rng, _any_transaction(stage, a))
+    stage.send(TransactionReceived(Transaction.from_bytes(data)))
 
 
 def _forged_block(stage: Stage, rng: Random, a: int) -> None:
@@ -149,7 +160,8 @@ def _forged_block(stage: Stage, rng: Random, a: int) -> None:
     else:  # a stranger under its own name
         header = _mined(replace(block.header, miner=corpus.STRANGER.address))
         block = sign_block(corpus.STRANGER, header, block.body)
-    stage.arrive("block", block.to_bytes())
+    if block.to_bytes() not in stage.signed.blocks:
+        stage.send(BlockReceived(block))
 
 
 def _liars_block(stage: Stage, rng: Random, a: int) -> None:
@@ -159,7 +171,7 @@ def _liars_block(stage: Stage, rng: Random, a: int) -> None:
     header = _mined(replace(block.header, miner=liar.address))
     block = sign_block(liar, header, block.body)
     stage.signed.blocks.add(block.to_bytes())  # the block is a member's; what is inside may not be
-    stage.arrive("block", block.to_bytes())
+    stage.send(BlockReceived(block))
 
 
 def _changed(stage: Stage, rng: Random, a: int) -> Block:
@@ -245,7 +257,7 @@ def _liar_speaks(stage: Stage, rng: Random, a: int) -> None:
         sequence = payload.iteration
     said = sign_transaction(stage.world.keys[member], sequence, payload, stage.world.genesis.hash)
     stage.signed.add(said)
-    stage.arrive("transaction", said.to_bytes())
+    stage.send(TransactionReceived(said))
 
 
 def _tip(stage: Stage, rng: Random, a: int) -> None:
@@ -261,12 +273,11 @@ def _tip(stage: Stage, rng: Random, a: int) -> None:
         provider=rng.choice(("", "memory://liar", "x" * 256)),
         stamp=rng.choice((0, stage.now, 2**63 - 1)),
     )
-    stage.signed.add(tip)  # of a stranger or another chain it is let in no more for that
     if rng.random() < 0.2:
         tip = replace(tip, sender=rng.choice(stage.world.genesis.addresses))
     if rng.random() < 0.2:
         tip = replace(tip, height=max(0, tip.height - 1), signature=flip(rng, tip.signature))
-    stage.arrive("tip", tip.to_bytes())
+    stage.send(TipReceived(tip))
 
 
 def _headers(stage: Stage, rng: Random, a: int) -> None:
@@ -283,8 +294,7 @@ def _headers(stage: Stage, rng: Random, a: int) -> None:
             provider="memory://",
             stamp=stage.now,
         )
-        stage.signed.add(tip)
-        stage.arrive("tip", tip.to_bytes())
+        stage.send(TipReceived(tip))
         for _ in range(3):
             stage.now += 1_000
             stage.send(Tick())
@@ -332,7 +342,7 @@ def _answers(stage: Stage, rng: Random, a: int) -> None:
         who = asked.peer
         for block in stage.history.blocks:
             if block.hash in asked.hashes and rng.random() < 0.8:
-                stage.arrive("block", block.to_bytes())
+                stage.send(BlockReceived(block))
     stage.send(BlocksAnswered(who))
     stage.send(FetchFailed(rng.choice((corpus.CID, "", *stage.asked[-2:])), "x" * 99))
     file = rng.randbytes(a)
@@ -380,22 +390,12 @@ def _other_chain(stage: Stage, rng: Random, a: int) -> None:
     draft = Header(1, stage.now, _FOREIGN, body.hash, 0, key.address, 4, MIN_NONCE)
     block = sign_block(key, _mined(draft), body)
     stage.signed.blocks.add(block.to_bytes())  # signed it is; its transaction is not for here
-    stage.arrive("block", block.to_bytes())
-    stage.arrive("transaction", said.to_bytes())
-
-
-def _anything_arrives(stage: Stage, rng: Random, a: int) -> None:
-    """Mutants of what members have said, some signed anew, in messages that are mutants too."""
-    topic = ("transaction", "block", "tip")[a % 3]
-    source = getattr(stage.history, f"{topic}_mutator")
-    data = arrivals.resigned(rng, topic, source, stage.world.genesis.hash)
-    getattr(stage.signed, f"{topic}s").add(data)
-    stage.arrive(topic, data, arrivals.spoilt(rng, data))
+    stage.send(BlockReceived(block))
+    stage.send(TransactionReceived(said))
 
 
 _KINDS: list[Callable[[Stage, Random, int], None]] = [
     _mutated_transaction, _mutated_block, _files_arrive, _valid_block, _valid_transaction,
     _forged_transaction, _forged_block, _liars_block, _liar_speaks, _tip, _answers,
     _own_results, _time_passes, _owner_submits, _other_chain, _headers,
-    _anything_arrives,
 ]  # fmt: skip

@@ -9,9 +9,16 @@ from pathlib import Path
 from ament_index_python.packages import get_package_share_directory, get_packages_with_prefixes
 from launch import LaunchContext, LaunchDescription
 from launch.action import Action
-from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
+from launch.actions import (
+    DeclareLaunchArgument,
+    ExecuteProcess,
+    OpaqueFunction,
+    SetEnvironmentVariable,
+)
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+
+from bift_ros.security.environment import secured_observer
 
 CONFIG = Path(get_package_share_directory("bift_ros")) / "config"
 TOOLS = {
@@ -33,6 +40,11 @@ def generate_launch_description() -> LaunchDescription:
                 "record",
                 default_value="",
                 description="new folder to record what the fleet says to (rosbag2); empty: none",
+            ),
+            DeclareLaunchArgument(
+                "security",
+                default_value="",
+                description="keystore of DDS security (`bift security create`); empty: without",
             ),
             DeclareLaunchArgument(
                 "camera",
@@ -103,4 +115,10 @@ def watch(context: LaunchContext) -> list[Action]:
         if value(name) == "true"
     ]
     optional = [("camera", camera), ("analyzers", aggregator)]
-    return [monitor, *(node for name, node in optional if value(name)), *tools]
+    security = secured_observer(value("security")) if value("security") else {}
+    return [
+        *(SetEnvironmentVariable(name, text) for name, text in security.items()),
+        monitor,
+        *(node for name, node in optional if value(name)),
+        *tools,
+    ]

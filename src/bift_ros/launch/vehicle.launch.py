@@ -20,6 +20,7 @@ OPTIONAL = {
     "bag": "rosbag2 folder to replay as this vehicle's camera; empty: none",
     "device": "where to train: auto, cpu, cuda or cuda:N; empty: auto",
     "malicious": "attack of bift_ros.attacks, to test how a fleet bears it; empty: honest",
+    "security": "keystore of DDS security (`bift security create`); empty: without",
     "params_file": "ROS parameters (YAML) for all other settings; empty: the defaults",
 }
 SWITCHES = {

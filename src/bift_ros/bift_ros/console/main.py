@@ -22,6 +22,7 @@ COMMANDS = {
     "bag": "make and inspect rosbags: synth, from-images, info",
     "account": "make and show keys: create, list, show",
     "genesis": "make a fleet's genesis file: create",
+    "security": "keep strangers off the buses with DDS security: create, add, renew, revoke",
     "node": "run a vehicle without mining, have the fleet learn a model: run, submit-model",
     "miner": "run a vehicle that mines too, or stop it: start, stop",
     "tx": "give stake to another member: transfer, show",

@@ -15,10 +15,14 @@ from bift_ros.console.arguments import whole
 from bift_ros.console.defence import check_miner, rule_for
 from bift_ros.console.errors import CommandError, reporting
 from bift_ros.console.keys import add_key_arguments, key_file
+from bift_ros.fleet.runtimes.dds_security import refuse_without_security
 from bift_ros.fleet.runtimes.parameter_file import write_parameters
+from bift_ros.fleet.runtimes.runtime import FleetError
 from bift_ros.identity.keyfile import KeyFileError, is_encrypted, unlock_key
 from bift_ros.identity.keystore import Keystore
 from bift_ros.identity.vehicle_names import is_vehicle_name
+from bift_ros.security.environment import secured
+from bift_ros.security.rights import vehicle_path
 
 
 def add_process_arguments(action: argparse.ArgumentParser, required: bool = True) -> None:
@@ -39,6 +43,12 @@ def add_process_arguments(action: argparse.ArgumentParser, required: bool = True
     action.add_argument("--propose", action="store_true", help="propose the task of the settings")
     action.add_argument("--name", help="of a vehicle that is to join by the members' vote")
     action.add_argument("--params-file", type=Path, help="ROS parameters (YAML)")
+    action.add_argument(
+        "--security",
+        type=Path,
+        metavar="KEYSTORE",
+        help="use DDS security, with the vehicle's enclave of this keystore",
+    )
 
 
 def run(arguments: argparse.Namespace, *, mine: bool, defend: bool | None = None) -> None:
@@ -64,6 +74,8 @@ def run(arguments: argparse.Namespace, *, mine: bool, defend: bool | None = None
     if not arguments.propose:
         check_miner(defend, genesis.policy.rule)
     ros = ["-r", f"__ns:=/{name}"]
+    if arguments.security is not None:
+        ros += ["--enclave", _secure(arguments.security, name)]
     if arguments.params_file is not None:
         ros += ["--params-file", str(arguments.params_file)]
     # A file and not -p: it says which node each setting is for, and comes after the user's own.
@@ -75,6 +87,20 @@ def run(arguments: argparse.Namespace, *, mine: bool, defend: bool | None = None
     command = [sys.executable, "-m", "bift_ros.nodes.vehicle.process", "--ros-args", *ros]
     sys.stdout.flush()
     os.execv(command[0], command)
+
+
+def _secure(keystore: Path, name: str) -> str:
+    """Turn DDS security on for this process; the vehicle's enclave."""
+    enclave = vehicle_path(name)
+    if not (keystore / "enclaves" / enclave[1:] / "key.pem").is_file():
+        raise CommandError(
+            f"{keystore} has no enclave of {name}, enclaves{enclave}: `bift security create` and "
+            "`add` make them"
+        )
+    with reporting(FleetError):
+        refuse_without_security()
+    os.environ.update(secured(str(keystore.resolve())))
+    return enclave
 
 
 def _parameters(

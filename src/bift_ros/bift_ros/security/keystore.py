@@ -97,6 +97,10 @@ class SecurityKeystore:
         """The folder of an enclave, which need not be there."""
         return self._enclaves / enclave.lstrip("/")
 
+    def files(self, enclave: str) -> list[Path]:
+        """What a process of the enclave is given."""
+        return sorted(f for f in self.place(enclave).iterdir() if f.suffix != ".xml")
+
     def add(self, vehicle: str, topics: Sequence[str] = (), *, days: int) -> str:
         """Make the enclave of another vehicle; returns its path. Raises SecurityError."""
         enclave = _enclave(vehicle, topics)

@@ -180,7 +180,8 @@ def _references(spec: ContainerSpec, kind: str) -> list[dict[str, Any]]:
 def _name(spec: ContainerSpec, given: Input) -> str:
     """A config's or secret's: that of its file, after the vehicle's where no other one has it."""
     own = given.source.parent.name == spec.vehicle
-    return f"{spec.host}-{given.source.stem}" if own else given.source.stem
+    name = Path(given.name).stem
+    return f"{spec.host}-{name}" if own else name
 
 
 def _bind(given: Input, folder: Path) -> dict[str, Any]:

@@ -68,7 +68,8 @@ def _objects(fleet: ContainerFleet) -> Iterator[dict[str, Any]]:
 
 
 def _texts(spec: ContainerSpec, kind: str) -> dict[str, str]:
-    return {g.source.name: g.source.read_text() for g in spec.inputs if g.kind == kind}
+    # Not as text, which would lose the line ends that are signed.
+    return {g.name: g.source.read_bytes().decode() for g in spec.inputs if g.kind == kind}
 
 
 def _deployment(spec: ContainerSpec) -> dict[str, Any]:
@@ -122,10 +123,16 @@ def _stateful_set(spec: ContainerSpec) -> dict[str, Any]:
 
 def _settler(spec: ContainerSpec) -> dict[str, Any]:
     """Copies the settings: a Secret's own files are either not the vehicle's or open to a group."""
+    places = {"setting": f"{_GIVEN}/public", "secret": f"{_GIVEN}/secret"}
+    copies = [
+        f"install -D -m 400 {places[given.kind]}/{given.name} {given.target}"
+        for given in spec.inputs
+        if given.kind in places
+    ]
     return {
         "name": "settings",
         "image": spec.image.tag,
-        "command": ["sh", "-c", f"install -m 400 {_GIVEN}/*/* {SETTINGS}"],
+        "command": ["sh", "-c", " && ".join(copies)],
         "volumeMounts": [
             {"name": "settings", "mountPath": SETTINGS},
             {"name": "public", "mountPath": f"{_GIVEN}/public"},

@@ -189,6 +189,11 @@ class FleetDocument(Section, title="a mapping that describes a fleet"):
         description="Whether vehicles find each other by multicast or through a Fast DDS discovery "
         "server that runs beside them.",
     )
+    security: bool = flag(
+        False,
+        "Whether DDS security keeps out whoever has no certificate of the fleet, and each vehicle "
+        "to its own topics and services (docs/security.md).",
+    )
     seed: int = whole(0, "Of synthetic bags, initial model and training.", 0, 2_000_000)
     vehicles: Annotated[
         Annotated[int, Field(ge=1, le=MAX_MEMBERS), Tag("number")]

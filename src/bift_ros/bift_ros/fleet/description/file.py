@@ -49,6 +49,9 @@ def load_description(
     if least is not None and least > len(members):
         said = f"{least} updates can't come from {len(members)} vehicles"
         _refuse(located, [Problem(("policy", "minimum_updates"), said)])
+    if document.security and document.discovery == "server":
+        said = "a discovery server has no certificate: take discovery: multicast"
+        _refuse(located, [Problem(("security",), said)])
     task = document.task
     if iterations is not None:
         task = task.model_copy(update={"iterations": iterations})
@@ -59,6 +62,7 @@ def load_description(
         policy=_policy(document.policy, len(members)),
         runtime=document.runtime,
         discovery=document.discovery,
+        security=document.security,
         seed=document.seed,
         replay_rate=document.replay_rate,
         synthetic_frames=document.synthetic.frames,

@@ -165,6 +165,8 @@ class FleetDescription:
     """What the vehicles run as: process or docker."""
     discovery: str = "multicast"
     """How they find each other: multicast or server."""
+    security: bool = False
+    """Whether they use DDS security."""
     seed: int = 0
     replay_rate: float = 1.0
     synthetic_frames: int = 500

@@ -49,6 +49,11 @@ class FleetFolder:
         return self.root / "bags"
 
     @property
+    def security(self) -> Path:
+        """The keystore of DDS security, where the fleet has it."""
+        return self.root / "security"
+
+    @property
     def report(self) -> Path:
         """What a run that was measured came to."""
         return self.root / "report.json"

@@ -14,6 +14,7 @@ from bift_ros.fleet.runtimes.kubo_swarm import kubo_parameters
 from bift_ros.fleet.runtimes.parameter_file import write_parameters
 from bift_ros.identity.keyfile import load_key, save_key
 from bift_ros.identity.keys import KeyPair
+from bift_ros.security.rights import vehicle_path
 
 Parameters = Mapping[str, Mapping[str, Any]]
 """Of one vehicle, by node."""
@@ -28,6 +29,8 @@ class VehiclePlan:
     parameters_file: Path
     remappings: Mapping[str, str] = field(default_factory=dict)
     """Its own names of topics, and what they are called where it runs."""
+    enclave: str | None = None
+    """That of DDS security; None: it goes without."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,8 @@ def prepare(
         file = root / "parameters.yaml"
         write_parameters(file, name, _merged(parameters))
         remappings = vehicle.camera.remappings if vehicle.camera else {}
-        vehicles.append(VehiclePlan(name, root, file, remappings))
+        enclave = vehicle_path(name) if fleet.security else None
+        vehicles.append(VehiclePlan(name, root, file, remappings, enclave))
     return FleetPlan(load_genesis(genesis_file), genesis_file, tuple(vehicles))
 
 

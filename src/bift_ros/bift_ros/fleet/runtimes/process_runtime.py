@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bift_ros.consensus.exceptions import ChainError
 from bift_ros.fleet.description.fleet import FleetDescription
+from bift_ros.fleet.runtimes.dds_security import refuse_without_security, vehicles_keystore
 from bift_ros.fleet.runtimes.discovery import (
     SUPER_CLIENT,
     client_environment,
@@ -31,6 +32,7 @@ from bift_ros.fleet.runtimes.processes import kill_family, start_process, vehicl
 from bift_ros.fleet.runtimes.runtime import FleetError, Monitor
 from bift_ros.fleet.runtimes.status_files import StatusFiles
 from bift_ros.identity.keyfile import KeyFileError
+from bift_ros.security.environment import KEYSTORE, secured, secured_observer
 from bift_ros.storage.interface import StorageError
 
 GRACE_SECONDS = 20.0
@@ -60,7 +62,12 @@ class _Started:
     @property
     def observers_environment(self) -> dict[str, str]:
         """By which others find them and all of their topics."""
-        return {**self.environment, **(SUPER_CLIENT if self.server is not None else {})}
+        keystore = self.environment.get(KEYSTORE)
+        return {
+            **self.environment,
+            **(SUPER_CLIENT if self.server is not None else {}),
+            **(secured_observer(keystore) if keystore is not None else {}),
+        }
 
     @property
     def every(self) -> list[ProcessIdentity]:
@@ -84,6 +91,8 @@ class ProcessRuntime:
         """Refuse what takes a network of a vehicle's own, or a program that isn't here."""
         if fleet.discovery == "server":
             refuse_without_program()
+        if fleet.security:
+            refuse_without_security()
         impaired = [vehicle.name for vehicle in fleet.vehicles if vehicle.network]
         if impaired:
             raise FleetError(
@@ -105,7 +114,7 @@ class ProcessRuntime:
             plan = prepare(self._folder.vehicles, fleet, bags, now, here)
             self._plans = {vehicle.name: vehicle for vehicle in plan.vehicles}
             with self._ros_environment() as (environment, claim):
-                processes = _Started(environment)
+                processes = _Started({**environment, **self._secured(fleet, environment)})
                 if fleet.discovery == "server":
                     processes = self._start_server(processes)
                 for name in self._plans:
@@ -120,6 +129,14 @@ class ProcessRuntime:
             address = self._network.address_of(name)
             vehicle |= {"gateway_host": "0.0.0.0", "gateway_advertised_host": address}
         return {"vehicle": vehicle}
+
+    def _secured(self, fleet: FleetDescription, environment: Mapping[str, str]) -> dict[str, str]:
+        """Variables that turn DDS security on, where the fleet has it."""
+        if not fleet.security:
+            return {}
+        domains = (int(environment[n]) for n in ("ROS_DOMAIN_ID", "BIFT_FLEET_DOMAIN_ID"))
+        keystore = vehicles_keystore(self._folder.security, fleet, *domains)
+        return secured(str(keystore.folder.resolve()))
 
     @contextmanager
     def _ros_environment(self) -> Iterator[tuple[dict[str, str], Sequence[int]]]:

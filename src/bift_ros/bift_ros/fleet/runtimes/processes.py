@@ -31,6 +31,7 @@ def vehicle_command(vehicle: VehiclePlan) -> list[str]:
         "-r",
         f"__ns:=/{vehicle.name}",
         *(word for pair in vehicle.remappings.items() for word in ("-r", ":=".join(pair))),
+        *(("--enclave", vehicle.enclave) if vehicle.enclave is not None else ()),
         "--params-file",
         str(vehicle.parameters_file),
     ]

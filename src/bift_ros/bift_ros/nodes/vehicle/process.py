@@ -13,6 +13,7 @@ from pathlib import Path
 import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.experimental import EventsExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 
 from bift_ros.attacks.registry import UnknownAttack, make_attack, summary
 from bift_ros.chain.blockchain import Blockchain
@@ -211,7 +212,7 @@ def main(arguments: list[str] | None = None) -> int:
     with explained(BusError), ros_until_signalled(arguments) as signalled:
         with explained(
             ConfigurationError, UnknownAttack, ChainError, KeyFileError, StorageError,
-            ParameterException, OSError,
+            ParameterException, OSError, rclpy_implementation.RCLError,
         ):  # fmt: skip
             vehicle = Vehicle()
         try:

@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bift_ros.fleet.description.fleet import DEFAULT_MEMORY, FleetDescription, VehicleDescription
+from bift_ros.fleet.runtimes.dds_security import vehicles_keystore
 from bift_ros.fleet.runtimes.discovery import PORT, client_environment, server_command
 from bift_ros.fleet.runtimes.docker.health import OLDEST_SECONDS, STATUS_FILE
 from bift_ros.fleet.runtimes.folder import key_file
 from bift_ros.fleet.runtimes.plan import FleetPlan, Parameters, VehiclePlan, prepare
 from bift_ros.fleet.runtimes.processes import vehicle_command
 from bift_ros.fleet.runtimes.runtime import FleetError
+from bift_ros.security.environment import secured
+from bift_ros.security.keystore import SecurityKeystore
 
 LABEL = "bift"
 """Everything that belongs to a fleet carries it; its value is the fleet's name."""
@@ -29,6 +32,7 @@ USER = 10001
 """User and group `bift` of the image."""
 DATA = "/var/lib/bift"
 SETTINGS = "/etc/bift"
+KEYSTORE = f"{SETTINGS}/security"
 STATUS_FOLDER = str(Path(STATUS_FILE).parent)
 """In memory: a file that is replaced again and again would keep thirty vehicles' disk busy."""
 HEALTH_CHECK = ("python3", "-IS", "/opt/bift/src/bift_ros/bift_ros/fleet/runtimes/docker/health.py")
@@ -41,6 +45,8 @@ STATUS_STREAM = (
 """What prints the vehicle's status whenever it changes."""
 DISCOVERY = "discovery"
 """Name of the discovery server in the fleet's network."""
+_DOMAINS = (0, 1)
+"""ROS' domains of a container's two buses, its own and the fleet's."""
 _FIRST_HOST = 10
 """The first vehicle's number in the network; those below are the engine's, and an operator's."""
 _SERVER_HOST = 9
@@ -68,6 +74,12 @@ class Input:
     """Where it finds it."""
     kind: Literal["setting", "secret", "bag"]
     """Settings and secrets are small; a bag may be of any size."""
+
+    @property
+    def name(self) -> str:
+        """What it is called among those of its container."""
+        parts = Path(self.target).relative_to(SETTINGS).parts
+        return parts[-1] if len(parts) == 1 else f"{parts[0]}-{parts[-1]}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +148,11 @@ def container_fleet(
     reached_at = {name: addresses.get(name, host) for name, host in hosts.items()}
     server = _server(fleet, subnet) if fleet.discovery == "server" else None
     plan = prepare(folder, fleet, bags, timestamp, _inside(fleet, bags, reached_at, subnet))
+    keystore = (
+        vehicles_keystore(folder.with_name("security"), fleet, *_DOMAINS)
+        if fleet.security
+        else None
+    )
     vehicles = tuple(
         ContainerSpec(
             vehicle=vehicle.name,
@@ -144,8 +161,11 @@ def container_fleet(
             address=addresses.get(vehicle.name),
             image=image_of(vehicle),
             command=_command(vehicle, planned, server),
-            environment=_environment(vehicle.name, reached_at, server),
-            inputs=_inputs(plan, planned, bag),
+            environment={
+                **_environment(vehicle.name, reached_at, server),
+                **(secured(KEYSTORE) if keystore is not None else {}),
+            },
+            inputs=(*_inputs(plan, planned, bag), *_enclave(planned, keystore)),
             memory_bytes=vehicle.memory_bytes,
             cpus=vehicle.cpus,
             gpu=_gpu(vehicle),
@@ -271,9 +291,9 @@ def _environment(
 ) -> dict[str, str]:
     # The network is the fleet's own, and so are its domains.
     alone = {
-        "ROS_DOMAIN_ID": "0",
+        "ROS_DOMAIN_ID": str(_DOMAINS[0]),
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-        "BIFT_FLEET_DOMAIN_ID": "1",
+        "BIFT_FLEET_DOMAIN_ID": str(_DOMAINS[1]),
         "BIFT_FLEET_AUTOMATIC_DISCOVERY_RANGE": "SUBNET",
     }
     if server is not None:
@@ -291,3 +311,11 @@ def _inputs(plan: FleetPlan, planned: VehiclePlan, bag: Path | None) -> tuple[In
         Input(key_file(planned.folder), f"{SETTINGS}/key.pem", "secret"),
     )
     return (*inputs, Input(bag, _bag_target(bag), "bag")) if bag is not None else inputs
+
+
+def _enclave(planned: VehiclePlan, keystore: SecurityKeystore | None) -> tuple[Input, ...]:
+    """The vehicle's own certificate, permissions and key, and nobody else's."""
+    if keystore is None or planned.enclave is None:
+        return ()
+    target, given = f"{KEYSTORE}/enclaves{planned.enclave}", keystore.files(planned.enclave)
+    return tuple(Input(file, f"{target}/{file.name}", "secret") for file in given)

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from docker.client import DockerClient, from_env
-from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.errors import APIError, ContainerError, DockerException, ImageNotFound, NotFound
+from docker.types import Mount
 
 from bift_ros.consensus.exceptions import ChainError
 from bift_ros.fleet.description.fleet import FleetDescription
+from bift_ros.fleet.runtimes.dds_security import TRIAL, no_security
 from bift_ros.fleet.runtimes.docker.containers import (
     CPU_IMAGE,
     DATA,
@@ -73,7 +75,9 @@ class DockerRuntime:
     def check(self, fleet: FleetDescription) -> None:
         """Look for the images, and for what is in the way."""
         for image in {image_of(vehicle) for vehicle in fleet.vehicles}:
-            self._image_id(image)
+            made = self._image_id(image)
+            if fleet.security:
+                self._try_security(image.tag, made)
         for made in self._client.containers.list(
             all=True, filters={"label": f"{LABEL}={self._name}"}
         ):
@@ -249,6 +253,21 @@ class DockerRuntime:
         with _engine_errors():
             found = self._client.containers.list(all=True, filters=filters, ignore_removed=True)
             return sorted(found, key=lambda container: str(container.name))
+
+    def _try_security(self, name: str, image: str) -> None:
+        """Raise FleetError where the ROS of an image has no DDS security."""
+        try:
+            with _engine_errors():
+                self._client.containers.run(
+                    image,
+                    ["python", *TRIAL],
+                    network_mode="none",
+                    mounts=[Mount(DATA, None, type="tmpfs")],  # else there would be a volume
+                    labels=self._labels,
+                    remove=True,
+                )
+        except ContainerError as error:
+            raise FleetError(no_security(name, (error.stderr or b"").decode())) from error
 
     def _image_id(self, image: Image) -> str:
         try:
