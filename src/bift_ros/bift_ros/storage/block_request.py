@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 
 from bift_ros.storage.byte_ranges import AVAILABLE, ByteRanges
 from bift_ros.storage.cidv1 import Cid
-from bift_ros.storage.networks import Networks
 from bift_ros.storage.provider import Piece, Provider
 from bift_ros.storage.unixfs import MAX_BLOCK_SIZE
 
@@ -28,6 +27,9 @@ BUFFER_BYTES = 16 << 20
 A whole answer fits, so that neither side waits for the other to have its turn on the processor.
 """
 RAW_TYPE = "application/vnd.ipld.raw"
+
+Connect = Callable[[str, int, float], socket.socket]
+"""Connects to a host's port, with a timeout in seconds, if it may be connected to."""
 
 _SHORT = 4096
 """Bytes of a refusal that are read so that its connection can be used again."""
@@ -48,13 +50,13 @@ class Request:
     """Pieces asked of one provider; runs in a thread, another may end it."""
 
     def __init__(
-        self, root: Cid, provider: Provider, pieces: Sequence[Piece], networks: Networks
+        self, root: Cid, provider: Provider, pieces: Sequence[Piece], connect: Connect
     ) -> None:
         self.root = root
         self.provider = provider
         self.pieces = pieces
         self.by_range = len(pieces) > 1 or (pieces[0].size is not None and not provider.by_cid)
-        self._networks = networks
+        self._connect = connect
         self._mutex = threading.Lock()
         self._ended: str | None = None
         self._connection: http.client.HTTPConnection | None = None
@@ -140,7 +142,7 @@ class Request:
                 self._connection = connection
             try:
                 if connection.sock is None:
-                    _connect(connection, self._networks)
+                    _connect(connection, self._connect)
             except OSError as error:
                 reason = self._ended or f"cannot be reached: {error.strerror or error}"
                 raise FaultError(reason) from error
@@ -180,18 +182,18 @@ def _connection(provider: Provider) -> tuple[http.client.HTTPConnection, bool]:
         return provider.idle.pop(), True
     parts = urlsplit(provider.url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port)
+    connection = kind(provider.host, parts.port)
     connection.auto_open = 0  # only to an address that was checked
     return connection, False
 
 
-def _connect(connection: http.client.HTTPConnection, networks: Networks) -> None:
+def _connect(connection: http.client.HTTPConnection, connect: Connect) -> None:
     """Connect, with room for `BUFFER_BYTES` from the start; raises `OSError`.
 
     The kernel would make room bit by bit. It makes as much at once as a read is said to wait for;
     SO_RCVBUF would keep it from ever making more.
     """
-    plain = networks.connect(connection.host, connection.port, REQUEST_TIMEOUT)
+    plain = connect(connection.host, connection.port, REQUEST_TIMEOUT)
     plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     for lowest in (BUFFER_BYTES, 1):
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, lowest)

@@ -53,11 +53,11 @@ class EmbeddedStorage(Storage):
         super().__init__(self._blocks, chunk_size, max_file_size, max_bytes)
         try:
             self._gateway = Gateway(self._blocks, host, port, advertised_host)
-            self._gateway.start()
+            self._fetcher = Fetcher(networks.seen_from(self.url))
+            self._gateway.start(self._fetcher.members)
         except StorageError:
             self._blocks.close()
             raise
-        self._fetcher = Fetcher(networks.seen_from(self.url))
 
     @property
     def url(self) -> str:

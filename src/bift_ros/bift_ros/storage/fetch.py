@@ -20,10 +20,9 @@ from functools import partial
 from queue import Empty, SimpleQueue
 
 from bift_ros.storage import block_request
-from bift_ros.storage.block_request import FaultError, Request
+from bift_ros.storage.block_request import Connect, FaultError, Request
 from bift_ros.storage.errors import NotFound, StorageError
 from bift_ros.storage.interface import FileRequest
-from bift_ros.storage.networks import Networks
 from bift_ros.storage.piece_picker import PiecePicker
 from bift_ros.storage.piece_queue import PieceQueue
 from bift_ros.storage.provider import Piece, providers_of
@@ -59,19 +58,15 @@ class Fetch:
     """One file on its way; all its blocks are asked for in the thread that calls `get`."""
 
     def __init__(
-        self,
-        request: FileRequest,
-        pool: ThreadPoolExecutor,
-        fetched: ByteCount,
-        networks: Networks,
+        self, request: FileRequest, pool: ThreadPoolExecutor, fetched: ByteCount, connect: Connect
     ) -> None:
         """Ask nobody yet, but count the time; `fetched` counts bytes."""
         self._request = request
-        self._providers, self._refused = providers_of(request.providers)
-        self._picker = PiecePicker(self._providers)
+        self.providers, self._refused = providers_of(request.providers)
+        self._picker = PiecePicker(self.providers)
         self._pool = pool
         self._fetched = fetched
-        self._networks = networks
+        self._connect = connect
         self._until = time.monotonic() + request.timeout
         self._looked_at = 0.0  # when it was last seen what can be asked of whom
         self._events: SimpleQueue[Callable[[], None]] = SimpleQueue()  # for the calling thread
@@ -81,7 +76,7 @@ class Fetch:
     @property
     def skipped(self) -> dict[str, str]:
         """Why each of the providers, as far as they were tried, gave less than was asked."""
-        return self._refused | {p.url: p.fault for p in self._providers if p.fault is not None}
+        return self._refused | {p.url: p.fault for p in self.providers if p.fault is not None}
 
     def get(self, pieces: Sequence[Piece], deliver: Deliver) -> None:
         """Get every one of the pieces; `deliver` takes them, in other threads and any order.
@@ -118,7 +113,7 @@ class Fetch:
 
     def end(self) -> None:
         """Close the connections."""
-        for provider in self._providers:
+        for provider in self.providers:
             provider.close()
 
     def _share_out(self, deliver: Deliver) -> None:
@@ -134,7 +129,7 @@ class Fetch:
                     raise NotFound(f"no provider gave block {piece.cid} of {self._request.root}")
                 return
             provider, pieces = chosen
-            request = Request(self._request.root, provider, pieces, self._networks)
+            request = Request(self._request.root, provider, pieces, self._connect)
             job = _Job(request, dict.fromkeys(pieces), now, now, hedge)
             self._queue.refuse(provider, pieces)
             provider.in_flight += 1
@@ -183,7 +178,7 @@ class Fetch:
         looked = self._looked_at
         moments = [self._until]
         moments += [job.heard + self._hedge_delay for job in self._jobs]
-        moments += [provider.ready_at for provider in self._providers]
+        moments += [provider.ready_at for provider in self.providers]
         moments += [self._picker.next_try]
         moments = [moment for moment in moments if moment > looked]
         moments += [job.heard + block_request.REQUEST_TIMEOUT for job in self._jobs if job.left]
@@ -250,7 +245,7 @@ class Fetch:
             self._queue.allow(provider, pieces)
         else:
             # It may be about to fetch the file itself.
-            provider.by_cid = not provider.by_range or len(self._providers) == 1
+            provider.by_cid = not provider.by_range or len(self.providers) == 1
             provider.back_off()
             self._queue.refuse(provider, pieces, until=provider.ready_at)
         self._again(job)

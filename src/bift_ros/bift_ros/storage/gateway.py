@@ -11,32 +11,39 @@
 
 Whoever asks checks the bytes against the CID: only blocks asked for one by one, or in an archive,
 were checked before they are sent. Only what is in the store is served: the gateway fetches nothing
-for others. No address takes all connections or answers (`connections`).
+for others. No address takes all connections, answers or bytes, and members of the fleet go before
+strangers (`connections`, `shares`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 from concurrent.futures import ThreadPoolExecutor
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from bift_ros.storage.blockstore import BlockStore
-from bift_ros.storage.connections import Connection, Connections, Slots
+from bift_ros.storage.connections import MAX_CONNECTIONS, Connection, Connections
 from bift_ros.storage.errors import StorageError
 from bift_ros.storage.gateway_urls import gateway_url
 from bift_ros.storage.loop import LoopThread
-from bift_ros.storage.responses import Responder
+from bift_ros.storage.members import MemberAddresses
+from bift_ros.storage.responses import Responder, connection_of
+from bift_ros.storage.shares import Slots, Throttle
 from bift_ros.storage.traffic import ByteCount
 
 log = logging.getLogger(__name__)
 
-MAX_RESPONSES, RESPONSES_PER_ADDRESS = 16, 12
-"""Blocks in memory at a time, and those for one address; other requests wait for their turn."""
-MAX_ARCHIVES, ARCHIVES_PER_ADDRESS = 4, 2
-"""CAR archives at a time, whose lists of blocks are in memory, and those for one address."""
+MAX_RESPONSES, RESPONSES_OF_OTHERS, RESPONSES_PER_ADDRESS = 20, 16, 12
+"""Blocks in memory at a time, those of them for others than members, and those for one address;
+other requests wait for their turn."""
+MAX_ARCHIVES, ARCHIVES_OF_OTHERS, ARCHIVES_PER_ADDRESS = 4, 3, 2
+"""CAR archives at a time, whose lists of blocks are in memory; likewise."""
+OPEN_FILES = 2 * MAX_CONNECTIONS + 512
+"""That a process may need: a socket and a file for each connection, and its own."""
 
 
 class Gateway:
@@ -69,11 +76,15 @@ class Gateway:
         """The base URL to announce, such as `http://127.0.0.1:40123`; known once started."""
         return gateway_url(self._advertised_host, self._port)
 
-    def start(self) -> None:
-        """Begin to serve. Raises `StorageError` where the address is taken or not ours."""
+    def start(self, members: MemberAddresses | None = None) -> None:
+        """Begin to serve, `members` before others.
+
+        Raises `StorageError` where the address is taken or not ours.
+        """
+        _allow_open_files()
         loop = LoopThread("gateway")
         try:
-            self._port = loop.run(self._listen())
+            self._port = loop.run(self._listen(members or MemberAddresses()))
         except OSError as error:
             loop.close()
             raise StorageError(
@@ -89,16 +100,16 @@ class Gateway:
             self._loop = None
             self._disk.shutdown()
 
-    async def _listen(self) -> int:
-        connections = Connections()
-        slots = Slots(MAX_RESPONSES, RESPONSES_PER_ADDRESS)
-        archives = Slots(MAX_ARCHIVES, ARCHIVES_PER_ADDRESS)
-        responder = Responder(self._store, self._disk, slots, archives, self.served)
+    async def _listen(self, members: MemberAddresses) -> int:
+        connections, throttle = Connections(members), Throttle()
+        slots = Slots(MAX_RESPONSES, RESPONSES_OF_OTHERS, RESPONSES_PER_ADDRESS)
+        archives = Slots(MAX_ARCHIVES, ARCHIVES_OF_OTHERS, ARCHIVES_PER_ADDRESS)
+        responder = Responder(self._store, self._disk, slots, archives, throttle, self.served)
 
         @web.middleware
         async def note_request(request: web.Request, handler: Handler) -> web.StreamResponse:
-            connection = request.protocol
-            assert isinstance(connection, Connection)
+            connection = connection_of(request)
+            await throttle.request(connection)
             connections.busy(connection)
             try:
                 return await handler(request)
@@ -123,3 +134,11 @@ class Gateway:
     async def _shut(self) -> None:
         self._listener.close()
         await self._runner.cleanup()
+
+
+def _allow_open_files() -> None:
+    """Raise this process's own limit, which may be as low as 1,024, as far as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from bift_ros.storage.errors import StorageError
 from bift_ros.storage.gateway_urls import is_on_loopback
+from bift_ros.storage.members import plain_address
 
 MAX_ADDRESSES = 4
 """Of one name that are tried: it may have any number, each of which takes its time."""
@@ -60,9 +61,7 @@ class Networks:
 
     def admit(self, address: str) -> bool:
         """Whether the address of a socket may be connected to."""
-        ip = ip_address(address.partition("%")[0])
-        if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
-            ip = ip.ipv4_mapped
+        ip = plain_address(address)
         if any(ip in network for network in self.allowed):
             return True
         ordinary = any(ip in network for network in _ORDINARY)

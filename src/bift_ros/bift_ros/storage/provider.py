@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from bift_ros.storage.byte_ranges import ByteRanges
 from bift_ros.storage.cidv1 import Cid
@@ -59,6 +60,11 @@ class Provider:
     """Whether a single chunk is asked for by its CID, not as a range of the file."""
     idle: list[http.client.HTTPConnection] = field(default_factory=list)
     """Open connections to use again."""
+
+    @property
+    def host(self) -> str:
+        """Its name or address."""
+        return urlsplit(self.url).hostname or ""
 
     def holds(self, piece: Piece) -> bool:
         """Whether it is fetching the file and has said that it has this piece."""

@@ -20,7 +20,7 @@ from bift_ros.storage.blockstore import BlockStore
 from bift_ros.storage.byte_ranges import AVAILABLE
 from bift_ros.storage.car import CAR_TYPE, car_block, car_header, depth_first
 from bift_ros.storage.cidv1 import RAW, Cid, CidError
-from bift_ros.storage.connections import Connection, Slots
+from bift_ros.storage.connections import Connection
 from bift_ros.storage.dagpb import InvalidFile
 from bift_ros.storage.errors import NotFound, StorageError
 from bift_ros.storage.request_headers import (
@@ -31,14 +31,15 @@ from bift_ros.storage.request_headers import (
     wanted_format,
     wanted_range,
 )
+from bift_ros.storage.shares import Slots, Throttle
 from bift_ros.storage.traffic import ByteCount
 from bift_ros.storage.unixfs import MAX_PARTS
 
 log = logging.getLogger(__name__)
 
-SEND_TIMEOUT = 30.0
+SEND_TIMEOUT = 10.0
 """Seconds that a client may take to receive one block, or one window of a file."""
-MIN_WINDOW, MAX_WINDOW = 1 << 16, 8 << 20
+MIN_WINDOW, MAX_WINDOW, STRANGERS_WINDOW = 1 << 16, 8 << 20, 1 << 20
 """Bytes of a file that are sent at a time: about what the client takes in a second."""
 MAX_ARCHIVE_BLOCKS = 2 * MAX_PARTS
 """Of one archive: the chunks and the nodes of the largest file."""
@@ -57,12 +58,14 @@ class Responder:
         disk: ThreadPoolExecutor,
         slots: Slots,
         archives: Slots,
+        throttle: Throttle,
         served: ByteCount,
     ) -> None:
         self._store = store
         self._disk = disk
         self._slots = slots
         self._archives = archives
+        self._throttle = throttle
         self._served = served
         self._windows: WeakKeyDictionary[asyncio.Transport, int] = WeakKeyDictionary()
 
@@ -102,7 +105,7 @@ class Responder:
         headers = answer_headers(cid, f'"{tag}"', name)
         if has_etag(request, tag):
             return web.Response(status=304, headers=headers)
-        async with self._slots.taken(_network(request)):
+        async with self._slots.taken(connection_of(request)):
             block = await self._in_thread(lambda: self._store.get(cid))
             start, stop = wanted_range(request, len(block), tag)
             response = web.Response(
@@ -111,9 +114,9 @@ class Responder:
                 content_type=kind,
                 headers=headers | range_headers(start, stop, len(block)),
             )
-            if await _send(request, _whole(response, request)) and request.method == "GET":
-                self._served.add(len(block[start:stop]))
-            return response
+            sent = await _send(request, _whole(response, request)) and request.method == "GET"
+        await self._note_sent(request, len(block[start:stop]) if sent else 0)
+        return response
 
     # -- a file
 
@@ -159,15 +162,16 @@ class Responder:
             return
         await response.write(b"")  # the head goes first
         at = start
+        most = STRANGERS_WINDOW if connection_of(request).is_strange else MAX_WINDOW
         while at < end:
-            window = min(self._windows.get(transport, MIN_WINDOW), end - at)
+            window = min(self._windows.get(transport, MIN_WINDOW), most, end - at)
             begun = loop.time()
             sent = await _send(request, loop.sendfile(transport, file, at, window))
-            self._served.add(sent)
+            pace = window / max(loop.time() - begun, 1e-3)
+            await self._note_sent(request, sent)
             if sent != window:
                 _abort(request)  # the file is shorter than it was
                 return
-            pace = window / max(loop.time() - begun, 1e-3)
             self._windows[transport] = max(MIN_WINDOW, min(MAX_WINDOW, int(pace)))
             at += window
 
@@ -185,7 +189,7 @@ class Responder:
         }
         if has_etag(request, f"{cid}.car.{tag}"):
             return web.Response(status=304, headers=headers)
-        async with self._archives.taken(_network(request)):
+        async with self._archives.taken(connection_of(request)):
             blocks = await self._in_thread(lambda: self._listed(cid, scope, start, stop))
             response = web.StreamResponse(headers=headers)
             await response.prepare(request)
@@ -204,7 +208,7 @@ class Responder:
         for block in blocks:
             if not sent:
                 break
-            async with self._slots.taken(_network(request)):
+            async with self._slots.taken(connection_of(request)):
                 try:
                     data = await self._in_thread(partial(self._store.get, block))
                 except StorageError as error:
@@ -212,7 +216,7 @@ class Responder:
                     _abort(request)  # the client sees that the archive is cut off
                     break
                 sent = await _send(request, _written(response, car_block(block, data)))
-                self._served.add(len(data) if sent else 0)
+            await self._note_sent(request, len(data) if sent else 0)
 
     def _listed(self, root: Cid, scope: str, start: int, stop: int | None) -> list[Cid]:
         """The blocks that an archive holds; raises `NotFound` where one isn't here.
@@ -236,14 +240,19 @@ class Responder:
         ranges = self._store.received(root)
         return {} if ranges is None else {AVAILABLE: str(ranges)}
 
+    async def _note_sent(self, request: web.Request, count: int) -> None:
+        self._served.add(count)
+        await self._throttle.sent(connection_of(request), count)
+
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._disk, work)
 
 
-def _network(request: web.Request) -> str:
+def connection_of(request: web.Request) -> Connection:
+    """The connection on which a request came."""
     connection = request.protocol
     assert isinstance(connection, Connection)
-    return connection.network
+    return connection
 
 
 def _open(store: BlockStore, root: Cid) -> BinaryIO:
