@@ -125,6 +125,7 @@ def test_a_monitor_goes_on_without_its_recording(ros: Any, tmp_path: Path) -> No
         ros.spin_until(lambda: (path / "bag.mcap").stat().st_size == 4096)
     tips.publish(convert.tip_to_message(WORLD.tip(1, 1, BLOCK.hash, 3).tip, "bus"))
     ros.spin_until(lambda: "bus" in monitor.view.vehicles)
+    monitor.stop()
 
 
 def test_a_player_shows_an_observer_the_run_again(ros: Any, bag: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +48,12 @@ class Car:
 
 
 @pytest.fixture
-def monitor(ros: Any) -> MonitorNode:
+def monitor(ros: Any) -> Iterator[MonitorNode]:
     ros.start("-p", "stale_seconds:=1.5")
     node = ros.add(MonitorNode())
     node.start()
-    return node
+    yield node
+    node.stop()
 
 
 class Rqt:

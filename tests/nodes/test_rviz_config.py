@@ -30,10 +30,12 @@ from rclpy.qos import (
 )
 from visualization_msgs.msg import MarkerArray
 
+from bift_ros.consensus.genesis import save_genesis
 from bift_ros.monitoring import colours
 from bift_ros.nodes import parameters
 from bift_ros.nodes.observer.camera_view_node import CameraViewNode
 from bift_ros.nodes.observer.monitor_node import MonitorNode
+from world.consortium import LearningConsortium
 
 pytestmark = pytest.mark.ros
 
@@ -122,9 +124,11 @@ def test_the_displays_have_names_of_their_own() -> None:
 
 
 @pytest.mark.slow
-def test_the_guides_commands_publish_what_the_file_shows(ros: Any) -> None:
+def test_the_guides_commands_publish_what_the_file_shows(ros: Any, tmp_path: Path) -> None:
     [block] = re.findall(r"^```sh\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE)
-    commands = [shlex.split(line) for line in block.splitlines()]
+    save_genesis(tmp_path / "genesis.json", LearningConsortium(3).genesis)
+    there = block.replace("genesis.json", str(tmp_path / "genesis.json"))
+    commands = [shlex.split(line) for line in there.splitlines()]
     ros.start()
     graph = ros.node("graph")
     drawn: list[MarkerArray] = []
