@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+from typing import Any
 
 import pytest
 
@@ -63,3 +65,28 @@ def test_the_environment_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
     with Bus.OWN.entered():
         assert os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
     assert dict(os.environ) == before
+
+
+@pytest.mark.ros
+def test_nothing_on_the_cars_bus_listens_to_the_network(ros: Any) -> None:
+    pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
+    from std_msgs.msg import String
+    from std_srvs.srv import Trigger
+
+    from bift_ros.nodes.bus_node import BusNode
+    from bift_ros.nodes.loopback import datagram_sockets
+
+    def devices() -> list[bytes]:
+        option = socket.SOL_SOCKET, socket.SO_BINDTODEVICE, 16
+        return [one.getsockopt(*option).rstrip(b"\0") for one in datagram_sockets()]
+
+    own = BusNode(Bus.OWN, "car")
+    own.node.create_subscription(String, "text", print, 10)
+    own.node.create_service(Trigger, "trigger", print)
+    opened = devices()
+    assert opened
+    assert set(opened) == {b"lo"}
+    fleet = BusNode(Bus.FLEET, "car")
+    assert b"" in devices()
+    own.close()
+    fleet.close()

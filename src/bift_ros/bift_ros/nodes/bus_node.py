@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import redirect_stderr
+from contextlib import nullcontext, redirect_stderr
 
 import rclpy
 from rclpy.experimental import EventsExecutor
@@ -12,6 +12,7 @@ from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
 from bift_ros.nodes.buses import Bus
+from bift_ros.nodes.loopback import staying_here
 
 NO_TYPE_DESCRIPTIONS = [Parameter("start_type_description_service", value=False)]
 """A node's overrides that spare the service which ROS gives every node and nobody asks."""
@@ -26,9 +27,9 @@ class BusNode:
     """
 
     def __init__(self, bus: Bus, name: str, namespace: str | None = None) -> None:
-        """Raises BusError."""
+        """Raises BusError and OSError."""
         self._context = rclpy.Context()
-        with bus.entered():
+        with bus.entered(), staying_here() if bus is Bus.OWN else nullcontext():
             rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
             self.node = Node(
                 name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rclpy.node import Node
 
 from bift_ros.nodes.bus_node import NO_TYPE_DESCRIPTIONS
+from bift_ros.nodes.loopback import staying_here
 
 
 class QuietNode(Node):
@@ -16,9 +17,10 @@ class QuietNode(Node):
     """
 
     def __init__(self, name: str) -> None:
-        super().__init__(
-            name,
-            enable_rosout=False,
-            start_parameter_services=False,
-            parameter_overrides=NO_TYPE_DESCRIPTIONS,
-        )
+        with staying_here():
+            super().__init__(
+                name,
+                enable_rosout=False,
+                start_parameter_services=False,
+                parameter_overrides=NO_TYPE_DESCRIPTIONS,
+            )

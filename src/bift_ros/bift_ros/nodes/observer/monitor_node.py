@@ -26,6 +26,7 @@ from bift_ros.nodes import parameters, qos
 from bift_ros.nodes.background_node import BackgroundNode
 from bift_ros.nodes.buses import Bus
 from bift_ros.nodes.lifetime import run_until_signalled
+from bift_ros.nodes.loopback import staying_here
 from bift_ros.nodes.observer.diagnostics import Diagnostics
 from bift_ros.nodes.observer.fleet_recorder import FleetRecorder
 from bift_ros.nodes.observer.fleet_subscriptions import FleetSubscriptions
@@ -50,7 +51,8 @@ class MonitorNode(Node):
     """
 
     def __init__(self) -> None:
-        super().__init__("monitor", namespace="bift", enable_rosout=False)
+        with staying_here():
+            super().__init__("monitor", namespace="bift", enable_rosout=False)
         settings = parameters.declare(self, parameters.MONITOR)
         self.view, self.lock = FleetView(), threading.Condition()
         self._recorder = FleetRecorder(Path(settings["record"])) if settings["record"] else None
