@@ -83,7 +83,9 @@ def test_nothing_on_the_cars_bus_listens_to_the_network(ros: Any) -> None:
     own = BusNode(Bus.OWN, "car")
     own.node.create_subscription(String, "text", print, 10)
     own.node.create_service(Trigger, "trigger", print)
+    descriptors = len(os.listdir("/proc/self/fd"))
     opened = devices()
+    assert len(os.listdir("/proc/self/fd")) == descriptors
     assert opened
     assert set(opened) == {b"lo"}
     fleet = BusNode(Bus.FLEET, "car")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -38,8 +39,10 @@ def datagram_sockets() -> Iterator[socket.socket]:
     """This process's UDP sockets over IPv4, each by a descriptor of its own for the moment."""
     for name in os.listdir("/proc/self/fd"):
         try:
+            if not stat.S_ISSOCK(os.stat(int(name)).st_mode):
+                continue
             one = socket.socket(fileno=os.dup(int(name)))
-        except OSError:  # closed meanwhile, or no socket
+        except OSError:  # closed meanwhile
             continue
         with one:
             if one.family == socket.AF_INET and one.type == socket.SOCK_DGRAM:
