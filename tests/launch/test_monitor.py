@@ -23,6 +23,8 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from rclpy.executors import SingleThreadedExecutor
 
 from bift_ros.nodes import qos
+from bift_ros.nodes.bus_node import BusNode
+from bift_ros.nodes.buses import Bus
 from bift_ros.nodes.observer import fleet_recorder
 from bift_ros.nodes.observer.fleet_recorder import FleetRecorder
 from bift_ros.perception.bags import Bag
@@ -100,15 +102,16 @@ def watching(rqt: Path, tmp_path: Path) -> launch.LaunchDescription:
 def test_the_monitor_watches_and_records(
     observer: Observer, rqt: Path, tmp_path: Path
 ) -> Iterator[None]:
-    node = observer.node
-    node.create_publisher(Tip, "/bift/tips", qos.TIPS).publish(TIP)
-    status = node.create_publisher(VehicleStatus, "/car/status", qos.STATUS)
+    fleet = BusNode(Bus.FLEET, "car")
+    fleet.node.create_publisher(Tip, "/bift/tips", qos.TIPS).publish(TIP)
+    status = observer.node.create_publisher(VehicleStatus, "/car/status", qos.STATUS)
     status.publish(STATUS)
     observer.wait(lambda: observer.said.get("bift/car: consensus") == "at height 4")
     observer.wait(rqt.exists)
     called = rqt.read_text().splitlines()
     assert called[:2] == ["--force-discover", "--perspective-file"]
     assert Path(called[2]).is_file()
+    fleet.close()
     yield
     with Bag(tmp_path / "bag") as bag:
         assert not bag.recovered  # it was completed
