@@ -14,13 +14,13 @@ from bift_ros.identity import cores
 
 @pytest.fixture(params=[1, 2, 5])
 def core_count(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    monkeypatch.setattr(cores, "_cores", lambda: request.param)
+    monkeypatch.setattr(cores, "count", request.param)
     cores._pool.cache_clear()
     yield request.param
     cores._pool.cache_clear()
 
 
-@pytest.mark.parametrize("count", [0, 1, cores.FEWEST - 1, cores.FEWEST, 31, 100])
+@pytest.mark.parametrize("count", [0, 1, 7, 8, 31, 100])
 def test_each_call_is_made_once(core_count: int, count: int) -> None:
     made: list[tuple[int, int]] = []
     cores.call_each(lambda a, b: made.append((a, b)), [(i, -i) for i in range(count)])
@@ -30,13 +30,14 @@ def test_each_call_is_made_once(core_count: int, count: int) -> None:
 def test_many_calls_run_at_the_same_time(core_count: int) -> None:
     """Which the barrier shows: it lets nobody through before all have come."""
     barrier = threading.Barrier(core_count, timeout=60)
-    rounds = -(-cores.FEWEST // core_count)
-    cores.call_each(barrier.wait, [()] * (rounds * core_count))
+    cores.call_each(barrier.wait, [()] * (cores.WORTH_A_THREAD * core_count))
 
 
 def test_few_calls_wake_no_thread(core_count: int) -> None:
     threads: set[int] = set()
-    cores.call_each(lambda: threads.add(threading.get_ident()), [()] * (cores.FEWEST - 1))
+    cores.call_each(
+        lambda: threads.add(threading.get_ident()), [()] * (2 * cores.WORTH_A_THREAD - 1)
+    )
     assert threads == {threading.get_ident()}
 
 

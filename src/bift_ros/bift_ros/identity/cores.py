@@ -8,14 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
 
-FEWEST = 8
-"""Calls that are worth waking a thread."""
+count = len(os.sched_getaffinity(0))
+"""Cores that this process may use."""
+WORTH_A_THREAD = 4
+"""Calls that are worth waking one."""
 
 
 def call_each(call: Callable[..., object], arguments: Sequence[tuple[Any, ...]]) -> None:
     """Call once with each of these; many calls on all cores, and in whatever order."""
-    others = _cores() - 1 if len(arguments) >= FEWEST else 0
-    parts = [arguments[start :: others + 1] for start in range(others + 1)]
+    threads = max(1, min(count, len(arguments) // WORTH_A_THREAD))
+    parts = [arguments[start::threads] for start in range(threads)]
     running = [_pool().submit(_call, call, part) for part in parts[1:]]
     _call(call, parts[0])
     for each in running:
@@ -28,13 +30,8 @@ def _call(call: Callable[..., object], arguments: Sequence[tuple[Any, ...]]) -> 
 
 
 @lru_cache(maxsize=1)
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))
-
-
-@lru_cache(maxsize=1)
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_cores(), thread_name_prefix="signatures")
+    return ThreadPoolExecutor(count, thread_name_prefix="signatures")
 
 
 os.register_at_fork(after_in_child=_pool.cache_clear)  # a child has none of its parent's threads
