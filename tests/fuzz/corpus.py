@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from typing import Any
 
+from bift_ros.chain.tips import SignedTip
 from bift_ros.consensus.blocks import Block, Body, Header, ModelInfo, sign_block
 from bift_ros.consensus.encoding import encode
 from bift_ros.consensus.genesis import Genesis, Policy
@@ -48,9 +49,12 @@ class Signed:
 
     transactions: set[bytes] = field(default_factory=set)
     blocks: set[bytes] = field(default_factory=set)
+    tips: set[bytes] = field(default_factory=set)
 
-    def add(self, said: Transaction | Block) -> None:
-        if isinstance(said, Block):
+    def add(self, said: Transaction | Block | SignedTip) -> None:
+        if isinstance(said, SignedTip):
+            self.tips.add(said.to_bytes())
+        elif isinstance(said, Block):
             self.blocks.add(said.to_bytes())
             for transaction in said.body.transactions:
                 self.transactions.add(transaction.to_bytes())

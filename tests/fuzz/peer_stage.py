@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any
 
+from bift_ros.admission.exceptions import NotAdmitted
+from bift_ros.admission.gate import Gate
+from bift_ros.admission.known import MAXIMUM_KNOWN
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.mempool import MAX_PER_SENDER
 from bift_ros.chain.store import ChainStore
@@ -31,10 +34,10 @@ from bift_ros.peer.effects import (
     TipChanged,
     Train,
 )
-from bift_ros.peer.events import Event
+from bift_ros.peer.events import BlockReceived, Event, TipReceived, TransactionReceived
 from bift_ros.peer.machine import Peer
 from bift_ros.simulation.consortium import START_MS
-from fuzz import corpus
+from fuzz import arrivals, corpus
 from fuzz.mutators import Mutator
 from world.consortium import ARCHITECTURE, LearningConsortium
 
@@ -43,6 +46,8 @@ CONFIG = PeerConfig(
     allowed_architectures=(ARCHITECTURE,), maximum_waiting_blocks=8, file_cache_bytes=4_096,
     file_wait_ms=3_000, omission_grace_ms=500, request_timeout_ms=2_000,
 )  # fmt: skip
+TICK_MS = 100
+"""From one message to the next, by the clock that only goes forward."""
 MAX_REMEMBERED = 8_192
 """No container of a peer may hold more, whatever comes in."""
 
@@ -67,6 +72,10 @@ class History:
     @cached_property
     def transaction_mutator(self) -> Mutator:
         return Mutator([transaction.to_bytes() for transaction in self.transactions])
+
+    @cached_property
+    def tip_mutator(self) -> Mutator:
+        return arrivals.mutator("tip")
 
     @cached_property
     def update_mutator(self) -> Mutator:
@@ -130,6 +139,7 @@ class Stage:
 
     mode: str
     now: int = START_MS + 1_000
+    ticks: int = 0
     asked: list[str] = field(default_factory=list)
     training: Train | None = None
     search: Mine | None = None
@@ -147,11 +157,37 @@ class Stage:
         )
         self.chain = Blockchain(self.world.genesis, ChainStore(":memory:", self.world.genesis))
         self.peer = Peer(self.world.keys[0], self.world.genesis, self.chain, CONFIG)
+        self.gate = Gate(
+            self.world.genesis,
+            self.world.address(0),
+            self.chain.known_members,
+            self.chain.store.has,
+            self.peer.state,
+        )
         self._watch(self.peer.start(self.now))
 
     def send(self, event: Event) -> None:
         """Let the peer take one event; whatever it raises is a crash."""
         self._watch(self.peer.handle(event, self.now))
+
+    def arrive(self, topic: str, said: bytes, message: bytes | None = None) -> None:
+        """Let what a topic carries come in as a vehicle does; `message` is CDR, made of `said`."""
+        self.ticks += 1
+        self.gate.state = self.peer.state
+        message = arrivals.in_cdr(said) if message is None else message
+        try:
+            found = getattr(self.gate, topic)(message, self.ticks * TICK_MS)
+        except NotAdmitted as error:
+            found = None
+            self._see_reason(error.reason)
+        if found is not None:
+            event, known = {
+                "transaction": (TransactionReceived, self.signed.transactions),
+                "block": (BlockReceived, self.signed.blocks),
+                "tip": (TipReceived, self.signed.tips),
+            }[topic]
+            assert found.to_bytes() in known, f"a forged {topic} is let in"
+            self.send(event(found))
 
     def _watch(self, effects: Iterable[Effect]) -> None:
         for effect in effects:
@@ -183,7 +219,11 @@ class Stage:
                         assert block.to_bytes() in self.signed.blocks, "a forged block is accepted"
                     self._see_block(block)
                 case Refused(_, _, reason):
-                    assert len(reason) <= 1_000, f"a reason of {len(reason)} characters"
+                    self._see_reason(reason)
+
+    @staticmethod
+    def _see_reason(reason: str) -> None:
+        assert len(reason) <= 1_000, f"a reason of {len(reason)} characters"
 
     def _see_block(self, block: Block) -> None:
         """Nothing forged inside, and PoFL recomputes."""
@@ -205,6 +245,7 @@ class Stage:
             small = path.endswith(("_waiting", "_disputed"))
             cap = CONFIG.maximum_waiting_blocks if small else MAX_REMEMBERED
             assert size <= cap, f"{path} holds {size}"
+        assert len(self.gate._known._until) <= MAXIMUM_KNOWN
 
 
 def _transactions_in(peer: Peer) -> list[Transaction]:

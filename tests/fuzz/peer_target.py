@@ -26,7 +26,6 @@ from bift_ros.consensus.exceptions import (
     InvalidTransaction,
     MalformedBlock,
 )
-from bift_ros.consensus.exceptions import MalformedTransaction as Malformed
 from bift_ros.consensus.payloads import (
     Learning,
     ModelCommit,
@@ -38,7 +37,6 @@ from bift_ros.consensus.proof_of_work import search
 from bift_ros.consensus.transactions import Transaction, sign_transaction
 from bift_ros.identity.keys import KeyPair
 from bift_ros.peer.events import (
-    BlockReceived,
     BlocksAnswered,
     DatasetChanged,
     FetchFailed,
@@ -47,14 +45,12 @@ from bift_ros.peer.events import (
     NonceFound,
     Submit,
     Tick,
-    TipReceived,
     Trained,
     TrainingFailed,
-    TransactionReceived,
 )
 from bift_ros.simulation.world import train
 from bift_ros.storage.cid import cid_of
-from fuzz import corpus
+from fuzz import arrivals, corpus
 from fuzz.mutators import flip, forge_transaction
 from fuzz.peer_stage import Stage
 from world.consortium import LearningConsortium
@@ -99,19 +95,13 @@ def check(script: bytes) -> None:
 def _mutated_transaction(stage: Stage, rng: Random, a: int) -> None:
     del a
     data = stage.history.transaction_mutator.make(rng)
-    try:
-        stage.send(TransactionReceived(Transaction.from_bytes(data)))
-    except Malformed:
-        assert data not in stage.signed.transactions
+    stage.arrive("transaction", data)
 
 
 def _mutated_block(stage: Stage, rng: Random, a: int) -> None:
     del a
     data = stage.history.block_mutator.make(rng)
-    try:
-        stage.send(BlockReceived(Block.from_bytes(data)))
-    except MalformedBlock:
-        assert data not in stage.signed.blocks
+    stage.arrive("block", data)
 
 
 def _files_arrive(stage: Stage, rng: Random, a: int) -> None:
@@ -127,18 +117,17 @@ def _files_arrive(stage: Stage, rng: Random, a: int) -> None:
 def _valid_block(stage: Stage, rng: Random, a: int) -> None:
     del rng
     blocks = stage.history.blocks
-    stage.send(BlockReceived(blocks[a % len(blocks)]))
+    stage.arrive("block", blocks[a % len(blocks)].to_bytes())
 
 
 def _valid_transaction(stage: Stage, rng: Random, a: int) -> None:
     del rng
     said = stage.history.transactions
-    stage.send(TransactionReceived(said[a % len(said)]))
+    stage.arrive("transaction", said[a % len(said)].to_bytes())
 
 
 def _forged_transaction(stage: Stage, rng: Random, a: int) -> None:
-    data = _forge(stage, rng, _any_transaction(stage, a))
-    stage.send(TransactionReceived(Transaction.from_bytes(data)))
+    stage.arrive("transaction", _forge(stage, rng, _any_transaction(stage, a)))
 
 
 def _forged_block(stage: Stage, rng: Random, a: int) -> None:
@@ -160,8 +149,7 @@ def _forged_block(stage: Stage, rng: Random, a: int) -> None:
     else:  # a stranger under its own name
         header = _mined(replace(block.header, miner=corpus.STRANGER.address))
         block = sign_block(corpus.STRANGER, header, block.body)
-    if block.to_bytes() not in stage.signed.blocks:
-        stage.send(BlockReceived(block))
+    stage.arrive("block", block.to_bytes())
 
 
 def _liars_block(stage: Stage, rng: Random, a: int) -> None:
@@ -171,7 +159,7 @@ def _liars_block(stage: Stage, rng: Random, a: int) -> None:
     header = _mined(replace(block.header, miner=liar.address))
     block = sign_block(liar, header, block.body)
     stage.signed.blocks.add(block.to_bytes())  # the block is a member's; what is inside may not be
-    stage.send(BlockReceived(block))
+    stage.arrive("block", block.to_bytes())
 
 
 def _changed(stage: Stage, rng: Random, a: int) -> Block:
@@ -257,7 +245,7 @@ def _liar_speaks(stage: Stage, rng: Random, a: int) -> None:
         sequence = payload.iteration
     said = sign_transaction(stage.world.keys[member], sequence, payload, stage.world.genesis.hash)
     stage.signed.add(said)
-    stage.send(TransactionReceived(said))
+    stage.arrive("transaction", said.to_bytes())
 
 
 def _tip(stage: Stage, rng: Random, a: int) -> None:
@@ -273,11 +261,12 @@ def _tip(stage: Stage, rng: Random, a: int) -> None:
         provider=rng.choice(("", "memory://liar", "x" * 256)),
         stamp=rng.choice((0, stage.now, 2**63 - 1)),
     )
+    stage.signed.add(tip)  # of a stranger or another chain it is let in no more for that
     if rng.random() < 0.2:
         tip = replace(tip, sender=rng.choice(stage.world.genesis.addresses))
     if rng.random() < 0.2:
         tip = replace(tip, height=max(0, tip.height - 1), signature=flip(rng, tip.signature))
-    stage.send(TipReceived(tip))
+    stage.arrive("tip", tip.to_bytes())
 
 
 def _headers(stage: Stage, rng: Random, a: int) -> None:
@@ -294,7 +283,8 @@ def _headers(stage: Stage, rng: Random, a: int) -> None:
             provider="memory://",
             stamp=stage.now,
         )
-        stage.send(TipReceived(tip))
+        stage.signed.add(tip)
+        stage.arrive("tip", tip.to_bytes())
         for _ in range(3):
             stage.now += 1_000
             stage.send(Tick())
@@ -342,7 +332,7 @@ def _answers(stage: Stage, rng: Random, a: int) -> None:
         who = asked.peer
         for block in stage.history.blocks:
             if block.hash in asked.hashes and rng.random() < 0.8:
-                stage.send(BlockReceived(block))
+                stage.arrive("block", block.to_bytes())
     stage.send(BlocksAnswered(who))
     stage.send(FetchFailed(rng.choice((corpus.CID, "", *stage.asked[-2:])), "x" * 99))
     file = rng.randbytes(a)
@@ -390,12 +380,22 @@ def _other_chain(stage: Stage, rng: Random, a: int) -> None:
     draft = Header(1, stage.now, _FOREIGN, body.hash, 0, key.address, 4, MIN_NONCE)
     block = sign_block(key, _mined(draft), body)
     stage.signed.blocks.add(block.to_bytes())  # signed it is; its transaction is not for here
-    stage.send(BlockReceived(block))
-    stage.send(TransactionReceived(said))
+    stage.arrive("block", block.to_bytes())
+    stage.arrive("transaction", said.to_bytes())
+
+
+def _anything_arrives(stage: Stage, rng: Random, a: int) -> None:
+    """Mutants of what members have said, some signed anew, in messages that are mutants too."""
+    topic = ("transaction", "block", "tip")[a % 3]
+    source = getattr(stage.history, f"{topic}_mutator")
+    data = arrivals.resigned(rng, topic, source, stage.world.genesis.hash)
+    getattr(stage.signed, f"{topic}s").add(data)
+    stage.arrive(topic, data, arrivals.spoilt(rng, data))
 
 
 _KINDS: list[Callable[[Stage, Random, int], None]] = [
     _mutated_transaction, _mutated_block, _files_arrive, _valid_block, _valid_transaction,
     _forged_transaction, _forged_block, _liars_block, _liar_speaks, _tip, _answers,
     _own_results, _time_passes, _owner_submits, _other_chain, _headers,
+    _anything_arrives,
 ]  # fmt: skip

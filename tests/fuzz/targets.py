@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from random import Random
 
+from bift_ros.admission.exceptions import NotAdmitted
 from bift_ros.consensus.authorship import read_block
 from bift_ros.consensus.blocks import Block, Header, SignedHeader
 from bift_ros.consensus.encoding import decode, encode
@@ -43,7 +44,7 @@ from bift_ros.pofl.files import (
 from bift_ros.simulation.world import SPEC
 from bift_ros.storage.cidv1 import Cid, CidError
 from bift_ros.storage.dagpb import InvalidFile, decode_node, encode_node
-from fuzz import corpus, mutators, peer_target, tree_target
+from fuzz import arrivals, corpus, mutators, peer_target, tree_target
 from world.consortium import LearningConsortium
 
 MAX_REASON = 1_000
@@ -226,6 +227,10 @@ TARGETS = {
         _target(
             "genesis", _genesis, (GenesisError,), corpus.genesis_files, 0.007,
             mutators.change_json, text=True,
+        ),
+        Target(
+            "arrival", arrivals.check, (NotAdmitted,), arrivals.inputs, arrivals.make,
+            arrivals.mutate, 0.5,
         ),
         Target(
             "tree", tree_target.check, (InvalidFile,), tree_target.seeds, tree_target.make,

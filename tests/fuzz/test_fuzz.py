@@ -17,6 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bift_ros.consensus.encoding import MAX_DEPTH, decode, encode
+from bift_ros.consensus.exceptions import BadBlockSignature, BadSignature, MissingWork
+from bift_ros.consensus.payloads import Payload, ShareFile
 from fuzz import corpus, mutators
 from fuzz.targets import TARGETS, Target, inputs_in
 
@@ -177,3 +179,48 @@ def test_a_crash_is_saved_once_for_each_place_and_replays(tmp_path: Path) -> Non
     assert "IndexError" in reason.read_text()
     with pytest.raises(IndexError):
         target.run(saved.read_bytes())
+
+
+def _unchecked(*_: Any) -> None:
+    """A check that somebody forgot."""
+
+
+def _never(*_: Any) -> bool:
+    return False
+
+
+def _narrow(said: Payload) -> None:
+    """What only a member's signed words can lead to."""
+    if isinstance(said, ShareFile) and said.size >= 2**32:
+        raise OverflowError(said.size)
+
+
+def raised_by(target: Target, inputs: list[bytes]) -> set[type[Exception]]:
+    found: set[type[Exception]] = set()
+    for data in inputs:
+        try:
+            target.run(data)
+        except Exception as error:
+            found.add(type(error))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("place", "fault", "raised"),
+    [
+        ("bift_ros.chain.tips.check_signed", _unchecked, BadSignature),
+        ("bift_ros.consensus.transactions.check_signed", _unchecked, BadSignature),
+        ("bift_ros.admission.gate.check_miner_signature", _unchecked, BadBlockSignature),
+        ("bift_ros.admission.gate.check_work", _unchecked, MissingWork),
+        ("bift_ros.admission.known.Known.is_replay", _never, AssertionError),
+        ("bift_ros.consensus.payloads.ShareFile.__post_init__", _narrow, OverflowError),
+    ],
+    ids=["tip", "transaction", "block", "work", "replay", "behind the signature"],
+)  # fmt: skip
+def test_the_fuzzer_finds_a_planted_fault(
+    monkeypatch: pytest.MonkeyPatch, place: str, fault: Any, raised: type[Exception]
+) -> None:
+    target, rng = TARGETS["arrival"], Random(1)
+    target.seeds()
+    monkeypatch.setattr(place, fault)
+    assert raised_by(target, [target.make(rng) for _ in range(5_000)]) == {raised}

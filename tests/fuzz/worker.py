@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # it is run as a script
 _REPORT_EVERY = 0.5
 _MAXIMUM_CRASHES = 20
 _INSTRUMENTED = [
+    "bift_ros.admission",
     "bift_ros.consensus",
     "bift_ros.chain",
     "bift_ros.pofl.files",
