@@ -111,10 +111,10 @@ def test_a_file_is_fetched_from_another_vehicle_and_kept(
     data = bytes(300_000)  # two chunks
     with EmbeddedStorage(tmp_path / "other") as other:
         cid = other.put(data)
-        jobs.fetch(Fetch(cid, (other.url,)))
+        jobs.fetch(Fetch(cid, (other.url,), 2**20))
         assert posted.next() == FileFetched(cid, data)
     assert storage.has(cid)
-    jobs.fetch(Fetch(cid, ()))  # the other is gone: from own storage now
+    jobs.fetch(Fetch(cid, (), 2**20))  # the other is gone: from own storage now
     assert posted.next() == FileFetched(cid, data)
 
 
@@ -122,7 +122,7 @@ def test_what_was_put_is_there_when_the_call_returns(
     jobs: StorageJobs, storage: EmbeddedStorage, posted: Posted
 ) -> None:
     data = b"a global model"
-    jobs.put(Put(cid_of(data), data))
+    jobs.put(Put(cid_of(data), data, pinned=True))
     assert storage.has(cid_of(data))
     assert posted.empty
     assert jobs.take_seconds() > 0
@@ -137,7 +137,7 @@ def test_what_could_not_be_kept_is_kept_once_the_disk_allows(
     monkeypatch.setattr("bift_ros.nodes.vehicle.jobs._TRY_AGAIN_SECONDS", 0.0)
     incoming.rename(tmp_path / "gone")
     for data in models:
-        jobs.put(Put(cid_of(data), data))
+        jobs.put(Put(cid_of(data), data, pinned=True))
     jobs.put_again()
     assert not any(storage.has(cid_of(data)) for data in models)
     (tmp_path / "gone").rename(incoming)
@@ -151,7 +151,7 @@ def test_a_disk_that_fails_is_not_tried_all_the_time(
 ) -> None:
     monkeypatch.setattr("bift_ros.nodes.vehicle.jobs._TRY_AGAIN_SECONDS", 3600.0)
     (tmp_path / "own" / "tmp").rename(tmp_path / "gone")
-    jobs.put(Put(cid_of(b"a model"), b"a model"))
+    jobs.put(Put(cid_of(b"a model"), b"a model", pinned=True))
     (tmp_path / "gone").rename(tmp_path / "own" / "tmp")
     jobs.put_again()
     assert not storage.has(cid_of(b"a model"))
@@ -161,7 +161,7 @@ def test_a_disk_that_fails_is_not_tried_all_the_time(
 def test_what_cannot_be_had_fails_with_the_reason(
     jobs: StorageJobs, posted: Posted, cid: str
 ) -> None:
-    jobs.fetch(Fetch(cid, ("http://127.0.0.1:9",)))
+    jobs.fetch(Fetch(cid, ("http://127.0.0.1:9",), 2**20))
     failed = posted.next()
     assert isinstance(failed, FetchFailed)
     assert failed.cid == cid
@@ -171,7 +171,7 @@ def test_what_cannot_be_had_fails_with_the_reason(
 def test_a_provider_that_is_no_address_fails_too(jobs: StorageJobs, posted: Posted) -> None:
     cid = cid_of(b"nobody has it")
     for provider in ("", "file:///etc/passwd", "http://[", "\x00"):
-        jobs.fetch(Fetch(cid, (provider,)))
+        jobs.fetch(Fetch(cid, (provider,), 2**20))
         failed = posted.next()
         assert isinstance(failed, FetchFailed), provider
         assert failed.cid == cid

@@ -106,12 +106,12 @@ def test_the_cache_drops_what_nobody_needs_first() -> None:
 
 def test_wanted_files_and_their_providers_are_bounded() -> None:
     fetches = Fetches(1_000)
-    fetch = fetches.want("file", [f"memory://{i}" for i in range(200)], 0)
+    fetch = fetches.want("file", [f"memory://{i}" for i in range(200)], 1, 0)
     assert fetch is not None
     assert len(fetch.providers) == 64
     assert fetch.providers[0] == "memory://0"
-    asked = [fetches.want(f"file {i}", [], 0) for i in range(5_000)]
+    asked = [fetches.want(f"file {i}", [], 1, 0) for i in range(5_000)]
     assert sum(f is not None for f in asked) == 4_095
     fetches.failed("file 7", 0)
-    assert fetches.want("one more", [], 0) is not None
-    assert fetches.want("and another", [], 0) is None
+    assert fetches.want("one more", [], 1, 0) is not None
+    assert fetches.want("and another", [], 1, 0) is None

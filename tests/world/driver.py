@@ -58,7 +58,7 @@ class PeerDriver:
                 if isinstance(effect, Put):
                     self.world.files[effect.cid] = effect.data
                 elif isinstance(effect, Fetch):
-                    waiting.append(self._fetched(effect.cid))
+                    waiting.append(self._fetched(effect))
         return [effect for _, effect in self.log[before:]]
 
     def block(self, *blocks: Block) -> list[Effect]:
@@ -76,7 +76,10 @@ class PeerDriver:
             self.send(Tick())
         return [effect for _, effect in self.log[before:]]
 
-    def _fetched(self, cid: str) -> Event:
+    def _fetched(self, wanted: Fetch) -> Event:
+        cid = wanted.cid
+        if len(self.world.files.get(cid, b"")) > wanted.largest:
+            return FetchFailed(cid, "it is larger", final=True)
         if cid in self.world.files and cid not in self.hidden:
             return FileFetched(cid, self.world.files[cid])
         return FetchFailed(cid, "nobody has it")

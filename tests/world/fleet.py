@@ -39,6 +39,7 @@ class Vehicle:
         self.address = self.key.address
         self.store = ChainStore(":memory:", fleet.world.genesis)
         self.files: dict[str, bytes] = {}
+        self.pins: set[str] = set()
         self.online = True
         self.samples = 100
         self.log: list[tuple[int, effects.Effect]] = []
@@ -117,10 +118,16 @@ class Vehicle:
                 if self._answers(other):
                     answer = events.KeysAnswered(peer, *keys_before(other.state, before))
                     self.fleet.send(other, self, answer)
-            case effects.Put(cid, data):
+            case effects.Put(cid, data, pinned):
                 self.files[cid] = data
-            case effects.Fetch(cid, providers):
-                self.fleet.after(DELAY_MS, lambda: self._fetch(cid, providers))
+                self.pins |= {cid} if pinned else set()
+            case effects.Pin(cids):
+                self.pins |= set(cids) & self.files.keys()
+            case effects.Discard(cids):
+                for cid in set(cids) - self.pins:
+                    self.files.pop(cid, None)
+            case effects.Fetch():
+                self.fleet.after(DELAY_MS, lambda: self._fetch(effect))
             case effects.Train(request):
                 self._training, begun = request, self.state
                 self.fleet.after(TRAINING_MS, lambda: self._trained(request, begun))
@@ -149,12 +156,16 @@ class Vehicle:
             self.fleet.send(other, self, events.BlockReceived(block))
         self.fleet.send(other, self, events.BlocksAnswered(other.address))
 
-    def _fetch(self, cid: str, providers: tuple[str, ...]) -> None:
+    def _fetch(self, wanted: effects.Fetch) -> None:
+        cid = wanted.cid
         urls = {vehicle.url: vehicle for vehicle in self.fleet.vehicles}
-        for vehicle in (self, *(urls[url] for url in providers if url in urls)):
+        for vehicle in (self, *(urls[url] for url in wanted.providers if url in urls)):
             reachable = (
                 vehicle is self or self.fleet.delay(vehicle, self, events.Tick()) is not None
             )
+            if vehicle.online and reachable and len(vehicle.files.get(cid, b"")) > wanted.largest:
+                self.take(events.FetchFailed(cid, "it is larger", final=True))
+                return
             if vehicle.online and reachable and cid in vehicle.files:
                 self.files[cid] = vehicle.files[cid]
                 self.take(events.FileFetched(cid, vehicle.files[cid]))
@@ -169,6 +180,7 @@ class Vehicle:
         data = self.peer.encrypt(begun, update)
         cid = cid_of(data)
         self.files[cid] = data
+        self.pins.add(cid)
         self.take(events.Trained(request, cid, 0.5 + self.number / 100, self.samples))
 
     def _mine(self, header: Header) -> None:

@@ -188,6 +188,12 @@ class Body(Hashed):
         return body.remember(data)
 
     @cached_property
+    def update_cids(self) -> tuple[str, ...]:
+        """The files of its updates."""
+        said = (tx.payload for tx in self.transactions)
+        return tuple(each.cid for each in said if isinstance(each, ModelUpdate))
+
+    @cached_property
     def _bytes(self) -> bytes:
         info = None
         if self.model_info is not None:

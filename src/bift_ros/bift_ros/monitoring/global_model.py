@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from bift_ros.chain.encryption import EncryptionError, key_name
+from bift_ros.chain.encryption import OVERHEAD, EncryptionError, key_name
+from bift_ros.pofl.files import MAX_MODEL_BYTES
 from bift_ros.storage.interface import Storage, StorageError
 
 _RETRY_SECONDS = 5.0
@@ -65,7 +66,7 @@ class ModelFollower:
 
     def _fetch(self, cid: str, iteration: int, providers: Sequence[str]) -> None:
         try:
-            file = self._storage.get(cid, providers)
+            file = self._storage.get(cid, providers, largest=MAX_MODEL_BYTES + OVERHEAD)
         except StorageError as error:
             model = GlobalModel(cid, iteration, problem=f"can't be fetched: {error}")
         else:

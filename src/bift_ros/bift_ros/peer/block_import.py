@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from bift_ros.consensus.authorship import check_authorship
 from bift_ros.consensus.blocks import MAX_BLOCK_BYTES, Block
@@ -14,15 +14,17 @@ from bift_ros.consensus.exceptions import (
     WrongTimestamp,
 )
 from bift_ros.consensus.model_check import ComputedModel, compare_model
-from bift_ros.consensus.payloads import ModelUpdate
 from bift_ros.consensus.state import State
 from bift_ros.consensus.transition import state_transition
+from bift_ros.peer.block_files import BlockFiles
 from bift_ros.peer.context import Context
 from bift_ros.peer.disputes import Disputes
 from bift_ros.peer.equivocation import Equivocations
 from bift_ros.peer.fairness import Fairness
 
 _MAXIMUM_INVALID = 4096
+_MAXIMUM_FETCHING = 4
+"""Blocks of one miner that may wait for files at a time: an honest one has hardly two."""
 _LOOK_MS = 200
 """How often time alone may bring a block further: its files are asked for again."""
 
@@ -42,15 +44,10 @@ class CheckedBlock:
 class _Waiting:
     block: Block
     since: int
-    parent: State | None = None
+    files: BlockFiles | None = None
+    """Set once its parent is here."""
     state: State | None = None
     """State after the block, once everything but PoFL has been checked."""
-    files_since: int = 0
-    """When the parent was here and the wait for files began."""
-    asked_at: int = -1
-    """When its files were last asked for."""
-    missing: list[str] = field(default_factory=list)
-    """The files that were not here at the last look."""
 
 
 class BlockImport:
@@ -80,7 +77,8 @@ class BlockImport:
 
     def needed(self) -> set[str]:
         """The files that blocks under way need in memory."""
-        return {cid for waiting in self._waiting.values() for cid in _files_of(waiting)}
+        waited = (waiting.files for waiting in self._waiting.values())
+        return {cid for files in waited if files is not None for cid in files.needed}
 
     def add(self, block: Block) -> None:
         """Take a block in that a member vouches for; one that is known already does nothing."""
@@ -122,7 +120,7 @@ class BlockImport:
         return [
             waiting.block.header.miner
             for waiting in self._waiting.values()
-            if waiting.parent is None and not self.has(waiting.block.header.previous_hash)
+            if waiting.files is None and not self.has(waiting.block.header.previous_hash)
         ]
 
     def settle_disputes(self) -> None:
@@ -131,11 +129,18 @@ class BlockImport:
             if self._disputes.settled(waiting.block.header, self.parent_of):
                 del self._disputed[name]
                 self._waiting[name] = waiting
-                waiting.files_since = self._context.now
+                if waiting.files is not None:
+                    waiting.files.since = self._context.now
 
     def look_again(self) -> None:
         """A file came, or time has passed: some block may have come further."""
         self._changed = bool(self._waiting)
+
+    def file_unfit(self, cid: str, reason: str) -> None:
+        """Wait no longer for a file that can't be what a block takes it for."""
+        for waiting in list(self._waiting.values()):
+            if waiting.files is not None and cid in waiting.files.missing:
+                self._refuse(waiting.block, f"the file {cid} is none of its: {reason}")
 
     def checked(self) -> Iterator[CheckedBlock]:
         """Yield blocks whose checks are complete, parents first, until none is left."""
@@ -157,12 +162,12 @@ class BlockImport:
     def _is_stuck(self, waiting: _Waiting, timed: bool) -> bool:
         """Whether nothing has come that the block waits for, and it may wait on."""
         context = self._context
-        if waiting.parent is None:
+        if waiting.files is None:
             previous = waiting.block.header.previous_hash
             if context.chain.has(previous) or self.rejects(previous):
                 return False
             return context.now - waiting.since <= context.config.file_wait_ms
-        return not timed and any(cid not in context.files for cid in waiting.missing)
+        return not timed and any(cid not in context.files for cid in waiting.files.missing)
 
     def _check_on_arrival(self, block: Block) -> None:
         """Keep nothing that cost nobody work, and nothing under a true header with a false body.
@@ -184,20 +189,18 @@ class BlockImport:
     def _advance(self, waiting: _Waiting) -> CheckedBlock | None:
         block, context = waiting.block, self._context
         try:
-            if waiting.parent is None and not self._parent_here(waiting):
+            files = waiting.files or self._parent_here(waiting)
+            if files is None:
                 return None
-            assert waiting.parent is not None
             if waiting.state is None:
-                waiting.state = state_transition(
-                    waiting.parent, context.genesis, block, context.now
-                )
-                if self._is_disputed(waiting, waiting.parent):
+                waiting.state = state_transition(files.parent, context.genesis, block, context.now)
+                if self._is_disputed(waiting, files.parent):
                     return None
             made = None
             if block.header.model_flag:
-                if not self._files_here(waiting):
+                if not self._files_here(waiting, files):
                     return None
-                made = context.compute(waiting.parent, block.body.transactions)
+                made = context.compute(files.parent, block.body.transactions)
                 compare_model(block, made)
         except WrongTimestamp as error:
             self._refuse(block, str(error))  # it may come again when its time has come
@@ -206,39 +209,41 @@ class BlockImport:
             self._reject(block, str(error))
             return None
         del self._waiting[block.hash]
-        return CheckedBlock(block, waiting.state, waiting.parent, made)
+        return CheckedBlock(block, waiting.state, files.parent, made)
 
-    def _parent_here(self, waiting: _Waiting) -> bool:
-        """Whether the parent has been accepted; notes its state then."""
+    def _parent_here(self, waiting: _Waiting) -> BlockFiles | None:
+        """What the check of a block needs, once its parent has been accepted."""
         context, previous = self._context, waiting.block.header.previous_hash
         if context.chain.has(previous):
-            waiting.parent = context.chain.state_at(previous)
-            waiting.files_since = context.now
-            return True
+            state = context.chain.state_at(previous)
+            waiting.files = BlockFiles(context, waiting.block, state)
+            return waiting.files
         if self.rejects(previous):
             self._reject(waiting.block, "its parent block is invalid")
         elif not self.has(previous) and context.now - waiting.since > context.config.file_wait_ms:
             self._refuse(waiting.block, "its parent block can't be had")
-        return False
+        return None
 
-    def _files_here(self, waiting: _Waiting) -> bool:
+    def _files_here(self, waiting: _Waiting, files: BlockFiles) -> bool:
         """Whether every file that PoFL needs is in memory; asks for the missing ones."""
-        context = self._context
-        files = _files_of(waiting)
-        missing = [cid for cid in files if cid not in context.files]
-        waiting.missing = missing
-        assert waiting.parent is not None, "it was looked for first"
-        if not missing and not context.can_write(waiting.parent):
-            if context.now - waiting.files_since > context.config.file_wait_ms:
+        files.look()
+        if not files.missing and not self._context.can_write(files.parent):
+            if files.waited:
                 self._refuse(waiting.block, "this vehicle has no key to its model (yet)")
             return False
-        if missing and context.now - waiting.files_since > context.config.file_wait_ms:
-            self._refuse(waiting.block, f"the file {min(missing)} can't be had from anyone")
-        elif missing and waiting.asked_at != context.now:
-            waiting.asked_at = context.now
-            for cid in missing:
-                context.need(cid, files[cid], waiting.block.header.miner)
-        return not missing
+        if files.missing and files.waited:
+            self._refuse(waiting.block, f"the file {min(files.missing)} can't be had from anyone")
+        elif files.missing and self._fetching(waiting.block.header.miner) > _MAXIMUM_FETCHING:
+            reason = f"{_MAXIMUM_FETCHING} other blocks of its miner wait for files"
+            self._refuse(waiting.block, reason)
+        elif files.missing:
+            files.ask()
+        return not files.missing
+
+    def _fetching(self, miner: str) -> int:
+        """How many blocks of a miner wait for files."""
+        theirs = (w.files for w in self._waiting.values() if w.block.header.miner == miner)
+        return sum(files is not None and bool(files.missing) for files in theirs)
 
     def _is_disputed(self, waiting: _Waiting, parent: State) -> bool:
         """Whether this vehicle holds something against a valid block; it is kept aside then."""
@@ -269,15 +274,3 @@ class BlockImport:
             "block", name, block.header.miner, f"block {block.header.height} {name[:12]}: {reason}"
         )
         self._waiting.pop(block.hash, None)
-
-
-def _files_of(waiting: _Waiting) -> dict[str, str]:
-    """What PoFL needs to check a block, once its parent is known, and whose files they are."""
-    parent = waiting.parent
-    if parent is None or parent.task is None or not waiting.block.header.model_flag:
-        return {}
-    files = {parent.task.global_cid: parent.task.proposer}
-    for transaction in waiting.block.body.transactions:
-        if isinstance(transaction.payload, ModelUpdate):
-            files[transaction.payload.cid] = transaction.sender
-    return files

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 
 from bift_ros.chain.blockchain import Blockchain
-from bift_ros.chain.encryption import EncryptionError, KeyUnavailable
+from bift_ros.chain.encryption import OVERHEAD, EncryptionError, KeyUnavailable
 from bift_ros.chain.keyring import Keyring
 from bift_ros.chain.mempool import Mempool
 from bift_ros.consensus.genesis import Genesis, Member
@@ -18,6 +18,9 @@ from bift_ros.identity.keys import KeyPair
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import Effect, Refused
 from bift_ros.peer.files import Fetches, FileCache
+from bift_ros.peer.holdings import Holdings
+from bift_ros.pofl.codec import UPDATE_EXPONENT, ModelSpec
+from bift_ros.pofl.files import MAX_MODEL_BYTES, ModelFileError, parse_model, update_bytes
 
 _MAXIMUM_REFUSED = 4096
 
@@ -46,8 +49,11 @@ class Context:
         self.mempool = Mempool()
         self.files = FileCache(config.file_cache_bytes)
         self.fetches = Fetches(config.fetch_retry_ms)
+        self.holdings = Holdings()
         self.providers: dict[str, str] = {}
         """Each member's gateway by the member's address, as the member itself has signed it."""
+        self._layout: tuple[str, ModelSpec | None] | None = None
+        """The newest layout asked for, with its model's CID."""
         self.now = 0
         self._effects: list[Effect] = []
         self._refused: dict[tuple[str, str], None] = {}
@@ -92,19 +98,43 @@ class Context:
             del self._refused[next(iter(self._refused))]
         self.emit(Refused(what, sender, reason))
 
-    def need(self, cid: str, *holders: str) -> bool:
-        """Ask for a file unless it is in memory; whether it is missing.
-
-        `holders` are the members, by address, who should have it: they are asked before others.
-        """
-        if cid in self.files:
-            return False
-        self.emit(self.fetches.want(cid, self._gateways(holders), self.now))
-        return True
-
     def need_model(self, task: Task) -> bool:
         """Ask for a task's newest global model unless it is in memory; whether it is missing."""
-        return self.need(task.global_cid, task.proposer)
+        return self._need(task.global_cid, MAX_MODEL_BYTES, task.proposer)
+
+    def need_update(self, task: Task, update: Transaction, *holders: str) -> None:
+        """Ask for an update's file unless it is in memory, or its base model is missing.
+
+        Its sender is asked first, then the members `holders`, by address, then others.
+        """
+        spec, payload = self.layout(task), update.payload
+        if spec is not None and isinstance(payload, ModelUpdate):
+            largest = update_bytes(spec, UPDATE_EXPONENT)
+            self._need(payload.cid, largest, update.sender, *holders)
+
+    def layout(self, task: Task) -> ModelSpec | None:
+        """The layout of a task's newest model; None where that is missing, or malformed."""
+        cid = task.global_cid
+        if self._layout is None or self._layout[0] != cid:
+            if cid not in self.files:
+                return None
+            try:
+                self._layout = (cid, parse_model(self.files[cid])[0])
+            except ModelFileError:
+                self._layout = (cid, None)
+        return self._layout[1]
+
+    def _need(self, cid: str, largest: int, *holders: str) -> bool:
+        """Ask for a file, `holders[0]`'s, unless it is in memory; whether it is missing."""
+        if cid in self.files:
+            return False
+        if self.keyring is not None:
+            largest += OVERHEAD
+        fetch = self.fetches.want(cid, self._gateways(holders), largest, self.now)
+        if fetch is not None:
+            self.holdings.fetched(cid, holders[0], fetch.largest)
+            self.emit(fetch)
+        return True
 
     def _gateways(self, first: Sequence[str]) -> Iterator[str]:
         """Where members serve files: those of `first`, which may come again, then all others'."""
@@ -142,6 +172,7 @@ class Context:
         except EncryptionError as error:
             self.refuse("file", cid, "", f"file {cid}: {error}")
             data = b""
+        self.holdings.arrived(cid, len(file))
         self.files.add(cid, data)
         return True
 

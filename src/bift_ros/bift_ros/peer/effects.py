@@ -70,14 +70,32 @@ class Fetch(Request):
 
     cid: str
     providers: tuple[str, ...]
+    largest: int
+    """Bytes that it may have: no more of it is to be fetched, nor kept."""
 
 
 @dataclass(frozen=True)
 class Put(Effect):
-    """Keep a file in storage and serve it."""
+    """Have a file in storage and serve it."""
 
     cid: str
     data: bytes
+    pinned: bool
+    """Whether for good; else as what is fetched."""
+
+
+@dataclass(frozen=True)
+class Pin(Effect):
+    """Keep fetched files for good, as far as they are here: the chain that is followed has them."""
+
+    cids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Discard(Effect):
+    """Remove fetched files, or what is here of them, unless they are kept for good."""
+
+    cids: tuple[str, ...]
 
 
 @dataclass(frozen=True)

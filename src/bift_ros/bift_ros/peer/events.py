@@ -78,6 +78,8 @@ class FetchFailed(Event):
 
     cid: str
     reason: str
+    final: bool = False
+    """Whether whoever gives it gives no file of that size: to ask again at once is in vain."""
 
 
 @dataclass(frozen=True)

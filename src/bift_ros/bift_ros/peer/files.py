@@ -11,6 +11,8 @@ from bift_ros.peer.effects import Fetch
 
 _MAXIMUM_WANTED = 4096
 _MAXIMUM_PROVIDERS = 64
+_PAUSES_IF_FINAL = 30
+"""A file that can't be had from anyone is asked for again after so many pauses."""
 
 
 class FileCache:
@@ -49,6 +51,7 @@ class FileCache:
 
 @dataclass
 class _Wanted:
+    largest: int
     in_flight: bool
     retry_at: int
     at_once: bool = False
@@ -65,31 +68,42 @@ class Fetches:
     def __len__(self) -> int:
         return len(self._wanted)
 
-    def want(self, cid: str, providers: Iterable[str], now: int) -> Fetch | None:
+    def want(self, cid: str, providers: Iterable[str], largest: int, now: int) -> Fetch | None:
         """Ask for a file; the effect to carry out, or None where it is already under way.
 
-        Of `providers` the first are asked, up to a bound.
+        Of `providers` the first are asked, up to a bound. Where a file is wanted as two things, it
+        may be as large as the larger.
         """
         wanted = self._wanted.get(cid)
         if wanted is None:
             if len(self._wanted) >= _MAXIMUM_WANTED and not self._make_room():
                 return None
-            wanted = self._wanted[cid] = _Wanted(False, now)
+            wanted = self._wanted[cid] = _Wanted(largest, False, now)
+        elif largest > wanted.largest:
+            wanted.largest, wanted.retry_at, wanted.at_once = largest, now, True
         if wanted.in_flight or now < wanted.retry_at:
             return None
         wanted.in_flight, wanted.at_once = True, False
-        return Fetch(cid, tuple(dict.fromkeys(islice(providers, _MAXIMUM_PROVIDERS))))
+        asked = dict.fromkeys(islice(providers, _MAXIMUM_PROVIDERS))
+        return Fetch(cid, tuple(asked), wanted.largest)
 
     def arrived(self, cid: str) -> None:
         """The file is here."""
         self._wanted.pop(cid, None)
 
-    def failed(self, cid: str, now: int) -> None:
-        """No provider gave it: to be asked for again later, if still wanted then."""
+    def failed(self, cid: str, now: int, *, final: bool = False) -> bool:
+        """No provider gave it: to be asked for again later, if still wanted then.
+
+        Returns whether nothing is to be hoped for: it was `final`, and asked for as the largest
+        that it may be.
+        """
         wanted = self._wanted.get(cid)
-        if wanted is not None:
-            wanted.in_flight = False
-            wanted.retry_at = now if wanted.at_once else now + self._retry_ms
+        if wanted is None:
+            return False
+        wanted.in_flight = False
+        pause = self._retry_ms * (_PAUSES_IF_FINAL if final else 1)
+        wanted.retry_at = now if wanted.at_once else now + pause
+        return final and not wanted.at_once
 
     def ask_again(self, now: int) -> None:
         """Let whatever could not be had be asked for again at once: there are more to ask."""

@@ -12,7 +12,8 @@ from bift_ros.chain.blockchain import Blockchain, Reorg
 from bift_ros.consensus.blocks import Block, Header
 from bift_ros.consensus.exceptions import InvalidTransaction, SequenceUsed
 from bift_ros.consensus.genesis import Genesis
-from bift_ros.consensus.payloads import Learning, ModelCommit, ModelUpdate
+from bift_ros.consensus.model_check import ComputedModel
+from bift_ros.consensus.payloads import Learning, ModelCommit
 from bift_ros.consensus.state import State
 from bift_ros.consensus.transactions import Transaction
 from bift_ros.identity.keys import KeyPair
@@ -22,10 +23,11 @@ from bift_ros.peer.catch_up import CatchUp
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.context import Context
 from bift_ros.peer.disputes import Disputes
-from bift_ros.peer.effects import BroadcastBlock, Effect, Put, TipChanged
+from bift_ros.peer.effects import BroadcastBlock, Effect, TipChanged
 from bift_ros.peer.equivocation import Equivocations
 from bift_ros.peer.fairness import Fairness
 from bift_ros.peer.group_keys import GroupKeys
+from bift_ros.peer.keeping import Keeping
 from bift_ros.peer.mining import Miner
 from bift_ros.peer.own_transactions import OwnTransactions
 from bift_ros.peer.tip_tracker import TipTracker
@@ -53,6 +55,7 @@ class Peer:
         self._updates = Updates(context, self._fairness)
         self._disputes = Disputes(context, self._tips)
         self._import = BlockImport(context, self._fairness, self._disputes, Equivocations(context))
+        self._keeping = Keeping(context, self._updates, self._import)
         self._miner = Miner(context, self._updates)
         self._own = OwnTransactions(context)
         self._trainer = Trainer(context, self._own)
@@ -129,6 +132,7 @@ class Peer:
         self._context.now = now
         self._own.recall()
         self._trainer.recall()
+        self._keeping.recall()
         self._tips.announce_now()
         return self._context.drain()
 
@@ -182,9 +186,11 @@ class Peer:
                 return False
             case events.KeysAnswered():
                 self._keys.answered(event)
-            case events.FetchFailed(cid, _):
-                context.fetches.failed(cid, context.now)
-                return False
+            case events.FetchFailed(cid, reason, final):
+                if not context.fetches.failed(cid, context.now, final=final):
+                    return False
+                self._updates.file_unfit(cid, reason)
+                self._import.file_unfit(cid, reason)
             case events.Trained():
                 self._trainer.trained(event)
             case events.TrainingFailed():
@@ -209,9 +215,7 @@ class Peer:
         self._keys.advance()
         self._catch_up.advance()
         self._tips.announce()
-        files = self._context.files
-        if files.is_full:
-            files.trim(self._updates.needed() | self._import.needed())
+        self._keeping.let_go()
 
     def _ask_again(self) -> None:
         """Another vehicle's gateway is known now, which may have what nobody had."""
@@ -225,7 +229,7 @@ class Peer:
         other = self._disputes.majority_tip()
         reorg = context.chain.prefer(other) if other is not None else None
         if reorg is not None:
-            self._follow(reorg.added[-1], reorg, ())
+            self._follow(reorg.added[-1], reorg)
 
     def _transaction_received(self, event: events.TransactionReceived) -> bool:
         context, transaction = self._context, event.transaction
@@ -243,8 +247,6 @@ class Peer:
             return False
         if isinstance(transaction.payload, ModelCommit):
             self._fairness.usable(transaction)
-        elif isinstance(transaction.payload, ModelUpdate):
-            context.need(transaction.payload.cid, transaction.sender)
         return True
 
     def _is_old(self, transaction: Transaction) -> bool:
@@ -268,18 +270,15 @@ class Peer:
     def _accept(self, checked: CheckedBlock) -> None:
         """Add a block whose every check has passed; follow it where it outweighs the tip."""
         context, block = self._context, checked.block
-        made = checked.made
-        if made is not None:
-            context.files.add(made.info.global_cid, made.model)
-            context.emit(Put(made.info.global_cid, made.file))
         self._fairness.accepted(block, checked.parent)
         reorg = context.chain.add(block, checked.state)
+        self._keeping.accepted(checked, followed=reorg is not None)
         if block.hash == self._mined:
             context.emit(BroadcastBlock(block))
         if reorg is not None:
-            self._follow(block, reorg, made.notes if made else ())
+            self._follow(block, reorg, checked.made)
 
-    def _follow(self, block: Block, reorg: Reorg, notes: tuple[str, ...]) -> None:
+    def _follow(self, block: Block, reorg: Reorg, made: ComputedModel | None = None) -> None:
         context = self._context
         for left in reorg.removed:
             for transaction in left.body.transactions:
@@ -288,6 +287,7 @@ class Peer:
             self._own.restored(left.body.transactions)
         for added in reorg.added:
             self._included.update(dict.fromkeys(t.hash for t in added.body.transactions))
+            self._keeping.followed(added)
         for transaction, reason in context.mempool.prune(context.state):
             if transaction.hash not in self._included:
                 self._own.dropped(transaction, reason)
@@ -295,5 +295,5 @@ class Peer:
             del self._included[next(iter(self._included))]
         self._miner.tip_changed()
         context.fetches.forget()
-        context.emit(TipChanged(block, len(reorg.removed), notes))
+        context.emit(TipChanged(block, len(reorg.removed), made.notes if made else ()))
         self._tips.announce()

@@ -10,7 +10,7 @@ from bift_ros.consensus.transactions import Transaction
 from bift_ros.peer.context import Context
 from bift_ros.peer.fairness import Fairness
 from bift_ros.pofl.codec import UPDATE_EXPONENT, ModelSpec
-from bift_ros.pofl.files import ModelFileError, parse_model, parse_update
+from bift_ros.pofl.files import ModelFileError, parse_update
 
 _MAXIMUM_REMEMBERED = 8192
 
@@ -28,8 +28,6 @@ class Updates:
         """Hashes of the round's updates that can be aggregated."""
         self._inspected: OrderedDict[bytes, bool] = OrderedDict()
         """Whether an update's file was well-formed."""
-        self._spec: tuple[str, ModelSpec] | None = None
-        """The layout of the model that the round starts from, with its CID."""
 
     def needed(self) -> set[str]:
         """The files that the round needs in memory: to train from, and to aggregate."""
@@ -45,11 +43,12 @@ class Updates:
         updates = context.mempool.learning(state, ModelUpdate)
         if updates is not self._looked_at:
             self._look_at(updates)
-        if self._arrived and state.task is not None and self._load_spec(state.task.global_cid):
+        spec = context.layout(state.task) if self._arrived and state.task is not None else None
+        if spec is not None:
             for cid in self._arrived:
                 update = self._missing.pop(cid, None)
                 if update is not None:
-                    self._inspect(update)
+                    self._inspect(update, spec)
             self._arrived.clear()
 
     def _look_at(self, updates: tuple[Transaction, ...]) -> None:
@@ -77,6 +76,18 @@ class Updates:
         """A file that somebody asked for is in memory now."""
         if cid in self._missing:
             self._arrived.append(cid)
+        task = self._context.chain.tip_state.task
+        if task is not None and cid == task.global_cid:
+            self.retry()  # how large an update can be is known from now on
+
+    def file_unfit(self, cid: str, reason: str) -> None:
+        """A file is here at somebody's, but no update of this round, or no model."""
+        task = self._context.chain.tip_state.task
+        if task is not None and cid == task.global_cid:
+            self._context.refuse("task", cid, task.proposer, f"the model {cid} is none: {reason}")
+        update = self._missing.pop(cid, None)
+        if update is not None:
+            self._malformed(update, reason)
 
     def _ask(self, updates: Mapping[str, Transaction]) -> None:
         context = self._context
@@ -84,36 +95,32 @@ class Updates:
         if task is None or not updates:
             return
         context.need_model(task)
-        for cid, update in updates.items():
-            context.need(cid, update.sender)
+        for update in updates.values():
+            context.need_update(task, update)
 
     def usable(self, update: Transaction) -> bool:
         """Whether the update can be aggregated."""
         return self._inspected.get(update.hash, False) and _cid(update) in self._context.files
 
-    def _load_spec(self, base_cid: str) -> bool:
-        if self._spec is None or self._spec[0] != base_cid:
-            if base_cid not in self._context.files:
-                return False
-            try:
-                self._spec = (base_cid, parse_model(self._context.files[base_cid])[0])
-            except ModelFileError:
-                return False  # the miner says so
-        return True
-
-    def _inspect(self, update: Transaction) -> None:
+    def _inspect(self, update: Transaction, spec: ModelSpec) -> None:
         context, cid = self._context, _cid(update)
-        assert self._spec is not None
         try:
-            parse_update(context.files[cid], self._spec[1], UPDATE_EXPONENT)
+            parse_update(context.files[cid], spec, UPDATE_EXPONENT)
         except ModelFileError as error:
-            self._inspected[update.hash] = False
-            reason = f"the update {cid} of {update.sender} is malformed: {error}"
-            context.refuse("update", cid, update.sender, reason)
+            self._malformed(update, str(error))
         else:
-            self._inspected[update.hash] = True
+            self._note(update, True)
             self.ready.add(update.hash)
             self._fairness.usable(update)
+
+    def _malformed(self, update: Transaction, fault: str) -> None:
+        cid = _cid(update)
+        reason = f"the update {cid} of {update.sender} is malformed: {fault}"
+        self._context.refuse("update", cid, update.sender, reason)
+        self._note(update, False)
+
+    def _note(self, update: Transaction, well_formed: bool) -> None:
+        self._inspected[update.hash] = well_formed
         if len(self._inspected) > _MAXIMUM_REMEMBERED:
             self._inspected.popitem(last=False)
 

@@ -21,6 +21,8 @@ from bift_ros.pofl.codec import MAX_EXPONENT, Int16Array, Int32Array, ModelSpec,
 
 MAX_HEADER_BYTES = 4 * 1024 * 1024
 """A header longer than this is refused unread (about 40,000 tensors)."""
+MAX_MODEL_BYTES = 128 * 1024 * 1024
+"""A model's file that is longer is none (about 33 million parameters): nobody need fetch more."""
 
 _MODEL = "bift-model"
 _UPDATE = "bift-update"
@@ -37,9 +39,12 @@ class ModelFileError(ValueError):
 def serialize_model(spec: ModelSpec, model: Int32Array, exponent: int) -> bytes:
     """A global model, int32[d] at ``2**-exponent``, as a file's bytes.
 
-    Raises ModelFileError where the array doesn't fit the spec.
+    Raises ModelFileError where the array doesn't fit the spec, or the file would be too long.
     """
-    return _serialize(_MODEL, spec, model, exponent)
+    data = _serialize(_MODEL, spec, model, exponent)
+    if len(data) > MAX_MODEL_BYTES:
+        raise ModelFileError(f"model of {len(data)} bytes is over the limit of {MAX_MODEL_BYTES}")
+    return data
 
 
 def serialize_update(spec: ModelSpec, update: Int16Array, exponent: int) -> bytes:
@@ -55,6 +60,8 @@ def parse_model(data: bytes) -> tuple[ModelSpec, Int32Array, int]:
 
     Raises ModelFileError for any bytes that `serialize_model` would not give.
     """
+    if len(data) > MAX_MODEL_BYTES:
+        raise ModelFileError(f"model of {len(data)} bytes is over the limit of {MAX_MODEL_BYTES}")
     spec, exponent, start = _parse_header(_MODEL, data)
     values = _values(_MODEL, data, start, spec)
     return spec, values.astype(np.int32, copy=False), exponent
@@ -75,6 +82,11 @@ def parse_update(data: bytes, spec: ModelSpec, exponent: int) -> Int16Array:
             )
         raise ModelFileError(f"update is for another model: {_difference(found, spec):.300}")
     return _values(_UPDATE, data, len(expected), spec).astype(np.int16, copy=False)
+
+
+def update_bytes(spec: ModelSpec, exponent: int) -> int:
+    """How long every update file for this spec and exponent is."""
+    return len(_header(_UPDATE, spec, exponent)) + spec.size * _DTYPES[_UPDATE][1].itemsize
 
 
 def _serialize(kind: str, spec: ModelSpec, values: Int32Array | Int16Array, exponent: int) -> bytes:

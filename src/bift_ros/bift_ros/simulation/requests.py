@@ -34,8 +34,8 @@ class Requests:
     def request(self, asker: Vehicle, effect: Request) -> None:
         """Carry out what a peer wants of others."""
         match effect:
-            case Fetch(cid, providers):
-                self._queue.after(self._fetch_ms(), self._fetch, asker, cid, providers)
+            case Fetch():
+                self._queue.after(self._fetch_ms(), self._fetch, asker, effect)
             case RequestHeaders(peer, from_height):
                 self._ask(asker, peer, _headers, from_height)
             case RequestBlocks(peer, hashes):
@@ -71,11 +71,12 @@ class Requests:
         slow = self._network.slow_ms
         return self._rng.randint(*_FETCH_MS) + (self._rng.randrange(slow) if slow else 0)
 
-    def _fetch(self, asker: Vehicle, cid: str, providers: tuple[str, ...]) -> None:
+    def _fetch(self, asker: Vehicle, wanted: Fetch) -> None:
         if not asker.online:
             return
+        cid = wanted.cid
         data = asker.files.get(cid)
-        for url in providers if data is None else ():
+        for url in wanted.providers if data is None else ():
             other = self._by_url.get(url)
             if other is None or other is asker or not other.online:
                 continue
@@ -85,10 +86,12 @@ class Requests:
             if data is not None and self._archive.get(cid) is not data and cid_of(data) != cid:
                 data = None
             if data is not None:
-                self._network.count_file(len(data))
+                self._network.count_file(min(len(data), wanted.largest))
                 break
         if data is None:
             asker.take(FetchFailed(cid, "nobody has it"))
+        elif len(data) > wanted.largest:
+            asker.take(FetchFailed(cid, f"{len(data)} bytes", final=True))
         else:
             asker.files[cid] = data
             asker.take(FileFetched(cid, data))

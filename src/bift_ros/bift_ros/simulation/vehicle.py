@@ -78,6 +78,7 @@ class Vehicle:
         self.url = f"simulated://{number}"
         self.store = MemoryStore(self.genesis, self._stored)
         self.files: dict[str, bytes] = {}
+        self.pins: set[str] = set()
         self.offset_ms, self.drift = 0, 0.0
         self.online = False
         self.seen: set[bytes] = set()
@@ -198,6 +199,7 @@ class Vehicle:
         """Put a file in this vehicle's storage; its CID."""
         cid = cid_of(data)
         self.files[cid] = data
+        self.pins.add(cid)
         self.fleet.archive.setdefault(cid, data)
         return cid
 
@@ -214,9 +216,17 @@ class Vehicle:
                 self.broadcast(events.TransactionReceived(transaction))
             case effects.BroadcastBlock(block):
                 self.broadcast(events.BlockReceived(block))
-            case effects.Put(cid, data):
+            case effects.Put(cid, data, pinned):
                 self.files[cid] = data
                 fleet.archive.setdefault(cid, data)
+                if pinned:
+                    self.pins.add(cid)
+            case effects.Pin(cids):
+                self.pins.update(cid for cid in cids if cid in self.files)
+            case effects.Discard(cids):
+                for cid in cids:
+                    if cid not in self.pins:
+                        self.files.pop(cid, None)
             case effects.Request():
                 fleet.request(self, effect)
             case effects.Train(request):

@@ -182,10 +182,13 @@ class BlockStore:
                 if self.size <= target and self._catalog.entries <= entries:
                     break
                 if root not in kept:
-                    # The root first, so that a kill in between leaves an unfinished file.
-                    self._folder.roots.remove(root)
-                    self._forget(root)
-                    self._folder.remove(root)
+                    self._remove(root)
+
+    def discard(self, root: Cid) -> None:
+        """Remove what is here of a file, unless it is pinned, or being added or read."""
+        with self.mutex:
+            if self._folder.pins.note(root) is None and root not in self._busy:
+                self._remove(root)
 
     # -- files on their way in, for `PartialFile`
 
@@ -281,6 +284,12 @@ class BlockStore:
         with self.mutex:
             self._folder.roots.remove(root)
             self._catalog.files[root].whole = False
+
+    def _remove(self, root: Cid) -> None:
+        # The root first, so that a kill in between leaves an unfinished file.
+        self._folder.roots.remove(root)
+        self._forget(root)
+        self._folder.remove(root)
 
     def _forget(self, root: Cid) -> None:
         self.quota.used -= self._catalog.forget_file(root).size

@@ -43,6 +43,9 @@ class Backend(Protocol):
     def unpin(self, root: Cid) -> None:
         """Let a file go when space is needed."""
 
+    def discard(self, root: Cid) -> None:
+        """Remove what is here of a file that nobody pinned, as soon as may be."""
+
 
 @dataclass(frozen=True)
 class FileRequest:
@@ -161,6 +164,10 @@ class Storage(ABC):
     def unpin(self, cid: str) -> None:
         """Let the file go when space is needed; harmless if it was not pinned."""
         self._files.unpin(Cid.parse(cid))
+
+    def discard(self, cid: str) -> None:
+        """Remove what is here of a file, whole or not; one that is pinned, or in use, stays."""
+        self._files.discard(Cid.parse(cid))
 
     def has(self, cid: str) -> bool:
         """Whether the whole file is here, without asking any provider."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from bift_ros.consensus.blocks import Header
 from bift_ros.consensus.proof_of_work import search
-from bift_ros.peer.effects import Fetch, Put
+from bift_ros.peer.effects import Discard, Fetch, Pin, Put
 from bift_ros.peer.events import Event, FetchFailed, FileFetched, NonceFound
-from bift_ros.storage.interface import Storage, StorageError
+from bift_ros.storage.dagpb import InvalidFile
+from bift_ros.storage.interface import NotFound, Storage, StorageError
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ _TRY_AGAIN_SECONDS = 10.0
 
 
 class StorageJobs:
-    """Carries out `Fetch` and `Put` on a few threads. `post` must be safe to call from any."""
+    """Carries out what is wanted of files. `post` must be safe to call from any thread."""
 
     def __init__(self, storage: Storage, post: Post) -> None:
         self._storage = storage
@@ -48,13 +49,15 @@ class StorageJobs:
         self._pool.submit(self._fetch, effect)
 
     def put(self, effect: Put) -> None:
-        """Keep a file and pin it, since the chain refers to it. Blocks until it is durable.
+        """Have a file, and pin it where the chain refers to it. Blocks until it is durable.
 
         What follows relies on it: others fetch the file as soon as they hear of its block.
         """
         started = time.monotonic()
         try:
-            self._storage.pin(self._storage.put(effect.data))
+            cid = self._storage.put(effect.data)
+            if effect.pinned:
+                self._storage.pin(cid)
         except (StorageError, OSError):
             log.exception("cannot keep file %s", effect.cid)
             self._unkept[effect.cid] = effect
@@ -74,6 +77,14 @@ class StorageJobs:
             for effect in list(self._unkept.values()):
                 self.put(effect)
 
+    def pin(self, effect: Pin) -> None:
+        """Keep what is here of some files for good."""
+        self._pool.submit(self._each, effect.cids, self._storage.pin)
+
+    def discard(self, effect: Discard) -> None:
+        """Remove files that nothing keeps."""
+        self._pool.submit(self._each, effect.cids, self._storage.discard)
+
     def close(self) -> None:
         """Finish what is running, drop what is queued."""
         self._pool.shutdown(cancel_futures=True)
@@ -81,13 +92,24 @@ class StorageJobs:
     def _fetch(self, effect: Fetch) -> None:
         started = time.monotonic()
         try:
-            data = self._storage.get(effect.cid, effect.providers)
-            self._storage.pin(effect.cid)
+            data = self._storage.get(effect.cid, effect.providers, largest=effect.largest)
+        except InvalidFile as error:
+            self._each((effect.cid,), self._storage.discard)
+            self._post(FetchFailed(effect.cid, str(error), final=True))
         except (StorageError, OSError) as error:
             self._post(FetchFailed(effect.cid, str(error)))
         else:
             self._post(FileFetched(effect.cid, data))
         self._count(started)
+
+    def _each(self, cids: Sequence[str], change: Callable[[str], None]) -> None:
+        for cid in cids:
+            try:
+                change(cid)
+            except NotFound:
+                log.debug("file %s is not here", cid)
+            except (StorageError, OSError):
+                log.exception("cannot %s file %s", change.__name__, cid)
 
     def _count(self, started: float) -> None:
         with self._lock:

@@ -243,6 +243,10 @@ class PeerNode(QuietNode):
                 self.storage_jobs.fetch(effect)
             case effects.Put():
                 self.storage_jobs.put(effect)
+            case effects.Pin():
+                self.storage_jobs.pin(effect)
+            case effects.Discard():
+                self.storage_jobs.discard(effect)
             case effects.Train(request):
                 assert self._trainer is not None
                 self.clock.training_started()

@@ -175,6 +175,9 @@ class KuboApi:
         except _NotPinned:
             pass
 
+    def discard(self, root: Cid) -> None:
+        """Leave a file to the daemon, which collects what nobody pinned when it needs the room."""
+
     # -- the daemon and its swarm
 
     def addresses(self) -> list[str]:
