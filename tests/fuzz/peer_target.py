@@ -334,7 +334,8 @@ def _answers(stage: Stage, rng: Random, a: int) -> None:
             if block.hash in asked.hashes and rng.random() < 0.8:
                 stage.arrive("block", block.to_bytes())
     stage.send(BlocksAnswered(who))
-    stage.send(FetchFailed(rng.choice((corpus.CID, "", *stage.asked[-2:])), "x" * 99))
+    cid = rng.choice((corpus.CID, "", *stage.asked[-2:]))
+    stage.send(FetchFailed(cid, "x" * 99, final=rng.random() < 0.5))
     file = rng.randbytes(a)
     stage.send(FileFetched(cid_of(file), file))
 

@@ -16,7 +16,7 @@ from bift_ros.consensus.blocks import MIN_NONCE, Header
 from bift_ros.consensus.proof_of_work import meets
 from bift_ros.nodes.vehicle.clock import IterationClock, IterationSeconds
 from bift_ros.nodes.vehicle.jobs import NonceSearch, StorageJobs
-from bift_ros.peer.effects import Fetch, Put
+from bift_ros.peer.effects import Discard, Fetch, Pin, Put
 from bift_ros.peer.events import Event, FetchFailed, FileFetched, NonceFound
 from bift_ros.storage.cid import cid_of
 from bift_ros.storage.embedded import EmbeddedStorage
@@ -129,6 +129,37 @@ def test_what_was_put_is_there_when_the_call_returns(
     assert jobs.take_seconds() == 0
 
 
+def test_what_is_fetched_is_kept_for_good_only_where_the_peer_says_so(
+    jobs: StorageJobs, storage: EmbeddedStorage, posted: Posted, tmp_path: Path
+) -> None:
+    with EmbeddedStorage(tmp_path / "other") as other:
+        cids = [other.put(bytes([n]) * 300_000) for n in range(2)]
+        for cid in cids:
+            jobs.fetch(Fetch(cid, (other.url,), 2**20))
+            assert isinstance(posted.next(), FileFetched)
+    rival = storage.put(b"a rival's model")
+    jobs.put(Put(rival, b"a rival's model", pinned=False))
+    jobs.pin(Pin((cid_of(b"not here"), cids[0])))
+    jobs.discard(Discard((cid_of(b"not here"), *cids, rival)))
+    jobs.close()
+    assert [storage.has(cid) for cid in (*cids, rival)] == [True, False, False]
+    assert posted.empty
+
+
+@pytest.mark.parametrize("chunk_size", [2**20, 2**16])
+def test_a_file_that_is_too_large_leaves_nothing(
+    jobs: StorageJobs, posted: Posted, tmp_path: Path, chunk_size: int
+) -> None:
+    with EmbeddedStorage(tmp_path / "other", chunk_size=chunk_size) as other:
+        cid = other.put(bytes(500_000))
+        jobs.fetch(Fetch(cid, (other.url,), 300_000))
+        failed = posted.next()
+    assert isinstance(failed, FetchFailed)
+    assert failed.final
+    left = [path for path in (tmp_path / "own").rglob("*") if path.is_file()]
+    assert {path.name for path in left} <= {"lock"}
+
+
 def test_what_could_not_be_kept_is_kept_once_the_disk_allows(
     jobs: StorageJobs, storage: EmbeddedStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,6 +197,7 @@ def test_what_cannot_be_had_fails_with_the_reason(
     assert isinstance(failed, FetchFailed)
     assert failed.cid == cid
     assert failed.reason
+    assert not failed.final
 
 
 def test_a_provider_that_is_no_address_fails_too(jobs: StorageJobs, posted: Posted) -> None:

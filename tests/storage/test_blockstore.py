@@ -210,6 +210,23 @@ def test_pinned_files_stay_and_a_full_store_says_so(tmp_path: Path) -> None:
     store.close()
 
 
+def test_what_is_discarded_is_gone_but_for_what_is_kept_or_in_use(tmp_path: Path) -> None:
+    store = BlockStore(tmp_path)
+    kept, used, gone = (put(store, noise(3000, seed)) for seed in range(3))
+    store.pin(kept)
+    with store.busy(used):
+        for root in (kept, used, gone, Cid.of(RAW, b"never here")):
+            store.discard(root)
+    assert [store.has_file(root) for root in (kept, used, gone)] == [True, True, False]
+    assert store.size == on_disk(tmp_path)
+    store.discard(used)
+    store.close()
+    again = BlockStore(tmp_path)
+    assert [again.has_file(root) for root in (kept, used, gone)] == [True, False, False]
+    assert again.size == on_disk(tmp_path) < 2 * 3000
+    again.close()
+
+
 def test_blocks_shared_with_a_dropped_file_are_still_found(tmp_path: Path) -> None:
     store = BlockStore(tmp_path, max_bytes=7000)
     common = noise(2000, 1)

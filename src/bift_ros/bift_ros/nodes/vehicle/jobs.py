@@ -31,6 +31,7 @@ class StorageJobs:
         self._storage = storage
         self._post = post
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="storage")
+        self._keeper = ThreadPoolExecutor(1, thread_name_prefix="keeper")
         self._lock = threading.Lock()
         self._seconds = 0.0
         self._unkept: dict[str, Put] = {}
@@ -79,15 +80,16 @@ class StorageJobs:
 
     def pin(self, effect: Pin) -> None:
         """Keep what is here of some files for good."""
-        self._pool.submit(self._each, effect.cids, self._storage.pin)
+        self._keeper.submit(self._each, effect.cids, self._storage.pin)
 
     def discard(self, effect: Discard) -> None:
         """Remove files that nothing keeps."""
-        self._pool.submit(self._each, effect.cids, self._storage.discard)
+        self._keeper.submit(self._each, effect.cids, self._storage.discard)
 
     def close(self) -> None:
-        """Finish what is running, drop what is queued."""
+        """Finish what is running, keep what is to be kept, and drop the fetches that are queued."""
         self._pool.shutdown(cancel_futures=True)
+        self._keeper.shutdown()
 
     def _fetch(self, effect: Fetch) -> None:
         started = time.monotonic()
