@@ -27,6 +27,7 @@ from bift_ros.fleet.runtimes.domain import ros_environment
 from bift_ros.nodes import qos
 from bift_ros.nodes.bus_node import BusNode
 from bift_ros.nodes.buses import Bus
+from world.messages import unsigned_tip
 
 pytestmark = pytest.mark.ros
 
@@ -49,7 +50,7 @@ class Car:
         self._own, self._fleet = BusNode(Bus.OWN, "vehicle"), BusNode(Bus.FLEET, "vehicle")
         self._tips = self._fleet.node.create_publisher(Tip, "/bift/tips", qos.TIPS)
         self._status = self._own.node.create_publisher(VehicleStatus, "/car/status", qos.STATUS)
-        self._tips.publish(Tip(peer=ADDRESS, name="car", height=0, hash="0" * 64))
+        self._tips.publish(unsigned_tip("car", ADDRESS))
 
     def say(self, state: str) -> None:
         chain = ChainStatus(tip="0" * 64)

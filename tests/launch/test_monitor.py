@@ -28,9 +28,10 @@ from bift_ros.nodes.buses import Bus
 from bift_ros.nodes.observer import fleet_recorder
 from bift_ros.nodes.observer.fleet_recorder import FleetRecorder
 from bift_ros.perception.bags import Bag
+from world.messages import unsigned_tip
 
 ROOT = Path(__file__).parents[2]
-TIP = Tip(name="car", peer="a" * 40, hash="11" * 32, height=4)
+TIP = unsigned_tip("car", "a" * 40, b"\x11" * 32, 4)
 STATUS = VehicleStatus(
     name="car",
     address="a" * 40,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -21,7 +22,6 @@ from bift_ros.consensus.blocks import (
     Body,
     Header,
     ModelInfo,
-    SignedHeader,
     sign_block,
 )
 from bift_ros.consensus.group_key import make_group_key
@@ -170,7 +170,8 @@ def over_the_wire(message: Any) -> Any:
 def test_a_transaction_survives_the_wire(kind: str, data: st.DataObject, sequence: int) -> None:
     sent = sign_transaction(KEY, sequence, data.draw(payloads[kind]), GENESIS_HASH)
     message = over_the_wire(convert.transaction_to_message(sent))
-    assert len(getattr(message, kind)) == 1
+    assert (message.sender, message.sequence, message.kind) == (KEY.address, sequence, kind)
+    assert json.loads(message.payload).keys() == vars(sent.payload).keys()
     received = convert.transaction_from_message(message)
     assert received == sent
     assert received.hash == sent.hash
@@ -192,15 +193,6 @@ def test_a_block_survives_the_wire(sent: Block) -> None:
     assert verify(KEY.public_key, received.signature, received.hash)
 
 
-@given(blocks())
-def test_a_header_survives_the_wire_without_its_body(block: Block) -> None:
-    sent = SignedHeader(block.header, block.signature)
-    message = over_the_wire(convert.signed_header_to_message(sent))
-    received = convert.signed_header_from_message(message)
-    assert received == sent
-    assert verify(KEY.public_key, received.signature, received.header.hash)
-
-
 @given(tips)
 def test_a_tip_survives_the_wire(sent: SignedTip) -> None:
     message = over_the_wire(convert.tip_to_message(sent, "car"))
@@ -210,8 +202,3 @@ def test_a_tip_survives_the_wire(sent: SignedTip) -> None:
     assert received == sent
     signed = received.signing_bytes(GENESIS_HASH)
     assert verify(KEY.public_key, received.signature, signed)
-
-
-@given(hashes)
-def test_a_blocks_name_survives_the_wire(name: bytes) -> None:
-    assert bytes(over_the_wire(convert.block_hash(name)).sha256) == name

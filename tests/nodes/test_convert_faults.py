@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
-import numpy as np
 import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
@@ -14,10 +15,12 @@ pytest.importorskip("bift_msgs", reason="needs the built messages: run `make set
 from bift_msgs import msg
 from rclpy.serialization import deserialize_message, serialize_message
 
-from bift_ros.chain.tips import sign_tip
+from bift_ros.admission.answers import read_headers
+from bift_ros.chain.tips import SignedTip, sign_tip
 from bift_ros.consensus.blocks import MIN_NONCE, Body, Header, ModelInfo, sign_block
+from bift_ros.consensus.encoding import decode, encode, sha256
 from bift_ros.consensus.exceptions import (
-    FieldError,
+    ChainError,
     MalformedBlock,
     MalformedTransaction,
 )
@@ -55,10 +58,6 @@ def vote_message() -> msg.Transaction:
     return convert.transaction_to_message(sign_transaction(KEY, 0, vote, GENESIS_HASH))
 
 
-def header_message() -> msg.SignedHeader:
-    return msg.SignedHeader(header=block_message().header, signature=np.zeros(64, np.uint8))
-
-
 def update_message() -> msg.Transaction:
     payload = ModelUpdate("lights", 1, CID, CID, 0.5, 10)
     return convert.transaction_to_message(sign_transaction(KEY, 0, payload, GENESIS_HASH))
@@ -77,133 +76,192 @@ def block_message() -> msg.Block:
     return convert.block_to_message(sign_block(KEY, header, body))
 
 
-def setting(where: str, value: object) -> Callable[[Any], None]:
-    """Set one field, by its path: `model_update[0].cid`."""
+def lenient(value: Any) -> bytes:
+    """Canonical bytes, even of what has none such as a NaN or a negative zero."""
+    if isinstance(value, float):
+        return b"\xfb" + struct.pack(">d", value)
+    if isinstance(value, list):
+        return encode([0] * len(value))[: -len(value) or None] + b"".join(map(lenient, value))
+    return encode(value)
 
-    def change(message: Any) -> None:
-        *path, last = where.split(".")
-        for part in path:
-            name, _, index = part.partition("[")
-            message = getattr(message, name)
-            if index:
-                message = message[int(index[:-1])]
-        setattr(message, last, value)
+
+def fields_of(kind: Any) -> list[str]:
+    return [field.name for field in fields(kind)]
+
+
+HEADER = fields_of(Header)
+INFO = fields_of(ModelInfo)
+TIP = fields_of(SignedTip)
+
+
+def in_list(names: list[str], name: str, value: object) -> Callable[[bytes], bytes]:
+    """Set one of the fields of a canonical list, by its name."""
+
+    def change(data: bytes) -> bytes:
+        items = decode(data)
+        items[names.index(name)] = value
+        return lenient(items)
 
     return change
 
 
+def in_envelope(name: str, value: object) -> Callable[[bytes], bytes]:
+    return in_list(["sender", "sequence", "payload", "signature"], name, value)
+
+
+def in_payload(kind: Any, name: str, value: object) -> Callable[[bytes], bytes]:
+    names = ["kind", *fields_of(kind)]
+
+    def change(data: bytes) -> bytes:
+        payload = decode(data)[2]
+        return in_envelope("payload", in_list(names, name, value)(payload))(data)
+
+    return change
+
+
+def in_part(number: int, inside: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
+    """Change a block's header or body, the hash of the body too."""
+
+    def change(data: bytes) -> bytes:
+        items = decode(data)
+        items[number] = inside(items[number])
+        if number == 1:
+            items[0] = in_list(HEADER, "body_hash", sha256(items[1]))(items[0])
+        return encode(items)
+
+    return change
+
+
+def in_header(name: str, value: object) -> Callable[[bytes], bytes]:
+    return in_part(0, in_list(HEADER, name, value))
+
+
+def in_info(name: str, value: object) -> Callable[[bytes], bytes]:
+    def inside(body: bytes) -> bytes:
+        transactions, info = decode(body)
+        info[INFO.index(name)] = value
+        return lenient([transactions, info])
+
+    return in_part(1, inside)
+
+
+def with_transactions(*transactions: bytes) -> Callable[[bytes], bytes]:
+    return in_part(1, lambda body: encode([list(transactions), decode(body)[1]]))
+
+
+TWO_PAYLOADS = encode(["transfer", KEY.address, 1]) * 2
 BAD_UPDATES = {
-    "no payload": setting("model_update", []),
-    "two payloads": setting("transfer", [msg.Transfer(recipient=KEY.address, amount=1)]),
-    "no sender": setting("sender", ""),
-    "a long sender": setting("sender", "a" * 1_000_000),
-    "a sequence over 63 bits": setting("sequence", 2**63),
-    "a name with capitals": setting("model_update[0].model_id", "Lights"),
-    "a long name": setting("model_update[0].model_id", "a" * 65),
-    "iteration 0": setting("model_update[0].iteration", 0),
-    "too high an iteration": setting("model_update[0].iteration", MAX_ITERATIONS + 1),
-    "no CID": setting("model_update[0].cid", "bafybeinot"),
-    "a long CID": setting("model_update[0].base_cid", "b" * 1_000_000),
-    "a NaN accuracy": setting("model_update[0].accuracy", float("nan")),
-    "a high accuracy": setting("model_update[0].accuracy", 1.0001),
-    "a negative zero": setting("model_update[0].accuracy", -0.0),
-    "no samples": setting("model_update[0].sample_count", 0),
-    "too many samples": setting("model_update[0].sample_count", 2**32 - 1),
+    "no payload": in_envelope("payload", b""),
+    "two payloads": in_envelope("payload", TWO_PAYLOADS),
+    "no sender": in_envelope("sender", ""),
+    "a long sender": in_envelope("sender", "a" * 40_000),
+    "a sequence over 63 bits": in_envelope("sequence", 2**63),
+    "a name with capitals": in_payload(ModelUpdate, "model_id", "Lights"),
+    "a long name": in_payload(ModelUpdate, "model_id", "a" * 65),
+    "iteration 0": in_payload(ModelUpdate, "iteration", 0),
+    "too high an iteration": in_payload(ModelUpdate, "iteration", MAX_ITERATIONS + 1),
+    "no CID": in_payload(ModelUpdate, "cid", "bafybeinot"),
+    "a long CID": in_payload(ModelUpdate, "base_cid", "b" * 40_000),
+    "a NaN accuracy": in_payload(ModelUpdate, "accuracy", float("nan")),
+    "a high accuracy": in_payload(ModelUpdate, "accuracy", 1.0001),
+    "a negative zero": in_payload(ModelUpdate, "accuracy", -0.0),
+    "no samples": in_payload(ModelUpdate, "sample_count", 0),
+    "too many samples": in_payload(ModelUpdate, "sample_count", 2**32 - 1),
 }
 BAD_PROPOSALS = {
-    "an unknown rule": setting("propose_task[0].rule", "median"),
-    "an infinite rate": setting("propose_task[0].learning_rate", float("inf")),
-    "a rate of 0": setting("propose_task[0].learning_rate", 0.0),
-    "no epochs": setting("propose_task[0].local_epochs", 0),
-    "a shell command": setting("propose_task[0].architecture", "$(reboot)"),
+    "an unknown rule": in_payload(ProposeTask, "rule", "median"),
+    "an infinite rate": in_payload(ProposeTask, "learning_rate", float("inf")),
+    "a rate of 0": in_payload(ProposeTask, "learning_rate", 0.0),
+    "no epochs": in_payload(ProposeTask, "local_epochs", 0),
+    "a shell command": in_payload(ProposeTask, "architecture", "$(reboot)"),
+}
+BAD_HEADERS = {
+    "height 0": in_header("height", 0),
+    "a height over 63 bits": in_header("height", 2**64 - 1),
+    "a time before 1970": in_header("timestamp", -1),
+    "no miner": in_header("miner", ""),
+    "too high a difficulty": in_header("difficulty", 255),
+    "a low nonce": in_header("nonce", 1),
 }
 BAD_BLOCKS = {
-    "height 0": setting("header.height", 0),
-    "a height over 63 bits": setting("header.height", 2**64 - 1),
-    "a time before 1970": setting("header.timestamp", -1),
-    "no miner": setting("header.miner", ""),
-    "too high a difficulty": setting("header.difficulty", 255),
-    "a low nonce": setting("header.nonce", 1),
-    "a NaN accuracy": setting("model_info[0].accuracy", float("nan")),
-    "no contributors": setting("model_info[0].contributors", []),
-    "a contributor twice": setting("model_info[0].contributors", [KEY.address] * 2),
-    "too many contributors": setting("model_info[0].contributors", [KEY.address] * 100_000),
-    "an iteration past the end": setting("model_info[0].current_iter", 3),
-    "a malformed transaction": setting("transactions[0].sender", "nobody"),
-    "an empty transaction": setting("transactions", [msg.Transaction()]),
+    **BAD_HEADERS,
+    "a NaN accuracy": in_info("accuracy", float("nan")),
+    "no contributors": in_info("contributors", []),
+    "a contributor twice": in_info("contributors", [KEY.address] * 2),
+    "too many contributors": in_info("contributors", [KEY.address] * 1001),
+    "an iteration past the end": in_info("current_iter", 3),
+    "a malformed transaction": with_transactions(encode(["nobody", 0, TWO_PAYLOADS, bytes(64)])),
+    "an empty transaction": with_transactions(b""),
 }
 BAD_VOTES = {
-    "an unknown action": setting("membership_vote[0].action", "expel"),
-    "no name": setting("membership_vote[0].name", ""),
-    "a long name": setting("membership_vote[0].name", "a" * 65),
-    "a name for a terminal": setting("membership_vote[0].name", "\x1b[2J"),
-    "two votes": setting("transfer", [msg.Transfer(recipient=KEY.address, amount=1)]),
+    "an unknown action": in_payload(MembershipVote, "action", "expel"),
+    "no name": in_payload(MembershipVote, "name", ""),
+    "a long name": in_payload(MembershipVote, "name", "a" * 65),
+    "a name for a terminal": in_payload(MembershipVote, "name", "\x1b[2J"),
+    "two votes": in_envelope("payload", TWO_PAYLOADS),
 }
-BAD_HEADERS = {name: change for name, change in BAD_BLOCKS.items() if name in (
-    "height 0", "a height over 63 bits", "a time before 1970", "no miner",
-    "too high a difficulty", "a low nonce",
-)}  # fmt: skip
 BAD_TIPS = {
-    "no peer": setting("peer", ""),
-    "a hash that is no hex": setting("hash", "no hex"),
-    "no hash": setting("hash", ""),
-    "a short hash": setting("hash", "00"),
-    "a long hash": setting("hash", "00" * 1_000_000),
-    "a height over 63 bits": setting("height", 2**63),
-    "a weight over 63 bits": setting("learning_weight", 2**64 - 1),
-    "a long address": setting("provider", "h" * 257),
-    "a line break in the address": setting("provider", "http://a\nb"),
-    "a time before 1970": setting("stamp", -1),
+    "no peer": in_list(TIP, "sender", ""),
+    "a hash that is no hex": in_list(TIP, "hash", "no hex"),
+    "no hash": in_list(TIP, "hash", b""),
+    "a short hash": in_list(TIP, "hash", b"\0"),
+    "a long hash": in_list(TIP, "hash", bytes(300)),
+    "a height over 63 bits": in_list(TIP, "height", 2**63),
+    "a weight over 63 bits": in_list(TIP, "learning_weight", 2**64 - 1),
+    "a long address": in_list(TIP, "provider", "h" * 257),
+    "a line break in the address": in_list(TIP, "provider", "http://a\nb"),
+    "a time before 1970": in_list(TIP, "stamp", -1),
 }
+
+
+def faulty(message: Any, change: Callable[[bytes], bytes]) -> Any:
+    data = change(bytes(message.canonical))
+    assert data != bytes(message.canonical)
+    message.canonical = convert.octets(data)
+    return over_the_wire(message)
 
 
 @pytest.mark.parametrize("fault", BAD_VOTES)
 def test_a_malformed_vote_is_refused(fault: str) -> None:
-    message = vote_message()
-    BAD_VOTES[fault](message)
-    with pytest.raises(MalformedTransaction, match=r"no transaction: .+"):
-        convert.transaction_from_message(over_the_wire(message))
+    message = faulty(vote_message(), BAD_VOTES[fault])
+    with pytest.raises(MalformedTransaction, match=r"no (transaction|payload): .+"):
+        convert.transaction_from_message(message)
 
 
 @pytest.mark.parametrize("fault", BAD_HEADERS)
 def test_a_malformed_header_is_refused(fault: str) -> None:
-    message = header_message()
-    BAD_HEADERS[fault](message)
-    with pytest.raises(MalformedBlock, match=r"no header: .+"):
-        convert.signed_header_from_message(over_the_wire(message))
+    header, _, signature = decode(BAD_HEADERS[fault](bytes(block_message().canonical)))
+    with pytest.raises(MalformedBlock, match=r"no signed header: .+"):
+        read_headers(encode([encode([header, signature])]))
 
 
 @pytest.mark.parametrize("fault", BAD_TIPS)
 def test_a_malformed_tip_is_refused(fault: str) -> None:
-    message = tip_message()
-    BAD_TIPS[fault](message)
-    with pytest.raises(FieldError) as caught:
-        convert.tip_from_message(over_the_wire(message))
+    message = faulty(tip_message(), BAD_TIPS[fault])
+    with pytest.raises(ChainError) as caught:
+        convert.tip_from_message(message)
     assert len(str(caught.value)) < 500
 
 
 @pytest.mark.parametrize("fault", BAD_UPDATES)
 def test_a_malformed_update_is_refused(fault: str) -> None:
-    message = update_message()
-    BAD_UPDATES[fault](message)
-    with pytest.raises(MalformedTransaction, match=r"no transaction: .+"):
-        convert.transaction_from_message(over_the_wire(message))
+    message = faulty(update_message(), BAD_UPDATES[fault])
+    with pytest.raises(MalformedTransaction, match=r"no (transaction|payload): .+"):
+        convert.transaction_from_message(message)
 
 
 @pytest.mark.parametrize("fault", BAD_PROPOSALS)
 def test_a_malformed_proposal_is_refused(fault: str) -> None:
-    message = propose_message()
-    BAD_PROPOSALS[fault](message)
-    with pytest.raises(MalformedTransaction, match=r"no transaction: .+"):
-        convert.transaction_from_message(over_the_wire(message))
+    message = faulty(propose_message(), BAD_PROPOSALS[fault])
+    with pytest.raises(MalformedTransaction, match=r"no (transaction|payload): .+"):
+        convert.transaction_from_message(message)
 
 
 @pytest.mark.parametrize("fault", BAD_BLOCKS)
 def test_a_malformed_block_is_refused(fault: str) -> None:
-    message = block_message()
-    BAD_BLOCKS[fault](message)
-    with pytest.raises(MalformedBlock, match=r"no block: .+") as caught:
-        convert.block_from_message(over_the_wire(message))
+    message = faulty(block_message(), BAD_BLOCKS[fault])
+    with pytest.raises(MalformedBlock, match=r"no (block|body): .+") as caught:
+        convert.block_from_message(message)
     assert len(str(caught.value)) < 500
 
 
@@ -218,16 +276,26 @@ def test_empty_messages_are_refused(kind: Any) -> None:
 
 
 def test_text_that_is_not_utf8_on_the_wire_is_refused() -> None:
-    data = serialize_message(update_message())
+    message = update_message()
     sender = KEY.address.encode()
-    broken = data.replace(sender, b"\xff" + sender[1:])
-    assert broken != data
-    with pytest.raises(MalformedTransaction, match="sender"):
-        convert.transaction_from_message(deserialize_message(broken, msg.Transaction))
+    message.canonical = convert.octets(
+        bytes(message.canonical).replace(sender, b"\xff" + sender[1:])
+    )
+    with pytest.raises(MalformedTransaction, match="UTF-8"):
+        convert.transaction_from_message(over_the_wire(message))
 
 
-def test_signatures_and_hashes_are_octets_in_the_message() -> None:
-    message = block_message()
-    assert message.signature.dtype == np.uint8
-    assert message.signature.shape == (64,)
-    assert message.header.previous_hash.shape == (32,)
+def test_what_stands_beside_the_canonical_bytes_is_read_by_nobody() -> None:
+    for message, read in (
+        (vote_message(), convert.transaction_from_message),
+        (block_message(), convert.block_from_message),
+        (tip_message(), convert.tip_from_message),
+    ):
+        said = read(message)
+        empty = type(message)(canonical=message.canonical)
+        assert read(over_the_wire(empty)) == said
+
+
+def test_canonical_bytes_are_octets_in_the_message() -> None:
+    message = over_the_wire(block_message())
+    assert message.canonical.typecode == "B"

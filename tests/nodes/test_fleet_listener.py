@@ -19,7 +19,7 @@ from bift_msgs import msg
 
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.store import ChainStore
-from bift_ros.consensus.blocks import Block
+from bift_ros.consensus.blocks import Block, Body
 from bift_ros.consensus.payloads import Transfer
 from bift_ros.consensus.transition import state_transition
 from bift_ros.monitoring.view import FleetView
@@ -27,6 +27,7 @@ from bift_ros.nodes import convert, qos
 from bift_ros.nodes.observer.fleet_listener import FleetListener
 from bift_ros.nodes.vehicle.catch_up_services import CatchUpServices
 from world.consortium import LearningConsortium
+from world.messages import unsigned_tip
 
 pytestmark = pytest.mark.ros
 
@@ -139,18 +140,21 @@ def test_nonsense_is_passed_over(ros: Any, listener: FleetListener, chain: Block
     for publisher in (tips, blocks, transactions):
         ros.spin_until(lambda publisher=publisher: publisher.get_subscription_count() == 1)
     for name in ("not a name!", "", "1car", "a/../b"):
-        tips.publish(msg.Tip(peer="a" * 40, name=name))
-    tips.publish(msg.Tip(peer="nobody", name="car"))
+        tips.publish(unsigned_tip(name))
+    tips.publish(msg.Tip(name="car"))
+    nobody = unsigned_tip("car")
+    nobody.canonical = convert.octets(bytes(nobody.canonical).replace(b"a" * 40, b"x" * 40))
+    tips.publish(nobody)
     blocks.publish(msg.Block())
-    real = convert.block_to_message(chain.canonical(2, 1)[0])
-    real.transactions = real.transactions[1:]  # not the body of that hash
-    blocks.publish(real)
+    real = chain.canonical(2, 1)[0]
+    less = Body(real.body.transactions[1:], real.body.model_info)  # not the body of that hash
+    blocks.publish(convert.block_to_message(Block(real.header, less, real.signature)))
     transactions.publish(msg.Transaction())
     status.publish(msg.VehicleStatus(name="van", address="b" * 40))
     task = msg.TaskStatus(accuracy=float("nan"))
     status.publish(msg.VehicleStatus(name="car", address="b" * 40, task=task))
     tips.publish(tip_of(0, "car", chain))
-    chain_said = msg.ChainStatus(last_refusal="x" * 10_000)
+    chain_said = msg.ChainStatus(last_refusal="x" * 500)
     status.publish(msg.VehicleStatus(name="car", address="b" * 40, chain=chain_said))
     wait(ros, listener, lambda view: view.vehicles and view.vehicles["car"].status is not None)
     with listener.reading() as view:

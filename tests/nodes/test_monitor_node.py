@@ -24,6 +24,7 @@ from bift_ros.nodes import qos
 from bift_ros.nodes.observer.monitor_node import MonitorNode
 from bift_ros.nodes.status_message import status_to_message
 from nodes import monitor_topics
+from world.messages import unsigned_tip
 
 pytestmark = pytest.mark.ros
 
@@ -38,7 +39,7 @@ class Car:
     def __init__(self, ros: Any) -> None:
         self._node = ros.node("peer")
         tips = ros.fleet_node("peer").create_publisher(Tip, "/bift/tips", qos.TIPS)
-        tips.publish(Tip(name="car", peer=ADDRESS, hash=TIP, height=4))
+        tips.publish(unsigned_tip("car", ADDRESS, bytes.fromhex(TIP), 4))
         self._status = self._node.create_publisher(VehicleStatus, "/car/status", qos.STATUS)
 
     def say(self, **fields: Any) -> None:

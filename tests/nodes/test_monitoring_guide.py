@@ -23,6 +23,7 @@ from bift_ros.console.main import build_parser
 from bift_ros.monitoring.vehicle_checks import CHECKS
 from bift_ros.nodes import parameters, qos
 from nodes import monitor_topics
+from world.messages import unsigned_tip
 
 pytestmark = pytest.mark.ros
 
@@ -73,10 +74,10 @@ def test_a_run_is_recorded_and_watched_again(ros: Any, tmp_path: Path) -> None:
     def take(array: DiagnosticArray) -> None:
         said.update((status.name, status.message) for status in array.status)
 
-    node = ros.node("observer")
+    node, fleet = ros.node("observer"), ros.fleet_node("observer")
     node.create_subscription(DiagnosticArray, "/diagnostics", take, 10)
-    tips = node.create_publisher(Tip, "/bift/tips", qos.TIPS)
-    tips.publish(Tip(name="car", peer="a" * 40, hash="11" * 32))
+    tips = fleet.create_publisher(Tip, "/bift/tips", qos.TIPS)
+    tips.publish(unsigned_tip("car", "a" * 40, b"\x11" * 32))
     status = node.create_publisher(VehicleStatus, "/car/status", qos.STATUS)
     status.publish(VehicleStatus(name="car", address="a" * 40, chain=ChainStatus(height=7)))
     with start(record, tmp_path) as monitor:
@@ -85,7 +86,7 @@ def test_a_run_is_recorded_and_watched_again(ros: Any, tmp_path: Path) -> None:
         finally:
             monitor.send_signal(signal.SIGINT)
     assert monitor.returncode == 0
-    node.destroy_publisher(tips)
+    fleet.destroy_publisher(tips)
     node.destroy_publisher(status)
     heights: list[int] = []
     node.create_subscription(

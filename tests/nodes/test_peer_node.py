@@ -13,12 +13,15 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
-from bift_msgs.msg import Block, ChainStatus, Tip, Transaction, VehicleStatus
+from bift_msgs import msg
+from bift_msgs.msg import ChainStatus, Tip, Transaction, VehicleStatus
 from bift_msgs.srv import GetBlocks, GetHeaders, SubmitTransaction
 
+from bift_ros.admission.answers import read_anonymous_blocks, read_headers
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.store import ChainStore
 from bift_ros.chain.tips import sign_tip
+from bift_ros.consensus.blocks import Block, SignedHeader
 from bift_ros.consensus.genesis import Genesis, Member, Policy
 from bift_ros.consensus.payloads import (
     MembershipVote,
@@ -34,6 +37,7 @@ from bift_ros.nodes.vehicle.peer_node import PeerNode
 from bift_ros.peer.config import PeerConfig
 from bift_ros.storage.cid import cid_of
 from bift_ros.storage.embedded import EmbeddedStorage
+from world.messages import unsigned_tip
 
 pytestmark = pytest.mark.ros
 
@@ -71,6 +75,14 @@ def call(ros: Any, kind: Any, name: str, request: Any) -> Any:
     return answer.result()
 
 
+def headers_of(answer: Any) -> tuple[SignedHeader, ...]:
+    return read_headers(bytes(answer.headers))
+
+
+def blocks_of(answer: Any) -> list[Block]:
+    return list(read_anonymous_blocks(bytes(answer.blocks)))
+
+
 def submit(ros: Any, message: Transaction) -> Any:
     request = SubmitTransaction.Request(transaction=message)
     return call(ros, SubmitTransaction, "submit_transaction", request)
@@ -83,29 +95,26 @@ def test_a_submitted_task_is_mined_and_the_block_served(ros: Any, peer: PeerNode
     ros.spin_until(lambda: peer.peer.state.height == 1)
     for from_height in (0, 1):
         request = GetHeaders.Request(from_height=from_height, limit=1000)
-        (header,) = call(ros, GetHeaders, "get_headers", request).headers
-        signed = convert.signed_header_from_message(header)
+        (signed,) = headers_of(call(ros, GetHeaders, "get_headers", request))
         assert signed.header.hash == peer.peer.state.tip_hash
     beyond = GetHeaders.Request(from_height=2**64 - 1, limit=2**32 - 1)
-    assert len(call(ros, GetHeaders, "get_headers", beyond).headers) == 0
+    assert headers_of(call(ros, GetHeaders, "get_headers", beyond)) == ()
     none = GetHeaders.Request(from_height=1)
-    assert len(call(ros, GetHeaders, "get_headers", none).headers) == 0
+    assert headers_of(call(ros, GetHeaders, "get_headers", none)) == ()
 
-    unknown = [convert.block_hash(bytes([n]) * 32) for n in range(3)]
-    wanted = GetBlocks.Request(hashes=[unknown[0], convert.block_hash(signed.header.hash)])
-    (message,) = call(ros, GetBlocks, "get_blocks", wanted).blocks
-    block = convert.block_from_message(message)
+    unknown = b"".join(bytes([n]) * 32 for n in range(3))
+    wanted = GetBlocks.Request(hashes=unknown[:32] + signed.header.hash)
+    (block,) = blocks_of(call(ros, GetBlocks, "get_blocks", wanted))
     assert block.hash == peer.peer.state.tip_hash
     assert block.body.transactions == (proposal,)
-    assert len(call(ros, GetBlocks, "get_blocks", GetBlocks.Request(hashes=unknown)).blocks) == 0
-    many = GetBlocks.Request(hashes=unknown * 10_000)
-    assert len(call(ros, GetBlocks, "get_blocks", many).blocks) == 0
+    for hashes in (unknown, unknown * 10, unknown[:40], signed.header.hash[:31], b""):
+        assert blocks_of(call(ros, GetBlocks, "get_blocks", GetBlocks.Request(hashes=hashes))) == []
 
 
 @pytest.mark.parametrize(
     ("message", "said"),
     [
-        (Transaction(), "carries 0, not one"),
+        (Transaction(), "bytes end too early"),
         (
             convert.transaction_to_message(
                 sign_transaction(STRANGER, 0, Transfer(OWN.address, 1), GENESIS.hash)
@@ -175,19 +184,19 @@ def test_whatever_comes_over_the_topics_is_borne(ros: Any, peer: PeerNode) -> No
     block, transaction, tip = (
         sender.create_publisher(kind, f"/bift/{name}", profile)
         for kind, name, profile in (
-            (Block, "blocks", qos.BLOCKS),
+            (msg.Block, "blocks", qos.BLOCKS),
             (Transaction, "transactions", qos.TRANSACTIONS),
             (Tip, "tips", qos.TIPS),
         )
     )
     tips = [
-        Tip(peer=OTHER.address, hash="no hex"),
-        Tip(peer=STRANGER.address, hash="00" * 32, height=5),
-        Tip(peer=OTHER.address, hash="00" * 32, height=5),  # signed by nobody
+        Tip(hash="no hex"),
+        unsigned_tip("bus", STRANGER.address, height=5),
+        unsigned_tip("van", OTHER.address, height=5),
     ]
-    long_sender = "x" * 100_000 + "\n[ERROR] forged"
-    block.publish(Block())
-    transaction.publish(Transaction(sender=long_sender))
+    no_sender = b"\x84\x78\x28\n[ERROR] forged" + b"\n" * 26 + bytes(64) + b"\x58\x40" + bytes(64)
+    block.publish(msg.Block())
+    transaction.publish(Transaction(canonical=no_sender))
     for message in tips:
         tip.publish(message)
         ros.spin_until(lambda m=message: peer.refusals.count >= 1 + tips.index(m))
@@ -221,7 +230,7 @@ def test_a_monitor_bears_names_that_ros_does_not(ros: Any) -> None:
         node = ros.node("fleet")
         tips = ros.fleet_node("fleet").create_publisher(Tip, "/bift/tips", qos.TRANSACTIONS)
         for name in ("not a name!", "", "1car", "a/../b", "car"):
-            tips.publish(Tip(peer=name, name=name))
+            tips.publish(unsigned_tip(name))
         status = node.create_publisher(VehicleStatus, "/car/status", qos.STATUS)
         status.publish(VehicleStatus(name="car", address="a" * 40, chain=ChainStatus(height=3)))
         assert heard.get(timeout=60).chain.height == 3

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from bift_ros.admission.answers import HEADERS_PER_ANSWER
 from bift_ros.consensus.blocks import Block, SignedHeader
 from bift_ros.consensus.payloads import ModelUpdate, Transfer
 from bift_ros.consensus.state import State
-from bift_ros.peer.catch_up import HEADERS_PER_ANSWER
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import RequestBlocks, RequestHeaders, Train
 from bift_ros.peer.events import BlocksAnswered, Event, HeadersAnswered, TipReceived

@@ -41,9 +41,9 @@ def test_the_type_hashes_are_those_that_rosidl_computes() -> None:
     """As found in the share folder of a built bift_msgs."""
     assert {name: messages.typestore().hash_rihs01(name) for name in DEFINITIONS} == {
         "bift_msgs/msg/TrafficLight": "RIHS01_"
-        "efd7264d9a82f62b99dc96c65367e13787907fea44b5ba8e961feaeab6344b4a",
+        "7f376610113eb2f17a1c6adf139f1d5c69bf9ed67f9ae0ca5d3f61e0c03d17e8",
         "bift_msgs/msg/TrafficLightArray": "RIHS01_"
-        "4fddfbdf491b63016a34320398dd116a64cf0856de2b30b6cb704e6707cf7583",
+        "c787680ddcc63129aecbafc14ab6a10ed5687c7b334fa19b7309d20fc1300a16",
     }
 
 

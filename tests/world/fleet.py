@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from bift_ros.admission.answers import HEADERS_PER_ANSWER
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.store import ChainStore
 from bift_ros.consensus.blocks import MIN_NONCE, Block, Header, SignedHeader
 from bift_ros.consensus.proof_of_work import search
 from bift_ros.consensus.state import State
 from bift_ros.peer import effects, events
-from bift_ros.peer.catch_up import HEADERS_PER_ANSWER
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.group_keys import keys_before
 from bift_ros.peer.machine import Peer

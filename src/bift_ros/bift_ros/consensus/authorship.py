@@ -29,6 +29,16 @@ def read_block(data: bytes, genesis: Genesis, members: Mapping[str, Member] | No
     return Block(header, parse_body(body), signature).remember(data)
 
 
+def read_anonymous_block(data: bytes) -> Block:
+    """Read a block's bytes without a genesis: it is whole, whoever made it.
+
+    Raises MalformedBlock, BlockTooLarge or BodyMismatch.
+    """
+    header, body, signature = parse_envelope(data)
+    check_body_hash(header, body)
+    return Block(header, parse_body(body), signature).remember(data)
+
+
 def check_authorship(
     header: Header,
     signature: bytes,

@@ -20,7 +20,7 @@ _MOST = {"equivocations": MAX_LINES, "class_samples": len(CLASSES)}
 
 
 def status_to_message(status: VehicleStatus, stamp: Time) -> msg.VehicleStatus:
-    """The message, said at `stamp`."""
+    """The message, said at `stamp`; its texts and lists cut to the bounds there."""
     message = _write(status)
     message.stamp = stamp
     return message
@@ -36,7 +36,7 @@ def status_from_message(message: msg.VehicleStatus) -> VehicleStatus:
 
 def _write(part: Any) -> Any:
     """Messages and dataclasses have the same names, and fields of the same names."""
-    values = {n: _write(v) if n in PARTS else v for n, v in vars(part).items()}
+    values = {n: _write(v) if n in PARTS else _kept(n, v) for n, v in vars(part).items()}
     return getattr(msg, type(part).__name__)(**values)
 
 

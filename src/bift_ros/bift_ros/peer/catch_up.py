@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from bift_ros.admission.answers import BLOCKS_PER_ANSWER, HEADERS_PER_ANSWER
 from bift_ros.chain.tips import SignedTip
 from bift_ros.consensus.authorship import check_authorship
 from bift_ros.consensus.blocks import SignedHeader
@@ -19,8 +20,6 @@ from bift_ros.peer.context import Context
 from bift_ros.peer.effects import RequestBlocks, RequestHeaders
 from bift_ros.peer.tip_tracker import TipTracker
 
-HEADERS_PER_ANSWER = 256
-BLOCKS_PER_ANSWER = 32
 _SOURCES = 4
 """Vehicles asked at a time."""
 _OVERLAP = 8

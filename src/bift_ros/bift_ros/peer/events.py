@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from bift_ros.chain.tips import SignedTip
 from bift_ros.consensus.blocks import Block, Header, SignedHeader
-from bift_ros.consensus.group_key import GroupKey
 from bift_ros.consensus.payloads import Payload
 from bift_ros.consensus.transactions import Transaction
 from bift_ros.peer.effects import TrainingRequest
@@ -58,8 +57,8 @@ class KeysAnswered(Event):
     """A `RequestKeys` effect ended; nothing in it has been checked."""
 
     peer: str
-    keys: tuple[GroupKey, ...]
-    """Downwards from the newest; empty where the vehicle gave none."""
+    transactions: tuple[Transaction, ...]
+    """Those that gave the keys, downwards from the newest; empty where the vehicle gave none."""
     left: int
     """How many older ones it has."""
 

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from bift_ros.admission.answers import KEYS_PER_ANSWER
 from bift_ros.chain.keyring import Keyring
 from bift_ros.consensus.encoding import sha256
 from bift_ros.consensus.exceptions import InvalidTransaction
 from bift_ros.consensus.group_key import GroupKey
 from bift_ros.consensus.key_epochs import has_given
 from bift_ros.consensus.state import State
+from bift_ros.consensus.transactions import Transaction, check_signature
 from bift_ros.peer.context import Context
 from bift_ros.peer.effects import RequestKeys
 from bift_ros.peer.events import KeysAnswered
 from bift_ros.peer.own_transactions import OwnTransactions
 from bift_ros.peer.tip_tracker import TipTracker
 
-KEYS_PER_ANSWER = 32
+_MAXIMUM_HINTS = 256
 _ALL = 2**32 - 1
 
 
-def keys_before(state: State, before: int) -> tuple[tuple[GroupKey, ...], int]:
-    """Answer a `RequestKeys`: keys downwards from the newest, and how many older ones are left."""
-    keys = [entry.key for entry in state.keys[:before]]
+def keys_before(state: State, before: int) -> tuple[tuple[Transaction, ...], int]:
+    """Answer a `RequestKeys`: what gave the keys, the newest first, and how many older are left."""
+    keys = [entry.transaction for entry in state.keys[:before]]
     given = keys[-KEYS_PER_ANSWER:]
     return tuple(reversed(given)), len(keys) - len(given)
 
@@ -40,6 +42,8 @@ class GroupKeys:
         """When that was first seen."""
         self._given = b""
         """The hash of this vehicle's transaction with a key."""
+        self._hinted: dict[str, set[bytes]] = {}
+        """Address → hashes of transactions whose keys were taken from answers."""
         self._asked_at = 0
         self._asked = 0
         """How often others were asked for keys."""
@@ -62,9 +66,28 @@ class GroupKeys:
 
     def answered(self, event: KeysAnswered) -> None:
         """Try the keys that a vehicle has given, and ask it for those before."""
-        keyring = self._context.keyring
-        if keyring is not None and keyring.hint(event.keys[:KEYS_PER_ANSWER]) and event.left > 0:
-            self._context.emit(RequestKeys(event.peer, event.left))
+        context, keyring = self._context, self._context.keyring
+        if keyring is None:
+            return
+        keys = []
+        for transaction in event.transactions[:KEYS_PER_ANSWER]:
+            try:
+                check_signature(transaction, context.genesis, context.chain.known_members)
+            except InvalidTransaction as error:
+                context.refuse("key", transaction.hash.hex(), event.peer, str(error))
+                return
+            key = transaction.payload
+            if isinstance(key, GroupKey) and self._may_hint(transaction):
+                keys.append(key)
+        if keyring.hint(keys) and event.left > 0:
+            context.emit(RequestKeys(event.peer, event.left))
+
+    def _may_hint(self, transaction: Transaction) -> bool:
+        """Whether a member's key is taken before the chain has it: some of each, however many."""
+        hinted = self._hinted.setdefault(transaction.sender, set())
+        if len(hinted) < _MAXIMUM_HINTS:
+            hinted.add(transaction.hash)
+        return transaction.hash in hinted
 
     def _wants(self, keyring: Keyring, state: State) -> bool:
         own = self._context.key.address

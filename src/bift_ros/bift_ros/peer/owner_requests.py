@@ -9,13 +9,15 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass
 
 from bift_ros.consensus.encoding import encode
-from bift_ros.consensus.exceptions import ChainError
+from bift_ros.consensus.exceptions import ChainError, FieldError
 from bift_ros.consensus.fields import MAX_INTEGER, check_integer
 from bift_ros.identity.keys import KeyPair, verify
 
 MAX_AGE_MS = 60_000
 """How far a request's time may be from the vehicle's clock, which is its owner's too."""
 START_MINING, STOP_MINING = "start_mining", "stop_mining"
+LONGEST = {"action": 16, "path": 4096, "cid": 64, "name": 100, "description": 200}
+"""Characters of each field of a request."""
 _TAG = "bift owner request 1"
 
 
@@ -32,6 +34,11 @@ class OwnerRequest:
     cid: str = ""
     name: str = ""
     description: str = ""
+
+    def __post_init__(self) -> None:
+        for name, longest in LONGEST.items():
+            if len(getattr(self, name)) > longest:
+                raise FieldError(f"{name}: over {longest} characters")
 
 
 def sign_request(key: KeyPair, genesis_hash: bytes, request: OwnerRequest, stamp: int) -> bytes:

@@ -21,12 +21,12 @@ LIGHTS = "bift_msgs/msg/TrafficLightArray"
 
 DEFINITIONS: dict[str, str] = {
     "bift_msgs/msg/TrafficLight": """\
-string signal_class
+string<=64 signal_class
 sensor_msgs/RegionOfInterest region
 """,
     "bift_msgs/msg/TrafficLightArray": """\
 std_msgs/Header header
-TrafficLight[] lights
+TrafficLight[<=256] lights
 """,
 }
 

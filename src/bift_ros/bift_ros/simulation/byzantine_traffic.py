@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
+from bift_ros.admission.answers import HEADERS_PER_ANSWER
 from bift_ros.chain.tips import sign_tip
 from bift_ros.consensus.blocks import MIN_NONCE, Block, Body, Header, SignedHeader
 from bift_ros.consensus.payloads import (
@@ -14,7 +15,6 @@ from bift_ros.consensus.payloads import (
     ProposeTask,
     Transfer,
 )
-from bift_ros.peer.catch_up import HEADERS_PER_ANSWER
 from bift_ros.peer.events import Event, TipReceived, TransactionReceived
 from bift_ros.simulation.byzantine_vehicle import Byzantine
 from bift_ros.simulation.vehicle import Environment, Vehicle

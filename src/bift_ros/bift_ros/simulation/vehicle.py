@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Sequence
 
+from bift_ros.admission.answers import BLOCKS_PER_ANSWER, HEADERS_PER_ANSWER
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.consensus.blocks import MIN_NONCE, Block, Header, SignedHeader
 from bift_ros.consensus.exceptions import InvalidTransaction
@@ -12,7 +13,6 @@ from bift_ros.consensus.payloads import Payload, ProposeTask
 from bift_ros.consensus.proof_of_work import search
 from bift_ros.consensus.state import State
 from bift_ros.peer import effects, events
-from bift_ros.peer.catch_up import BLOCKS_PER_ANSWER, HEADERS_PER_ANSWER
 from bift_ros.peer.machine import Peer
 from bift_ros.simulation.event_queue import EventQueue
 from bift_ros.simulation.memory_store import MemoryStore

@@ -10,6 +10,12 @@ from typing import Any
 
 from bift_msgs import srv
 
+from bift_ros.admission.answers import (
+    BLOCKS_PER_ANSWER,
+    HEADERS_PER_ANSWER,
+    read_anonymous_blocks,
+    read_headers,
+)
 from bift_ros.consensus.blocks import Block, Header
 from bift_ros.consensus.transactions import Transaction
 from bift_ros.identity.keys import KeyPair
@@ -17,7 +23,6 @@ from bift_ros.nodes import convert
 from bift_ros.nodes.bus_node import BusNode
 from bift_ros.nodes.buses import Bus
 from bift_ros.nodes.observer.monitor import listen
-from bift_ros.peer.catch_up import BLOCKS_PER_ANSWER, HEADERS_PER_ANSWER
 from bift_ros.peer.owner_requests import OwnerRequest, sign_request
 
 NOBODY_HEARD = "no vehicle was heard; is one running in this ROS_DOMAIN_ID?"
@@ -142,18 +147,19 @@ class VehicleClient:
         headers: list[Header] = []
         while True:
             request = srv.GetHeaders.Request(from_height=len(headers) + 1, limit=HEADERS_PER_ANSWER)
-            more = self._call(srv.GetHeaders, "get_headers", request, Bus.FLEET).headers
+            answer = self._call(srv.GetHeaders, "get_headers", request, Bus.FLEET)
+            more = read_headers(bytes(answer.headers))
             if not more:
                 return headers
-            headers += (convert.signed_header_from_message(message).header for message in more)
+            headers += (signed.header for signed in more)
 
     def _blocks(self, hashes: list[bytes]) -> list[Block]:
         blocks: list[Block] = []
         for start in range(0, len(hashes), BLOCKS_PER_ANSWER):
             wanted = hashes[start : start + BLOCKS_PER_ANSWER]
-            request = srv.GetBlocks.Request(hashes=[convert.block_hash(h) for h in wanted])
+            request = srv.GetBlocks.Request(hashes=convert.octets(b"".join(wanted)))
             answer = self._call(srv.GetBlocks, "get_blocks", request, Bus.FLEET)
-            blocks += (convert.block_from_message(message) for message in answer.blocks)
+            blocks += read_anonymous_blocks(bytes(answer.blocks))
         return blocks
 
     def submit(self, transaction: Transaction) -> str:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
-from bift_msgs import msg, srv
+from bift_msgs import srv
 from rclpy.node import Node
 from rclpy.task import Future
 
-from bift_ros.consensus.exceptions import MalformedBlock
+from bift_ros.admission.answers import BLOCKS_PER_ANSWER, read_anonymous_blocks, read_headers
+from bift_ros.consensus.blocks import Block
+from bift_ros.consensus.exceptions import InvalidBlock, MalformedBlock
 from bift_ros.monitoring.gaps import Gap, Gaps
 from bift_ros.monitoring.view import FleetView
-from bift_ros.nodes import convert
+from bift_ros.nodes.convert import octets
 
 _PERIOD_SECONDS = 0.25
 """Between two questions: vehicles have better things to do."""
@@ -31,7 +34,7 @@ class ChainFetch:
         node: Node,
         view: FleetView,
         lock: threading.Condition,
-        learn: Callable[[Sequence[msg.Block]], int],
+        learn: Callable[[Sequence[Block]], int],
     ) -> None:
         """`learn` takes blocks in and says how many were new. `lock` guards the view."""
         self._node, self._view, self._lock, self._learn = node, view, lock, learn
@@ -82,7 +85,7 @@ class ChainFetch:
         assert self._clients is not None
         assert self._gap is not None
         try:
-            headers = [convert.signed_header_from_message(m).header for m in response.headers]
+            headers = [signed.header for signed in read_headers(bytes(response.headers))]
         except MalformedBlock:
             headers = []
         with self._lock:
@@ -91,11 +94,15 @@ class ChainFetch:
         if not wanted:
             self._finish(0)
             return
-        request = srv.GetBlocks.Request(hashes=[convert.block_hash(name) for name in wanted])
+        asked = wanted[:BLOCKS_PER_ANSWER]
+        request = srv.GetBlocks.Request(hashes=octets(b"".join(asked)))
         self._ask(self._clients[1], request, self._blocks_came)
 
     def _blocks_came(self, response: srv.GetBlocks.Response) -> None:
-        self._finish(self._learn(response.blocks))
+        blocks: list[Block] = []
+        with suppress(InvalidBlock):
+            blocks.extend(read_anonymous_blocks(bytes(response.blocks)))
+        self._finish(self._learn(blocks))
 
     def _ask(self, client: Any, request: Any, answered: Callable[[Any], None]) -> None:
         future = client.call_async(request)

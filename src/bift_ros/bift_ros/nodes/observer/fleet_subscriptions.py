@@ -13,7 +13,9 @@ from bift_msgs import msg
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
+from bift_ros.consensus.blocks import Block
 from bift_ros.consensus.exceptions import ChainError, FieldError
+from bift_ros.history.blocks import summary_of
 from bift_ros.monitoring.view import FleetView
 from bift_ros.nodes import convert, fleet_topics, qos
 from bift_ros.nodes.observer import observations
@@ -104,18 +106,13 @@ class FleetSubscriptions:
         block = observations.observed_block(message)
         self._change(lambda: self._view.observe_block(block, time.monotonic()))
 
-    def _fetched(self, messages: Sequence[msg.Block]) -> int:
+    def _fetched(self, blocks: Sequence[Block]) -> int:
         """Take in blocks that were mined earlier; how many were new."""
         new = 0
-        for message in messages:
+        for block in blocks:
             with self._lock:
-                self._tap(fleet_topics.BLOCKS, message)
-            try:
-                block = observations.observed_block(message)
-            except ChainError:
-                continue
-            with self._lock:
-                new += self._view.add_block(block)
+                self._tap(fleet_topics.BLOCKS, convert.block_to_message(block))
+                new += self._view.add_block(summary_of(block))
         if new:
             self._change(lambda: None)
         return new

@@ -9,13 +9,14 @@ from functools import partial
 
 from bift_msgs import msg
 
-from bift_ros.consensus.exceptions import FieldError
-from bift_ros.identity.vehicle_names import is_vehicle_name
+from bift_ros.consensus.exceptions import ChainError, FieldError
+from bift_ros.consensus.genesis import MAX_MEMBERS
 from bift_ros.monitoring.status import ChainStatus, Statuses, VehicleStatus
+from bift_ros.monitoring.view import ObservedTip
 from bift_ros.nodes import qos
 from bift_ros.nodes.background_node import BackgroundNode
 from bift_ros.nodes.buses import Bus
-from bift_ros.nodes.observer.observations import observed_status
+from bift_ros.nodes.observer.observations import observed_status, observed_tip
 
 ELSEWHERE = "elsewhere"
 """The state of a vehicle that is heard on the fleet's bus alone: its status stays on its own."""
@@ -32,7 +33,7 @@ class FleetMonitor:
         self._on_status = on_status
         self._changed = threading.Condition()
         self._vehicles: dict[str, VehicleStatus | None] = {}
-        self._tips: dict[str, msg.Tip] = {}
+        self._tips: dict[str, ObservedTip] = {}
         self._own = BackgroundNode(Bus.OWN, "bift_monitor")
         self._fleet = BackgroundNode(Bus.FLEET, "bift_monitor")
         self._fleet.node.create_subscription(msg.Tip, "/bift/tips", self._on_tip, qos.FLEET_READER)
@@ -65,7 +66,7 @@ class FleetMonitor:
             spoken = {name: status for name, status in self._vehicles.items() if status}
         elsewhere = {
             name: VehicleStatus(
-                name, tip.peer, ELSEWHERE, chain=ChainStatus(height=tip.height, tip=tip.hash)
+                name, tip.address, ELSEWHERE, chain=ChainStatus(height=tip.height, tip=tip.hash)
             )
             for name, tip in tips.items()
         }
@@ -82,11 +83,15 @@ class FleetMonitor:
         self._own.close()
 
     def _on_tip(self, message: msg.Tip) -> None:
-        if not is_vehicle_name(message.name):
+        try:
+            tip = observed_tip(message)
+        except ChainError:
             return  # not one of ours: anybody may publish here
-        self.watch(message.name)
+        if tip.name not in self._vehicles and len(self._vehicles) >= MAX_MEMBERS:
+            return
+        self.watch(tip.name)
         with self._changed:
-            self._tips[message.name] = message
+            self._tips[tip.name] = tip
             self._changed.notify_all()
 
     def _hear(self, name: str, message: msg.VehicleStatus) -> None:

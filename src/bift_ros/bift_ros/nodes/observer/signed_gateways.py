@@ -5,7 +5,7 @@ from __future__ import annotations
 from bift_msgs import msg
 
 from bift_ros.chain.tips import SignedTip, check_tip
-from bift_ros.consensus.exceptions import FieldError, InvalidTransaction
+from bift_ros.consensus.exceptions import ChainError
 from bift_ros.consensus.genesis import Genesis
 from bift_ros.nodes import convert
 
@@ -26,7 +26,7 @@ class SignedGateways:
             if known is None or known.stamp < tip.stamp:
                 check_tip(tip, self._genesis, self._members)
                 self._tips[tip.sender] = tip
-        except (FieldError, InvalidTransaction):
+        except ChainError:
             pass
 
     @property

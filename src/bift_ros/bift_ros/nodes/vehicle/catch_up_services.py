@@ -3,29 +3,55 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from bift_msgs import srv
 from rclpy.node import Node
 from rclpy.task import Future
 
+from bift_ros.admission.answers import (
+    BLOCKS_PER_ANSWER,
+    HEADERS_PER_ANSWER,
+    answer_bytes,
+    read_blocks,
+    read_headers,
+    read_keys,
+)
+from bift_ros.admission.budgets import Bucket, Rate
+from bift_ros.admission.gate import Gate
 from bift_ros.chain.blockchain import Blockchain
-from bift_ros.consensus.exceptions import FieldError, MalformedBlock
+from bift_ros.consensus.exceptions import InvalidBlock, InvalidTransaction
 from bift_ros.consensus.fields import MAX_INTEGER
-from bift_ros.nodes import convert
-from bift_ros.peer.catch_up import BLOCKS_PER_ANSWER, HEADERS_PER_ANSWER
-from bift_ros.peer.effects import RequestBlocks, RequestHeaders, RequestKeys
-from bift_ros.peer.events import BlocksAnswered, Event, HeadersAnswered, KeysAnswered
+from bift_ros.consensus.payloads import HASH_BYTES
+from bift_ros.consensus.transactions import Canonical
+from bift_ros.nodes.convert import octets
+from bift_ros.peer.effects import Refused, RequestBlocks, RequestHeaders, RequestKeys
+from bift_ros.peer.events import (
+    BlockReceived,
+    BlocksAnswered,
+    Event,
+    HeadersAnswered,
+    KeysAnswered,
+)
 from bift_ros.peer.group_keys import keys_before
+
+_REQUESTS = Rate(400, 50)
+_ANSWERED_BYTES = Rate(256 * 2**20, 16 * 2**20)
 
 
 class CatchUpServices:
-    """Gives this vehicle's chain to others, on the fleet's bus."""
+    """Gives this vehicle's chain to others, on the fleet's bus.
+
+    Anybody can ask, and ROS does not tell who does: there is one budget for all. Where it is spent,
+    the answer is empty, and whoever caught up asks another vehicle or again.
+    """
 
     def __init__(self, node: Node, chain: Blockchain, using: threading.Lock) -> None:
         """`using` is held while the chain is read."""
         self._chain, self._using = chain, using
+        self._requests, self._bytes = Bucket(_REQUESTS), Bucket(_ANSWERED_BYTES)
         node.create_service(srv.GetHeaders, "get_headers", self._get_headers)
         node.create_service(srv.GetBlocks, "get_blocks", self._get_blocks)
         if chain.genesis.policy.encrypt_models:
@@ -36,28 +62,42 @@ class CatchUpServices:
     ) -> srv.GetHeaders.Response:
         # The wire's 64 bits go beyond a block's height, and beyond what SQLite takes.
         first, limit = min(request.from_height, MAX_INTEGER), min(request.limit, HEADERS_PER_ANSWER)
-        with self._using:
-            headers = self._chain.canonical_headers(first, limit)
-        response.headers = [convert.signed_header_to_message(signed) for signed in headers]
+        response.headers = self._answer(lambda: self._chain.canonical_headers(first, limit))
         return response
 
     def _get_blocks(
         self, request: srv.GetBlocks.Request, response: srv.GetBlocks.Response
     ) -> srv.GetBlocks.Response:
-        wanted = [bytes(block_hash.sha256) for block_hash in request.hashes[:BLOCKS_PER_ANSWER]]
-        with self._using:
-            found = [self._chain.block(block_hash) for block_hash in wanted]
-        response.blocks = [convert.block_to_message(block) for block in found if block is not None]
+        hashes = bytes(request.hashes[: HASH_BYTES * BLOCKS_PER_ANSWER])
+        names = [hashes[at : at + HASH_BYTES] for at in range(0, len(hashes), HASH_BYTES)]
+
+        def blocks() -> Iterable[Canonical]:
+            found = [self._chain.block(name) for name in dict.fromkeys(names)]
+            return [block for block in found if block is not None]
+
+        response.blocks = self._answer(blocks)
         return response
 
     def _get_group_keys(
         self, request: srv.GetGroupKeys.Request, response: srv.GetGroupKeys.Response
     ) -> srv.GetGroupKeys.Response:
-        with self._using:
-            state = self._chain.tip_state
-        keys, response.left = keys_before(state, request.before)
-        response.keys = [convert.group_key_to_message(key) for key in keys]
+        def keys() -> Iterable[Canonical]:
+            found, response.left = keys_before(self._chain.tip_state, request.before)
+            return found
+
+        response.keys = self._answer(keys)
         return response
+
+    def _answer(self, find: Callable[[], Iterable[Canonical]]) -> Any:
+        now = _now()
+        if not (self._requests.holds(1, now) and self._bytes.holds(1, now)):
+            return octets(answer_bytes(()))
+        self._requests.take(1)
+        with self._using:
+            found = find()
+        answer = answer_bytes(found)
+        self._bytes.take(len(answer))
+        return octets(answer)
 
 
 class CatchUpClient:
@@ -67,32 +107,36 @@ class CatchUpClient:
         self,
         node: Node,
         chain: Blockchain,
+        gate: Gate,
         post: Callable[[Event], None],
-        on_block: Callable[[Any], None],
+        refused: Callable[[Refused], None],
     ) -> None:
-        self._node, self._chain = node, chain
-        self._post, self._on_block = post, on_block
+        self._node, self._chain, self._gate = node, chain, gate
+        self._post, self._refused = post, refused
         self._clients: dict[tuple[str, str], Any] = {}
+        self._asked: dict[Any, Future] = {}
+        """The last question to each service."""
 
     def request_headers(self, effect: RequestHeaders) -> None:
         """Ask one vehicle for headers."""
         request = srv.GetHeaders.Request(from_height=effect.from_height, limit=HEADERS_PER_ANSWER)
 
         def read(response: srv.GetHeaders.Response) -> Event:
-            headers = map(convert.signed_header_from_message, response.headers)
-            return HeadersAnswered(effect.peer, tuple(headers))
+            return HeadersAnswered(effect.peer, read_headers(bytes(response.headers)))
 
         nothing = HeadersAnswered(effect.peer, ())
         self._call(effect.peer, srv.GetHeaders, "get_headers", request, read, nothing)
 
     def request_blocks(self, effect: RequestBlocks) -> None:
         """Ask one vehicle for blocks."""
-        request = srv.GetBlocks.Request(hashes=[convert.block_hash(h) for h in effect.hashes])
+        request = srv.GetBlocks.Request(hashes=octets(b"".join(effect.hashes)))
         done = BlocksAnswered(effect.peer)
 
         def read(response: srv.GetBlocks.Response) -> Event:
-            for message in response.blocks:
-                self._on_block(message)
+            genesis, members = self._chain.genesis, self._chain.known_members
+            for block in read_blocks(bytes(response.blocks), effect.hashes, genesis, members):
+                self._gate.vouch(block)
+                self._post(BlockReceived(block))
             return done
 
         self._call(effect.peer, srv.GetBlocks, "get_blocks", request, read, done)
@@ -102,7 +146,8 @@ class CatchUpClient:
         request = srv.GetGroupKeys.Request(before=effect.before)
 
         def read(response: srv.GetGroupKeys.Response) -> Event:
-            keys = tuple(map(convert.group_key_from_message, response.keys))
+            genesis, members = self._chain.genesis, self._chain.known_members
+            keys = read_keys(bytes(response.keys), genesis, members)
             return KeysAnswered(effect.peer, keys, response.left)
 
         nothing = KeysAnswered(effect.peer, (), 0)
@@ -126,12 +171,26 @@ class CatchUpClient:
         if not client.service_is_ready():
             self._post(nothing)
             return
+        self._give_up(client)
 
         def answered(done: Future) -> None:
             try:
                 event = read(done.result()) if done.result() is not None else nothing
-            except (MalformedBlock, FieldError):
+            except (InvalidBlock, InvalidTransaction) as error:
+                self._refused(Refused(f"answer to {name}", peer, str(error)))
                 event = nothing
             self._post(event)
 
-        client.call_async(request).add_done_callback(answered)
+        asked = client.call_async(request)
+        self._asked[client] = asked
+        asked.add_done_callback(answered)
+
+    def _give_up(self, client: Any) -> None:
+        """Forget the question before: whoever was slow with it has been passed over."""
+        before = self._asked.pop(client, None)
+        if before is not None:
+            client.remove_pending_request(before)
+
+
+def _now() -> int:
+    return time.monotonic_ns() // 1_000_000

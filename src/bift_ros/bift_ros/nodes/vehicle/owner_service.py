@@ -15,6 +15,8 @@ from bift_ros.peer.owner_requests import START_MINING, STOP_MINING, OwnerCheck, 
 from bift_ros.storage.interface import StorageError
 
 _ACTIONS = (*FileJobs.ACTIONS, START_MINING, STOP_MINING)
+_MAX_ERROR = 1000
+"""Characters of an answer's error."""
 
 
 class OwnerService:
@@ -27,17 +29,17 @@ class OwnerService:
     def _answer(
         self, message: srv.OwnerJob.Request, response: srv.OwnerJob.Response
     ) -> srv.OwnerJob.Response:
-        request = OwnerRequest(
-            message.action, message.path, message.cid, message.name, message.description
-        )
-        now = time.time_ns() // 1_000_000
+        now, request = time.time_ns() // 1_000_000, OwnerRequest("")
         try:
+            request = OwnerRequest(
+                message.action, message.path, message.cid, message.name, message.description
+            )
             self._owner.check(request, message.stamp, bytes(message.signature), now)
             job = self._job(request)
         except (ChainError, StorageError, OSError) as error:
             job = Job(request, error=str(error), done=True)
         response.done, response.size, response.here = job.done, job.size, job.here
-        response.cid, response.error = job.cid, job.error
+        response.cid, response.error = job.cid, job.error[:_MAX_ERROR]
         return response
 
     def _job(self, request: OwnerRequest) -> Job:

@@ -8,28 +8,22 @@ from collections.abc import Callable, Mapping
 
 from bift_msgs import msg, srv
 
+from bift_ros.admission.exceptions import NotAdmitted
+from bift_ros.admission.gate import Gate
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.mempool import Mempool
 from bift_ros.consensus.blocks import Block, SignedHeader
-from bift_ros.consensus.exceptions import (
-    FieldError,
-    InvalidBlock,
-    InvalidTransaction,
-    UnknownSender,
-)
+from bift_ros.consensus.exceptions import InvalidTransaction, UnknownSender
 from bift_ros.consensus.genesis import Genesis, Member
-from bift_ros.consensus.payloads import (
-    Learning,
-    ModelUpdate,
-    Payload,
-)
+from bift_ros.consensus.payloads import Learning, ModelUpdate, Payload
+from bift_ros.consensus.transactions import Transaction
 from bift_ros.identity.keys import KeyPair
 from bift_ros.nodes import convert
 from bift_ros.nodes.quiet_node import QuietNode
-from bift_ros.nodes.vehicle.arrivals import ArrivalError, read_arrival
 from bift_ros.nodes.vehicle.catch_up_services import CatchUpClient, CatchUpServices
 from bift_ros.nodes.vehicle.clock import IterationClock
 from bift_ros.nodes.vehicle.fleet_bus import FleetBus
+from bift_ros.nodes.vehicle.inbox import Inbox
 from bift_ros.nodes.vehicle.jobs import NonceSearch, StorageJobs
 from bift_ros.nodes.vehicle.refusals import Refusals
 from bift_ros.nodes.vehicle.trainer_node import TrainerNode
@@ -49,6 +43,7 @@ from bift_ros.peer.machine import Peer
 from bift_ros.storage.interface import Storage
 
 _TICK_SECONDS = 0.25
+_ARRIVALS_AT_ONCE = 20
 
 
 class PeerNode(QuietNode):
@@ -80,9 +75,13 @@ class PeerNode(QuietNode):
         self.nonce_search = NonceSearch(self.post)
         self._using_chain = threading.Lock()
         """Held by whichever thread reads or changes the chain."""
+        self._gate = Gate(genesis, key.address, chain.known_members, chain.has, chain.tip_state)
+        self._inbox = Inbox(self._wake)
         self._bus = FleetBus(name, self._arrived)
         CatchUpServices(self._bus.node, chain, self._using_chain)
-        self._catch_up = CatchUpClient(self._bus.node, chain, self.post, self._on_block)
+        self._catch_up = CatchUpClient(
+            self._bus.node, chain, self._gate, self.post, self.refusals.note
+        )
         self.create_service(srv.SubmitTransaction, "submit_transaction", self._submit)
         self.create_timer(_TICK_SECONDS, self._tick)
 
@@ -157,64 +156,62 @@ class PeerNode(QuietNode):
     # --- in, in the thread of the fleet's bus ------------------------------------------------
 
     def _arrived(self, kind: type, data: bytes) -> None:
+        """Judge a message; what is let in waits for the car's thread."""
+        now = time.monotonic_ns() // 1_000_000
         try:
-            message = read_arrival(kind, data, self.known_members)
-        except (ArrivalError, UnknownSender) as error:
-            self.refusals.note(effects.Refused(kind.__name__.lower(), "", str(error)))
-            return
-        if kind is msg.Transaction:
-            self._on_transaction(message)
-        elif kind is msg.Block:
-            self._on_block(message)
-        else:
-            self._on_tip(message)
+            if kind is msg.Transaction:
+                self._on_transaction(self._gate.transaction(data, now))
+            elif kind is msg.Block:
+                block = self._gate.block(data, now)
+                if block is not None:
+                    self._inbox.put(block.header.miner, BlockReceived(block))
+            else:
+                tip = self._gate.tip(data, now)
+                if tip is not None:
+                    self._inbox.put(tip.sender, TipReceived(tip))
+        except NotAdmitted as error:
+            self.refusals.note(effects.Refused(error.what, error.sender, error.reason))
 
-    def _on_transaction(self, message: msg.Transaction) -> None:
-        try:
-            transaction = convert.transaction_from_message(message)
-        except InvalidTransaction as error:
-            self.refusals.note(effects.Refused("transaction", message.sender, str(error)))
+    def _on_transaction(self, transaction: Transaction | None) -> None:
+        if transaction is None:
             return
         if transaction.sender == self._address and isinstance(transaction.payload, Learning):
             return  # our own words come back; but our owner may speak through another vehicle
         if isinstance(transaction.payload, ModelUpdate):
             self.clock.update_heard()
-        self.post(TransactionReceived(transaction))
+        self._inbox.put(transaction.sender, TransactionReceived(transaction))
 
-    def _on_block(self, message: msg.Block) -> None:
-        try:
-            block = convert.block_from_message(message)
-        except (InvalidBlock, InvalidTransaction) as error:
-            self.refusals.note(effects.Refused("block", message.header.miner, str(error)))
-            return
-        self.post(BlockReceived(block))
+    def _wake(self) -> None:
+        if self.executor is not None:
+            self.executor.create_task(self._take_arrivals)
 
-    def _on_tip(self, message: msg.Tip) -> None:
-        if message.peer == self._address:
-            return
-        try:
-            tip = convert.tip_from_message(message)
-        except FieldError as error:
-            self.refusals.note(effects.Refused("tip", message.peer, str(error)))
-            return
-        self.post(TipReceived(tip))
+    # --- in, in the car's thread ----------------------------------------------------------------
+
+    def _take_arrivals(self) -> None:
+        """Take some of what waits: whatever else is due in this thread has its turn between."""
+        for _ in range(_ARRIVALS_AT_ONCE):
+            event = self._inbox.take()
+            if event is None:
+                return
+            self.take(event)
+        self._wake()
 
     def _submit(
         self, request: srv.SubmitTransaction.Request, response: srv.SubmitTransaction.Response
     ) -> srv.SubmitTransaction.Response:
-        message, before = request.transaction, self.refusals.count
+        before = self.refusals.count
         try:
-            transaction = convert.transaction_from_message(message)
+            transaction = convert.transaction_from_message(request.transaction)
             # The peer passes over what it knows or refused before, and here somebody waits.
             Mempool().add(transaction, self.peer.state, self._genesis)
         except InvalidTransaction as error:
-            self.refusals.note(effects.Refused("transaction", message.sender, str(error)))
+            self.refusals.note(effects.Refused("transaction", "", str(error)))
         else:
             self.take(TransactionReceived(transaction))
-        response.accepted = self.refusals.count == before
+            response.accepted = self.refusals.count == before
         response.reason = "" if response.accepted else self.refusals.last
         if response.accepted:
-            self._bus.publish(message)
+            self._bus.publish(convert.transaction_to_message(transaction))
         return response
 
     # --- out ------------------------------------------------------------------------------
@@ -270,6 +267,7 @@ class PeerNode(QuietNode):
         self.take(event)
 
     def _tip_changed(self, block: Block, removed: int, notes: tuple[str, ...]) -> None:
+        self._gate.state = self._chain.tip_state
         info = block.body.model_info
         if info is not None:
             self.clock.iteration_finished(self.storage_jobs.take_seconds())

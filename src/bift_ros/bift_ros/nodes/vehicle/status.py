@@ -29,6 +29,9 @@ from bift_ros.nodes.vehicle.trainer_node import TrainerNode
 from bift_ros.perception.classes import CLASSES
 from bift_ros.storage.interface import Storage
 
+MOST_MEMBERS = 4096
+"""As many as an answer holds."""
+
 
 def news_of(status: VehicleStatus) -> str:
     """What to compare with a later status's: equal where nothing has happened between them.
@@ -106,6 +109,7 @@ class StatusReporter:
             self._peer.peer.next_sequence(account) if account in state.sequences else 0
         )
         response.genesis_hash = self._genesis.hash.hex()
+        known = sorted(self._peer.known_members.items(), key=lambda m: m[0] not in state.members)
         response.members = [
             Member(
                 name=member.name,
@@ -113,7 +117,7 @@ class StatusReporter:
                 balance=state.balances.get(address, 0),
                 active=address in state.members,
             )
-            for address, member in self._peer.known_members.items()
+            for address, member in known[:MOST_MEMBERS]
         ]
         waiting = self._peer.peer.waiting_transaction(bytes(request.transaction))
         if waiting is not None:
