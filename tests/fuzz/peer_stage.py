@@ -238,7 +238,7 @@ class Stage:
 
     def inspect(self) -> None:
         """Look into the whole peer: no forgery waits in it, and every part is under its cap."""
-        for held in _transactions_in(self.peer):
+        for held in transactions_in(self.peer):
             assert held.to_bytes() in self.signed.transactions, "a forgery is in the mempool"
         assert self.peer.pending_transactions <= MAX_PER_SENDER * corpus.MEMBERS
         for path, size in sizes(self.peer).items():
@@ -248,7 +248,7 @@ class Stage:
         assert len(self.gate._known._until) <= MAXIMUM_KNOWN
 
 
-def _transactions_in(peer: Peer) -> list[Transaction]:
+def transactions_in(peer: Peer) -> list[Transaction]:
     queues: dict[str, dict[int, Transaction]] = peer._context.mempool._queues
     return [held for queue in queues.values() for held in queue.values()]
 

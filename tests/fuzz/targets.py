@@ -6,6 +6,7 @@ pass as refusals; any other exception is a crash, and a broken promise an Assert
 
 from __future__ import annotations
 
+import importlib.util
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -242,9 +243,19 @@ TARGETS = {
         ),
     )
 }  # fmt: skip
-"""By name. A peer's input is a script of events, each counted as an input."""
+"""By name. A peer's or vehicle's input is a script of events, each counted as an input."""
+_SCRIPTS = {"peer": peer_target.events_in}
+
+if all(importlib.util.find_spec(name) for name in ("rclpy", "bift_msgs")):
+    from fuzz import vehicle_target
+
+    _SCRIPTS["vehicle"] = vehicle_target.events_in
+    TARGETS["vehicle"] = Target(
+        "vehicle", vehicle_target.check, (), vehicle_target.seeds, vehicle_target.make,
+        vehicle_target.mutate, 0.1,
+    )  # fmt: skip
 
 
 def inputs_in(target: Target, data: bytes) -> int:
     """How many inputs these bytes stand for."""
-    return peer_target.events_in(data) if target.name == "peer" else 1
+    return _SCRIPTS[target.name](data) if target.name in _SCRIPTS else 1

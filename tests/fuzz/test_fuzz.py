@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bift_ros.consensus.encoding import MAX_DEPTH, decode, encode
+from bift_ros.consensus.encoding import MAX_DEPTH, byte_strings, decode, encode
 from bift_ros.consensus.exceptions import BadBlockSignature, BadSignature, MissingWork
 from bift_ros.consensus.payloads import Payload, ShareFile
 from fuzz import corpus, mutators
@@ -24,7 +24,7 @@ from fuzz.targets import TARGETS, Target, inputs_in
 
 RUN = Path(__file__).with_name("run.py")
 ALL = list(TARGETS)
-DECODERS = [name for name in ALL if name not in ("peer", "tree")]
+DECODERS = [name for name in ALL if name not in ("peer", "tree", "vehicle")]
 scalars = (
     st.integers(-(2**64), 2**64 - 1) | st.binary(max_size=40) | st.text(max_size=40)
     | st.booleans() | st.none() | st.floats(allow_nan=False, allow_infinity=False)
@@ -45,13 +45,17 @@ def test_what_the_mutators_start_from_is_valid(name: str) -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_mutated_inputs_are_refused_or_right(name: str) -> None:
     target, rng = TARGETS[name], Random(name)
-    wanted = {"peer": 2_000, "tree": 300, "block": 500, "signed_block": 500}.get(name, 2_000)
+    wanted = {"peer": 2_000, "vehicle": 2_000, "tree": 300, "block": 500, "signed_block": 500}.get(
+        name, 2_000
+    )
     done = accepted = 0
     while done < wanted:
         data = target.make(rng)[:1_500]
         accepted += target.run(data)
         done += inputs_in(target, data)
-    assert accepted < done or name == "peer", "nothing was refused: the mutators do nothing"
+    assert accepted < done or name in ("peer", "vehicle"), (
+        "nothing was refused: the mutators do nothing"
+    )
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -224,3 +228,26 @@ def test_the_fuzzer_finds_a_planted_fault(
     target.seeds()
     monkeypatch.setattr(place, fault)
     assert raised_by(target, [target.make(rng) for _ in range(5_000)]) == {raised}
+
+
+def _believing(data: bytes, most: int) -> list[bytes]:
+    items = byte_strings(data, 2**32)
+    return [items[number] for number in range(min(most, len(items) + 1))]
+
+
+@pytest.mark.skipif("vehicle" not in TARGETS, reason="needs ROS 2: run `make setup`")
+@pytest.mark.parametrize(
+    ("place", "fault", "raised"),
+    [
+        ("bift_ros.peer.owner_requests.OwnerCheck.check", _unchecked, AssertionError),
+        ("bift_ros.consensus.transactions.check_signed", _unchecked, BadSignature),
+        ("bift_ros.admission.answers.byte_strings", _believing, IndexError),
+    ],
+    ids=["owner", "transaction", "answers"],
+)
+def test_a_fault_planted_in_a_vehicle_is_found(
+    monkeypatch: pytest.MonkeyPatch, place: str, fault: Any, raised: type[Exception]
+) -> None:
+    monkeypatch.setattr(place, fault)
+    target, rng = TARGETS["vehicle"], Random(1)
+    assert raised_by(target, [target.make(rng) for _ in range(80)]) == {raised}

@@ -31,6 +31,7 @@ _INSTRUMENTED = [
     "bift_ros.pofl.files",
     "bift_ros.storage",
     "bift_ros.peer",
+    "bift_ros.nodes.vehicle",
 ]
 
 
