@@ -27,6 +27,9 @@ REFUSED = {
     "malformed_updates": "is malformed",
     "false_tips": "its parent block is invalid",
     "flooder": "far ahead",
+    "file_hog": "",
+    "large_updates": "is malformed",
+    "false_gateway": "",
 }
 """What an honest vehicle says to it; empty where there is nothing to say, only to do without."""
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from bift_ros.consensus.payloads import Transfer
 from bift_ros.consensus.transactions import sign_transaction
-from bift_ros.peer.effects import BroadcastTransaction, EquivocationFound, TipChanged
+from bift_ros.peer.effects import BroadcastTransaction, EquivocationFound, Fetch, TipChanged
 from bift_ros.peer.events import Submit
+from bift_ros.simulation.byzantine_vehicle import FORGED_URL
 from bift_ros.simulation.fleet import Fleet
 from bift_ros.simulation.history import History
 from bift_ros.simulation.scenario import Scenario
@@ -84,3 +87,28 @@ def test_evidence_against_an_honest_miner_is_seen():
     signed = fleet.honest[0].chain.canonical_headers(1, 2)
     fleet.invariants.effect(fleet.honest[1], EquivocationFound(*signed))
     assert broken(fleet) == {"no framing"}
+
+
+def test_a_file_that_no_block_names_is_not_to_be_fetched():
+    fleet = finished_fleet()
+    fleet.unnamed.add("made up")
+    fleet.invariants.effect(fleet.honest[1], Fetch("made up", (), 1))
+    assert broken(fleet) == {"fetching"}
+
+
+def test_an_address_that_nobody_has_signed_is_not_to_be_asked():
+    fleet = finished_fleet()
+    fleet.invariants.effect(fleet.honest[1], Fetch("a file", (FORGED_URL,), 1))
+    assert broken(fleet) == {"fetching"}
+
+
+@pytest.mark.parametrize(("count", "size"), [(13, 1), (1, 20_000)])
+def test_what_one_vehicle_fills_of_a_disk_is_bounded(count, size):
+    fleet = finished_fleet()
+    vehicle = fleet.honest[1]
+    for n in range(count):
+        vehicle.files[f"file {n}"] = bytes(size)
+        fleet.byzantine_files[f"file {n}"] = 0
+    fleet.invariants.effect(vehicle, TipChanged(vehicle.chain.canonical(1, 1)[0], 0))
+    fleet.invariants.after_event(vehicle)
+    assert broken(fleet) == {"disk"}

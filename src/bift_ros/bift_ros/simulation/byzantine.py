@@ -14,6 +14,7 @@ from bift_ros.simulation.byzantine_blocks import (
     WrongAggregate,
     WrongContributors,
 )
+from bift_ros.simulation.byzantine_files import FalseGateway, FileHog, LargeUpdates
 from bift_ros.simulation.byzantine_mining import FastMiner
 from bift_ros.simulation.byzantine_rounds import (
     LateCommitter,
@@ -43,6 +44,9 @@ BEHAVIOURS: dict[str, type[Byzantine]] = {
     "malformed_updates": MalformedUpdates,
     "false_tips": FalseTips,
     "flooder": Flooder,
+    "file_hog": FileHog,
+    "large_updates": LargeUpdates,
+    "false_gateway": FalseGateway,
 }
 
 

@@ -16,7 +16,7 @@ from bift_ros.consensus.payloads import (
     Transfer,
 )
 from bift_ros.peer.events import Event, TipReceived, TransactionReceived
-from bift_ros.simulation.byzantine_vehicle import Byzantine
+from bift_ros.simulation.byzantine_vehicle import FORGED_URL, Byzantine
 from bift_ros.simulation.vehicle import Environment, Vehicle
 from bift_ros.simulation.world import INITIAL_MODEL
 from bift_ros.storage.cid import cid_of
@@ -75,7 +75,7 @@ class IdentityThief(FalseMessages):
             height=10**6,
             tip_hash=self.rng.randbytes(32),
             learning_weight=10**9,
-            provider=self.url,
+            provider=FORGED_URL,
             stamp=self.now + 10**6,
         )
         self.tell(TipReceived(replace(tip, sender=victim.address)))

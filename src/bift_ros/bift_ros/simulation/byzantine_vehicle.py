@@ -12,6 +12,8 @@ from bift_ros.consensus.transactions import Transaction, sign_transaction
 from bift_ros.simulation.vehicle import Vehicle
 
 _ATTEMPTS = 1_000_000
+FORGED_URL = "simulated://forged"
+"""An address that nobody has signed."""
 
 
 class Byzantine(Vehicle):
@@ -25,6 +27,12 @@ class Byzantine(Vehicle):
         mined = search(draft, MIN_NONCE + self.rng.getrandbits(40), _ATTEMPTS)
         assert mined is not None, "the simulation's difficulty is low"
         return sign_block(self.key, mined, body)
+
+    def keep(self, data: bytes) -> str:
+        """Keep a file, and note whose it is."""
+        cid = super().keep(data)
+        self.fleet.byzantine_files.setdefault(cid, self.number)
+        return cid
 
     def sign(self, sequence: int, payload: Payload) -> Transaction:
         """Sign as itself."""

@@ -21,9 +21,11 @@ from bift_ros.peer.effects import (
     BroadcastTransaction,
     Effect,
     EquivocationFound,
+    Fetch,
     Refused,
     TipChanged,
 )
+from bift_ros.simulation.file_invariants import FileInvariants
 from bift_ros.simulation.history import History
 from bift_ros.simulation.results import Violation
 from bift_ros.simulation.scenario import CONFIRMATION_ITERATIONS
@@ -66,6 +68,7 @@ class Invariants:
         self._new_blocks: list[tuple[Vehicle, Block]] = []
         self._moved = False
         self._most_waiting = 2 * fleet.scenario.config.maximum_waiting_blocks
+        self._files = FileInvariants(fleet, self._broken)
         self.violations: list[Violation] = []
 
     def stored(self, vehicle: Vehicle, block: Block) -> None:
@@ -89,6 +92,8 @@ class Invariants:
                 name = reason.split(":")[0].removeprefix("transaction ")
                 if self._owed.get(name, (-1,))[0] == vehicle.number:
                     self._settled.add(name)
+            case Fetch():
+                self._files.fetch(vehicle, effect)
             case EquivocationFound(first, _):
                 miner = self._by_address.get(first.header.miner)
                 if miner is not None and miner.honest:
@@ -187,6 +192,7 @@ class Invariants:
         check_model(state, self._genesis, block, read, keyring.encrypt)
 
     def _check_tip(self, vehicle: Vehicle) -> None:
+        self._files.disk(vehicle)
         state = vehicle.peer.state
         node = self._nodes.get(state.tip_hash)
         if node is None:

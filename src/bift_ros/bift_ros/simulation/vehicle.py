@@ -53,6 +53,10 @@ class Environment:
         self.network = Network(self.queue, self.random("network"))
         self.archive: dict[str, bytes] = {}
         """Every file that anybody has made, by CID: the invariants' own copy."""
+        self.byzantine_files: dict[str, int] = {}
+        """Which Byzantine vehicle made a file."""
+        self.unnamed: set[str] = set()
+        """Files that no block can name."""
         self._rule = self.random("rule").choice(scenario.rules)
 
     def random(self, purpose: str) -> random.Random:
