@@ -15,29 +15,25 @@ _LIST = 0x80
 _ADDRESS_HEAD = encode("0" * ADDRESS_HEX_DIGITS)[:-ADDRESS_HEX_DIGITS]
 _SIGNATURE_HEAD = encode(bytes(SIGNATURE_BYTES))[:-SIGNATURE_BYTES]
 _SENDER_AT = 1 + len(_ADDRESS_HEAD)
-_SENDER = slice(_SENDER_AT, _SENDER_AT + ADDRESS_HEX_DIGITS)
-_SIGNED = slice(1, -SIGNATURE_BYTES - len(_SIGNATURE_HEAD))
-_LEAST = _SENDER.stop + len(_SIGNATURE_HEAD) + SIGNATURE_BYTES
+_SENDER_END = _SENDER_AT + ADDRESS_HEX_DIGITS
+_SIGNED_END = -SIGNATURE_BYTES - len(_SIGNATURE_HEAD)
+_LEAST = _SENDER_END - _SIGNED_END
 
 
 def named_sender(data: bytes, items: int) -> str:
     """Give the address that an envelope of so many items names; raises EncodingError."""
     head = bytes((_LIST | items,)) + _ADDRESS_HEAD
     end = len(data) - SIGNATURE_BYTES
-    if (
-        len(data) < _LEAST
-        or data[:_SENDER_AT] != head
-        or data[_SIGNED.stop : end] != (_SIGNATURE_HEAD)
-    ):
+    if len(data) < _LEAST or data[:_SENDER_AT] != head or data[_SIGNED_END:end] != _SIGNATURE_HEAD:
         raise EncodingError("it does not begin with a sender and end with a signature")
-    return data[_SENDER].decode("ascii", "replace")
+    return data[_SENDER_AT:_SENDER_END].decode("ascii", "replace")
 
 
 def signed_part(data: bytes) -> bytes:
     """Give the items that the signature covers, without the list's head."""
-    return data[_SIGNED]
+    return data[1:_SIGNED_END]
 
 
 def holds(public_key: bytes, data: bytes, prefix: bytes) -> bool:
     """Tell whether a key signed an envelope; `prefix` is what stands before its signed part."""
-    return verify(public_key, data[-SIGNATURE_BYTES:], prefix + data[_SIGNED])
+    return verify(public_key, data[-SIGNATURE_BYTES:], prefix + data[1:_SIGNED_END])
