@@ -41,6 +41,7 @@ setup(
             "**/vendor/*.txt",
             "**/*.yaml",
             "**/*.json",
+            "**/*.xml",
             "py.typed",
         ]
     },
