@@ -16,6 +16,8 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
+from file_modes import open_to_others
+
 from bift_ros.nodes.observer.monitor import FleetMonitor
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
@@ -59,6 +61,7 @@ def test_a_file_is_shared_listed_and_fetched(surroundings: Any, tmp_path: Path) 
     tile, copy = tmp_path / "tile.pbf", tmp_path / "copy.pbf"
     tile.write_bytes(np.random.default_rng(1).bytes(20_000_000))
     monitor = FleetMonitor()
+    (tmp_path / "car").mkdir(mode=0o755)
     running = [start(name) for name in NAMES]
     try:
         together = {"car", "bus"}
@@ -83,6 +86,9 @@ def test_a_file_is_shared_listed_and_fetched(surroundings: Any, tmp_path: Path) 
         assert shown.stdout.strip() == str(copy), shown.stderr
         assert "20.0/20.0 MB" in plain(shown.stderr)
         assert copy.read_bytes() == tile.read_bytes()
+
+        # Even where the data folder was there already, and open.
+        assert [open_to_others(tmp_path / name) for name in NAMES] == [[], []]
 
         # Who has fetched a file serves it on, and the list ends with a withdrawal.
         running[0].send_signal(signal.SIGINT)

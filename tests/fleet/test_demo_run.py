@@ -12,6 +12,8 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
+from file_modes import open_to_others
+
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
 
 VEHICLES = ["vehicle_00", "vehicle_01", "vehicle_02"]
@@ -97,6 +99,11 @@ def test_the_terminal_tells_what_happened(demo: Run) -> None:
 
 def test_a_page_shows_it_meanwhile(demo: Run) -> None:
     assert "The fleet's page: http://127.0.0.1:" in demo.printed
+
+
+def test_other_users_can_read_nothing_of_it(demo: Run) -> None:
+    assert (demo.out / "vehicles" / "vehicle_00" / "dataset" / "index.sqlite3").is_file()
+    assert open_to_others(demo.out) == []
 
 
 def test_nothing_keeps_running(demo: Run) -> None:

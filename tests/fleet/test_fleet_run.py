@@ -15,6 +15,8 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
+from file_modes import open_to_others
+
 from bift_ros.chain.verification import Verification
 from bift_ros.consensus.genesis import load_genesis
 from bift_ros.fleet.runs.fleet import Fleet
@@ -118,6 +120,7 @@ def test_the_guides_fleet_goes_up_and_down_and_resumes(surroundings: Any, tmp_pa
             assert row["balance"] == 20
             assert row["rss_mb"] > 50
             assert f"{row['name']} │ {row['state']}" in table
+        assert open_to_others(town.folder.root) == []
         log, _ = town.run(logs)
         assert "with iteration 1/1 of traffic-lights" in log
         _, refused = town.run("./bift fleet up town.yaml --iterations 1", status=2)

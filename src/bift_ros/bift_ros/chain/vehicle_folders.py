@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from bift_ros.identity.private_files import make_private_folder
+
 
 @dataclass(frozen=True)
 class VehicleFolders:
@@ -33,6 +35,6 @@ class VehicleFolders:
         return self.root / "dataset"
 
     def create(self) -> None:
-        """Make the folders that are missing."""
+        """Make the folders that are missing, and close all of them to other users."""
         for folder in (self.root, self.storage, self.dataset):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_private_folder(folder)

@@ -18,6 +18,7 @@ from bift_ros.console.output import show, table
 from bift_ros.console.own_vehicle import OwnVehicle, ask_vehicle, own_vehicle
 from bift_ros.console.read_chain import add_folder_arguments, stored_state
 from bift_ros.history.named_chain import utc
+from bift_ros.identity.private_files import private_files
 from bift_ros.peer.owner_requests import OwnerRequest
 from bift_ros.storage.cid import CidError, check_cid_text
 from bift_ros.storage.embedded import EmbeddedStorage
@@ -67,7 +68,7 @@ def _share(arguments: argparse.Namespace) -> None:
         storage.close()
         raise CommandError(f"{vehicle.name} does not run: start it to announce the file")
     else:
-        with storage, reporting(StorageError, OSError):
+        with storage, reporting(StorageError, OSError), private_files():
             cid = storage.put_file(file)
             storage.pin(cid)
     show(arguments.json, {"cid": cid, "name": name, "announced": arguments.announce}, cid)

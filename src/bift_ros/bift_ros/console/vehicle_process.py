@@ -20,6 +20,7 @@ from bift_ros.fleet.runtimes.parameter_file import write_parameters
 from bift_ros.fleet.runtimes.runtime import FleetError
 from bift_ros.identity.keyfile import KeyFileError, is_encrypted, unlock_key
 from bift_ros.identity.keystore import Keystore
+from bift_ros.identity.private_files import make_private_folder, private_files
 from bift_ros.identity.vehicle_names import is_vehicle_name
 from bift_ros.security.environment import secured
 from bift_ros.security.rights import vehicle_path
@@ -80,8 +81,8 @@ def run(arguments: argparse.Namespace, *, mine: bool, defend: bool | None = None
         ros += ["--params-file", str(arguments.params_file)]
     # A file and not -p: it says which node each setting is for, and comes after the user's own.
     settings = arguments.data / "parameters.yaml"
-    with reporting(OSError):
-        arguments.data.mkdir(parents=True, exist_ok=True)
+    with reporting(OSError), private_files():
+        make_private_folder(arguments.data)
         write_parameters(settings, name, _parameters(arguments, genesis, key, mine, defend))
     ros += ["--params-file", str(settings)]
     command = [sys.executable, "-m", "bift_ros.nodes.vehicle.process", "--ros-args", *ros]

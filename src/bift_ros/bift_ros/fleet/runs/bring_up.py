@@ -18,6 +18,7 @@ from bift_ros.fleet.runs.signals import ignoring_signals
 from bift_ros.fleet.runtimes.folder import FleetFolder, FleetRecord, read_record, write_record
 from bift_ros.fleet.runtimes.registry import make_runtime
 from bift_ros.fleet.runtimes.runtime import FleetError, Runtime
+from bift_ros.identity.private_files import private_files
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ def find(fleet: str, root: Path) -> FleetFolder:
     return FleetFolder(root / fleet)
 
 
+@private_files()
 def bring_up(
     fleet: str, root: Path, overrides: Overrides, console: Console, bags: Path | None = None
 ) -> Fleet:

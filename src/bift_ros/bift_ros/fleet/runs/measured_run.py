@@ -26,8 +26,9 @@ from bift_ros.fleet.runs.live_dashboard import live_dashboard
 from bift_ros.fleet.runs.run import Run
 from bift_ros.fleet.runs.signals import ignoring_signals
 from bift_ros.fleet.runs.watching import live_view
-from bift_ros.fleet.runtimes.folder import FleetFolder, write_record
+from bift_ros.fleet.runtimes.folder import FleetFolder, write_record, write_whole
 from bift_ros.fleet.runtimes.runtime import FleetError, Runtime
+from bift_ros.identity.private_files import make_private_folder, private_files
 from bift_ros.monitoring.status import Statuses
 from bift_ros.perception.bag_info import bag_info
 
@@ -35,6 +36,7 @@ _EVALUATION_SECONDS = 120.0
 _REPLAY_SECONDS = 12.0
 
 
+@private_files()
 def describe(
     folder: FleetFolder, name: str, bags: Sequence[Path], settings: Mapping[str, Any]
 ) -> None:
@@ -50,10 +52,11 @@ def describe(
         **settings,
         "defaults": {"bag": [str(bag.resolve()) for bag in bags], **settings.get("defaults", {})},
     }
-    folder.root.mkdir(parents=True, exist_ok=True)
-    folder.description.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+    make_private_folder(folder.root)
+    write_whole(folder.description, yaml.safe_dump(document, sort_keys=False))
 
 
+@private_files()
 def run_to_report(
     folder: FleetFolder,
     runtime: Runtime,

@@ -6,12 +6,15 @@ import fcntl
 import os
 import random
 import socket
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 from bift_ros.fleet.runtimes.runtime import FleetError
+from bift_ros.identity.private_files import (
+    SharedFolderError,
+    open_own_file,
+    own_temporary_folder,
+)
 
 # Domains whose ports stay below Linux's ephemeral ones (ROS 2 documentation, "The ROS_DOMAIN_ID").
 _DOMAINS = range(1, 102)
@@ -50,17 +53,27 @@ def claimed_domain() -> Iterator[tuple[int, int]]:
     names. A lock file keeps other fleets of Bift out, a look at the domain's first discovery
     port everybody else. Raises FleetError.
     """
-    folder = Path(tempfile.gettempdir()) / f"bift-domains-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    for domain in random.SystemRandom().sample(_DOMAINS, len(_DOMAINS)):
-        with (folder / str(domain)).open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            if _is_silent(domain):
-                yield domain, lock.fileno()
-                return
+    domain, lock = _claim()
+    try:
+        yield domain, lock
+    finally:
+        os.close(lock)
+
+
+def _claim() -> tuple[int, int]:
+    try:
+        with own_temporary_folder(f"bift-domains-{os.geteuid()}") as folder:
+            for domain in random.SystemRandom().sample(_DOMAINS, len(_DOMAINS)):
+                lock = open_own_file(folder, str(domain))
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    if _is_silent(domain):
+                        return domain, lock
+                except BlockingIOError:
+                    pass
+                os.close(lock)
+    except (SharedFolderError, OSError) as error:
+        raise FleetError(f"no ROS domain can be claimed: {error}") from error
     raise FleetError(
         "every ROS domain from 1 to 101 is in use on this host: stop a fleet, or set ROS_DOMAIN_ID"
     )

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bift_ros.fleet.runtimes.runtime import FleetError
+from bift_ros.identity.private_files import make_private_folder
 
 FLEETS = Path("out/fleets")
 """Where `bift fleet` keeps fleets, a folder for each, unless a person says otherwise."""
@@ -96,7 +97,7 @@ class FleetRecord:
 
 def write_record(folder: FleetFolder, record: FleetRecord) -> None:
     """Write it, whole or not at all."""
-    folder.root.mkdir(parents=True, exist_ok=True)
+    make_private_folder(folder.root)
     write_whole(folder.record, json.dumps(asdict(record), indent=2) + "\n")
 
 

@@ -61,6 +61,7 @@ def start_process(
             env={**os.environ, **environment},
             start_new_session=True,
             pass_fds=inherited,
+            umask=0o077,
             preexec_fn=partial(_prepare_child, detached, namespace),
         )
 

@@ -22,6 +22,7 @@ from bift_ros.chain.vehicle_folders import VehicleFolders
 from bift_ros.consensus.exceptions import ChainError
 from bift_ros.consensus.genesis import load_genesis
 from bift_ros.identity.keyfile import KeyFileError, unlock_key
+from bift_ros.identity.private_files import keep_files_private
 from bift_ros.identity.vehicle_names import is_vehicle_name
 from bift_ros.nodes.bag.replay_node import ReplayNode
 from bift_ros.nodes.buses import BusError
@@ -209,6 +210,7 @@ class Vehicle:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one vehicle until SIGINT or SIGTERM; exits with 2 where its settings are wrong."""
+    keep_files_private()
     with explained(BusError), ros_until_signalled(arguments) as signalled:
         with explained(
             ConfigurationError, UnknownAttack, ChainError, KeyFileError, StorageError,

@@ -83,7 +83,7 @@ class KuboDaemon:
                 f"starts: `bift storage kubo stop --repo {self.repository}` first"
             )
         if not self.initialised:
-            self.repository.mkdir(parents=True, exist_ok=True)
+            self.repository.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._run("init", "--empty-repo", "--profile=flatfs")
         write_settings(self.repository, settings)
 

@@ -219,7 +219,9 @@ class DockerRuntime:
             with suppress(NotFound):
                 container.stop(timeout=GRACE_SECONDS)
                 if keep_data and VEHICLE_LABEL in container.labels:
-                    self._log(container.labels[VEHICLE_LABEL]).write_bytes(container.logs())
+                    log = self._log(container.labels[VEHICLE_LABEL])
+                    log.touch(mode=0o600)
+                    log.write_bytes(container.logs())
             remove_container(container)
 
         with _engine_errors():
