@@ -9,7 +9,7 @@ PYTEST := $(ENTER) python -m pytest
 parallel = -n $(1) --dist loadfile --no-loadscope-reorder
 flag = $(if $($(1)),--$(shell echo $(1) | tr A-Z a-z) '$($(1))')
 
-.PHONY: help setup kubo demo test test-fast test-long lint types format lock clean
+.PHONY: help setup kubo demo test test-fast test-long lint types format lock audit clean
 
 help:
 	@echo 'make setup    set everything up (once; a later one takes a second); TORCH=cpu without CUDA'
@@ -20,7 +20,8 @@ help:
 	@echo 'make test-fast  only what needs no fleet, browser or Kubo and takes no time'
 	@echo 'make test-long  property tests on examples drawn by SEED=, ROUNDS= times, and fuzzing'
 	@echo 'make lint     ruff; make types: mypy; make format: rewrite the layout'
-	@echo 'make lock     pin requirements/*.in anew in requirements/*.txt; UPGRADE=1 moves pins'
+	@echo 'make lock     pin requirements/*.in anew in requirements/*.txt, with hashes; UPGRADE=1 moves pins'
+	@echo 'make audit    look up known vulnerabilities of all that is pinned; ADVISORIES=folders of OSV files'
 	@echo 'make clean    delete what was built in this clone'
 
 setup:
@@ -58,6 +59,7 @@ lint: setup
 types: setup
 	$(ENTER) mypy
 	MYPYPATH=scripts $(ENTER) mypy -p bift_setup
+	MYPYPATH=scripts $(ENTER) mypy scripts/audit_dependencies.py
 
 format: setup
 	$(ENTER) ruff check --fix .
@@ -70,6 +72,11 @@ lock: setup
 	$(PIN) $(if $(UPGRADE),--upgrade) requirements/bift.in --output-file requirements/bift.txt
 	$(PIN) --constraint requirements/bift.txt \
 	    requirements/vehicle.in --output-file requirements/vehicle.txt
+	$(PIN) --no-deps --generate-hashes requirements/bift.txt --output-file requirements/hashes.txt
+
+# Status 2 of make, and 1 or 3 of the script: something is known, or could not be looked up.
+audit: setup
+	$(ENTER) python scripts/audit_dependencies.py $(foreach folder,$(ADVISORIES),--advisories $(folder))
 
 clean:
 	rm -rf build install log out .hypothesis .mypy_cache .ruff_cache .pytest_cache

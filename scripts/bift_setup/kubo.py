@@ -22,6 +22,8 @@ from bift_setup.report import SetupError, run_logged, say, step
 
 ROOT = Path(__file__).resolve().parents[2]
 PIN = ROOT / "requirements" / "kubo.txt"
+SUMS = PIN.with_name("kubo.sum")
+"""The release's hashes, in go.sum's format; its own go.sum has those of all that it is built of."""
 MODULE = "github.com/ipfs/kubo"
 OLDEST_GO = (1, 21)
 """From this one on, Go fetches by itself the newer Go that a release asks for."""
@@ -111,18 +113,24 @@ def _build(go: str, release: str, binary: Path, environment: Mapping[str, str]) 
         "The build needs the Go module proxy. Behind a proxy or with a mirror, set HTTPS_PROXY and "
         "GOPROXY, then run it again: what was downloaded is kept."
     )
-    found = _output([go, "mod", "download", "-json", f"{MODULE}@{release}"], environment)
+    # In a module whose go.sum has the pinned hash, so that Go takes no other file for the release.
+    binary.with_name("go.mod").write_text("module kubo\n")
+    binary.with_name("go.sum").write_text(SUMS.read_text())
+    command: list[str | Path] = [go, "mod", "download", "-json", f"{MODULE}@{release}"]
+    found = _output(command, environment, binary.parent)
     module = json.loads(found)
     if "Dir" not in module:
         raise SetupError(f"{MODULE}@{release}: {module.get('Error', 'not found')}\n{online}")
     new = binary.with_suffix(".new")
-    command: list[str | Path] = [go, "build", "-trimpath", "-o", new, "./cmd/ipfs"]
+    command = [go, "build", "-trimpath", "-o", new, "./cmd/ipfs"]
     run_logged(command, log, online, environment, Path(module["Dir"]))
     run_logged([new, "version"], log, "The binary that was built does not run.", environment, ROOT)
     new.replace(binary)
 
 
-def _output(command: list[str], environment: Mapping[str, str]) -> str:
+def _output(
+    command: list[str | Path], environment: Mapping[str, str], folder: Path = Path("/")
+) -> str:
     """What a command of Go prints; `go mod download` reports its errors there, with status 1."""
     finished = subprocess.run(
         command,
@@ -130,11 +138,11 @@ def _output(command: list[str], environment: Mapping[str, str]) -> str:
         capture_output=True,
         text=True,
         env=dict(environment),
-        cwd="/",  # in no module
+        cwd=folder,  # in no module, unless told otherwise
         check=False,
     )
     if not finished.stdout.strip():
-        raise SetupError(f"{' '.join(command)} failed: {finished.stderr.strip()}")
+        raise SetupError(f"{' '.join(map(str, command))} failed: {finished.stderr.strip()}")
     return finished.stdout
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bift_setup.contents import key_of, locked
+from bift_setup.pins import HASHES, with_hashes
 from bift_setup.report import SetupError, run_logged, say, step
 from bift_setup.system_ros import SystemRos, ros_wheels, without_system_parts
 
@@ -130,11 +131,13 @@ def _build(wanted: PythonEnvironment, environment: Mapping[str, str]) -> None:
     command = [sys.executable, "-m", "venv", *system_packages, str(wanted.path)]
     run_logged(command, log, "Is the disk full?", clean, parent)
 
-    pins = wanted.path / "requirements.txt"
-    pins.write_text(wanted.requirements)
+    lines = wanted.requirements.splitlines(keepends=True)
+    pins, uv_pins = wanted.path / "requirements.txt", wanted.path / "uv.txt"
+    hashes = HASHES.read_text()
+    uv_pins.write_text(with_hashes("".join(pin for pin in lines if pin[:4] == "uv=="), hashes))
     say("  uv")
-    pip: list[str | Path] = [wanted.python, "-m", "pip", "install", "--quiet"]
-    run_logged([*pip, "--constraint", pins, "uv"], log, online, clean, parent)
+    pip: list[str | Path] = [wanted.python, "-m", "pip", "install", "--quiet", "--require-hashes"]
+    run_logged([*pip, "--requirement", uv_pins], log, online, clean, parent)
 
     # The pins are whole, so dependencies need no second look; system parts must not come back in.
     uv: list[str | Path] = [wanted.path / "bin" / "uv", "pip", "install", "--python", wanted.python]
@@ -142,7 +145,9 @@ def _build(wanted: PythonEnvironment, environment: Mapping[str, str]) -> None:
     if wanted.torch == "cpu":
         uv += ["--torch-backend", "cpu"]
         say("  PyTorch for processors alone")
-        pair = [line for line in wanted.requirements.splitlines() if _TORCH_PIN.match(line)]
+        pair = [line.rstrip() for line in lines if _TORCH_PIN.match(line)]
+        # Its index has files of its own, whose hashes are not among those pinned.
+        lines = [line for line in lines if not _TORCH_PIN.match(line)]
         try:
             run_logged([*uv, *pair], log, "", clean, parent)
         except SetupError as error:
@@ -150,8 +155,10 @@ def _build(wanted: PythonEnvironment, environment: Mapping[str, str]) -> None:
     packages = sum(1 for line in wanted.requirements.splitlines() if "==" in line)
     size = {"cpu": "some 2", "cuda": "about 6"}[wanted.torch]
     say(f"  up to {packages} packages, {size} GB (the longest part)")
+    pins.write_text(with_hashes("".join(lines), hashes))
     # Compiled once here, and not by every process of a fleet on its first start.
-    run_logged([*uv, "--compile-bytecode", "--requirement", pins], log, online, clean, parent)
+    uv += ["--compile-bytecode", "--require-hashes"]
+    run_logged([*uv, "--requirement", pins], log, online, clean, parent)
     if ros_wheels(wanted.requirements):
         _localise_cmake_files(wanted)
 

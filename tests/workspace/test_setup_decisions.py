@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from bift_setup import kubo, python_environment, run, system_ros
 from bift_setup.contents import key_of, locked
+from bift_setup.pins import HASHES, with_hashes
 from bift_setup.python_environment import (
     PythonEnvironment,
     describe_environment,
@@ -119,6 +121,49 @@ class TestWheels:
 
         tested = versions("bift")
         assert all(found <= tested[package] for package, found in versions("vehicle").items())
+
+
+class TestHashes:
+    HASHES = (
+        "numpy==2.2.6 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\n"
+        "uv==0.1 ; x \\\n    --hash=sha256:cc\n"
+    )
+
+    def test_a_pin_gets_its_own_hashes_and_keeps_its_marker(self) -> None:
+        assert with_hashes("uv==0.1 ; python_version > '3'\nnumpy==2.2.6\n", self.HASHES) == (
+            "uv==0.1 ; python_version > '3' \\\n    --hash=sha256:cc\n"
+            "numpy==2.2.6 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\n"
+        )
+
+    def test_another_version_has_none(self) -> None:
+        assert with_hashes("numpy==2.2.7\n", self.HASHES) == "numpy==2.2.7\n"
+
+    @pytest.mark.parametrize("name", ["bift", "vehicle"])
+    def test_every_pin_has_hashes(self, name: str) -> None:
+        pins = (ROOT / "requirements" / f"{name}.txt").read_text()
+        hashed = with_hashes(pins, HASHES.read_text())
+        assert not re.search(r"==.*[^\\\n]$", hashed, re.MULTILINE)
+        assert "://" not in HASHES.read_text()
+
+    def test_all_that_is_installed_is_checked_by_its_hash(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        commands: list[list[str | Path]] = []
+        monkeypatch.setattr(
+            python_environment, "run_logged", lambda command, *_: commands.append([*command])
+        )
+        monkeypatch.setattr(python_environment, "_localise_cmake_files", lambda _: None)
+        wanted = describe_environment(tmp_path, ROOT / "requirements" / "bift.txt", None, "cuda")
+        wanted.path.mkdir()
+        python_environment._build(wanted, {})
+        installs = [command for command in commands if "install" in command]
+        assert len(installs) == 2
+        for command in installs:
+            assert "--require-hashes" in command
+            (file,) = command[command.index("--requirement") + 1 :]
+            text = Path(file).read_text()
+            assert text.count("==") <= text.count("--hash=")
+        assert Path(installs[0][-1]).read_text().startswith("uv==")
 
 
 class TestTorch:
@@ -328,7 +373,7 @@ class TestKubo:
             tmp_path / "bin" / "go",
             """case $1 in
             env) echo '{{"GOVERSION": "go1.26.8", "GOOS": "linux", "GOARCH": "amd64"}}' ;;
-            mod) echo '{{"Dir": "{}"}}' ;;
+            mod) grep -q "^github.com/ipfs/kubo ${{4#*@}} h1:" go.sum && echo '{{"Dir": "{}"}}' ;;
             build) printf '#!/bin/sh\\n' > $4; chmod +x $4; echo built >> "{}" ;;
             esac""".format(module, tmp_path / "builds"),
         )
