@@ -24,11 +24,11 @@ from bift_ros.fleet.runtimes.docker.containers import (
     DATA,
     HEALTH_CHECK,
     HEALTH_CHECK_SECONDS,
-    SETTINGS,
     USER,
     ContainerFleet,
     container_fleet,
 )
+from bift_ros.fleet.runtimes.docker.inputs import SETTINGS
 from bift_ros.fleet.runtimes.docker.subnets import subnets
 from bift_ros.fleet.runtimes.runtime import FleetError
 

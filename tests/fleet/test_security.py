@@ -17,11 +17,10 @@ from bift_ros.fleet.description.file import DescriptionError, load_description
 from bift_ros.fleet.description.fleet import FleetDescription
 from bift_ros.fleet.runtimes import dds_security
 from bift_ros.fleet.runtimes.docker.containers import (
-    SETTINGS,
     ContainerFleet,
-    Input,
     container_fleet,
 )
+from bift_ros.fleet.runtimes.docker.inputs import SETTINGS, Input
 from bift_ros.fleet.runtimes.folder import FleetFolder
 from bift_ros.fleet.runtimes.plan import prepare
 from bift_ros.fleet.runtimes.process_runtime import ProcessRuntime

@@ -15,8 +15,8 @@ from bift_ros.fleet.runtimes.docker.containers import (
     USER,
     ContainerFleet,
     ContainerSpec,
-    Input,
 )
+from bift_ros.fleet.runtimes.docker.inputs import Input
 from bift_ros.fleet.runtimes.runtime import FleetError
 
 _NETWORK = "fleet"

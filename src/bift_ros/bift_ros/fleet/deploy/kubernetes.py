@@ -15,12 +15,12 @@ from bift_ros.fleet.runtimes.docker.containers import (
     DATA,
     HEALTH_CHECK,
     HEALTH_CHECK_SECONDS,
-    SETTINGS,
     STATUS_FOLDER,
     USER,
     ContainerFleet,
     ContainerSpec,
 )
+from bift_ros.fleet.runtimes.docker.inputs import SETTINGS
 
 _GIVEN = "/given"
 """Where the pod's first container finds what the vehicle's settings are made of."""

@@ -1,7 +1,7 @@
 """A fleet as containers: one `ContainerSpec` a vehicle, which every renderer translates.
 
 `engine` runs them on this host, `compose` and `kubernetes` write them down. A container holds no
-path of the host: what it is given is copied or mounted into `SETTINGS`, what it keeps is its
+path of the host: what it is given is copied or mounted into `inputs.SETTINGS`, what it keeps is its
 volume, and what it is doing now stands in `health.STATUS_FILE`.
 """
 
@@ -12,18 +12,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from bift_ros.fleet.description.fleet import DEFAULT_MEMORY, FleetDescription, VehicleDescription
 from bift_ros.fleet.runtimes.dds_security import vehicles_keystore
 from bift_ros.fleet.runtimes.discovery import PORT, client_environment, server_command
 from bift_ros.fleet.runtimes.docker.health import OLDEST_SECONDS, STATUS_FILE
-from bift_ros.fleet.runtimes.folder import key_file
-from bift_ros.fleet.runtimes.plan import FleetPlan, Parameters, VehiclePlan, prepare
+from bift_ros.fleet.runtimes.docker.inputs import (
+    KEYSTORE,
+    SETTINGS,
+    Input,
+    bag_target,
+    vehicle_inputs,
+)
+from bift_ros.fleet.runtimes.plan import Parameters, VehiclePlan, prepare
 from bift_ros.fleet.runtimes.processes import vehicle_command
 from bift_ros.fleet.runtimes.runtime import FleetError
 from bift_ros.security.environment import secured
-from bift_ros.security.keystore import SecurityKeystore
 
 LABEL = "bift"
 """Everything that belongs to a fleet carries it; its value is the fleet's name."""
@@ -31,8 +36,6 @@ VEHICLE_LABEL = "bift.vehicle"
 USER = 10001
 """User and group `bift` of the image."""
 DATA = "/var/lib/bift"
-SETTINGS = "/etc/bift"
-KEYSTORE = f"{SETTINGS}/security"
 STATUS_FOLDER = str(Path(STATUS_FILE).parent)
 """In memory: a file that is replaced again and again would keep thirty vehicles' disk busy."""
 HEALTH_CHECK = ("python3", "-IS", "/opt/bift/src/bift_ros/bift_ros/fleet/runtimes/docker/health.py")
@@ -63,23 +66,6 @@ class Image:
 
 
 CPU_IMAGE, CUDA_IMAGE = Image("bift:latest", "cpu"), Image("bift:cuda", "cuda")
-
-
-@dataclass(frozen=True)
-class Input:
-    """A file of the host, or a bag's folder, that the container is given to read."""
-
-    source: Path
-    target: str
-    """Where it finds it."""
-    kind: Literal["setting", "secret", "bag"]
-    """Settings and secrets are small; a bag may be of any size."""
-
-    @property
-    def name(self) -> str:
-        """What it is called among those of its container."""
-        parts = Path(self.target).relative_to(SETTINGS).parts
-        return parts[-1] if len(parts) == 1 else f"{parts[0]}-{parts[-1]}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +151,7 @@ def container_fleet(
                 **_environment(vehicle.name, reached_at, server),
                 **(secured(KEYSTORE) if keystore is not None else {}),
             },
-            inputs=(*_inputs(plan, planned, bag), *_enclave(planned, keystore)),
+            inputs=vehicle_inputs(plan, planned, bag, keystore),
             memory_bytes=vehicle.memory_bytes,
             cpus=vehicle.cpus,
             gpu=_gpu(vehicle),
@@ -255,13 +241,9 @@ def _inside(
             "trainer": {"device": "cuda" if _gpu(vehicle) is not None else "cpu"},
         }
         if bag is not None:
-            here["camera_replay"] = {"bag": _bag_target(bag)}
+            here["camera_replay"] = {"bag": bag_target(bag)}
         inside[vehicle.name] = here
     return inside
-
-
-def _bag_target(bag: Path) -> str:
-    return f"{SETTINGS}/bag/{bag.name}"
 
 
 def _gpu(vehicle: VehicleDescription) -> str | None:
@@ -302,20 +284,3 @@ def _environment(
     # a network interface that comes back has forgotten the groups that it had joined.
     others = ";".join(address for name, address in reached_at.items() if name != own)
     return {**alone, "BIFT_FLEET_STATIC_PEERS": others}
-
-
-def _inputs(plan: FleetPlan, planned: VehiclePlan, bag: Path | None) -> tuple[Input, ...]:
-    inputs = (
-        Input(plan.genesis_file, f"{SETTINGS}/genesis.json", "setting"),
-        Input(planned.parameters_file, f"{SETTINGS}/parameters.yaml", "setting"),
-        Input(key_file(planned.folder), f"{SETTINGS}/key.pem", "secret"),
-    )
-    return (*inputs, Input(bag, _bag_target(bag), "bag")) if bag is not None else inputs
-
-
-def _enclave(planned: VehiclePlan, keystore: SecurityKeystore | None) -> tuple[Input, ...]:
-    """The vehicle's own certificate, permissions and key, and nobody else's."""
-    if keystore is None or planned.enclave is None:
-        return ()
-    target, given = f"{KEYSTORE}/enclaves{planned.enclave}", keystore.files(planned.enclave)
-    return tuple(Input(file, f"{target}/{file.name}", "secret") for file in given)

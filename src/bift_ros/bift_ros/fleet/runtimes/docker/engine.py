@@ -14,12 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from docker.client import DockerClient, from_env
-from docker.errors import APIError, ContainerError, DockerException, ImageNotFound, NotFound
-from docker.types import Mount
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
 from bift_ros.consensus.exceptions import ChainError
 from bift_ros.fleet.description.fleet import FleetDescription
-from bift_ros.fleet.runtimes.dds_security import TRIAL, no_security
 from bift_ros.fleet.runtimes.docker.containers import (
     CPU_IMAGE,
     DATA,
@@ -35,6 +33,7 @@ from bift_ros.fleet.runtimes.docker.engine_containers import (
     GRACE_SECONDS,
     ensure_container,
     remove_container,
+    try_security,
 )
 from bift_ros.fleet.runtimes.docker.engine_monitor import EngineMonitor
 from bift_ros.fleet.runtimes.docker.subnets import ensure_network
@@ -77,7 +76,8 @@ class DockerRuntime:
         for image in {image_of(vehicle) for vehicle in fleet.vehicles}:
             made = self._image_id(image)
             if fleet.security:
-                self._try_security(image.tag, made)
+                with _engine_errors():
+                    try_security(self._client, image.tag, made, self._labels)
         for made in self._client.containers.list(
             all=True, filters={"label": f"{LABEL}={self._name}"}
         ):
@@ -255,21 +255,6 @@ class DockerRuntime:
         with _engine_errors():
             found = self._client.containers.list(all=True, filters=filters, ignore_removed=True)
             return sorted(found, key=lambda container: str(container.name))
-
-    def _try_security(self, name: str, image: str) -> None:
-        """Raise FleetError where the ROS of an image has no DDS security."""
-        try:
-            with _engine_errors():
-                self._client.containers.run(
-                    image,
-                    ["python", *TRIAL],
-                    network_mode="none",
-                    mounts=[Mount(DATA, None, type="tmpfs")],  # else there would be a volume
-                    labels=self._labels,
-                    remove=True,
-                )
-        except ContainerError as error:
-            raise FleetError(no_security(name, (error.stderr or b"").decode())) from error
 
     def _image_id(self, image: Image) -> str:
         try:

@@ -10,16 +10,18 @@ from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 from docker.client import DockerClient
-from docker.errors import NotFound
+from docker.errors import ContainerError, NotFound
 from docker.types import DeviceRequest, Mount
 
+from bift_ros.fleet.runtimes.dds_security import TRIAL, no_security
 from bift_ros.fleet.runtimes.docker.containers import (
     DATA,
     STATUS_FOLDER,
     USER,
     ContainerSpec,
-    Input,
 )
+from bift_ros.fleet.runtimes.docker.inputs import Input
+from bift_ros.fleet.runtimes.runtime import FleetError
 
 GRACE_SECONDS = 20
 """How long a container may take to stop before it is killed."""
@@ -60,6 +62,24 @@ def remove_container(container: Any) -> None:
     with suppress(NotFound):
         container.stop(timeout=GRACE_SECONDS)
         container.remove(force=True)
+
+
+def try_security(client: DockerClient, name: str, image: str, labels: Mapping[str, str]) -> None:
+    """Raise FleetError where the ROS of an image, called `name`, has no DDS security.
+
+    Raises APIError.
+    """
+    try:
+        client.containers.run(
+            image,
+            ["python", *TRIAL],
+            network_mode="none",
+            mounts=[_NO_VOLUME],
+            labels=dict(labels),
+            remove=True,
+        )
+    except ContainerError as error:
+        raise FleetError(no_security(name, (error.stderr or b"").decode())) from error
 
 
 @contextmanager
@@ -136,9 +156,10 @@ def _vehicle_host_config(spec: ContainerSpec) -> dict[str, Any]:
     }
 
 
+_NO_VOLUME = Mount(DATA, None, type="tmpfs", tmpfs_size=1 << 20)
+"""Else the image would have one there."""
 _SERVER_HOST_CONFIG: Mapping[str, Any] = {
-    # The image would have a volume there.
-    "mounts": [Mount(DATA, None, type="tmpfs", tmpfs_size=1 << 20)],
+    "mounts": [_NO_VOLUME],
     # Without it no vehicle could join any more.
     "restart_policy": {"Name": "on-failure"},
 }
