@@ -38,6 +38,18 @@ def test_the_fleets_bus_has_variables_of_its_own() -> None:
     }
 
 
+def test_both_buses_have_the_same_security_unless_the_fleets_has_its_own() -> None:
+    car = {"ROS_SECURITY_ENABLE": "true", "ROS_SECURITY_KEYSTORE": "/car"}
+    domain = {"ROS_DOMAIN_ID": "1"}
+    assert Bus.FLEET.ros_variables(car) == {**domain, **car}
+    fleet = {"BIFT_FLEET_SECURITY_ENABLE": "true", "BIFT_FLEET_SECURITY_KEYSTORE": "/fleet"}
+    on_fleet = {**domain, "ROS_SECURITY_ENABLE": "true", "ROS_SECURITY_KEYSTORE": "/fleet"}
+    enclave = {"ROS_SECURITY_ENCLAVE_OVERRIDE": "/driver"}
+    assert Bus.FLEET.ros_variables({**car, **enclave, **fleet}) == on_fleet
+    assert Bus.FLEET.ros_variables(fleet) == on_fleet
+    assert not any("SECURITY" in name for name in Bus.OWN.ros_variables(fleet))
+
+
 @pytest.mark.parametrize(
     ("environment", "said"),
     [

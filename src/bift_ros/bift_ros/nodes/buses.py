@@ -20,6 +20,8 @@ LAST_DOMAIN = 232
 _DOMAIN, _RANGE = "DOMAIN_ID", "AUTOMATIC_DISCOVERY_RANGE"
 _VARIABLES = (_DOMAIN, _RANGE, "STATIC_PEERS", "DISCOVERY_SERVER", "SUPER_CLIENT")
 """What decides who finds whom, without its prefix."""
+_SECURITY = tuple(f"SECURITY_{n}" for n in ("ENABLE", "STRATEGY", "KEYSTORE", "ENCLAVE_OVERRIDE"))
+"""What DDS security takes, likewise. Without any of its own, the fleet's bus has the car's."""
 
 
 class BusError(Exception):
@@ -43,10 +45,13 @@ class Bus(Enum):
 
         Raises BusError.
         """
+        has_own = any(environment.get(self.variable(name)) for name in _SECURITY)
+        sources = dict.fromkeys(_VARIABLES, self)
+        sources |= dict.fromkeys(_SECURITY, self if has_own else Bus.OWN)
         found = {
-            Bus.OWN.variable(name): environment[self.variable(name)]
-            for name in _VARIABLES
-            if environment.get(self.variable(name))
+            Bus.OWN.variable(name): environment[bus.variable(name)]
+            for name, bus in sources.items()
+            if environment.get(bus.variable(name))
         }
         found[Bus.OWN.variable(_DOMAIN)] = str(self._domain(environment))
         if self is Bus.OWN:
@@ -72,7 +77,7 @@ class Bus(Enum):
 
         Raises BusError.
         """
-        names = [Bus.OWN.variable(name) for name in _VARIABLES]
+        names = [Bus.OWN.variable(name) for name in (*_VARIABLES, *_SECURITY)]
         after = self.ros_variables(os.environ)
         if self is Bus.FLEET:
             names.append(USE_PROFILES)
