@@ -10,6 +10,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from docker.errors import ContainerError
 
 from bift_ros.fleet.deploy.compose import compose_file, swarm_stack
 from bift_ros.fleet.deploy.kubernetes import kubernetes_manifests
@@ -20,6 +21,7 @@ from bift_ros.fleet.runtimes.docker.containers import (
     ContainerFleet,
     container_fleet,
 )
+from bift_ros.fleet.runtimes.docker.engine_containers import try_security
 from bift_ros.fleet.runtimes.docker.inputs import SETTINGS, Input
 from bift_ros.fleet.runtimes.folder import FleetFolder
 from bift_ros.fleet.runtimes.plan import prepare
@@ -127,6 +129,21 @@ class TestRefused:
         monkeypatch.setattr(subprocess, "run", never)
         with pytest.raises(FleetError, match="does not end"):
             ProcessRuntime(FleetFolder(tmp_path / "fleet")).check(described(tmp_path))
+
+    def test_by_an_engine_whose_image_has_none(self) -> None:
+        class Containers:
+            def run(self, image: str, command: list[str], **options: Any) -> None:
+                assert (image, command[0]) == ("sha256:1", "python")
+                assert options["network_mode"] == "none"
+                said = b"INFO\nerror creating node: why\n"
+                raise ContainerError(None, 1, command, image, said)
+
+        class Client:
+            containers = Containers()
+
+        client: Any = Client()
+        with pytest.raises(FleetError, match=r"bift:latest has no DDS security \(error .* why\)"):
+            try_security(client, "bift:latest", "sha256:1", {})
 
 
 class TestContainers:
