@@ -10,15 +10,16 @@ from collections.abc import Callable
 from typing import Any
 
 from bift_msgs import msg
+from rclpy.qos import QoSProfile
 
 from bift_ros.nodes import fleet_topics, qos
 from bift_ros.nodes.background_node import BackgroundNode
 from bift_ros.nodes.buses import Bus
 
 _TOPICS = (
-    (msg.Transaction, fleet_topics.TRANSACTIONS, qos.TRANSACTIONS),
-    (msg.Block, fleet_topics.BLOCKS, qos.BLOCKS),
-    (msg.Tip, fleet_topics.TIPS, qos.TIPS),
+    (msg.Transaction, fleet_topics.TRANSACTIONS, qos.TRANSACTIONS, qos.TRANSACTIONS_READER),
+    (msg.Block, fleet_topics.BLOCKS, qos.BLOCKS, qos.BLOCKS_READER),
+    (msg.Tip, fleet_topics.TIPS, qos.TIPS, qos.FLEET_READER),
 )
 
 
@@ -33,9 +34,9 @@ class FleetBus:
         self._background = BackgroundNode(Bus.FLEET, "peer", name)
         self.node = self._background.node
         self._publishers: dict[type, Any] = {}
-        for kind, topic, profile in _TOPICS:
-            self._publishers[kind] = self.node.create_publisher(kind, topic, profile)
-            self._listen(kind, topic, arrived)
+        for kind, topic, writer, reader in _TOPICS:
+            self._publishers[kind] = self.node.create_publisher(kind, topic, writer)
+            self._listen(kind, topic, reader, arrived)
 
     def start(self) -> None:
         """Begin to listen."""
@@ -49,8 +50,10 @@ class FleetBus:
         """Say it to the fleet, from any thread."""
         self._publishers[type(message)].publish(message)
 
-    def _listen(self, kind: type, topic: str, arrived: Callable[[type, bytes], None]) -> None:
+    def _listen(
+        self, kind: type, topic: str, profile: QoSProfile, arrived: Callable[[type, bytes], None]
+    ) -> None:
         def heard(data: bytes) -> None:
             arrived(kind, data)
 
-        self.node.create_subscription(kind, topic, heard, qos.FLEET_READER, raw=True)
+        self.node.create_subscription(kind, topic, heard, profile, raw=True)

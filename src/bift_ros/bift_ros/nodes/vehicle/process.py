@@ -27,6 +27,7 @@ from bift_ros.identity.vehicle_names import is_vehicle_name
 from bift_ros.nodes.bag.replay_node import ReplayNode
 from bift_ros.nodes.buses import BusError
 from bift_ros.nodes.lifetime import explained, ros_until_signalled
+from bift_ros.nodes.vehicle.dds_profiles import bounded_messages
 from bift_ros.nodes.vehicle.file_jobs import FileJobs
 from bift_ros.nodes.vehicle.owner_service import OwnerService
 from bift_ros.nodes.vehicle.peer_node import PeerNode
@@ -215,7 +216,7 @@ def main(arguments: list[str] | None = None) -> int:
         with explained(
             ConfigurationError, UnknownAttack, ChainError, KeyFileError, StorageError,
             ParameterException, OSError, rclpy_implementation.RCLError,
-        ):  # fmt: skip
+        ), bounded_messages():  # fmt: skip
             vehicle = Vehicle()
         try:
             vehicle.start()
