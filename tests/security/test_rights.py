@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 import pytest
 
@@ -65,6 +67,20 @@ def test_an_observer_only_reads_what_the_fleet_says() -> None:
 def test_nobody_hears_the_parameter_events_that_rclpy_announces_on_the_fleets_bus() -> None:
     for enclave in (CAR, OBSERVER):
         assert not may(enclave.fleet.subscribe, "rt/parameter_events")
+
+
+def test_a_vehicle_may_do_what_the_page_of_topics_says_and_nothing_else() -> None:
+    """A test of real vehicles holds the page to what they do."""
+    page = (Path(__file__).parents[2] / "docs" / "topics.md").read_text()
+    _, fleet, own, _ = re.split(r"^(?:On|And of) the .*:$", page, flags=re.MULTILINE)
+    for table, rights in ((fleet, CAR.fleet), (own, CAR.own)):
+        cells = " ".join(re.findall(r"^\| (`/.*?`) \|", table, re.MULTILINE))
+        said = re.findall(r"`/(.*?)`", cells.replace("NAME", "car"))
+        said += [name.replace("[", "").replace("]", "") for name in said if "[" in name]
+        names = [re.sub(r"\[.*\]", "", name) for name in said]
+        may = {*rights.publish, *rights.subscribe} - {"ros_discovery_info"}
+        mine = {re.sub(r"^r[tqr]/|(Request|Reply)$", "", name) for name in may if "*" not in name}
+        assert mine == {*names, "parameter_events"}
 
 
 def test_a_camera_may_have_another_name() -> None:
