@@ -120,6 +120,7 @@ class TestVehicle:
         become: list[tuple[list[str], dict[str, str]]] = []
         for variable in ("ENABLE", "STRATEGY", "KEYSTORE"):
             monkeypatch.setenv(f"ROS_SECURITY_{variable}", "")  # what the command sets is undone
+        monkeypatch.setenv("ROS_SECURITY_ENCLAVE_OVERRIDE", "/observer")  # as its owner has it
         monkeypatch.setattr(
             vehicle_process.os,
             "execv",
@@ -144,6 +145,7 @@ class TestVehicle:
         assert environment["ROS_SECURITY_ENABLE"] == "true"
         assert environment["ROS_SECURITY_STRATEGY"] == "Enforce"
         assert environment["ROS_SECURITY_KEYSTORE"] == str(keystore)
+        assert environment["ROS_SECURITY_ENCLAVE_OVERRIDE"] == ""
 
     def test_without_an_enclave_it_does_not_start(self, start: Any, tmp_path: Path) -> None:
         result, became = start(tmp_path / "none")

@@ -106,6 +106,7 @@ def town(
     with pytest.MonkeyPatch.context() as patch:
         for name, value in libraries.items():
             patch.setenv(name, value)
+        patch.setenv(ENCLAVE, "/observer")  # as a person has it who also looks at fleets
         try:
             up = surroundings.bift("fleet", "up", *where, "--detach")
             assert up.returncode == 0, up.stderr

@@ -15,6 +15,7 @@ def secured(keystore: str) -> dict[str, str]:
         "ROS_SECURITY_ENABLE": "true",
         "ROS_SECURITY_STRATEGY": "Enforce",  # without its files, no node at all
         KEYSTORE: keystore,
+        ENCLAVE: "",  # not that of whoever starts it, such as an observer's
     }
 
 
