@@ -5,8 +5,9 @@ What is looked up: every Python pin, the Go modules that the Kubo built here hol
 dashboard's library from npm. Where: at OSV (https://osv.dev), or in folders of OSV's files, such as
 checkouts of pypa/advisory-database, golang/vulndb and github/advisory-database.
 
-Exit status: 0 where all was looked up and nothing is known, 1 where something is known, 3 where
-something could not be looked up, or only in files that are too old.
+Exit status: 0 where all was looked up and nothing is known but what requirements/accepted.txt
+gives a reason for, 1 where something is known, 3 where something could not be looked up, or only
+in files that are too old.
 """
 
 from __future__ import annotations
@@ -218,6 +219,12 @@ def _finding(package: Package, advisory: Mapping[str, Any]) -> Finding:
     return Finding(package, name, " ".join(str(text).split())[:160])
 
 
+def accepted_reasons(text: str) -> dict[str, str]:
+    """Why advisories are of no consequence here, by what they are called."""
+    lines = (line.partition(" ") for line in text.splitlines() if line[:1] not in ("", "#"))
+    return {advisory: reason for advisory, _, reason in lines}
+
+
 def audit(
     packages: Sequence[Package],
     folders: Sequence[Path],
@@ -259,13 +266,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         unknown["Kubo"] = [str(error)]
     found, reasons = audit(packages, given.advisories, ask_service, datetime.now(timezone.utc))
     unknown |= reasons
+    accepted = accepted_reasons((ROOT / "requirements" / "accepted.txt").read_text())
+    counted = 0
     for finding in sorted(found):
-        name = f"{finding.package.name} {finding.package.version}"
-        print(f"{finding.package.ecosystem} {name}: {finding.advisory}: {finding.summary}")
-    print(f"{len(packages)} packages, {len(found)} known vulnerabilities")
+        reason = accepted.get(finding.advisory.partition(" ")[0])
+        counted += reason is None
+        name = f"{finding.package.ecosystem} {finding.package.name} {finding.package.version}"
+        verdict = f" [accepted: {reason}]" if reason is not None else ""
+        print(f"{name}: {finding.advisory}: {finding.summary}{verdict}")
+    print(f"{len(packages)} packages, {len(found)} known vulnerabilities, {counted} not accepted")
     for what, why in unknown.items():
         print(f"NOT CHECKED: {what}: {'; '.join(why)}", file=sys.stderr)
-    return KNOWN if found else NOT_CHECKED if unknown else 0
+    return KNOWN if counted else NOT_CHECKED if unknown else 0
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import audit_dependencies as audit
 import pytest
 from audit_dependencies import Package, SourceError
 
+ACCEPTED = audit.ROOT / "requirements" / "accepted.txt"
 NOW = datetime(2026, 6, 1, tzinfo=timezone.utc)
 AIOHTTP = Package("PyPI", "aiohttp", "3.9.1")
 ADVISORY = {
@@ -160,6 +161,24 @@ def test_what_is_known_has_a_status_of_its_own(
     assert "PyPI aiohttp 3.9.1: PYSEC-2024-26: Too lenient" in capsys.readouterr().out
     monkeypatch.setattr(audit, "ask_service", lambda packages: [])
     assert audit.main([]) == 0
+
+
+def test_what_is_accepted_is_shown_with_its_reason_and_does_not_count(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    advisory = next(iter(audit.accepted_reasons(ACCEPTED.read_text())))
+    known = audit.Finding(Package("Go", "x", "1.0.0"), f"{advisory} = CVE-2024-1", "Bad.")
+    monkeypatch.setattr(audit, "built_kubo", list)
+    monkeypatch.setattr(audit, "ask_service", lambda packages: [known])
+    assert audit.main([]) == 0
+    said = capsys.readouterr().out
+    assert f"Go x 1.0.0: {advisory} = CVE-2024-1: Bad. [accepted: " in said
+    assert "1 known vulnerabilities, 0 not accepted" in said
+
+
+def test_whatever_is_accepted_has_a_reason() -> None:
+    reasons = audit.accepted_reasons(ACCEPTED.read_text())
+    assert all(reason.endswith(".") for reason in reasons.values())
 
 
 def test_the_modules_of_a_go_binary() -> None:

@@ -27,6 +27,8 @@ STORAGE_MAX = 8 * 1024**3
 
 _SWARM_KEY = re.compile(r"/key/swarm/psk/1\.0\.0/\n/base16/\n[0-9a-f]{64}\n?")
 _PEER = re.compile(r"(/(?:ip4|ip6|dns|dns4|dns6)/[^/]+/tcp/\d+)/p2p/(\w+)")
+# A private swarm has TCP alone.
+_OTHER_TRANSPORTS = ("Relay", "Websocket", "QUIC", "WebTransport", "WebRTCDirect")
 # Below the ports that the kernel gives to outgoing connections, so that one found free stays free.
 _PORTS = range(15_000, 32_000)
 
@@ -161,7 +163,7 @@ def _overlay(settings: KuboSettings, present: dict[str, Any]) -> dict[str, Any]:
             "EnableHolePunching": False,
             "RelayClient": off,
             "RelayService": off,
-            "Transports": {"Network": {"Relay": False, "Websocket": False, "QUIC": False}},
+            "Transports": {"Network": dict.fromkeys(_OTHER_TRANSPORTS, False)},
             "ConnMgr": {"Type": "basic", "LowWater": 64, "HighWater": 128},
         },
         "AutoNAT": {"ServiceMode": "disabled"},
