@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from io import BytesIO
 from pathlib import Path
 
@@ -17,10 +18,13 @@ import pytest
 from bift_ros.storage.cid import cid_of
 from bift_ros.storage.cidv1 import DAG_PB, RAW, Cid, CidError
 from bift_ros.storage.dagpb import InvalidFile
+from bift_ros.storage.embedded import EmbeddedStorage
+from bift_ros.storage.gateway_urls import gateway_url
 from bift_ros.storage.interface import NotFound, Storage, StorageError
 from bift_ros.storage.kubo.api import KuboApi
 from bift_ros.storage.kubo.daemon import KuboDaemon
 from bift_ros.storage.kubo.storage import KuboStorage
+from bift_ros.storage.networks import Networks
 from bift_ros.storage.unixfs import CHUNK_SIZE
 
 pytestmark = pytest.mark.kubo
@@ -141,6 +145,22 @@ def test_a_file_too_big_for_memory_is_refused(daemon: Daemon) -> None:
     with pytest.raises(InvalidFile, match="1001 bytes"):
         store.get(cid)
     store.close()
+
+
+def test_over_http_it_fetches_from_no_special_address_that_is_not_allowed(
+    daemon: Daemon, vehicle: Callable[..., EmbeddedStorage]
+) -> None:
+    one, other = daemon(), vehicle()
+    cid = other.put(DATA)
+    url = gateway_url("192.168.0.7", 40123)
+    with (
+        closing(KuboStorage(one.api, url)) as store,
+        pytest.raises(NotFound, match="special address"),
+    ):
+        store.get(cid, [other.url])
+    allowed = Networks.parse("127.0.0.0/8")
+    with closing(KuboStorage(one.api, url, networks=allowed)) as store:
+        assert store.get(cid, [other.url]) == DATA
 
 
 def test_what_is_pinned_outlasts_a_collection_and_the_rest_does_not(
