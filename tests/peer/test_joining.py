@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bift_ros.consensus.blocks import Block, SignedHeader
-from bift_ros.consensus.payloads import MembershipVote
+from bift_ros.consensus.exceptions import UnknownSender
+from bift_ros.consensus.payloads import MembershipVote, WithdrawFile
 from bift_ros.consensus.state import State
 from bift_ros.identity.keys import KeyPair
 from bift_ros.peer.config import PeerConfig
-from bift_ros.peer.effects import Effect, Refused, RequestBlocks, RequestHeaders
+from bift_ros.peer.effects import BroadcastTransaction, Effect, Refused, RequestBlocks, RequestHeaders
 from bift_ros.peer.events import BlocksAnswered, HeadersAnswered, Submit
 from world.consortium import LearningConsortium
 from world.driver import PeerDriver, of
@@ -77,3 +80,39 @@ def test_a_vehicle_that_joins_catches_up_and_earns() -> None:
     balances = fleet[0].state.balances
     assert balances[joiner.address] > 0
     assert sum(balances.values()) % fleet.world.genesis.policy.reward == 0
+
+
+def test_a_reorganisation_that_undoes_a_join_keeps_what_the_newcomer_has_said() -> None:
+    world = LearningConsortium(4)
+    votes = [world.sign(member, with_joiner(world)) for member in (0, 1, 2)]
+    joined = world.block(world.start, votes)
+    proposed = world.block(world.start, [world.sign(3, world.proposal())])
+    working = world.apply(world.start, proposed)
+    learnt = world.model_block(working, world.updates([0, 1, 2], working))
+    for member in (0, 4):  # another's vehicle, and the newcomer's own
+        peer = PeerDriver(world, member, CHECKER)
+        peer.block(joined)
+        payload = WithdrawFile("notes")
+        said = world.sign(4, payload, peer.state)
+        if member == 4:
+            (sent,) = of(BroadcastTransaction, peer.send(Submit(payload)))
+            assert sent.transaction == said
+        else:
+            peer.transaction(said)
+        peer.block(proposed, learnt)
+        assert peer.state.tip_hash == learnt.hash
+        assert world.address(4) not in peer.state.members
+        peer = PeerDriver(world, member, CHECKER, chain=peer.chain) if member == 4 else peer
+        again = world.block(peer.state, votes)
+        peer.block(again)
+        assert peer.peer.waiting_transaction(said.hash) == said
+        peer.block(world.block(world.apply(peer.state), [said]))
+        assert peer.state.sequences[world.address(4)] == 1
+        assert peer.peer.pending_transactions == 0
+
+
+def test_whoever_has_not_joined_is_told_so() -> None:
+    world = LearningConsortium(4)
+    with_joiner(world)
+    with pytest.raises(UnknownSender, match="is not a member"):
+        PeerDriver(world, 4, CHECKER).send(Submit(WithdrawFile("notes")))

@@ -201,7 +201,7 @@ class Gate:
         """Whether the chain has the transaction, or has gone on without it."""
         state, payload = self.state, transaction.payload
         if not isinstance(payload, Learning):
-            return transaction.sequence < state.sequences.get(transaction.sender, 0)
+            return transaction.sequence < state.next_sequence(transaction.sender)
         task = state.latest_task
         if task is not None and payload.model_id == task.model_id:
             return payload.iteration < task.current_iter

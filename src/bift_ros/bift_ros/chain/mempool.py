@@ -82,7 +82,7 @@ class Mempool:
 
     def next_sequence(self, address: str, state: State) -> int:
         """Give the first sequence number of a member that neither chain nor pool has used."""
-        sequence = state.sequences[address]
+        sequence = state.next_sequence(address)
         queue = self._queues.get(address, {})
         while sequence in queue:
             sequence += 1
@@ -165,7 +165,7 @@ class Mempool:
         while before < len(chosen):  # a transfer may become affordable through another sender's
             before = len(chosen)
             for sender, queue in queues:
-                while (tx_ := queue.get(state.sequences[sender])) is not None:
+                while (tx_ := queue.get(state.next_sequence(sender))) is not None:
                     size = len(tx_.to_bytes()) + _ITEM_OVERHEAD
                     if size > room or not fits(state, tx_):
                         break
@@ -218,7 +218,7 @@ class Mempool:
             self._ready[kind] = (*ready, tx)
 
     def _check_account(self, tx: Transaction, state: State) -> None:
-        expected = state.sequences[tx.sender]
+        expected = state.next_sequence(tx.sender)
         with suppress(NotYetValid):  # what fills a gap may come
             check_sequence(state, tx)
         if tx.sequence - expected > MAX_SEQUENCE_GAP:

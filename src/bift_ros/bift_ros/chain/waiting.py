@@ -40,8 +40,8 @@ def check_affordable(state: State, tx: Transaction, queue: Mapping[int, Transact
     """
     if isinstance(tx.payload, Learning):
         return
-    while state.sequences[tx.sender] < tx.sequence:
-        earlier = queue.get(state.sequences[tx.sender])
+    while state.next_sequence(tx.sender) < tx.sequence:
+        earlier = queue.get(state.next_sequence(tx.sender))
         if earlier is None or not fits(state, earlier):
             return  # what comes before it may bring what is missing
         state = apply_transaction(state, earlier)

@@ -156,6 +156,10 @@ class State:
     work: int = 0
     """The expected hashes behind the blocks that carry learning (see `fork_choice`)."""
 
+    def next_sequence(self, address: str) -> int:
+        """An account's next sequence number; 0 where its owner has not joined on this branch."""
+        return self.sequences.get(address, 0)
+
     @property
     def latest_task(self) -> Task | None:
         """The active task, or else the one that finished last."""

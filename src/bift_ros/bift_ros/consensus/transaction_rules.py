@@ -47,7 +47,7 @@ def check_sequence(state: State, tx: Transaction) -> None:
                 f"{tx.payload.iteration}: the two must be equal"
             )
         return
-    expected = state.sequences[tx.sender]
+    expected = state.next_sequence(tx.sender)
     if tx.sequence < expected:
         raise SequenceUsed(f"sequence {tx.sequence} of {tx.sender} is used, {expected} is next")
     if tx.sequence > expected:
@@ -58,6 +58,8 @@ def check_payload(state: State, tx: Transaction) -> None:
     """Refuse what `state` does not allow, the sequence number aside."""
     payload = tx.payload
     if tx.sender not in state.members:
+        if tx.sender not in state.sequences:
+            raise NotYetValid(f"the sender {tx.sender} has not joined on this branch")
         raise UnknownSender(f"the sender {tx.sender} is no member any more")
     if isinstance(payload, Learning):  # nearly all of them
         task = check_round(state, payload)
