@@ -10,7 +10,13 @@ from bift_ros.consensus.payloads import MembershipVote, WithdrawFile
 from bift_ros.consensus.state import State
 from bift_ros.identity.keys import KeyPair
 from bift_ros.peer.config import PeerConfig
-from bift_ros.peer.effects import BroadcastTransaction, Effect, Refused, RequestBlocks, RequestHeaders
+from bift_ros.peer.effects import (
+    BroadcastTransaction,
+    Effect,
+    Refused,
+    RequestBlocks,
+    RequestHeaders,
+)
 from bift_ros.peer.events import BlocksAnswered, HeadersAnswered, Submit
 from world.consortium import LearningConsortium
 from world.driver import PeerDriver, of
@@ -116,3 +122,17 @@ def test_whoever_has_not_joined_is_told_so() -> None:
     with_joiner(world)
     with pytest.raises(UnknownSender, match="is not a member"):
         PeerDriver(world, 4, CHECKER).send(Submit(WithdrawFile("notes")))
+
+
+def test_a_vote_that_comes_too_late_does_not_hold_up_its_senders_account() -> None:
+    world = LearningConsortium(4)
+    vote = with_joiner(world)
+    votes = [world.sign(member, vote) for member in (1, 2, 3)]
+    peer = PeerDriver(world, 0, CHECKER)
+    sent = peer.send(Submit(vote)) + peer.send(Submit(WithdrawFile("notes")))
+    _, later = (each.transaction for each in of(BroadcastTransaction, sent))
+    effects = peer.block(world.block(world.start, votes))
+    (filling,) = (each.transaction for each in of(BroadcastTransaction, effects))
+    peer.block(world.block(peer.state, [filling, later]))
+    assert peer.state.sequences[world.address(0)] == 2
+    assert peer.peer.pending_transactions == 0

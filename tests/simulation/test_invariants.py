@@ -112,3 +112,12 @@ def test_what_one_vehicle_fills_of_a_disk_is_bounded(count, size):
     fleet.invariants.effect(vehicle, TipChanged(vehicle.chain.canonical(1, 1)[0], 0))
     fleet.invariants.after_event(vehicle)
     assert broken(fleet) == {"disk"}
+
+
+def test_a_peer_that_raises_is_a_crash():
+    fleet = finished_fleet()
+    vehicle = fleet.honest[1]
+    vehicle.peer.handle = None  # what any event then raises stands for a fault of the peer's
+    vehicle.tick()
+    assert broken(fleet) == {"no crash"}
+    assert not vehicle.online

@@ -131,3 +131,10 @@ def test_a_scenario_that_makes_no_sense_is_refused(arguments, message):
 def test_an_unknown_behaviour_is_refused():
     with pytest.raises(ScenarioError, match="no such behaviour: politician"):
         simulate(Scenario(6, 1, 1, behaviours=("politician",)), 1)
+
+
+@pytest.mark.parametrize("seed", [0, 45, 66, 92])
+def test_a_fleet_lives_through_members_that_come_and_go(seed):
+    result = simulate(Scenario(8, 2, 3), seed)
+    assert result.completed
+    assert not result.violations

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 from bift_ros.consensus.encoding import decode, encode
 from bift_ros.consensus.exceptions import InvalidTransaction, SequenceUsed
-from bift_ros.consensus.payloads import Learning, Payload
+from bift_ros.consensus.payloads import Learning, Payload, WithdrawFile
 from bift_ros.consensus.transactions import Transaction, sign_transaction
 from bift_ros.peer.context import Context
 from bift_ros.peer.effects import BroadcastTransaction
 from bift_ros.peer.notes import recall
 
 _NOTE = "own transactions"
+_NOTHING = WithdrawFile("nothing")
+"""Changes nothing, where no file of this name is shared, but takes a number of the account."""
 
 
 class OwnTransactions:
@@ -62,6 +65,20 @@ class OwnTransactions:
         name = transaction.hash.hex()
         self._context.refuse(
             "transaction", name, transaction.sender, f"transaction {name[:12]}: {reason}"
+        )
+        if not isinstance(transaction.payload, Learning) and self._holds_up(transaction):
+            with suppress(InvalidTransaction):  # such as of one who is no member any more
+                self.submit(_NOTHING)
+
+    def _holds_up(self, dropped: Transaction) -> bool:
+        """Whether others of the account wait for the number that has become free.
+
+        They are signed and sent: under other numbers they might count twice.
+        """
+        return any(
+            other.sequence > dropped.sequence and other.sender == dropped.sender
+            for name, other in self._own.items()
+            if name in self._context.mempool and not isinstance(other.payload, Learning)
         )
 
     def send_again(self) -> None:

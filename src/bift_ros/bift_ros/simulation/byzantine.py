@@ -58,5 +58,5 @@ def draw_byzantine(scenario: Scenario, rng: random.Random) -> dict[int, type[Byz
             f"no such behaviour: {', '.join(unknown)} (use {', '.join(BEHAVIOURS)})"
         )
     kinds = scenario.behaviours or tuple(BEHAVIOURS)
-    numbers = sorted(rng.sample(range(scenario.vehicles), scenario.byzantine_count))
+    numbers = sorted(rng.sample(range(scenario.founders), scenario.byzantine_count))
     return {number: BEHAVIOURS[rng.choice(kinds)] for number in numbers}

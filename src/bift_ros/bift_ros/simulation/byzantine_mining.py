@@ -33,7 +33,7 @@ class FastMiner(Byzantine):
         if state.height == 0 or not state.balances[self.address]:
             return None
         payload = Transfer(self.rng.choice(self.fleet.vehicles).address, 1)
-        transfer = self.sign(state.sequences[self.address], payload)
+        transfer = self.sign(state.next_sequence(self.address), payload)
         later = max(self.genesis.policy.plain_interval_ms, self.now - state.timestamp)
         block = self.fleet.world.block(state, [transfer], miner=self.number, later=later)
         event = BlockReceived(block)

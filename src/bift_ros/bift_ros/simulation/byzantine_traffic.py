@@ -49,7 +49,7 @@ class DoubleSpender(FalseMessages):
 
     def misbehave(self) -> None:
         """Spend twice, spend what it does not have, and say again what is on the chain."""
-        sequence = self.peer.state.sequences[self.address]
+        sequence = self.peer.state.next_sequence(self.address)
         owned = self.peer.state.balances[self.address]
         pair = [self.sign(sequence, Transfer(self.another().address, owned or 1)) for _ in "ab"]
         for other in self.fleet.others[self.number]:
@@ -66,7 +66,7 @@ class IdentityThief(FalseMessages):
     def misbehave(self) -> None:
         """Give itself another's stake, and say that another stands far ahead."""
         victim = self.another()
-        sequence = self.peer.state.sequences[victim.address]
+        sequence = self.peer.state.next_sequence(victim.address)
         own = self.sign(sequence, Transfer(self.address, 1))
         self.tell(TransactionReceived(replace(own, sender=victim.address)))
         tip = sign_tip(
@@ -88,7 +88,7 @@ class Flooder(FalseMessages):
         """Transfers far ahead in number, proposals of tasks, updates of nothing."""
         rng = self.rng
         state = self.peer.state
-        first = state.sequences[self.address]
+        first = state.next_sequence(self.address)
         proposal = self.fleet.proposal(cid_of(INITIAL_MODEL))
         for _ in range(_FLOOD):
             sequence = first + rng.randrange(64)

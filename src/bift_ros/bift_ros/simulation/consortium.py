@@ -33,14 +33,22 @@ class Consortium:
         chain: str = "test",
         member: str = "vehicle{}",
         secret: str = "vehicle {}",
+        newcomers: int = 0,
     ) -> None:
-        """Make `size` members; `member` and `secret` give a number's name and the key's seed."""
+        """Make `size` members; `member` and `secret` give a number's name and the key's seed.
+
+        The genesis leaves out the last of them, as many as there are `newcomers`.
+        """
         self.keys = [
             KeyPair.from_seed(hashlib.sha256(secret.format(number).encode()).digest())
             for number in range(size)
         ]
-        members = tuple(Member(member.format(i), key.public_key) for i, key in enumerate(self.keys))
-        self.genesis = Genesis(chain, START_MS, members, policy)
+        self.members = [
+            Member(member.format(number), key.public_key) for number, key in enumerate(self.keys)
+        ]
+        """All, by number, those too who are to join."""
+        founders = tuple(self.members[: size - newcomers])
+        self.genesis = Genesis(chain, START_MS, founders, policy)
         self.start = initial_state(self.genesis)
 
     def address(self, member: int) -> str:
@@ -51,7 +59,7 @@ class Consortium:
         self, member: int, payload: Payload, state: State | None = None, *, ahead: int = 0
     ) -> Transaction:
         """A transaction with the member's next sequence number in `state`, or one `ahead`."""
-        sequence = (state or self.start).sequences[self.address(member)] + ahead
+        sequence = (state or self.start).next_sequence(self.address(member)) + ahead
         if isinstance(payload, Learning):
             sequence = payload.iteration
         return sign_transaction(self.keys[member], sequence, payload, self.genesis.hash)

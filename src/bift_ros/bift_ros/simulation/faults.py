@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bift_ros.consensus.payloads import ShareFile, Transfer, WithdrawFile
+from bift_ros.consensus.payloads import MembershipVote, ShareFile, Transfer, WithdrawFile
 from bift_ros.simulation.fleet import Fleet
 from bift_ros.simulation.vehicle import Vehicle
 
@@ -17,6 +17,9 @@ _OFFSET_MS = 3_000
 _DRIFT = 0.002
 _TRANSFER_MS = (4_000, 15_000)
 _SHARE_MS = (10_000, 30_000)
+_VOTE_MS = (0, 4_000)
+_MEMBER_MS = (5_000, 40_000)
+_FIRST_WORD_MS = (100, 3_000)
 
 
 class Faults:
@@ -42,6 +45,10 @@ class Faults:
             self._after(_CALM_MS, self._split)
         if "crash" in kinds:
             self._after(_UP_MS, self._crash)
+        if "membership" in kinds:
+            for vehicle in fleet.vehicles[fleet.scenario.founders :]:
+                self._after(_VOTE_MS, self._vote, vehicle)
+                self._after(_FIRST_WORD_MS, self._first_word, vehicle)
         self._after(_TRANSFER_MS, self._transfer)
         fleet.queue.after(self._shares.randint(*_SHARE_MS), self._share)
         fleet.queue.after(fleet.scenario.faults_end_ms, self._heal)
@@ -101,6 +108,35 @@ class Faults:
             self._down.discard(vehicle.number)
             self._say(f"vehicle {vehicle.number} starts again")
             vehicle.boot()
+
+    def _vote(self, newcomer: Vehicle) -> None:
+        """The honest members vote a vehicle in, out, and in again, each in its own time.
+
+        In the end it is in: the least that make a model may need it.
+        """
+        is_in = newcomer.address in self._fleet.honest[0].peer.state.members
+        if self._over() and is_in:
+            return
+        action = "leave" if is_in else "join"
+        self._say(f"vehicle {newcomer.number} is to {action}")
+        member = self._fleet.world.members[newcomer.number]
+        vote = MembershipVote(action, member.name, member.public_key)
+        for voter in self._fleet.honest:
+            if voter is not newcomer:
+                self._after(_VOTE_MS, self._cast, voter, vote)
+        self._after(_MEMBER_MS, self._vote, newcomer)
+
+    @staticmethod
+    def _cast(voter: Vehicle, vote: MembershipVote) -> None:
+        if voter.online:
+            voter.submit(vote)
+
+    def _first_word(self, newcomer: Vehicle) -> None:
+        """Its owner says something as soon as it may: others may see its joining undone."""
+        if newcomer.online and newcomer.address in newcomer.peer.state.members:
+            newcomer.submit(WithdrawFile("tile_0"))
+        elif not self._over():
+            self._after(_FIRST_WORD_MS, self._first_word, newcomer)
 
     def _transfer(self) -> None:
         """An honest owner gives somebody something."""

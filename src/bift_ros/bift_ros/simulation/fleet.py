@@ -30,7 +30,7 @@ class Fleet(Environment):
         self.request = Requests(self).request
         self.invariants = Invariants(self, history)
         self.note, self.stored = self.invariants.effect, self.invariants.stored
-        self.handled = self.invariants.after_event
+        self.handled, self.raised = self.invariants.after_event, self.invariants.raised
 
     def begin(self) -> None:
         """Start every vehicle and its ticks."""

@@ -123,6 +123,11 @@ class Invariants:
                 "bounded", vehicle, f"{peer.wanted_blocks} blocks, {peer.wanted_files} files wanted"
             )
 
+    def raised(self, vehicle: Vehicle, error: Exception) -> None:
+        """Whatever others say, an honest vehicle's peer raises nothing."""
+        if vehicle.honest:
+            self._broken("no crash", vehicle, f"its peer raised {error!r}")
+
     def unsettled(self) -> list[bytes]:
         """Honest owners' transactions that neither honest chain nor a refusal accounts for."""
         chain: set[bytes] = set()

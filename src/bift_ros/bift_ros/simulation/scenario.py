@@ -12,7 +12,7 @@ from bift_ros.consensus.genesis import MAX_MEMBERS, MODES, RULE_OF_MODE, Policy
 from bift_ros.peer.config import PeerConfig
 from bift_ros.pofl.aggregate import RULES
 
-FAULTS = ("delay", "loss", "partition", "crash", "skew", "byzantine")
+FAULTS = ("delay", "loss", "partition", "crash", "skew", "membership", "byzantine")
 CONFIRMATION_ITERATIONS = 2
 """A block is confirmed once this many later model blocks stand above it: no honest vehicle then
 leaves it, nor confirms another at its height."""
@@ -67,6 +67,16 @@ class Scenario:
     def byzantine_count(self) -> int:
         """How many vehicles are Byzantine."""
         return self.byzantine if "byzantine" in self.faults else 0
+
+    @property
+    def newcomers(self) -> int:
+        """How many vehicles, the last ones, are not in the genesis, but voted in and out."""
+        return max(1, self.vehicles // 10) if "membership" in self.faults else 0
+
+    @property
+    def founders(self) -> int:
+        """How many vehicles are in the genesis; the Byzantine ones are among them."""
+        return self.vehicles - self.newcomers
 
     @property
     def rules(self) -> tuple[str, ...]:

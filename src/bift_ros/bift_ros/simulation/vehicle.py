@@ -44,6 +44,8 @@ class Environment:
     """Is told of every block that a vehicle has accepted."""
     handled: Callable[[Vehicle], None]
     """Is told when a vehicle's peer has dealt with an event."""
+    raised: Callable[[Vehicle, Exception], None]
+    """Is told of an exception that no peer should raise; its vehicle stays down."""
 
     def __init__(self, scenario: Scenario, seed: int) -> None:
         self.scenario, self.seed = scenario, seed
@@ -107,7 +109,7 @@ class Vehicle:
         self._mining: Header | None = None
         self.chain = Blockchain(self.genesis, self.store)
         self.peer = Peer(self.key, self.genesis, self.chain, self.fleet.scenario.config, self.url)
-        self.carry_out(self.peer.start(self.now))
+        self.carry_out(self._handle(None))
         if self.number < self.fleet.scenario.trainers:
             self.take(events.DatasetChanged(_SAMPLES))
 
@@ -123,7 +125,7 @@ class Vehicle:
         self.heard(event)
         if type(event) is events.TipReceived:  # most messages: a peer does nothing about one
             self.tips_heard += 1
-            self.carry_out(self.peer.handle(event, self.now))
+            self.carry_out(self._handle(event))
             return
         if type(event) is events.TransactionReceived:
             self.seen.add(event.transaction.hash)
@@ -133,18 +135,31 @@ class Vehicle:
         """Give the peer an event, and have done what it says."""
         if not self.online:
             return
-        effects = self.peer.handle(event, self.now)
+        effects = self._handle(event)
         if effects:
             self.carry_out(effects)
         self.fleet.handled(self)
 
     def submit(self, payload: Payload) -> str | None:
         """Have the owner say something; the reason why not, where it was refused at once."""
+        if self.address not in self.peer.state.members:
+            return "it is no member"
         try:
             self.take(events.Submit(payload))
         except InvalidTransaction as error:
             return str(error)
         return None
+
+    def _handle(self, event: events.Event | None) -> Sequence[effects.Effect]:
+        """Give the peer an event, or start it; where it raises what it should not, it is down."""
+        try:
+            return self.peer.start(self.now) if event is None else self.peer.handle(event, self.now)
+        except InvalidTransaction:
+            raise
+        except Exception as error:
+            self.crash()
+            self.fleet.raised(self, error)
+            return ()
 
     def tick(self) -> None:
         """Let time pass for the peer."""

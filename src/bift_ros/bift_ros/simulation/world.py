@@ -29,7 +29,11 @@ INITIAL_MODEL = serialize_model(SPEC, encode_model(np.linspace(-1, 1, SPEC.size)
 def world_of(scenario: Scenario) -> Consortium:
     """Make the members and the genesis of a scenario; the same for every seed."""
     return Consortium(
-        scenario.vehicles, scenario.policy, chain="simulation", secret="simulated vehicle {}"
+        scenario.vehicles,
+        scenario.policy,
+        chain="simulation",
+        secret="simulated vehicle {}",
+        newcomers=scenario.newcomers,
     )
 
 
