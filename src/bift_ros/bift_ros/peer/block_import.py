@@ -228,6 +228,7 @@ class BlockImport:
         """Whether every file that PoFL needs is in memory; asks for the missing ones."""
         files.look()
         if not files.missing and not self._context.can_write(files.parent):
+            self._context.locked_out = True
             if files.waited:
                 self._refuse(waiting.block, "this vehicle has no key to its model (yet)")
             return False
