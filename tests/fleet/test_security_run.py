@@ -164,6 +164,26 @@ def test_their_owner_and_observers_are_heard(
     assert [row["name"] for row in json.loads(shown.stdout)] == list(VEHICLES)
 
 
+def test_a_monitor_runs_as_an_observer(
+    town: Fleet, join: Join, libraries: Variables, tmp_path: Path
+) -> None:
+    around = json.loads(town.folder.processes.read_text())["environment"]
+    with (tmp_path / "log").open("wb") as log:
+        monitor = subprocess.Popen(
+            [sys.executable, "-m", "bift_ros.nodes.observer.monitor_node"],
+            env={**os.environ, **around, **libraries, ENCLAVE: "/observer"},
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            observer = join("/observer", "OWN")
+            for topic in ("/diagnostics", "/bift/scene/chain", "/bift/monitor/vehicle_02/stake"):
+                assert observer("publishers", topic, wanted=1) == 1, (tmp_path / "log").read_text()
+        finally:
+            monitor.kill()
+            monitor.wait()
+
+
 @pytest.mark.parametrize("kind", ["stranger", "forger"])
 def test_who_has_no_keys_sees_nothing_and_is_heard_by_nobody(
     town: Fleet, join: Join, tmp_path: Path, kind: str

@@ -13,7 +13,6 @@ from launch.actions import (
     DeclareLaunchArgument,
     ExecuteProcess,
     OpaqueFunction,
-    SetEnvironmentVariable,
 )
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
@@ -44,7 +43,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "security",
                 default_value="",
-                description="keystore of DDS security (`bift security create`); empty: without",
+                description="keystore of DDS security with the observers' enclave; empty: without",
             ),
             DeclareLaunchArgument(
                 "camera",
@@ -88,10 +87,12 @@ def watch(context: LaunchContext) -> list[Action]:
     def value(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
+    security = secured_observer(value("security")) if value("security") else {}
     monitor = Node(
         package="bift_ros",
         executable="monitor",
         parameters=[value("params_file"), {"record": value("record")}],
+        additional_env=security,
         output="screen",
     )
     camera = Node(
@@ -101,6 +102,7 @@ def watch(context: LaunchContext) -> list[Action]:
             value("params_file"),
             {"vehicle": value("camera"), "genesis": value("genesis")},
         ],
+        additional_env=security,
         output="screen",
     )
     aggregator = Node(
@@ -115,10 +117,4 @@ def watch(context: LaunchContext) -> list[Action]:
         if value(name) == "true"
     ]
     optional = [("camera", camera), ("analyzers", aggregator)]
-    security = secured_observer(value("security")) if value("security") else {}
-    return [
-        *(SetEnvironmentVariable(name, text) for name, text in security.items()),
-        monitor,
-        *(node for name, node in optional if value(name)),
-        *tools,
-    ]
+    return [monitor, *(node for name, node in optional if value(name)), *tools]

@@ -13,6 +13,7 @@ from rclpy.subscription import Subscription
 
 from bift_ros.monitoring.layout import Pose, pose_of
 from bift_ros.nodes import qos
+from bift_ros.nodes.bus_node import NO_TYPE_DESCRIPTIONS
 
 _LOOK_SECONDS = 2.0
 _KINDS = {"geometry_msgs/msg/PoseStamped": PoseStamped, "nav_msgs/msg/Odometry": Odometry}
@@ -33,6 +34,7 @@ class PoseReader:
             use_global_arguments=False,
             enable_rosout=False,
             start_parameter_services=False,
+            parameter_overrides=NO_TYPE_DESCRIPTIONS,
         )
         self._subscriptions: dict[str, Subscription] = {}
         self._poses: dict[str, Pose] = {}
