@@ -6,6 +6,7 @@ import sys
 from contextlib import nullcontext, redirect_stderr
 
 import rclpy
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.experimental import EventsExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -18,13 +19,18 @@ from bift_ros.nodes.loopback import staying_here
 NO_TYPE_DESCRIPTIONS = [Parameter("start_type_description_service", value=False)]
 """A node's overrides that spare the service which ROS gives every node and nobody asks."""
 
+_EXECUTORS = {Bus.OWN: EventsExecutor, Bus.FLEET: SingleThreadedExecutor}
+
 
 class BusNode:
     """A node on one of the buses, with a ROS context and an executor that nothing else has.
 
     It has no endpoints but those that it is given; on the fleet's bus not even parameter events.
-    On the events executor: another one wakes up at a cost that grows with the number of
-    subscriptions, which in a fleet is far more than that of the messages.
+    On its own bus it is on the events executor: another one wakes up at a cost that grows with the
+    number of subscriptions, which for those who hear all vehicles is far more than that of the
+    messages. But that one queues an event for each message that comes, however many they are, and
+    handles all in that order. So on the fleet's bus, of few topics and strangers, it is on one that
+    looks what is there, and lets each topic and service have its turn.
     """
 
     def __init__(self, bus: Bus, name: str, namespace: str | None = None) -> None:
@@ -47,7 +53,7 @@ class BusNode:
             self.node.destroy_publisher(self.node._parameter_event_publisher)
         # It hands sys.stderr to faulthandler, which needs a descriptor: a notebook's has none.
         with redirect_stderr(sys.__stderr__):
-            self.executor = EventsExecutor(context=self._context)
+            self.executor = _EXECUTORS[bus](context=self._context)
         self.executor.add_node(self.node)
 
     def close(self) -> None:

@@ -22,6 +22,9 @@ _TOPICS = (
     (msg.Tip, fleet_topics.TIPS, qos.TIPS, qos.FLEET_READER),
 )
 
+_AT_ONCE = 64
+"""Messages of a topic that are taken before the others have their turn."""
+
 
 class FleetBus:
     """Hands on what arrives as bytes, and publishes; `node` is where catch-up stands."""
@@ -55,5 +58,11 @@ class FleetBus:
     ) -> None:
         def heard(data: bytes) -> None:
             arrived(kind, data)
+            for _ in range(_AT_ONCE - 1):
+                with subscription.handle:
+                    taken = subscription.handle.take_message(kind, True)
+                if taken is None:
+                    return
+                arrived(kind, taken[0])
 
-        self.node.create_subscription(kind, topic, heard, profile, raw=True)
+        subscription = self.node.create_subscription(kind, topic, heard, profile, raw=True)
