@@ -41,7 +41,6 @@ setup(
             "**/vendor/*.txt",
             "**/*.yaml",
             "**/*.json",
-            "**/*.xml",
             "py.typed",
         ]
     },

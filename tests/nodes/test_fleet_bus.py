@@ -11,10 +11,10 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
-from adversary.forged_types import ANY_MESSAGE, named
 from bift_msgs.msg import Block, Transaction
 from rclpy.duration import Duration
 
+from adversary.forged_types import ANY_MESSAGE, named
 from bift_ros.nodes import fleet_topics, qos
 from bift_ros.nodes.bus_node import BusNode
 from bift_ros.nodes.buses import Bus

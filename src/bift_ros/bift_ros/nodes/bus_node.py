@@ -13,7 +13,6 @@ from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
 from bift_ros.nodes.buses import Bus
-from bift_ros.nodes.fast_dds import load_profiles
 from bift_ros.nodes.loopback import staying_here
 
 NO_TYPE_DESCRIPTIONS = [Parameter("start_type_description_service", value=False)]
@@ -35,7 +34,6 @@ class BusNode:
 
     def __init__(self, bus: Bus, name: str, namespace: str | None = None) -> None:
         """Raises BusError and OSError."""
-        load_profiles()
         self._context = rclpy.Context()
         with bus.entered(), staying_here() if bus is Bus.OWN else nullcontext():
             rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)

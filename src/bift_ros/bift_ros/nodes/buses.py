@@ -13,8 +13,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum
 
-from bift_ros.nodes.fast_dds import USE_PROFILES
-
 LAST_DOMAIN = 232
 """ROS' highest domain whose ports exist."""
 _DOMAIN, _RANGE = "DOMAIN_ID", "AUTOMATIC_DISCOVERY_RANGE"
@@ -79,9 +77,6 @@ class Bus(Enum):
         """
         names = [Bus.OWN.variable(name) for name in (*_VARIABLES, *_SECURITY)]
         after = self.ros_variables(os.environ)
-        if self is Bus.FLEET:
-            names.append(USE_PROFILES)
-            after[USE_PROFILES] = "1"
         before = {name: os.environ.get(name) for name in names}
         _set({name: after.get(name) for name in names})
         try:

@@ -14,7 +14,6 @@ from rclpy.experimental import EventsExecutor
 from rclpy.signals import SignalHandlerOptions
 
 from bift_ros.nodes.buses import Bus, BusError
-from bift_ros.nodes.fast_dds import load_profiles
 from bift_ros.perception.bags import BagError
 from bift_ros.storage.interface import StorageError
 
@@ -35,7 +34,6 @@ def ros_until_signalled(arguments: Sequence[str] | None = None) -> Iterator[Call
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
-    load_profiles()
     with Bus.OWN.entered():
         rclpy.init(
             args=list(sys.argv if arguments is None else arguments),
