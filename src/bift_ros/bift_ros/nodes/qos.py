@@ -23,8 +23,9 @@ STATUS = _latched(1)
 # One reader hears the whole fleet, and its history is shared by all writers: with the writers'
 # depth of 1 it would keep one vehicle's tip and drop the others that came at the same moment.
 FLEET_READER = _latched(1024)
-# A vehicle reads at once, and gets by itself what it missed: what waits for it takes less memory.
-TRANSACTIONS_READER = _latched(512)
+# A vehicle reads at once, and gets by itself what it missed. Each place takes as much memory as
+# the largest message of the type: 50 kB and 100 kB, so 13 MB each.
+TRANSACTIONS_READER = _latched(256)
 BLOCKS_READER = _latched(128)
 # The same for those to whom only what is said from now on matters.
 LIVE_READER = QoSProfile(depth=1024, reliability=ReliabilityPolicy.RELIABLE)
