@@ -7,6 +7,7 @@ bytes into messages and back; clocks, threads, storage and the network stand sti
 from __future__ import annotations
 
 import logging
+import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future as Work
@@ -236,6 +237,20 @@ def without_ros(clock: Clock) -> Iterator[None]:
         ):
             replaced.enter_context(patch.object(module, name, thing))
         yield
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """ROS's generated code prints a line for bytes that are no message."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 class Vehicle:

@@ -6,10 +6,8 @@ for it; the first byte of all also chooses the chain. A script starts from a fre
 
 from __future__ import annotations
 
-import os
 from array import array
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import lru_cache
 from random import Random
 from typing import Any
@@ -28,7 +26,7 @@ from bift_ros.peer.owner_requests import OwnerRequest, sign_request
 from fuzz import arrivals, corpus
 from fuzz.mutators import Mutator, cut, flip, forge_transaction
 from fuzz.peer_stage import History, history, transactions_in
-from fuzz.vehicle_stage import Clock, Vehicle, without_ros
+from fuzz.vehicle_stage import Clock, Vehicle, silent, without_ros
 from world.consortium import LearningConsortium
 
 EVENT_BYTES = 5
@@ -69,7 +67,7 @@ def mutate(rng: Random, data: bytes) -> bytes:
 def check(script: bytes) -> None:
     chain = _CHAINS[script[0] // len(_KINDS) % len(_CHAINS) if script else 0]
     clock = Clock()
-    with without_ros(clock), _silent():
+    with without_ros(clock), silent():
         stage = _Stage(_history(chain), clock)
         for number in range(events_in(script)):
             event = script[EVENT_BYTES * number : EVENT_BYTES * (number + 1)]
@@ -77,20 +75,6 @@ def check(script: bytes) -> None:
             _KINDS[event[0] % len(_KINDS)](stage, Random(int.from_bytes(event, "big")))
             stage.vehicle.node.tasks.run()
         stage.inspect()
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """ROS's generated code prints a line for bytes that are no message."""
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 class _Stage:
