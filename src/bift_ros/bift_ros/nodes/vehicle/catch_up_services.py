@@ -37,8 +37,8 @@ from bift_ros.peer.events import (
 )
 from bift_ros.peer.group_keys import keys_before
 
-_REQUESTS = Rate(400, 50)
-_ANSWERED_BYTES = Rate(256 * 2**20, 16 * 2**20)
+REQUESTS = Rate(400, 50)
+ANSWERED_BYTES = Rate(256 * 2**20, 16 * 2**20)
 
 
 class CatchUpServices:
@@ -51,7 +51,7 @@ class CatchUpServices:
     def __init__(self, node: Node, chain: Blockchain, using: threading.Lock) -> None:
         """`using` is held while the chain is read."""
         self._chain, self._using = chain, using
-        self._requests, self._bytes = Bucket(_REQUESTS), Bucket(_ANSWERED_BYTES)
+        self._requests, self._bytes = Bucket(REQUESTS), Bucket(ANSWERED_BYTES)
         node.create_service(srv.GetHeaders, "get_headers", self._get_headers)
         node.create_service(srv.GetBlocks, "get_blocks", self._get_blocks)
         if chain.genesis.policy.encrypt_models:
