@@ -402,3 +402,12 @@ def test_a_transaction_is_read_only_once_its_signature_holds() -> None:
     share = ShareFile("map", cid_for("map"), 1, "x" * 200)
     sent = sign_transaction(WORLD.keys[2], 3, share, WORLD.genesis.hash)
     assert transactions.read_transaction(sent.to_bytes(), WORLD.genesis, MEMBERS) == sent
+
+
+def test_a_tip_that_is_hours_ahead_does_not_silence_its_member() -> None:
+    gate = open_gate()
+    gate.wall = 1_000
+    ahead, right = (WORLD.tip(1, 7, bytes(32), 3, stamp=s).tip for s in (10_800_000, 1_001))
+    assert gate.tip(cdr(ahead.to_bytes()), 0) == ahead
+    assert gate.tip(cdr(right.to_bytes()), 1) == right
+    assert gate.tip(cdr(ahead.to_bytes()), 10_000_000) is None  # whoever sends it again

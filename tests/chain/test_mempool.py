@@ -313,3 +313,16 @@ def test_a_transfer_must_be_payable_after_those_before_it(fleet: Any, rich: Stat
         pool.add(second, rich, fleet.genesis)
     gap = fleet.sign(3, Transfer(fleet.address(0), 1), rich, ahead=2)
     pool.add(gap, rich, fleet.genesis)  # what is missing before it may bring the stake
+
+
+def test_no_address_always_comes_first(fleet: Any, rich: State) -> None:
+    pool = Mempool()
+    for member in range(5):
+        pool.add(fleet.sign(member, WithdrawFile("a"), rich), rich, fleet.genesis)
+        pool.add(fleet.sign(member, WithdrawFile("b"), rich, ahead=1), rich, fleet.genesis)
+    first = set()
+    for number in range(40):
+        senders = [tx.sender for tx in pool.pending(replace(rich, tip_hash=bytes([number] * 32)))]
+        assert len(set(senders[:5])) == 5  # everybody once before anybody twice
+        first.add(senders[0])
+    assert len(first) == 5

@@ -20,6 +20,7 @@ from bift_ros.consensus.payloads import (
 )
 from bift_ros.consensus.state import State
 from bift_ros.consensus.transactions import Transaction, check_signature
+from bift_ros.peer.clock import Time
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import (
     BroadcastBlock,
@@ -164,11 +165,11 @@ class Stage:
             self.chain.store.has,
             self.peer.state,
         )
-        self._watch(self.peer.start(self.now))
+        self._watch(self.peer.start(Time(self.now, self.now)))
 
     def send(self, event: Event) -> None:
         """Let the peer take one event; whatever it raises is a crash."""
-        self._watch(self.peer.handle(event, self.now))
+        self._watch(self.peer.handle(event, Time(self.now, self.now)))
 
     def arrive(self, topic: str, said: bytes, message: bytes | None = None) -> None:
         """Let what a topic carries come in as a vehicle does; `message` is CDR, made of `said`."""

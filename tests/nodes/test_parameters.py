@@ -110,3 +110,12 @@ def test_a_value_of_another_type_is_refused_by_name(ros: Any) -> None:
     node = ros.node("trainer")
     with pytest.raises(InvalidParameterTypeException, match="threads"):
         parameters.declare(node, parameters.TRAINER)
+
+
+def test_no_timer_of_a_vehicle_heeds_sim_time(ros: Any) -> None:
+    from bift_ros.nodes.quiet_node import QuietNode
+
+    ros.start("-p", "use_sim_time:=true")
+    node, fired = ros.add(QuietNode("steady")), []
+    node.create_timer(0.01, lambda: fired.append(1))
+    ros.spin_until(lambda: bool(fired), what="the timer")

@@ -76,10 +76,10 @@ def test_a_gateway_that_becomes_known_while_others_are_asked_is_asked_next() -> 
     peer = PeerDriver(world, 0, PeerConfig(train=False))
     peer.block(world.task_block())
     update = world.update(1, peer.state)
-    (asked,) = of(Fetch, peer.peer.handle(TransactionReceived(update), peer.now))
-    peer.peer.handle(world.tip(1, 0, bytes(32), 0, "memory://1"), peer.now)
-    peer.peer.handle(FetchFailed(asked.cid, "nobody has it"), peer.now)
-    (again,) = of(Fetch, peer.peer.handle(Tick(), peer.now))
+    (asked,) = of(Fetch, peer.peer.handle(TransactionReceived(update), peer.time))
+    peer.peer.handle(world.tip(1, 0, bytes(32), 0, "memory://1"), peer.time)
+    peer.peer.handle(FetchFailed(asked.cid, "nobody has it"), peer.time)
+    (again,) = of(Fetch, peer.peer.handle(Tick(), peer.time))
     assert (again.cid, again.providers) == (asked.cid, ("memory://1",))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from bift_ros.consensus.payloads import ModelUpdate, Transfer
+from bift_ros.consensus.payloads import ModelUpdate, Transfer, WithdrawFile
 from bift_ros.consensus.transactions import sign_transaction
 from bift_ros.identity.keys import KeyPair
 from bift_ros.peer.config import PeerConfig
@@ -115,3 +115,25 @@ def test_wanted_files_and_their_providers_are_bounded() -> None:
     fetches.failed("file 7", 0)
     assert fetches.want("one more", [], 1, 0) is not None
     assert fetches.want("and another", [], 1, 0) is None
+
+
+def test_one_members_orphans_drive_out_no_other_members_block() -> None:
+    world = LearningConsortium(4)
+    peer = PeerDriver(world, 0, CHECKER)
+    peer.block(world.task_block())
+    block = world.model_block(peer.state, world.updates([0, 1, 2], peer.state), miner=1)
+    peer.hidden = set(block.body.update_cids)
+    peer.block(block)
+    orphans = (
+        world.block(
+            replace(peer.state, tip_hash=bytes([n] * 32)),
+            [world.sign(2, WithdrawFile("x"), peer.state)],
+            miner=2,
+        )
+        for n in range(140)
+    )
+    peer.block(*orphans)
+    assert peer.peer.waiting_blocks == CHECKER.maximum_waiting_blocks
+    peer.hidden = set()
+    peer.wait(3_000)
+    assert peer.state.tip_hash == block.hash

@@ -27,7 +27,7 @@ class Case:
         self.world = LearningConsortium(5)
         chain = Blockchain(self.world.genesis, ChainStore(":memory:", self.world.genesis))
         self.context = Context(self.world.keys[0], self.world.genesis, chain, CONFIG, "")
-        self.context.now = START_MS
+        self.context.clock.now = START_MS
         self.fairness = Fairness(self.context)
         self.parent = self.world.apply(self.world.start, self.world.task_block())
         self.updates = self.world.updates(range(5), self.parent)

@@ -249,12 +249,11 @@ def test_a_stale_result_does_not_displace_a_good_one() -> None:
     assert of(Train, effects) == []
 
 
-def test_a_failed_training_is_not_tried_again_on_the_same_model() -> None:
+def test_after_a_failed_training_the_next_model_is_trained_from_at_once() -> None:
     world = LearningConsortium(4)
     peer, start = trainer(world)
     (refused,) = of(Refused, peer.send(TrainingFailed(start.request, "diverged")))
     assert refused.reason == "diverged"
-    assert of(Train, peer.wait(30_000)) == []
     block = world.model_block(peer.state, world.updates([0, 2, 3], peer.state))
     assert len(of(Train, peer.block(block))) == 1
 
@@ -334,3 +333,23 @@ def test_own_pending_transactions_survive_a_restart() -> None:
     assert again.peer.pending_transactions == 1
     resent = of(BroadcastTransaction, again.wait(6_000))
     assert {e.transaction for e in resent} == {sent.transaction}
+
+
+def test_a_training_that_failed_is_tried_again_later_and_later_until_it_works() -> None:
+    world = LearningConsortium(4)
+    peer = PeerDriver(world, 0, PeerConfig(mine=False))
+    peer.send(DatasetChanged(10))
+    (start,) = of(Train, peer.block(world.task_block()))
+    pauses = []
+    for reason in ("no space left on device", "no space left on device", "the worker was killed"):
+        failed_at = peer.now
+        effects = peer.send(TrainingFailed(start.request, reason))
+        assert of(Train, effects) == []
+        effects += peer.wait(10_000)
+        (again,) = of(Train, effects)
+        assert again.request == start.request
+        pauses.append(next(at for at, e in peer.log if at > failed_at and isinstance(e, Train)))
+        pauses[-1] -= failed_at
+    assert pauses == [2_000, 4_000, 8_000]
+    reasons = [e.reason for _, e in peer.log if isinstance(e, Refused)]
+    assert reasons == ["no space left on device", "the worker was killed"]

@@ -10,6 +10,7 @@ from bift_ros.chain.store import ChainStore
 from bift_ros.consensus.blocks import Block
 from bift_ros.consensus.state import State
 from bift_ros.consensus.transactions import Transaction
+from bift_ros.peer.clock import Time
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import Effect, Fetch, Put
 from bift_ros.peer.events import (
@@ -37,11 +38,17 @@ class PeerDriver:
     ) -> None:
         self.world = world
         self.now = START_MS + 1_000
+        self.set_by = 0
+        """How far ahead the wall clock has been set."""
         self.hidden: set[str] = set()
         self.log: list[tuple[int, Effect]] = []
         self.chain = chain or Blockchain(world.genesis, ChainStore(":memory:", world.genesis))
         self.peer = Peer(world.keys[member], world.genesis, self.chain, config)
-        self._record(self.peer.start(self.now))
+        self._record(self.peer.start(self.time))
+
+    @property
+    def time(self) -> Time:
+        return Time(self.now + self.set_by, self.now)
 
     @property
     def state(self) -> State:
@@ -52,7 +59,7 @@ class PeerDriver:
         before = len(self.log)
         waiting = list(events)
         while waiting:
-            effects = self.peer.handle(waiting.pop(0), self.now)
+            effects = self.peer.handle(waiting.pop(0), self.time)
             self._record(effects)
             for effect in effects:
                 if isinstance(effect, Put):

@@ -12,6 +12,7 @@ from bift_ros.consensus.blocks import MIN_NONCE, Block, Header, SignedHeader
 from bift_ros.consensus.proof_of_work import search
 from bift_ros.consensus.state import State
 from bift_ros.peer import effects, events
+from bift_ros.peer.clock import Time
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.group_keys import keys_before
 from bift_ros.peer.machine import Peer
@@ -67,7 +68,7 @@ class Vehicle:
         self.chain = Blockchain(self.fleet.world.genesis, self.store)
         genesis = self.fleet.world.genesis
         self.peer = Peer(self.key, genesis, self.chain, self.config, self.url)
-        self._carry_out(self.peer.start(self.fleet.now))
+        self._carry_out(self.peer.start(self.fleet.time))
         if self.samples:
             self.take(events.DatasetChanged(self.samples))
 
@@ -76,7 +77,7 @@ class Vehicle:
 
     def take(self, event: events.Event) -> None:
         if self.online:
-            self._carry_out(self.peer.handle(event, self.fleet.now))
+            self._carry_out(self.peer.handle(event, self.fleet.time))
 
     def effects(self, kind: type) -> list[Any]:
         return [effect for _, effect in self.log if isinstance(effect, kind)]
@@ -229,6 +230,10 @@ class Fleet:
     @property
     def now(self) -> int:
         return self.queue.now
+
+    @property
+    def time(self) -> Time:
+        return Time(self.now, self.now)
 
     def __getitem__(self, number: int) -> Vehicle:
         return self.vehicles[number]

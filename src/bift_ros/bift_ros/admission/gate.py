@@ -35,6 +35,7 @@ from bift_ros.consensus.authorship import (
 from bift_ros.consensus.blocks import MAX_BLOCK_BYTES, Block, parse_body, parse_envelope
 from bift_ros.consensus.encoding import sha256
 from bift_ros.consensus.exceptions import ChainError
+from bift_ros.consensus.fields import MAX_INTEGER
 from bift_ros.consensus.genesis import Genesis, Member
 from bift_ros.consensus.payloads import Learning
 from bift_ros.consensus.state import State
@@ -73,6 +74,8 @@ class Gate:
         """`members` is everybody who is or was one, `has_block` tells of a block in the tree."""
         self.state = state
         """After the tip, or a little before: what it has left behind is let in no more."""
+        self.wall = MAX_INTEGER
+        """Milliseconds since the Unix epoch, as this vehicle's clock has it."""
         self._genesis, self._address = genesis, address
         self._members, self._has_block = members, has_block
         self._known = Known()
@@ -109,7 +112,10 @@ class Gate:
         )
 
     def tip(self, message: bytes, now: int) -> SignedTip | None:
-        """As `transaction`; of each member only a newer one than the last is let in."""
+        """As `transaction`; of each member only a newer one than the last is let in.
+
+        Who was further ahead for one tip than the genesis allows is heard again.
+        """
         genesis = self._genesis
         data = _canonical("tip", message, self._tips)
         name = sha256(data)
@@ -131,7 +137,9 @@ class Gate:
 
         said = _Said("tip", name, len(data), member)
         tip = self._judge(said, self._tips, now, check, read, is_old)
-        if tip is not None:
+        if tip is not None and tip.stamp > self.wall + genesis.policy.max_clock_skew_ms:
+            self._known.retire(name)
+        elif tip is not None:
             self._stamps[tip.sender] = tip.stamp
         return tip
 

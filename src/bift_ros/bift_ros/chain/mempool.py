@@ -15,6 +15,7 @@ from typing import Any
 from bift_ros.chain.exceptions import AlreadyKnown, PoolFull, SequenceTaken
 from bift_ros.chain.waiting import check_affordable, fits, learns_alike, obstacle
 from bift_ros.consensus.blocks import MAX_BLOCK_BYTES
+from bift_ros.consensus.encoding import sha256
 from bift_ros.consensus.exceptions import (
     DuplicateLearning,
     InsufficientBalance,
@@ -160,15 +161,19 @@ class Mempool:
                 if room < 0:
                     return chosen
                 chosen.append(tx)
-        queues = sorted(self._queues.items())
+        # Another order after each block, so that no address always comes first.
+        queues = sorted(
+            self._queues.items(), key=lambda queue: sha256(state.tip_hash + queue[0].encode())
+        )
         before = -1
         while before < len(chosen):  # a transfer may become affordable through another sender's
             before = len(chosen)
             for sender, queue in queues:
-                while (tx_ := queue.get(state.next_sequence(sender))) is not None:
-                    size = len(tx_.to_bytes()) + _ITEM_OVERHEAD
-                    if size > room or not fits(state, tx_):
-                        break
+                tx_ = queue.get(state.next_sequence(sender))  # one a turn
+                if tx_ is None:
+                    continue
+                size = len(tx_.to_bytes()) + _ITEM_OVERHEAD
+                if size <= room and fits(state, tx_):
                     state = apply_transaction(state, tx_)
                     chosen.append(tx_)
                     room -= size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -51,7 +52,7 @@ class _Waiting:
 
 
 class BlockImport:
-    """Blocks under way from "heard of" to "checked". Bounded, the oldest dropped first."""
+    """Blocks under way from "heard of" to "checked". Bounded, each member's part too."""
 
     def __init__(
         self,
@@ -96,7 +97,20 @@ class BlockImport:
         self._waiting[name] = _Waiting(block, self._context.now)
         self._changed = True
         if len(self._waiting) > self._context.config.maximum_waiting_blocks:
-            del self._waiting[next(iter(self._waiting))]
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Drop the highest block of the miner that has most here, those without parent first.
+
+        So whoever fills this with its own blocks drives out no other member's.
+        """
+        count = Counter(waiting.block.header.miner for waiting in self._waiting.values())
+
+        def worth(waiting: _Waiting) -> tuple[int, bool, int]:
+            header = waiting.block.header
+            return count[header.miner], waiting.files is None, header.height
+
+        del self._waiting[max(self._waiting.values(), key=worth).block.hash]
 
     def rejects(self, block_hash: bytes) -> bool:
         """Whether the block was found invalid for good."""
@@ -193,7 +207,9 @@ class BlockImport:
             if files is None:
                 return None
             if waiting.state is None:
-                waiting.state = state_transition(files.parent, context.genesis, block, context.now)
+                waiting.state = state_transition(
+                    files.parent, context.genesis, block, context.clock.latest
+                )
                 if self._is_disputed(waiting, files.parent):
                     return None
             made = None

@@ -15,6 +15,8 @@ class PeerConfig:
     """Train on the private dataset when a task runs."""
     allowed_architectures: tuple[str, ...] = ("bift_ros.learning.models:traffic_light_cnn",)
     """Model factories that this vehicle agrees to run: a task names its own, from outside."""
+    training_retry_ms: int = 2_000
+    """Pause before a training that failed is tried again, doubled each time up to 32 times this."""
     fetch_retry_ms: int = 1_000
     """Pause before a failed fetch is tried again."""
     file_wait_ms: int = 30_000

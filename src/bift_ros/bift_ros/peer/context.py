@@ -15,6 +15,7 @@ from bift_ros.consensus.payloads import ModelUpdate
 from bift_ros.consensus.state import State, Task, changed
 from bift_ros.consensus.transactions import Transaction
 from bift_ros.identity.keys import KeyPair
+from bift_ros.peer.clock import Clock
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import Effect, Refused
 from bift_ros.peer.files import Fetches, FileCache
@@ -26,7 +27,7 @@ _MAXIMUM_REFUSED = 4096
 
 
 class Context:
-    """State shared by the parts of one peer. `now` is set anew before every event."""
+    """State shared by the parts of one peer. The clock is set anew before every event."""
 
     def __init__(
         self,
@@ -54,10 +55,20 @@ class Context:
         """Each member's gateway by the member's address, as the member itself has signed it."""
         self._layout: tuple[str, ModelSpec | None] | None = None
         """The newest layout asked for, with its model's CID."""
-        self.now = 0
+        self.clock = Clock(genesis.policy.max_clock_skew_ms)
         self._effects: list[Effect] = []
         self._refused: dict[tuple[str, str], None] = {}
         self._computed: tuple[tuple[bytes, frozenset[bytes]], ComputedModel] | None = None
+
+    @property
+    def now(self) -> int:
+        """Milliseconds for timers: they only go forward."""
+        return self.clock.now
+
+    @property
+    def stamp(self) -> int:
+        """Milliseconds since the Unix epoch for what this vehicle says now."""
+        return self.clock.stamp(self.chain.tip_state)
 
     @property
     def state(self) -> State:
@@ -68,9 +79,10 @@ class Context:
         state = self.chain.tip_state
         if state.task is None or state.task.history:
             return state
-        if self.now <= state.timestamp:
+        stamp = self.stamp
+        if stamp <= state.timestamp:
             return state
-        return changed(state, timestamp=self.now)
+        return changed(state, timestamp=stamp)
 
     @property
     def members(self) -> Mapping[str, Member]:

@@ -20,6 +20,7 @@ from bift_ros.identity.keys import KeyPair
 from bift_ros.peer import events
 from bift_ros.peer.block_import import BlockImport, CheckedBlock
 from bift_ros.peer.catch_up import CatchUp
+from bift_ros.peer.clock import Time
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.context import Context
 from bift_ros.peer.disputes import Disputes
@@ -127,21 +128,21 @@ class Peer:
         """How many other vehicles have announced a tip."""
         return self._tips.known
 
-    def start(self, now: int) -> list[Effect]:
+    def start(self, now: Time) -> list[Effect]:
         """Take up what was pending before a restart and say where we stand; once, at first."""
-        self._context.now = now
+        self._context.clock.set(now)
         self._own.recall()
         self._trainer.recall()
         self._keeping.recall()
         self._tips.announce_now()
         return self._context.drain()
 
-    def handle(self, event: events.Event, now: int) -> list[Effect]:
-        """Take one event at a time in milliseconds since the epoch; return what is to be done.
+    def handle(self, event: events.Event, now: Time) -> list[Effect]:
+        """Take one event at a time; return what is to be done.
 
         Raises InvalidTransaction only for a `Submit`, whose author is this vehicle's owner.
         """
-        self._context.now = now
+        self._context.clock.set(now)
         if self._take(event):
             self._advance()
         return self._context.drain()

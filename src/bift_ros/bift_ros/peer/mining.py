@@ -27,6 +27,7 @@ class _Candidate:
     body: Body
     parent: State
     learns: bool
+    begun: int
 
 
 class Miner:
@@ -102,7 +103,7 @@ class Miner:
         candidate, context = self._candidate, self._context
         if candidate is None or not candidate.learns:
             return False
-        if context.now - candidate.header.timestamp < context.config.omission_grace_ms // 2:
+        if context.now - candidate.begun < context.config.omission_grace_ms // 2:
             return True
         if candidate.parent.tip_hash != context.chain.tip.hash:
             return True  # it stands below blocks without learning
@@ -128,7 +129,7 @@ class Miner:
             if round_ != self._round or len(waiting) > len(self._waiting):
                 self._changed_at = context.now
             self._round, self._waiting = round_, waiting
-        if committed_at is None or context.now < committed_at + policy.commit_retry_ms:
+        if committed_at is None or context.stamp < committed_at + policy.commit_retry_ms:
             return phase
         return phase_of(task, policy, committed=True, in_vain=self._waited())
 
@@ -182,7 +183,7 @@ class Miner:
 
     def _start_plain_block(self, state: State) -> None:
         context = self._context
-        if context.now < state.timestamp + context.genesis.policy.plain_interval_ms:
+        if context.stamp < state.timestamp + context.genesis.policy.plain_interval_ms:
             return
         mempool, current = context.mempool, context.state
         changes, fruitless = mempool.account_changes, self._fruitless
@@ -215,7 +216,7 @@ class Miner:
             return
         header = Header(
             height=state.height + 1,
-            timestamp=max(context.now, state.timestamp + 1),
+            timestamp=max(context.stamp, state.timestamp + 1),
             previous_hash=state.tip_hash,
             body_hash=body.hash,
             model_flag=int(body.model_info is not None),
@@ -223,7 +224,7 @@ class Miner:
             difficulty=context.genesis.policy.difficulty,
             nonce=MIN_NONCE,
         )
-        self._candidate = _Candidate(header, body, state, learns)
+        self._candidate = _Candidate(header, body, state, learns, context.now)
         context.emit(Mine(header))
 
     def finish(self, header: Header) -> Block | None:

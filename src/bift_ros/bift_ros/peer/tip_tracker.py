@@ -26,6 +26,8 @@ class TipTracker:
         """Block hash → how many other members say that they stand there."""
         self._announced = b""
         self._announced_at = 0
+        self._said_at = 0
+        """The newest of this vehicle's own stamps."""
 
     @property
     def known(self) -> int:
@@ -49,6 +51,10 @@ class TipTracker:
             check_tip(tip, context.genesis, context.members)
         except InvalidTransaction as error:
             context.refuse("tip", tip.sender + tip.signature.hex(), tip.sender, str(error))
+            return False
+        ahead = tip.stamp - context.clock.latest
+        if ahead > context.genesis.policy.max_clock_skew_ms:  # else no later tip would count
+            context.refuse("tip", tip.sender, tip.sender, f"it is stamped {ahead} ms ahead")
             return False
         self._tips[tip.sender] = tip
         self._count(known, tip)
@@ -81,6 +87,14 @@ class TipTracker:
         if self._announced_at == 0 or context.now - self._announced_at >= interval:
             self.announce_now()
 
+    def _stamp(self) -> int:
+        """Later than the last one, which others may hold: the clock may have been set back."""
+        stamp = self._context.stamp
+        if self._said_at - stamp <= self._context.genesis.policy.max_clock_skew_ms:
+            stamp = max(stamp, self._said_at + 1)
+        self._said_at = stamp
+        return stamp
+
     def announce_now(self) -> None:
         """Announce the tip now."""
         context = self._context
@@ -97,7 +111,7 @@ class TipTracker:
                     tip_hash=tip.hash,
                     learning_weight=tip.learning_weight,
                     provider=context.provider,
-                    stamp=context.now,
+                    stamp=self._stamp(),
                 )
             )
         )

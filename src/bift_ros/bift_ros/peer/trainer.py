@@ -28,6 +28,8 @@ _NOTE = "training"
 _VOTE = "vote"
 _MAXIMUM_RESULTS = 4
 """Finished trainings kept: the chain may come back to a branch that it left."""
+_MAXIMUM_DOUBLINGS = 5
+"""Of the pause after a training that failed."""
 
 
 class Trainer:
@@ -37,7 +39,10 @@ class Trainer:
         self._context, self._own = context, own
         self._samples = 0
         self._running: TrainingRequest | None = None
-        self._failed: TrainingRequest | None = None
+        self._given_up: TrainingRequest | None = None
+        """What this vehicle's word was not taken for."""
+        self._failed: tuple[TrainingRequest | None, int, int] = (None, 0, 0)
+        """What the last training failed for, how often, and when it is tried again."""
         self._results: OrderedDict[RoundKey, ModelUpdate] = OrderedDict()
         """What finished trainings gave, without the salt that it is said with."""
         self._votes: dict[tuple[str, int], tuple[bytes, int]] = {}
@@ -57,7 +62,9 @@ class Trainer:
             self._results[result.round] = result
         vote = recall(self._context, _VOTE, _read_vote)
         if vote is not None:
-            self._votes[vote[0]] = vote[1]
+            place, (base_block, since) = vote
+            # By a clock that has been set back since, it may lie ahead.
+            self._votes[place] = (base_block, min(since, self._context.now))
 
     def dataset_changed(self, samples: int) -> None:
         """The dataset holds this many training samples now."""
@@ -82,12 +89,15 @@ class Trainer:
         self._context.chain.store.set_note(_NOTE, encode(values))
 
     def failed(self, event: TrainingFailed) -> None:
-        """Publish nothing; the next global model is the next chance."""
-        if event.request == self._running:
+        """Try again later, each time later: a disk has room again, a worker comes back."""
+        request, context = event.request, self._context
+        if request == self._running:
             self._running, self._open = None, True
-            self._failed = event.request
-            name = f"{event.request.base_cid}/{event.request.iteration}"
-            self._context.refuse("training", name, self._context.key.address, event.reason)
+            times = self._failed[1] + 1 if request == self._failed[0] else 1
+            pause = context.config.training_retry_ms * 2 ** min(times - 1, _MAXIMUM_DOUBLINGS)
+            self._failed = (request, times, context.now + pause)
+            name = f"{request.base_cid}/{request.iteration}: {event.reason}"
+            context.refuse("training", name, context.key.address, event.reason)
 
     def advance(self) -> None:
         """Start, cancel or publish, as the tip asks."""
@@ -99,11 +109,13 @@ class Trainer:
         if self._running is not None and self._running != wanted:
             self._running = None
             self._context.emit(CancelTraining())
-        if wanted is None or wanted == self._failed:
+        if wanted is None or wanted == self._given_up:
             return
         result = self._results.get(_round_of(wanted))
         if result is not None:
             self._publish(state, wanted, result)
+        elif wanted == self._failed[0] and self._context.now < self._failed[2]:
+            self._open = True
         elif self._running is None and self._samples > 0:
             assert state.task is not None
             self._start(state.task, wanted)
@@ -198,7 +210,7 @@ class Trainer:
         try:
             self._own.submit(payload)
         except (FieldError, InvalidTransaction) as error:  # such as a copy that came first
-            self._failed = request
+            self._given_up = request
             what = "commit" if isinstance(payload, ModelCommit) else "update"
             name = f"{request.base_cid}/{request.iteration}"
             context.refuse(what, name, context.key.address, f"own {what} for {name}: {error}")

@@ -15,6 +15,9 @@ _DOWN_MS = (3_000, 40_000)
 _UP_MS = (5_000, 60_000)
 _OFFSET_MS = 3_000
 _DRIFT = 0.002
+_STEP_MS = 3 * 3_600_000
+_STEPPED_MS = (20_000, 60_000)
+_FULL_MS = (2_000, 20_000)
 _TRANSFER_MS = (4_000, 15_000)
 _SHARE_MS = (10_000, 30_000)
 _VOTE_MS = (0, 4_000)
@@ -45,6 +48,10 @@ class Faults:
             self._after(_CALM_MS, self._split)
         if "crash" in kinds:
             self._after(_UP_MS, self._crash)
+        if "clock" in kinds:
+            self._after(_UP_MS, self._set_clock)
+        if "disk" in kinds:
+            self._after(_FULL_MS, self._fill_disk)
         if "membership" in kinds:
             for vehicle in fleet.vehicles[fleet.scenario.founders :]:
                 self._after(_VOTE_MS, self._vote, vehicle)
@@ -109,11 +116,41 @@ class Faults:
             self._say(f"vehicle {vehicle.number} starts again")
             vehicle.boot()
 
+    def _set_clock(self) -> None:
+        """An honest vehicle's clock is set by hours, and set right some time later."""
+        if self._over():
+            return
+        vehicle = self._rng.choice(self._fleet.honest)
+        step = self._rng.choice((-_STEP_MS, _STEP_MS))
+        vehicle.offset_ms += step
+        self._say(f"the clock of vehicle {vehicle.number} is set by {step} ms")
+        self._after(_STEPPED_MS, self._set_right, vehicle, step)
+        self._after(_UP_MS, self._set_clock)
+
+    def _set_right(self, vehicle: Vehicle, step: int) -> None:
+        vehicle.offset_ms -= step
+        self._say(f"the clock of vehicle {vehicle.number} is set right")
+
+    def _fill_disk(self) -> None:
+        """An honest vehicle's disk is full, until somebody makes room."""
+        if self._over():
+            return
+        vehicle = self._rng.choice(self._fleet.honest)
+        vehicle.disk_full = True
+        self._say(f"the disk of vehicle {vehicle.number} is full")
+        self._after(_FULL_MS, self._make_room, vehicle)
+        self._after(_FULL_MS, self._fill_disk)
+
+    def _make_room(self, vehicle: Vehicle) -> None:
+        vehicle.disk_full = False
+        self._say(f"the disk of vehicle {vehicle.number} has room again")
+
     def _vote(self, newcomer: Vehicle) -> None:
         """The honest members vote a vehicle in, out, and in again, each in its own time.
 
         In the end it is in: the least that make a model may need it.
         """
+        self._after(_MEMBER_MS, self._vote, newcomer)
         is_in = newcomer.address in self._fleet.honest[0].peer.state.members
         if self._over() and is_in:
             return
@@ -124,7 +161,6 @@ class Faults:
         for voter in self._fleet.honest:
             if voter is not newcomer:
                 self._after(_VOTE_MS, self._cast, voter, vote)
-        self._after(_MEMBER_MS, self._vote, newcomer)
 
     @staticmethod
     def _cast(voter: Vehicle, vote: MembershipVote) -> None:

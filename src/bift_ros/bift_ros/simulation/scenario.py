@@ -12,7 +12,7 @@ from bift_ros.consensus.genesis import MAX_MEMBERS, MODES, RULE_OF_MODE, Policy
 from bift_ros.peer.config import PeerConfig
 from bift_ros.pofl.aggregate import RULES
 
-FAULTS = ("delay", "loss", "partition", "crash", "skew", "membership", "byzantine")
+FAULTS = ("delay", "loss", "partition", "crash", "skew", "clock", "disk", "membership", "byzantine")
 CONFIRMATION_ITERATIONS = 2
 """A block is confirmed once this many later model blocks stand above it: no honest vehicle then
 leaves it, nor confirms another at its height."""

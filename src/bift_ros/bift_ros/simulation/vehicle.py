@@ -13,6 +13,7 @@ from bift_ros.consensus.payloads import Payload, ProposeTask
 from bift_ros.consensus.proof_of_work import search
 from bift_ros.consensus.state import State
 from bift_ros.peer import effects, events
+from bift_ros.peer.clock import Time
 from bift_ros.peer.machine import Peer
 from bift_ros.simulation.event_queue import EventQueue
 from bift_ros.simulation.memory_store import MemoryStore
@@ -87,6 +88,8 @@ class Vehicle:
         self.pins: set[str] = set()
         self.offset_ms, self.drift = 0, 0.0
         self.online = False
+        self.disk_full = False
+        """Whether no training can write its update."""
         self.seen: set[bytes] = set()
         """Transactions whose signatures this vehicle has had to verify."""
         self.tips_heard = self.blocks_checked = self.models_recomputed = 0
@@ -99,8 +102,14 @@ class Vehicle:
     @property
     def now(self) -> int:
         """What this vehicle's clock says."""
+        return self.time.wall
+
+    @property
+    def time(self) -> Time:
+        """What its clocks say: both drift, and one is set."""
         now = self.fleet.queue.now
-        return now + self.offset_ms + int((now - self.fleet.started) * self.drift)
+        steady = now + int((now - self.fleet.started) * self.drift)
+        return Time(steady + self.offset_ms, steady)
 
     def boot(self) -> None:
         """Start a peer over what the store holds, as after a crash."""
@@ -153,7 +162,9 @@ class Vehicle:
     def _handle(self, event: events.Event | None) -> Sequence[effects.Effect]:
         """Give the peer an event, or start it; where it raises what it should not, it is down."""
         try:
-            return self.peer.start(self.now) if event is None else self.peer.handle(event, self.now)
+            return (
+                self.peer.start(self.time) if event is None else self.peer.handle(event, self.time)
+            )
         except InvalidTransaction:
             raise
         except Exception as error:
@@ -267,6 +278,9 @@ class Vehicle:
     def _trained(self, request: effects.TrainingRequest, begun: State) -> None:
         if self._training is request:
             self._training = None
+            if self.disk_full:
+                self.take(events.TrainingFailed(request, "no space left on device"))
+                return
             cid = self.keep_model(self.update(request), begun)
             accuracy = 0.5 + self.number / 4000
             self.take(events.Trained(request, cid, accuracy, _SAMPLES))

@@ -28,6 +28,7 @@ from bift_ros.nodes.vehicle.jobs import NonceSearch, StorageJobs
 from bift_ros.nodes.vehicle.refusals import Refusals
 from bift_ros.nodes.vehicle.trainer_node import TrainerNode
 from bift_ros.peer import effects
+from bift_ros.peer.clock import Time
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.events import (
     BlockReceived,
@@ -150,14 +151,14 @@ class PeerNode(QuietNode):
         self.take(Tick())
 
     @staticmethod
-    def _now() -> int:
-        return time.time_ns() // 1_000_000
+    def _now() -> Time:
+        return Time(time.time_ns() // 1_000_000, time.monotonic_ns() // 1_000_000)
 
     # --- in, in the thread of the fleet's bus ------------------------------------------------
 
     def _arrived(self, kind: type, data: bytes) -> None:
         """Judge a message; what is let in waits for the car's thread."""
-        now = time.monotonic_ns() // 1_000_000
+        self._gate.wall, now = self._now()
         try:
             if kind is msg.Transaction:
                 self._on_transaction(self._gate.transaction(data, now))
