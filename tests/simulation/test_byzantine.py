@@ -27,6 +27,7 @@ REFUSED = {
     "malformed_updates": "is malformed",
     "false_tips": "its parent block is invalid",
     "flooder": "far ahead",
+    "wire_flooder": "is not signed by it",
     "file_hog": "",
     "large_updates": "is malformed",
     "false_gateway": "",

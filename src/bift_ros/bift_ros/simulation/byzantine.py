@@ -24,6 +24,7 @@ from bift_ros.simulation.byzantine_rounds import (
 )
 from bift_ros.simulation.byzantine_traffic import DoubleSpender, FalseTips, Flooder, IdentityThief
 from bift_ros.simulation.byzantine_vehicle import Byzantine
+from bift_ros.simulation.byzantine_wire import WireFlooder
 from bift_ros.simulation.scenario import Scenario, ScenarioError
 
 BEHAVIOURS: dict[str, type[Byzantine]] = {
@@ -44,6 +45,7 @@ BEHAVIOURS: dict[str, type[Byzantine]] = {
     "malformed_updates": MalformedUpdates,
     "false_tips": FalseTips,
     "flooder": Flooder,
+    "wire_flooder": WireFlooder,
     "file_hog": FileHog,
     "large_updates": LargeUpdates,
     "false_gateway": FalseGateway,

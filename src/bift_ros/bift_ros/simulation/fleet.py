@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bift_ros.simulation.byzantine import draw_byzantine
+from bift_ros.simulation.byzantine_wire import WireFlooder
 from bift_ros.simulation.history import History
 from bift_ros.simulation.invariants import Invariants
 from bift_ros.simulation.requests import Requests
@@ -18,6 +19,7 @@ class Fleet(Environment):
         super().__init__(scenario, seed)
         self.history = history
         kinds = draw_byzantine(scenario, self.random("byzantine"))
+        self.gated = WireFlooder in kinds.values()
         self.vehicles = [
             kinds.get(number, Vehicle)(self, number, self.random(f"vehicle {number}"))
             for number in range(scenario.vehicles)

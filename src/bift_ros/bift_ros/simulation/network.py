@@ -14,6 +14,7 @@ from bift_ros.peer.events import (
     TransactionReceived,
 )
 from bift_ros.simulation.event_queue import EventQueue
+from bift_ros.simulation.wire import Published
 
 _BASE_MS = 20
 _GRAIN_MS = 20
@@ -106,5 +107,7 @@ def size_of(event: Event) -> int:
             return _ENVELOPE_BYTES + _TIP_BYTES + len(tip.provider)
         case HeadersAnswered(_, headers):
             return _ENVELOPE_BYTES + sum(len(signed.to_bytes()) for signed in headers)
+        case Published(_, message):
+            return _ENVELOPE_BYTES + len(message)
         case _:
             return _ENVELOPE_BYTES

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 
 from bift_ros.admission.answers import BLOCKS_PER_ANSWER, HEADERS_PER_ANSWER
+from bift_ros.admission.gate import Gate
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.consensus.blocks import MIN_NONCE, Block, Header, SignedHeader
 from bift_ros.consensus.exceptions import InvalidTransaction
@@ -19,6 +20,7 @@ from bift_ros.simulation.event_queue import EventQueue
 from bift_ros.simulation.memory_store import MemoryStore
 from bift_ros.simulation.network import Network
 from bift_ros.simulation.scenario import Scenario
+from bift_ros.simulation.wire import admitted
 from bift_ros.simulation.world import proposal_of, train, world_of
 from bift_ros.storage.cid import cid_of
 
@@ -33,6 +35,8 @@ _TRAIN_MS = (500, 2_500)
 class Environment:
     """What the vehicles of one run have in common, and what they tell it."""
 
+    gated: bool
+    """Whether messages are bytes, which pass each vehicle's gate."""
     vehicles: list[Vehicle]
     honest: list[Vehicle]
     others: dict[int, list[Vehicle]]
@@ -118,6 +122,8 @@ class Vehicle:
         self._mining: Header | None = None
         self.chain = Blockchain(self.genesis, self.store)
         self.peer = Peer(self.key, self.genesis, self.chain, self.fleet.scenario.config, self.url)
+        members, state = self.chain.known_members, self.chain.tip_state
+        self._gate = Gate(self.genesis, self.address, members, self.chain.has, state)
         self.carry_out(self._handle(None))
         if self.number < self.fleet.scenario.trainers:
             self.take(events.DatasetChanged(_SAMPLES))
@@ -131,6 +137,14 @@ class Vehicle:
         """A message came in."""
         if not self.online:
             return
+        if self.fleet.gated:
+            self._gate.state = self.chain.tip_state
+            let_in = admitted(self._gate, event, self.fleet.queue.now)
+            if isinstance(let_in, effects.Effect):
+                self.carry_out([let_in])
+            if not isinstance(let_in, events.Event):
+                return
+            event = let_in
         self.heard(event)
         if type(event) is events.TipReceived:  # most messages: a peer does nothing about one
             self.tips_heard += 1
