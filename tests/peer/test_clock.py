@@ -5,9 +5,19 @@ from __future__ import annotations
 import pytest
 
 from bift_ros.chain.tips import SignedTip
+from bift_ros.consensus.blocks import MIN_NONCE
+from bift_ros.consensus.payloads import WithdrawFile
+from bift_ros.consensus.proof_of_work import search
 from bift_ros.peer.config import PeerConfig
-from bift_ros.peer.effects import AnnounceTip, BroadcastTransaction, Mine, Refused, Train
-from bift_ros.peer.events import DatasetChanged
+from bift_ros.peer.effects import (
+    AnnounceTip,
+    BroadcastBlock,
+    BroadcastTransaction,
+    Mine,
+    Refused,
+    Train,
+)
+from bift_ros.peer.events import DatasetChanged, NonceFound
 from world.consortium import LearningConsortium
 from world.driver import PeerDriver, of
 
@@ -67,3 +77,18 @@ def test_who_was_a_little_ahead_is_heard_at_once_again() -> None:
     again.set_by = -5_000
     assert min(stamps(again, 10_000)) > first
     assert not of(BroadcastTransaction, [e for _, e in again.log])
+
+
+def test_who_starts_hours_behind_takes_its_own_block() -> None:
+    world = LearningConsortium(4, plain_interval_ms=0)
+    config = PeerConfig(train=False)
+    peer = PeerDriver(world, 0, config)
+    peer.block(world.task_block())
+    behind = PeerDriver(world, 0, config, chain=peer.chain, now=peer.now - HOURS)
+    effects = behind.transaction(world.sign(1, WithdrawFile("notes"), behind.state))
+    effects += behind.wait(2_000)
+    header = of(Mine, effects)[-1].header
+    found = search(header, MIN_NONCE, 10_000)
+    assert found is not None
+    (sent,) = of(BroadcastBlock, behind.send(NonceFound(found)))
+    assert behind.state.tip_hash == sent.block.hash

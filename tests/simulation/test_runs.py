@@ -138,3 +138,17 @@ def test_a_fleet_lives_through_members_that_come_and_go(seed):
     result = simulate(Scenario(8, 2, 3), seed)
     assert result.completed
     assert not result.violations
+
+
+@pytest.mark.parametrize("seed", [6, 14, 99])
+def test_a_fleet_lives_through_clocks_that_are_set(seed):
+    result = simulate(Scenario(8, 2, 3), seed)
+    assert result.completed
+    assert not result.violations
+
+
+@pytest.mark.parametrize("seed", [17, 57])
+def test_a_fleet_lives_through_trainings_that_fail(seed):
+    result = simulate(Scenario(8, 2, 3), seed)
+    assert result.completed
+    assert not result.violations

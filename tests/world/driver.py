@@ -35,9 +35,10 @@ class PeerDriver:
         member: int = 0,
         config: PeerConfig = DEFAULTS,
         chain: Blockchain | None = None,
+        now: int = START_MS + 1_000,
     ) -> None:
         self.world = world
-        self.now = START_MS + 1_000
+        self.now = now
         self.set_by = 0
         """How far ahead the wall clock has been set."""
         self.hidden: set[str] = set()

@@ -208,7 +208,7 @@ class BlockImport:
                 return None
             if waiting.state is None:
                 waiting.state = state_transition(
-                    files.parent, context.genesis, block, context.clock.latest
+                    files.parent, context.genesis, block, context.latest
                 )
                 if self._is_disputed(waiting, files.parent):
                     return None

@@ -32,7 +32,7 @@ class Clock:
         self.now = 0
         """For timers: the wall clock's time at the start, and what has passed since."""
         self.latest = 0
-        """The latest that it may be: no other member's stamp may be further ahead than the skew."""
+        """The later of both: no stamp may be further ahead of it than the skew."""
 
     def set(self, time: Time) -> None:
         """It is so late now."""

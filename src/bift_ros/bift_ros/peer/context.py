@@ -71,6 +71,11 @@ class Context:
         return self.clock.stamp(self.chain.tip_state)
 
     @property
+    def latest(self) -> int:
+        """The latest that it may be, to judge others' stamps by, and this vehicle's own."""
+        return max(self.clock.latest, self.stamp)
+
+    @property
     def state(self) -> State:
         """The state after the tip, as it is for a transaction that comes now.
 

@@ -52,7 +52,7 @@ class TipTracker:
         except InvalidTransaction as error:
             context.refuse("tip", tip.sender + tip.signature.hex(), tip.sender, str(error))
             return False
-        ahead = tip.stamp - context.clock.latest
+        ahead = tip.stamp - context.latest
         if ahead > context.genesis.policy.max_clock_skew_ms:  # else no later tip would count
             context.refuse("tip", tip.sender, tip.sender, f"it is stamped {ahead} ms ahead")
             return False
