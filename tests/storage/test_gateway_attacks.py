@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import resource
 import socket
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from functools import partial
@@ -240,6 +241,21 @@ def test_large_heads_are_refused(connect: Connect, head: bytes) -> None:
             answers += part
     assert b"HTTP/1.1 200" not in answers or answers.count(b"HTTP/1.1 200") < 10
     assert is_served(connect(MEMBER))
+
+
+def test_what_cannot_be_read_takes_little_memory(connect: Connect) -> None:
+    junk = b"GET /" + b"a" * 2_000_000
+    tracemalloc.start()
+    try:
+        connections = [connect(STRANGERS[0]) for _ in range(60)]
+        for connection in connections:
+            with suppress(ConnectionError):
+                connection.sendall(junk)
+        assert is_served(connect(MEMBER))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < len(junk) + 10 * (1 << 20)
 
 
 @pytest.mark.parametrize(

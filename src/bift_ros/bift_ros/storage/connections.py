@@ -35,6 +35,8 @@ BODY_TIMEOUT = 5.0
 """Seconds that a request's body, which nobody needs, may take after the answer."""
 MAX_LINE, MAX_HEADER, MAX_HEADERS = 1024, 1024, 24
 """Bytes of a request's first line and of one header, and headers: 25 kB of a head in memory."""
+MAX_UNANSWERED = 32_768
+"""Bytes that one connection sends before it is answered: what cannot be read is kept until then."""
 MAX_PIPELINED = 2
 """Requests that one connection sends before they are answered."""
 SLOW_AFTER, SLOW_PACE = 5.0, 32_768
@@ -59,7 +61,7 @@ def network_of(host: str) -> str:
 class Connection(RequestHandler):
     """One client's; aiohttp reads its requests."""
 
-    __slots__ = ("_connections", "asked_at", "is_member", "network", "sent")
+    __slots__ = ("_connections", "asked_at", "is_member", "network", "sent", "unanswered")
 
     def __init__(self, server: Server, connections: Connections) -> None:
         super().__init__(
@@ -80,6 +82,8 @@ class Connection(RequestHandler):
         """When its present request came, by the loop's clock."""
         self.sent = 0
         """Bytes of the answer to that."""
+        self.unanswered = 0
+        """Bytes that have come since the last answer."""
 
     @property
     def is_strange(self) -> bool:
@@ -101,7 +105,11 @@ class Connection(RequestHandler):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read on, unless it is many requests at once."""
+        """Read on, unless it is many requests at once, or larger than any."""
+        self.unanswered += len(data)
+        if self.unanswered > MAX_UNANSWERED:
+            self.abort()
+            return
         super().data_received(data)
         if len(self._messages) > MAX_PIPELINED:
             self.abort()
@@ -171,6 +179,7 @@ class Connections:
 
     def idle(self, connection: Connection) -> None:
         """Note that a request was answered."""
+        connection.unanswered = 0
         if connection in self._open:
             self._wait(connection, IDLE_TIMEOUT)
 
