@@ -51,7 +51,8 @@ def check_vote(state: State, voter: str, vote: MembershipVote) -> None:
 
 def apply_vote(state: State, voter: str, vote: MembershipVote) -> State:
     """Count a vote that has passed `check_vote`, and make the change where it decides it."""
-    voters = state.ballots.get(vote, frozenset()) | {voter}
+    # No union: compiled, that of a frozenset and a set is taken for a set.
+    voters = frozenset((*state.ballots.get(vote, ()), voter))
     ballots = {**state.ballots, vote: voters}
     if len(voters & state.members.keys()) <= state.policy.membership_threshold * len(state.members):
         return replace(state, ballots=ballots)
