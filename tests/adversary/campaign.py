@@ -10,6 +10,7 @@ import argparse
 import json
 import math
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -26,21 +27,25 @@ if __name__ == "__main__":
 from adversary.attack import ATTACKS, BY_MEMBER
 from adversary.fleet import HONEST, LIAR, AttackedFleet, attacked_fleet
 from adversary.stranger import Target
+from bift_ros.chain.store import ChainStore
+from bift_ros.chain.vehicle_folders import VehicleFolders
+from bift_ros.chain.verification import blocks_of
 from bift_ros.consensus.genesis import load_genesis
-from bift_ros.consensus.state import Task
+from bift_ros.fleet.description.fleet import TaskDescription
 from bift_ros.fleet.runs.evaluation import Evaluator
 from bift_ros.fleet.runs.reading import outcome_of, read_model
 from bift_ros.fleet.runtimes.domain import ros_environment
-from bift_ros.fleet.runtimes.folder import key_file
+from bift_ros.fleet.runtimes.folder import FleetFolder, key_file
 from bift_ros.synthesis.synth import synthesize
 
-FRAMES, TEST_CROPS, SEED = 40, 1000, 1
+FRAMES, TEST_CROPS, SEED = 200, 1000, 1
 ATTACK_GRACE = 120.0
 """Seconds that an attacker may take beside its attack, on a busy machine."""
 PATIENCE = 300.0
 """Seconds that the rest of the iterations may take, on a busy machine."""
 ITERATION_SECONDS = 4.5
 """About what one takes."""
+LAST_MODELS = 5
 MEGABYTE = 1 << 20
 
 
@@ -77,7 +82,7 @@ class Campaign:
     samples: dict[str, int] = field(default_factory=dict)
     ended: list[str] = field(default_factory=list)
     accuracy: float = 0.0
-    """On a test set of no vehicle's, of the last global model."""
+    """On a test set of no vehicle's; see `measure_accuracy`."""
 
 
 def make_bags(folder: Path) -> Path:
@@ -191,28 +196,28 @@ def _conclude(campaign: Campaign, fleet: AttackedFleet, began: float, ended: flo
         campaign.log_bytes_per_s = max(campaign.log_bytes_per_s, int(grown))
 
 
-def last_model(fleet: AttackedFleet) -> Task:
-    """What the first vehicle's chain, which verifies, has of the task. All must have ended."""
-    folder = fleet.folder.vehicle(HONEST[0])
-    outcome = outcome_of(folder, load_genesis(fleet.folder.genesis))
-    assert outcome.problem is None, outcome.problem
-    task = outcome.state.latest_task
-    assert task is not None
-    return task
+def measure_accuracy(folder: FleetFolder, test_set: Path) -> float:
+    """The mean of the last models of the first vehicle's chain, which verifies; all have ended.
 
+    An update that comes late in one iteration leads to other models, no worse and no better.
+    """
+    vehicle, genesis = folder.vehicle(HONEST[0]), load_genesis(folder.genesis)
+    problem = outcome_of(vehicle, genesis).problem
+    assert problem is None, problem
+    with closing(ChainStore(VehicleFolders(vehicle).chain, genesis, read_only=True)) as store:
+        infos = [block.body.model_info for block in blocks_of(store)]
+    last = [info for info in infos if info is not None][-LAST_MODELS:]
 
-def measure_accuracy(fleet: AttackedFleet, task: Task, test_set: Path) -> float:
-    genesis = load_genesis(fleet.folder.genesis)
+    def read(_: str, cid: str) -> bytes:
+        return read_model(cid, vehicle, genesis)
 
-    def read(name: str, cid: str) -> bytes:
-        return read_model(cid, fleet.folder.vehicle(name), genesis)
-
-    evaluator = Evaluator(read, test_set, task.proposal.architecture, "cpu")
-    with closing(evaluator):
-        evaluator.evaluate(1, HONEST[0], task.global_cid)
-        evaluator.wait(120)
+    architecture = TaskDescription().architecture
+    with closing(Evaluator(read, test_set, architecture, "cpu")) as evaluator:
+        for info in last:
+            evaluator.evaluate(info.current_iter, HONEST[0], info.global_cid)
+        evaluator.wait(PATIENCE)
         assert not evaluator.errors, evaluator.errors
-        return evaluator.accuracy[1]
+        return round(statistics.mean(evaluator.accuracy.values()), 4)
 
 
 @dataclass
@@ -245,7 +250,7 @@ def attack_fleets(
         folder = out / name
         with attacked_fleet(folder, bags, iterations, with_liar) as fleet, fleet.watching():
             campaign = run_attacks(fleet, groups, (1 + with_liar) * seconds, out, iterations)
-        campaign.accuracy = measure_accuracy(fleet, last_model(fleet), bags / "test")
+        campaign.accuracy = measure_accuracy(fleet.folder, bags / "test")
         return campaign
 
     with ros_environment() as (environment, _):

@@ -34,9 +34,10 @@ def description(members: Sequence[str], iterations: int) -> FleetDescription:
     return FleetDescription(
         "attacked",
         tuple(VehicleDescription(name, device="cpu") for name in members),
-        TaskDescription(iterations=iterations, local_epochs=10),
+        TaskDescription(iterations=iterations, local_epochs=3),
         Policy(difficulty=8, update_wait_ms=2_000),
         seed=5,
+        replay_rate=10.0,
     )
 
 
