@@ -51,10 +51,11 @@ def check_vote(state: State, voter: str, vote: MembershipVote) -> None:
 
 def apply_vote(state: State, voter: str, vote: MembershipVote) -> State:
     """Count a vote that has passed `check_vote`, and make the change where it decides it."""
-    # No union: compiled, that of a frozenset and a set is taken for a set.
-    voters = frozenset((*state.ballots.get(vote, ()), voter))
+    voters = state.ballots.get(vote, frozenset()) | {voter}
     ballots = {**state.ballots, vote: voters}
-    if len(voters & state.members.keys()) <= state.policy.membership_threshold * len(state.members):
+    # No intersection: with keys that is a set, which compiled code refuses as no frozenset.
+    standing = sum(voter in state.members for voter in voters)
+    if standing <= state.policy.membership_threshold * len(state.members):
         return replace(state, ballots=ballots)
     del ballots[vote]
     state = replace(state, epoch=next_epoch(state.epoch, vote.action, vote.public_key))
