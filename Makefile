@@ -9,7 +9,7 @@ PYTEST := $(ENTER) python -m pytest
 parallel = -n $(1) --dist loadfile --no-loadscope-reorder
 flag = $(if $($(1)),--$(shell echo $(1) | tr A-Z a-z) '$($(1))')
 
-.PHONY: help setup kubo demo test test-fast test-long lint types format lock audit clean
+.PHONY: help setup kubo demo test test-fast test-attacks test-long lint types format lock audit clean
 
 help:
 	@echo 'make setup    set everything up (once; a later one takes a second); TORCH=cpu without CUDA'
@@ -18,6 +18,7 @@ help:
 	@echo 'make kubo     build the IPFS daemon Kubo with Go, for STORAGE=kubo (once, some minutes)'
 	@echo 'make test     set up, then run every test; JOBS= at a time, PYTEST_ARGS= passes through'
 	@echo 'make test-fast  only what needs no fleet, browser or Kubo and takes no time'
+	@echo 'make test-attacks  attack a fleet of three vehicles in every way, for some minutes'
 	@echo 'make test-long  property tests on examples drawn by SEED=, ROUNDS= times, and fuzzing'
 	@echo 'make lint     ruff; make types: mypy; make format: rewrite the layout'
 	@echo 'make lock     pin requirements/*.in anew in requirements/*.txt, with hashes; UPGRADE=1 moves pins'
@@ -40,6 +41,10 @@ test: setup
 test-fast: setup
 	$(PYTEST) $(call parallel,$(or $(JOBS),$(shell nproc))) \
 	    -m 'not (slow or ros or browser or kubo)' $(PYTEST_ARGS)
+
+# A fleet under attack, one in peace: minutes, with the machine to itself.
+test-attacks: setup
+	$(PYTEST) tests/adversary $(PYTEST_ARGS)
 
 # Each round draws other examples. What fails is repeated by the seed in the line above it.
 test-long: SEED ?= 1

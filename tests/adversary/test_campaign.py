@@ -2,13 +2,18 @@
 
 Strangers attack one fleet and a member another, several at a time; a third is left in peace for as
 many iterations. What depends on how busy the machine is has generous bounds here: `campaign.py`
-measures for a person.
+measures for a person. Beside other tests it would say little, so parallel runs leave it out:
+`make test-attacks` runs it alone.
 """
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    pytest.skip("needs the machine alone: `make test-attacks`", allow_module_level=True)
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
