@@ -9,6 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,20 @@ DEADLINE = 240.0
 """Seconds that a whole fleet may take on a busy machine."""
 
 
+@dataclass
+class Started:
+    """A process that runs beside the test."""
+
+    process: subprocess.Popen[str]
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> str:
+        """End it, as Ctrl-C does, and well; what it printed."""
+        self.process.send_signal(how)
+        printed, _ = self.process.communicate(timeout=60)
+        assert self.process.returncode == 0, printed
+        return printed
+
+
 @dataclass(frozen=True)
 class Surroundings:
     """What the processes of one module's tests are told, and know each other by."""
@@ -48,6 +63,26 @@ class Surroundings:
             text=True,
             timeout=timeout,
         )
+
+    @contextmanager
+    def start(self, *command: str) -> Iterator[Started]:
+        """Have a command run, such as that of a vehicle; end it if it still does."""
+        started = Started(
+            subprocess.Popen(
+                command,
+                env=os.environ | self.environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                # Where the tests are a shell's background job, SIGINT is ignored.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            )
+        )
+        try:
+            yield started
+        finally:
+            started.process.kill()
+            started.process.communicate()
 
     def interrupted(
         self, *arguments: object, out: Path, logs: Sequence[Path], ready: bytes

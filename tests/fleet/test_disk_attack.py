@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -98,49 +95,34 @@ def test_a_member_fills_no_more_of_a_disk_than_is_said(surroundings: Any, tmp_pa
     genesis = Genesis("disk", time.time_ns() // 1_000_000 - 60_000, members, policy)
     save_genesis(tmp_path / "genesis.json", genesis)
     save_key(tmp_path / "car.pem", CAR, None)
-    vehicle = subprocess.Popen(
-        surroundings.command(
-            "miner", "start", "--genesis", tmp_path / "genesis.json", "--key", tmp_path / "car.pem",
-            "--data", tmp_path / "car", "--no-train",
-        ),
-        env=os.environ | surroundings.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    command = surroundings.command(
+        "miner", "start", "--genesis", tmp_path / "genesis.json", "--key", tmp_path / "car.pem",
+        "--data", tmp_path / "car", "--no-train",
     )  # fmt: skip
-    said = ""
-    try:
-        with (
-            closing(FleetMonitor()) as monitor,
-            EmbeddedStorage(tmp_path / "bad") as storage,
-            closing(BadMember(genesis, storage)) as bad,
-            VehicleClient("car", DEADLINE) as client,
-        ):
-            monitor.watch("car")
+    with (
+        surroundings.start(*command) as vehicle,
+        closing(FleetMonitor()) as monitor,
+        EmbeddedStorage(tmp_path / "bad") as storage,
+        closing(BadMember(genesis, storage)) as bad,
+        VehicleClient("car", DEADLINE) as client,
+    ):
+        monitor.watch("car")
 
-            def reach(condition: Callable[[VehicleStatus], bool]) -> None:
-                def reached(heard: dict[str, VehicleStatus | None]) -> bool:
-                    car = heard["car"]
-                    return car is not None and condition(car)
+        def reach(condition: Callable[[VehicleStatus], bool]) -> None:
+            def reached(heard: dict[str, VehicleStatus | None]) -> bool:
+                car = heard["car"]
+                return car is not None and condition(car)
 
-                assert monitor.wait(reached, DEADLINE), monitor.vehicles
+            assert monitor.wait(reached, DEADLINE), monitor.vehicles
 
-            reach(lambda car: True)
-            before = disk_use(tmp_path / "car")
-            bad.introduce()
-            reach(lambda car: car.chain.peers == 1)
-            attack(bad, client, reach)
-            assert disk_use(tmp_path / "car") - before < 1 << 20
-            assert storage.traffic.served < LARGE
-    finally:
-        vehicle.send_signal(signal.SIGINT)
-        try:
-            said, _ = vehicle.communicate(timeout=60)
-        finally:
-            vehicle.kill()
-            vehicle.wait()
-    assert vehicle.returncode == 0, said
+        reach(lambda car: True)
+        before = disk_use(tmp_path / "car")
+        bad.introduce()
+        reach(lambda car: car.chain.peers == 1)
+        attack(bad, client, reach)
+        assert disk_use(tmp_path / "car") - before < 1 << 20
+        assert storage.traffic.served < LARGE
+        vehicle.stop()
 
 
 def attack(bad: BadMember, client: VehicleClient, reach: Callable[..., None]) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +22,6 @@ pytestmark = [pytest.mark.ros, pytest.mark.slow]
 DEADLINE = 120.0
 
 
-def stop(vehicle: subprocess.Popen[str]) -> str:
-    """End a vehicle as Ctrl-C does; what it printed."""
-    vehicle.send_signal(signal.SIGINT)
-    try:
-        said, _ = vehicle.communicate(timeout=60)
-    finally:
-        vehicle.kill()
-        vehicle.wait()
-    return said
-
-
 def test_a_vehicle_joins_by_vote(surroundings: Any, tmp_path: Path) -> None:
     keys = {name: tmp_path / f"{name}.pem" for name in ("car", "bus", "stranger")}
     public = {}
@@ -46,18 +34,12 @@ def test_a_vehicle_joins_by_vote(surroundings: Any, tmp_path: Path) -> None:
     )
     assert created.returncode == 0, created.stderr
 
-    def start(name: str, *options: object) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            surroundings.command(
-                "miner", "start", "--genesis", genesis, "--key", keys[name],
-                "--data", tmp_path / name, "--no-train", *options,
-            ),
-            env=os.environ | surroundings.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    def start(name: str, *options: object) -> Any:
+        command = surroundings.command(
+            "miner", "start", "--genesis", genesis, "--key", keys[name],
+            "--data", tmp_path / name, "--no-train", *options,
         )  # fmt: skip
+        return surroundings.start(*command)
 
     def vote(by: str, *words: str) -> subprocess.CompletedProcess[str]:
         done: subprocess.CompletedProcess[str] = surroundings.bift(
@@ -65,18 +47,16 @@ def test_a_vehicle_joins_by_vote(surroundings: Any, tmp_path: Path) -> None:
         )
         return done
 
-    monitor = FleetMonitor()
-    running = [start("car")]
-
     def stands_at(all_: Statuses, height: int) -> bool:
         return all((s := all_.get(n)) and s.chain.height == height for n in ("car", "bus"))
 
     def reach(condition: Callable[[dict[str, Any]], bool]) -> None:
         assert monitor.wait(condition, DEADLINE), monitor.vehicles
 
-    try:
+    with closing(FleetMonitor()) as monitor, ExitStack() as running:
+        car = running.enter_context(start("car"))
         reach(lambda all_: bool(all_.get("car")))
-        running.append(start("bus", "--name", "bus"))
+        bus = running.enter_context(start("bus", "--name", "bus"))
         stranger = vote("stranger", "join", "bus", public["bus"])
         assert stranger.returncode == 2
         assert "not a member" in stranger.stderr
@@ -89,10 +69,8 @@ def test_a_vehicle_joins_by_vote(surroundings: Any, tmp_path: Path) -> None:
         # The new member's word counts.
         assert vote("bus", "join", "tram", public["stranger"]).returncode == 0
         reach(lambda all_: stands_at(all_, 2))
-    finally:
-        monitor.close()
-        printed = [stop(vehicle) for vehicle in running]
-    assert [vehicle.returncode for vehicle in running] == [0, 0], printed
+        for vehicle in (car, bus):
+            vehicle.stop()
     for name in ("car", "bus"):
         done = surroundings.bift(
             "member", "list", "--data", tmp_path / name, "--genesis", genesis, "--json"

@@ -11,12 +11,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+from secured_process import Node, Variables, joined
 
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
@@ -40,45 +41,7 @@ replay_rate: 8
 """
 DEADLINE = 240.0
 TIPS = "/bift/tips"
-Variables = Mapping[str, str]
-Join = Callable[..., "Node"]
-
-
-class Node:
-    """A `secured_node` in a process of its own."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
-        assert self._answer() == "here"
-
-    def __call__(self, method: str, *arguments: object, wanted: object = None) -> Any:
-        """What it answers; what is `wanted` it waits for."""
-        assert self._process.stdin is not None
-        print(json.dumps([method, arguments, wanted]), file=self._process.stdin, flush=True)
-        return self._answer()
-
-    def _answer(self) -> Any:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        assert line, f"it ended with {self._process.wait()}"
-        return json.loads(line)
-
-
-@contextmanager
-def joined(environment: Variables, bus: str, namespace: str) -> Iterator[Node]:
-    program = str(Path(__file__).with_name("secured_node.py"))
-    process = subprocess.Popen(
-        [sys.executable, program, bus, namespace],
-        env={**os.environ, **environment},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield Node(process)
-    finally:
-        process.kill()
-        process.communicate()
+Join = Callable[..., Node]
 
 
 @pytest.fixture(scope="module")

@@ -239,17 +239,15 @@ def test_a_stored_training_that_cannot_be_used_keeps_no_vehicle_from_starting(
     for name, note in (("training", result), ("vote", b"no CBOR")):
         with contextlib.closing(ChainStore(folders.chain, alone.genesis)) as store:
             store.set_note(name, note)
-    vehicle = subprocess.Popen(
-        vehicle_command(plan),
-        env=os.environ | surroundings.environment,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    monitor = FleetMonitor()
-    strangers = {bus: BackgroundNode(bus, "stranger") for bus in Bus}
-    for stranger in strangers.values():
-        stranger.start()
-    try:
+    with (
+        surroundings.start(*vehicle_command(plan)) as vehicle,
+        contextlib.closing(FleetMonitor()) as monitor,
+        contextlib.ExitStack() as closing,
+    ):
+        strangers = {bus: BackgroundNode(bus, "stranger") for bus in Bus}
+        for stranger in strangers.values():
+            stranger.start()
+            closing.callback(stranger.close)
         assert monitor.wait(lambda all_: bool(all_.get("vehicle_00")), DEADLINE)
         status = monitor.vehicles["vehicle_00"]
         # The last services that a vehicle announces: all others are known by then.
@@ -260,15 +258,7 @@ def test_a_stored_training_that_cannot_be_used_keeps_no_vehicle_from_starting(
             last = strangers[bus].node.create_client(kind, f"/vehicle_00/{name}")
             assert last.wait_for_service(DEADLINE)
         found = {bus: names_on(stranger.node) for bus, stranger in strangers.items()}
-        vehicle.send_signal(signal.SIGINT)
-        _, said = vehicle.communicate(timeout=60)
-    finally:
-        for stranger in strangers.values():
-            stranger.close()
-        monitor.close()
-        vehicle.kill()
-        vehicle.wait()
-    assert vehicle.returncode == 0, said
+        said = vehicle.stop()
     assert status.chain.refused == 2
     assert "note" in status.chain.last_refusal
     for name in ("training", "vote"):
@@ -311,16 +301,10 @@ def test_a_person_starts_one_vehicle_sees_it_and_stops_it(
     )
     assert created.returncode == 0, created.stderr
     options = ("--genesis", genesis, "--key", key, "--data", data, "--no-train")
-    vehicle = subprocess.Popen(
-        surroundings.command("miner", "start", *options),
-        env=os.environ | surroundings.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    monitor = FleetMonitor()
-    try:
+    with (
+        surroundings.start(*surroundings.command("miner", "start", *options)) as vehicle,
+        contextlib.closing(FleetMonitor()) as monitor,
+    ):
         assert monitor.wait(lambda all_: bool(all_.get("my_car")), DEADLINE)
         shown = surroundings.bift("system", "show", "--wait", 5, "--json")
         assert shown.returncode == 0, shown.stderr
@@ -329,13 +313,7 @@ def test_a_person_starts_one_vehicle_sees_it_and_stops_it(
         assert status["address"] == account["address"]
         assert status["state"] == "idle"
         assert status["height"] == 0
-        vehicle.send_signal(stop)
-        said, _ = vehicle.communicate(timeout=60)
-    finally:
-        monitor.close()
-        vehicle.kill()
-        vehicle.wait()
-    assert vehicle.returncode == 0, said
+        said = vehicle.stop(stop)
     assert "Traceback" not in said
     verified = surroundings.bift("chain", "verify", "--data", data, "--genesis", genesis)
     assert verified.returncode == 0, verified.stderr
