@@ -161,7 +161,7 @@ def test_a_task_nobody_can_begin_is_replaced_in_the_end(make_fleet: Any) -> None
     after = fleet.apply(tasked, fleet.block(tasked, [other], later=60_000))
     assert after.task is not None
     assert after.task.model_id == "signs"
-    assert [task.model_id for task in after.finished] == ["lights"]
+    assert after.finished == ("lights",)
 
     running = fleet.apply(tasked, fleet.model_block(tasked, [0, 1]))
     with pytest.raises(refused.InvalidBlockTransaction, match="active"):

@@ -51,8 +51,9 @@ def test_a_task_from_proposal_to_end(fleet: Any) -> None:
         assert state.latest_task.current_iter == iteration
         assert state.latest_task.global_cid == block.body.model_info.global_cid
     assert state.task is None
-    assert state.finished[0].finished
-    assert [entry.iteration for entry in state.finished[0].history] == [1, 2]
+    assert state.finished == ("lights",)
+    assert state.last_task.finished
+    assert state.last_task.last.iteration == 2
     assert [state.balances[fleet.address(i)] for i in range(5)] == [40, 40, 0, 0, 40]
     assert (state.height, state.tip_hash) == (3, block.hash)
     assert state.learning_weight == 6
@@ -366,7 +367,7 @@ def test_the_accuracy_is_the_contributors_lower_median(fleet: Any, tasked: State
     some = tuple(sorted(fleet.address(i) for i in (0, 1, 3)))
     info = replace(info, contributors=some, accuracy=0.9)
     state = fleet.apply(tasked, fleet.block(tasked, updates, info))
-    assert state.task.history[-1].accuracy == 0.9
+    assert state.task.last.accuracy == 0.9
     assert [state.balances[fleet.address(i)] for i in range(5)] == [20, 20, 0, 20, 0]
 
 
@@ -391,5 +392,5 @@ def test_a_second_task_learns_after_the_first_has_finished(fleet: Any) -> None:
     state = fleet.apply(state, fleet.model_block(state, [0, 1]))
     state = fleet.apply(state, fleet.block(state, [fleet.sign(0, fleet.proposal("signs"), state)]))
     after = fleet.apply(state, fleet.model_block(state, [0, 1]))
-    assert [task.model_id for task in after.finished] == ["lights"]
+    assert after.finished == ("lights",)
     assert after.task.current_iter == 1

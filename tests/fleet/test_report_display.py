@@ -15,6 +15,7 @@ pytest.importorskip("rclpy", reason="the room needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
 from bift_ros.chain.verification import Verification
+from bift_ros.consensus.blocks import ModelInfo
 from bift_ros.consensus.genesis import Genesis, Member, Policy
 from bift_ros.consensus.payloads import ProposeTask
 from bift_ros.consensus.state import Iteration, State, Task, initial_state
@@ -37,16 +38,13 @@ GENESIS = Genesis(
 def finished_state() -> State:
     """After two iterations: all three contributed to the first, two to the second."""
     addresses = [key.address for key in KEYS]
-    history = (
-        Iteration(1, cid_of(b"1"), 0.5, "krum", tuple(sorted(addresses))),
-        Iteration(2, cid_of(b"2"), 0.75, "bulyan", tuple(sorted(addresses[:2]))),
-    )
+    last = Iteration(2, cid_of(b"2"), 0.75, "bulyan", tuple(sorted(addresses[:2])))
     proposal = ProposeTask("lights", cid_of(b"0"), 2, "mixed", "a:b", 1, 1, 0.1, "sgd")
     return replace(
         initial_state(GENESIS),
         height=3,
         tip_hash=bytes([7] * 32),
-        finished=(Task(proposal, addresses[0], history=history),),
+        last_task=Task(proposal, addresses[0], last=last),
         balances=dict(zip(addresses, (40, 40, 20), strict=True)),
     )
 
@@ -76,8 +74,20 @@ def build(
     return report.build(outcomes, GENESIS, statuses(), iterations, measured, malicious or {}, 12.34)
 
 
-def outcomes(state: State) -> dict[str, Verification]:
-    return {name: Verification(state, 2, 100, None) for name in NAMES}
+def models() -> tuple[ModelInfo, ...]:
+    """What the two model blocks of `finished_state` brought."""
+    addresses = sorted(key.address for key in KEYS)
+    first = ModelInfo(
+        "lights", cid_of(b"0"), cid_of(b"1"), 2, 1, KEYS[0].address, 0.5, "krum", tuple(addresses)
+    )
+    paid = tuple(sorted(key.address for key in KEYS[:2]))
+    second = replace(first, global_cid=cid_of(b"2"), current_iter=2, rule="bulyan")
+    return first, replace(second, accuracy=0.75, contributors=paid)
+
+
+def outcomes(state: State, infos: tuple[ModelInfo, ...] | None = None) -> dict[str, Verification]:
+    infos = models() if infos is None else infos
+    return {name: Verification(state, infos, 100, None) for name in NAMES}
 
 
 def test_a_sound_run() -> None:
@@ -121,15 +131,14 @@ def test_who_joined_by_vote_is_named_and_who_left_keeps_its_stake() -> None:
     bus = Member("bus", KeyPair.from_seed(bytes([9] * 32)).public_key)
     gone = KEYS[2].address
     members = {a: m for a, m in state.members.items() if a != gone} | {bus.address: bus}
-    task = state.finished[0]
-    last = replace(task.history[-1], contributors=(bus.address,))
+    first, second = models()
     changed = replace(
         state,
         members=members,
         balances={**state.balances, KEYS[0].address: 20, KEYS[1].address: 20, bus.address: 20},
-        finished=(replace(task, history=(task.history[0], last)),),
     )
-    result = build(outcomes(changed))
+    infos = (first, replace(second, contributors=(bus.address,)))
+    result = build(outcomes(changed, infos))
     assert result["contributors"][1] == ["bus"]
     assert result["balances"] == dict.fromkeys([*NAMES, "bus"], 20)
     assert result["balances_add_up"] is True
@@ -161,7 +170,7 @@ def test_attackers_are_named() -> None:
 
 
 def test_a_run_without_a_task_has_a_report(tmp_path: Path) -> None:
-    result = report.build(outcomes(initial_state(GENESIS)), GENESIS, {}, {}, {}, {}, 1.0)
+    result = report.build(outcomes(initial_state(GENESIS), ()), GENESIS, {}, {}, {}, {}, 1.0)
     assert result["iterations"] == 0
     assert result["balances_add_up"] is True
     assert result["final_accuracy"] is None

@@ -18,15 +18,15 @@ def test_a_fleet_completes_a_task(size: int, mode: str) -> None:
     fleet.run_until(lambda: fleet.all_reach(3))
 
     for vehicle in fleet.vehicles:
-        (task,) = vehicle.state.finished
-        assert [entry.iteration for entry in task.history] == [1, 2, 3]
-        contributions = [a for entry in task.history for a in entry.contributors]
+        assert vehicle.state.finished == ("lights",)
+        assert [info.current_iter for info in vehicle.models] == [1, 2, 3]
+        contributions = [a for info in vehicle.models for a in info.contributors]
         assert vehicle.state.balances == {
             other.address: 20 * contributions.count(other.address) for other in fleet.vehicles
         }
         result = verify_chain(fleet.world.genesis, vehicle.store, vehicle.files.__getitem__)
         assert result.problem is None
-        assert result.model_blocks == 3
+        assert len(result.models) == 3
         assert result.rewards_paid == sum(vehicle.state.balances.values()) > 0
 
 

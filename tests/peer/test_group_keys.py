@@ -56,7 +56,7 @@ def test_a_task_is_completed_and_no_file_can_be_read(mode: str) -> None:
     for vehicle in fleet.vehicles:
         ring = Keyring(vehicle.key, fleet.world.genesis.hash)
         result = verify_chain(fleet.world.genesis, vehicle.store, files.__getitem__, keyring=ring)
-        assert (result.problem, result.model_blocks) == (None, 2)
+        assert (result.problem, len(result.models)) == (None, 2)
     nothing = verify_chain(fleet.world.genesis, fleet[0].store, files.__getitem__)
     assert nothing.problem == "the models are encrypted: it takes a member's key"
 
@@ -84,10 +84,10 @@ def test_a_joiner_checks_the_whole_chain_and_takes_part() -> None:
     fleet.run_until(lambda: fleet.all_reach(2))
     joiner = join(fleet)
     fleet.run_until(lambda: fleet.all_reach(4), within_ms=300_000)
-    (task,) = joiner.state.finished
-    assert joiner.address in {a for entry in task.history for a in entry.contributors}
+    models = joiner.models
+    assert joiner.address in {a for info in models for a in info.contributors}
     assert [entry.key.epoch for entry in joiner.state.keys][-1] == joiner.state.epoch
-    again = joiner.files[task.history[0].global_cid]
+    again = joiner.files[models[0].global_cid]
     assert joiner.peer.decrypt(again) == fleet[0].peer.decrypt(again)
 
 
@@ -119,19 +119,17 @@ def test_a_member_that_was_sent_away_reads_what_it_could_and_nothing_more() -> N
     fleet.run_until(lambda: all(gone.address not in v.state.members for v in fleet.vehicles))
     before = fleet[0].state
     fleet.run_until(lambda: fleet.iterations(fleet[0]) == 4, within_ms=300_000)
-    task = fleet[0].state.latest_task
-    assert task is not None
     ring = Keyring(gone.key, fleet.world.genesis.hash)
     ring.learn(fleet[0].state)
     assert before.latest_task is not None
     done = before.latest_task.current_iter
     readable = []
-    for entry in task.history:
+    for info in fleet[0].models:
         try:
-            ring.decrypt(fleet[0].files[entry.global_cid])
+            ring.decrypt(fleet[0].files[info.global_cid])
         except KeyUnavailable:
             continue
-        readable.append(entry.iteration)
+        readable.append(info.current_iter)
     assert readable == list(range(1, done + 1))
     assert key_in_force(fleet[0].state) is not None
 
@@ -173,8 +171,7 @@ def test_a_file_that_is_not_encrypted_or_was_changed_counts_for_nothing() -> Non
     fleet.propose(total_iter=1)
     fleet.run_until(lambda: fleet.all_reach(1))
     fleet[3].peer.encrypt = honest  # type: ignore[method-assign]
-    (task,) = fleet[0].state.finished
-    assert fleet[3].address not in task.history[0].contributors
+    assert fleet[3].address not in fleet[0].models[0].contributors
     refused: list[Effect] = fleet[0].effects(Refused)
     reasons = [r.reason for r in refused if isinstance(r, Refused)]
     assert any("is not encrypted, as this fleet's must be" in reason for reason in reasons)

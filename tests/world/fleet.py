@@ -8,7 +8,8 @@ from typing import Any
 from bift_ros.admission.answers import HEADERS_PER_ANSWER
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.store import ChainStore
-from bift_ros.consensus.blocks import MIN_NONCE, Block, Header, SignedHeader
+from bift_ros.chain.verification import blocks_of
+from bift_ros.consensus.blocks import MIN_NONCE, Block, Header, ModelInfo, SignedHeader
 from bift_ros.consensus.proof_of_work import search
 from bift_ros.consensus.state import State
 from bift_ros.peer import effects, events
@@ -78,6 +79,12 @@ class Vehicle:
     def take(self, event: events.Event) -> None:
         if self.online:
             self._carry_out(self.peer.handle(event, self.fleet.time))
+
+    @property
+    def models(self) -> list[ModelInfo]:
+        """What the chain's model blocks have brought."""
+        infos = (block.body.model_info for block in blocks_of(self.store))
+        return [info for info in infos if info is not None]
 
     def effects(self, kind: type) -> list[Any]:
         return [effect for _, effect in self.log if isinstance(effect, kind)]

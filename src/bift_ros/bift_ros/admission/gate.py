@@ -213,7 +213,7 @@ class Gate:
         task = state.latest_task
         if task is not None and payload.model_id == task.model_id:
             return payload.iteration < task.current_iter
-        return any(task.model_id == payload.model_id for task in state.finished)
+        return payload.model_id in state.finished
 
 
 def _canonical(what: str, message: bytes, budgets: Budgets) -> bytes:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 
 from bift_ros.chain.interface import Store
 from bift_ros.chain.keyring import Keyring
 from bift_ros.chain.store import ChainStore
 from bift_ros.chain.vehicle_folders import VehicleFolders
-from bift_ros.consensus.blocks import Block
+from bift_ros.consensus.blocks import Block, ModelInfo
 from bift_ros.consensus.exceptions import InvalidBlock
 from bift_ros.consensus.genesis import Genesis, Member
+from bift_ros.consensus.group_key import GroupKey
 from bift_ros.consensus.model_check import Encrypt, Fetch, as_it_is, check_model
 from bift_ros.consensus.payloads import MembershipVote
 from bift_ros.consensus.state import State, initial_state
@@ -29,8 +30,8 @@ class Verification:
 
     state: State
     """After the last block that passed."""
-    model_blocks: int
-    """How many blocks had their PoFL recomputed."""
+    models: tuple[ModelInfo, ...]
+    """What the blocks brought whose PoFL was recomputed."""
     rewards_paid: int
     """What they paid in all."""
     problem: str | None
@@ -68,6 +69,12 @@ def names_on(genesis: Genesis, blocks: Iterable[Block]) -> dict[str, str]:
     return {member.address: member.name for member in (*voted, *genesis.members)}
 
 
+def keys_on(blocks: Iterable[Block]) -> list[GroupKey]:
+    """Every key for model files that a chain gives, in order."""
+    payloads = (tx.payload for block in blocks for tx in block.body.transactions)
+    return [payload for payload in payloads if isinstance(payload, GroupKey)]
+
+
 def _decrypting(keyring: Keyring, fetch: Fetch) -> Fetch:
     return lambda cid: keyring.decrypt(fetch(cid))
 
@@ -97,22 +104,24 @@ def verify_chain(
     `keyring` is a member's, where the fleet's files are encrypted.
     """
     encrypt: Encrypt = as_it_is
-    state, models, paid = initial_state(genesis), 0, 0
+    state, paid = initial_state(genesis), 0
+    models: list[ModelInfo] = []
     if genesis.policy.encrypt_models:
         if keyring is None:
-            return Verification(state, 0, 0, "the models are encrypted: it takes a member's key")
-        with suppress(InvalidBlock):  # which one it is will be said below
-            keyring.learn(replay(genesis, store))  # the last key leads to all before it
+            return Verification(state, (), 0, "the models are encrypted: it takes a member's key")
+        keyring.hint(keys_on(blocks_of(store))[::-1])  # the last one leads to all before it
         fetch, encrypt = _decrypting(keyring, fetch), keyring.encrypt
     for block in blocks_of(store):
         try:
             after = state_transition(state, genesis, block, block.header.timestamp)
             if block.body.model_info is not None:
+                if keyring is not None:
+                    keyring.learn(state)
                 check_model(state, genesis, block, fetch, encrypt)
-                models += 1
+                models.append(block.body.model_info)
                 paid += genesis.policy.reward * len(block.body.model_info.contributors)
         except (InvalidBlock, StorageError) as error:
-            return Verification(state, models, paid, f"block {block.header.height}: {error}")
+            return Verification(state, tuple(models), paid, f"block {block.header.height}: {error}")
         state = after
         on_block()
     owned = sum(state.balances.values())
@@ -121,4 +130,4 @@ def verify_chain(
         problem = f"members own {owned} in all, but {paid} was paid in rewards"
     elif state.tip_hash != store.tip:
         problem = f"the chain ends at {state.tip_hash.hex()[:16]}…, not at the stored tip"
-    return Verification(state, models, paid, problem)
+    return Verification(state, tuple(models), paid, problem)

@@ -16,6 +16,10 @@ class FieldError(ChainError):
     """A field of the wrong type, or out of its bounds."""
 
 
+class MalformedState(ChainError):
+    """Bytes that are no state."""
+
+
 class GenesisError(ChainError):
     """A genesis file that can't be read or makes no sense."""
 

@@ -4,6 +4,9 @@ Every change of members begins a new epoch, named by all changes up to it and no
 so holds on every branch with the same members, whatever a reorganisation does. The last key of the
 epoch is in force; files under the others stay readable. A member may give one key in an epoch, so
 whoever found another's key false can replace it, and liars run out of keys before honest members.
+
+The state keeps the keys of the present members and the newest before them: each leads back to
+earlier ones, and whoever joins needs but those of the files that the fleet still has.
 """
 
 from __future__ import annotations
@@ -13,6 +16,9 @@ from bift_ros.consensus.group_key import GroupKey
 from bift_ros.consensus.state import KeyOfEpoch, State, changed
 from bift_ros.consensus.transactions import Transaction
 from bift_ros.identity.sealing import COPY_BYTES
+
+MAX_EARLIER_KEYS = 64
+"""Keys of earlier members that are kept, whole epochs: those of the last one always are."""
 
 
 def next_epoch(epoch: bytes, action: str, public_key: bytes) -> bytes:
@@ -54,4 +60,15 @@ def apply_group_key(state: State, transaction: Transaction, key: GroupKey) -> St
     """
     if not is_for_members(state, transaction.sender, key):
         return state
-    return changed(state, keys=(*state.keys, KeyOfEpoch(transaction, recipients_of(state))))
+    entry = KeyOfEpoch(transaction, recipients_of(state))
+    return changed(state, keys=(*_kept(state), entry))
+
+
+def _kept(state: State) -> tuple[KeyOfEpoch, ...]:
+    """Give the keys without those of the oldest epochs, where there are too many."""
+    keys = state.keys
+    earlier = [entry.key.epoch for entry in keys if entry.key.epoch != state.epoch]
+    while len(earlier) > MAX_EARLIER_KEYS and earlier[0] != earlier[-1]:
+        oldest = earlier.count(earlier[0])
+        keys, earlier = keys[oldest:], earlier[oldest:]
+    return keys

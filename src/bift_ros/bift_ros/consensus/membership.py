@@ -2,7 +2,8 @@
 
 Each member votes in a signed transaction. A change takes effect with the vote that brings it above
 the policy's threshold, from the next transaction on. Who has left keeps its stake and history, and
-may be voted in again; its key counts for nothing meanwhile, and its files are listed no more.
+may be voted in again; its key counts for nothing meanwhile, its files are listed no more, and its
+undecided votes are dropped.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from bift_ros.identity.curve import is_sound
 
 MAX_OPEN_VOTES = 8
 """Undecided votes that a member may have, so that ballots stay few."""
+MAX_ACCOUNTS = 2**16
+"""Who is or was a member: an account is for good."""
 
 
 def check_vote(state: State, voter: str, vote: MembershipVote) -> None:
@@ -36,6 +39,8 @@ def check_vote(state: State, voter: str, vote: MembershipVote) -> None:
             raise InvalidTransaction(f"{vote.name} joins, but its key is no sound Ed25519 key")
         if len(state.members) >= MAX_MEMBERS:
             raise InvalidTransaction(f"{vote.name} joins, but there are {MAX_MEMBERS} members")
+        if member.address not in state.balances and len(state.balances) >= MAX_ACCOUNTS:
+            raise InvalidTransaction(f"{vote.name} joins, but there are {MAX_ACCOUNTS} accounts")
     elif present != member:
         raise InvalidTransaction(f"{vote.name} leaves, but no member has this name and key")
     elif len(state.members) <= state.policy.minimum_updates:
@@ -63,6 +68,8 @@ def apply_vote(state: State, voter: str, vote: MembershipVote) -> State:
     members = dict(state.members)
     if vote.action == "leave":
         del members[member.address]
+        remaining = {v: voters - {member.address} for v, voters in ballots.items()}
+        ballots = {v: voters for v, voters in remaining.items() if voters}
         shares = with_list(state.shares, member.address, {})
         return replace(state, members=members, ballots=ballots, shares=shares)
     members[member.address] = member

@@ -64,7 +64,7 @@ class ProposeTask:
     KIND: ClassVar[str] = "propose_task"
 
     model_id: str
-    """The task's name, used once on a chain."""
+    """The task's name, which none of the last tasks had."""
     init_cid: str
     """The initial global model's file."""
     total_iter: int

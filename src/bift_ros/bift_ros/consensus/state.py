@@ -1,7 +1,8 @@
 """What the chain says at one block: balances, sequence numbers, the task and the branch's weight.
 
 States are immutable. Their mappings are never changed in place: a transition copies what it
-changes, so many states share the rest.
+changes, so many states share the rest. None grows with the chain: of what has been it holds what
+the rules ask for, and the blocks tell the rest (see `history`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from bift_ros.consensus.payloads import (
 )
 from bift_ros.consensus.transactions import Transaction
 
+MAX_FINISHED = 64
+"""Finished tasks whose names are kept, so that they are not used again so soon."""
 _T = TypeVar("_T")
 
 
@@ -51,8 +54,8 @@ class Task:
     """By whom."""
     since: int = 0
     """When its last iteration ended, or else when it was proposed: the block's time."""
-    history: tuple[Iteration, ...] = ()
-    """The finished iterations, in order."""
+    last: Iteration | None = None
+    """The iteration that ended last; blocks tell of those before it."""
     commitments: Mapping[str, bytes] = field(default_factory=dict)
     """Address → commitment, in the iteration that is going on."""
     base_block: bytes = b""
@@ -71,12 +74,12 @@ class Task:
     @property
     def current_iter(self) -> int:
         """How many iterations are finished."""
-        return len(self.history)
+        return 0 if self.last is None else self.last.iteration
 
     @property
     def global_cid(self) -> str:
         """The global model to train from next: at first the initial one."""
-        return self.history[-1].global_cid if self.history else self.proposal.init_cid
+        return self.proposal.init_cid if self.last is None else self.last.global_cid
 
     def round(self, kind: type[Learning]) -> RoundKey:
         """What the commits or updates of the iteration that is going on are for."""
@@ -146,11 +149,13 @@ class State:
     epoch: bytes = b""
     """Names the membership: the genesis' hash at first, another after every change."""
     keys: tuple[KeyOfEpoch, ...] = ()
-    """All keys for model files so far, in the chain's order (see `key_epochs`)."""
+    """The newest keys for model files, in the chain's order (see `key_epochs`)."""
     task: Task | None = None
     """The active task."""
-    finished: tuple[Task, ...] = ()
-    """The tasks that are over, in order: done, or replaced before their first iteration ended."""
+    last_task: Task | None = None
+    """The task that was over last: done, or replaced before its first iteration ended."""
+    finished: tuple[str, ...] = ()
+    """The names of the last `MAX_FINISHED` tasks that are over, in order."""
     learning_weight: int = 0
     """How many members' contributions the branch carries (see `fork_choice`)."""
     work: int = 0
@@ -162,8 +167,14 @@ class State:
 
     @property
     def latest_task(self) -> Task | None:
-        """The active task, or else the one that finished last."""
-        return self.task or (self.finished[-1] if self.finished else None)
+        """The active task, or else the one that was over last."""
+        return self.task or self.last_task
+
+
+def without_task(state: State, task: Task) -> State:
+    """Give `state` once its task, which is `task` by now, is over."""
+    finished = (*state.finished, task.model_id)[-MAX_FINISHED:]
+    return changed(state, task=None, last_task=task, finished=finished)
 
 
 def changed(state: State, **changes: Any) -> State:

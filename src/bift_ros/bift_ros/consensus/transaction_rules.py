@@ -27,7 +27,7 @@ from bift_ros.consensus.payloads import (
     commitment_of,
 )
 from bift_ros.consensus.sharing import apply_share, check_share
-from bift_ros.consensus.state import State, Task, changed
+from bift_ros.consensus.state import State, Task, changed, without_task
 from bift_ros.consensus.transactions import Transaction, check_signature
 
 
@@ -79,7 +79,8 @@ def check_payload(state: State, tx: Transaction) -> None:
             raise InvalidTransaction(
                 f"the task {state.task.model_id} is active; propose again after it"
             )
-        if payload.model_id in {task.model_id for task in (*state.finished, state.task) if task}:
+        active = state.task is not None and state.task.model_id == payload.model_id
+        if active or payload.model_id in state.finished:
             raise InvalidTransaction(f"an earlier task has the name {payload.model_id}")
     elif isinstance(payload, MembershipVote):
         check_vote(state, tx.sender, payload)
@@ -90,12 +91,12 @@ def check_payload(state: State, tx: Transaction) -> None:
 
 
 def _replaceable(state: State, task: Task) -> bool:
-    return not task.history and state.timestamp - task.since >= state.policy.task_timeout_ms
+    return task.last is None and state.timestamp - task.since >= state.policy.task_timeout_ms
 
 
 def check_round(state: State, payload: Learning) -> Task:
     """Refuse a commit or update unless its task, iteration and base are going on."""
-    if state.finished and any(task.model_id == payload.model_id for task in state.finished):
+    if payload.model_id in state.finished:
         raise StaleIteration(f"the task {payload.model_id} is finished")
     task = state.task
     if task is None or task.model_id != payload.model_id:
@@ -153,6 +154,6 @@ def apply_transaction(state: State, tx: Transaction) -> State:
         return apply_share(state, tx.sender, payload)
     if isinstance(payload, GroupKey):
         return apply_group_key(state, tx, payload)
-    finished = state.finished if state.task is None else (*state.finished, state.task)
-    task = Task(payload, tx.sender, since=state.timestamp)
-    return changed(state, task=task, finished=finished)
+    if state.task is not None:
+        state = without_task(state, state.task)
+    return changed(state, task=Task(payload, tx.sender, since=state.timestamp))

@@ -24,7 +24,7 @@ from bift_ros.consensus.payloads import (
     ModelCommit,
     ModelUpdate,
 )
-from bift_ros.consensus.state import Iteration, State, Task, changed, changed_task
+from bift_ros.consensus.state import Iteration, State, Task, changed, changed_task, without_task
 from bift_ros.consensus.transaction_rules import apply_transaction, check_transaction
 from bift_ros.consensus.transactions import Transaction, check_together
 
@@ -134,10 +134,9 @@ def _apply_model_block(parent: State, genesis: Genesis, block: Block) -> State:
     entry = Iteration(
         info.current_iter, info.global_cid, info.accuracy, info.rule, info.contributors
     )
-    task = Task(task.proposal, task.proposer, state.timestamp, (*task.history, entry))
-    if task.finished:
-        return changed(state, balances=balances, task=None, finished=(*state.finished, task))
-    return changed(state, balances=balances, task=task)
+    task = Task(task.proposal, task.proposer, state.timestamp, entry)
+    state = changed(state, balances=balances, task=task)
+    return without_task(state, task) if task.finished else state
 
 
 _APPLY = {

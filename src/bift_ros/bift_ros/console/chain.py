@@ -142,12 +142,12 @@ def _verify(arguments: argparse.Namespace) -> int:
         "problem": result.problem,
         "height": state.height,
         "tip": state.tip_hash.hex(),
-        "model_blocks": result.model_blocks,
+        "model_blocks": len(result.models),
         "balances": {names.get(a, a): b for a, b in state.balances.items()},
         "rewards_paid": result.rewards_paid,
     }
     said = (
-        f"valid: {state.height} blocks, PoFL recomputed for {result.model_blocks}, "
+        f"valid: {state.height} blocks, PoFL recomputed for {len(result.models)}, "
         f"{result.rewards_paid} stake paid and {sum(state.balances.values())} owned"
         if valid
         else f"NOT valid: {result.problem}"

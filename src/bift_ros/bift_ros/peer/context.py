@@ -82,7 +82,7 @@ class Context:
         Time matters to one rule only: whether a task that nobody can begin may be replaced.
         """
         state = self.chain.tip_state
-        if state.task is None or state.task.history:
+        if state.task is None or state.task.last is not None:
             return state
         stamp = self.stamp
         if stamp <= state.timestamp:

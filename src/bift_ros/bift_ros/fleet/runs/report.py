@@ -29,9 +29,9 @@ def build(
     status in which the vehicle first stood on that iteration's model; `malicious` is the attack of
     each vehicle that was set to carry one out.
     """
-    state = next(iter(outcomes.values())).state
-    task = state.latest_task
-    history = task.history if task is not None else ()
+    outcome = next(iter(outcomes.values()))
+    state, task = outcome.state, outcome.state.latest_task
+    history = [m for m in outcome.models if task is not None and m.model_id == task.model_id]
     accuracies = [accuracy.get(i) for i in range(1, len(history) + 1)]
     known = {**genesis.by_address, **state.members}  # by vote, others may have joined
     names = {address: member.name for address, member in known.items()}

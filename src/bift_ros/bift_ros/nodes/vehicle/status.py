@@ -155,9 +155,9 @@ class StatusReporter:
         status = TaskStatus(
             task.model_id, task.current_iter, task.proposal.total_iter, task.global_cid
         )
-        if not task.history:
+        last = task.last
+        if last is None:
             return status
-        last = task.history[-1]
         return replace(
             status, accuracy=last.accuracy, rule=last.rule, contributors=len(last.contributors)
         )
