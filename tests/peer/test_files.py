@@ -7,13 +7,14 @@ from dataclasses import replace
 import pytest
 
 from bift_ros.chain.encryption import OVERHEAD
-from bift_ros.consensus.payloads import ModelUpdate, WithdrawFile
+from bift_ros.consensus.payloads import ModelUpdate, ShareFile, WithdrawFile
 from bift_ros.consensus.transactions import Transaction
 from bift_ros.identity.keys import KeyPair
 from bift_ros.peer.config import PeerConfig
-from bift_ros.peer.effects import Discard, Effect, Fetch, Pin, Put, Refused
+from bift_ros.peer.effects import Discard, Effect, Fetch, Pin, Put, Refused, Unpin
 from bift_ros.peer.events import DatasetChanged, TransactionReceived
 from bift_ros.peer.holdings import KEPT_ITERATIONS, MAXIMUM_BYTES, MAXIMUM_FILES, Holdings
+from bift_ros.peer.named_files import KEPT_MODELS, NamedFiles
 from bift_ros.pofl.codec import UPDATE_EXPONENT, ModelSpec, TensorSpec
 from bift_ros.pofl.files import MAX_MODEL_BYTES, ModelFileError, parse_model, update_bytes
 from bift_ros.simulation.world import INITIAL_MODEL, SPEC, train
@@ -150,7 +151,7 @@ def test_few_blocks_of_one_miner_wait_for_files() -> None:
     assert peer.state.tip_hash == honest.hash
 
 
-def test_what_the_chain_names_is_kept_for_good_and_no_more() -> None:
+def test_what_the_chain_names_is_kept_and_no_more() -> None:
     world = LearningConsortium(5)
     peer = learner(world, total_iter=10)
     updates = world.updates(range(3), peer.state)
@@ -171,7 +172,86 @@ def test_what_the_chain_names_is_kept_for_good_and_no_more() -> None:
     assert [discard.cids for discard in gone] == [(cid_in(left_out),)]
 
 
-def test_the_model_of_a_block_that_is_not_followed_is_not_kept_for_good() -> None:
+def chain_of_models(peer: PeerDriver, world: LearningConsortium, count: int) -> list[Effect]:
+    """What a peer does while the chain brings so many models."""
+    effects: list[Effect] = []
+    for _ in range(count):
+        updates = world.updates(range(1, 4), peer.state)
+        effects += peer.block(world.model_block(peer.state, updates))
+    return effects
+
+
+def pinned(effects: list[Effect]) -> set[str]:
+    """What is pinned after some effects."""
+    kept: set[str] = set()
+    for effect in effects:
+        if isinstance(effect, Pin):
+            kept.update(effect.cids)
+        elif isinstance(effect, Unpin):
+            kept.difference_update(effect.cids)
+    return kept
+
+
+def test_the_files_of_the_last_models_are_pinned_and_no_older_ones() -> None:
+    world = LearningConsortium(5)
+    peer = learner(world, total_iter=30)
+    effects = chain_of_models(peer, world, KEPT_MODELS)
+    assert not of(Unpin, effects)
+    assert len(pinned(effects)) == 1 + 4 * KEPT_MODELS
+    effects += chain_of_models(peer, world, 10)
+    last = [b for b in peer.chain.canonical(1, 100) if b.body.model_info][-KEPT_MODELS:]
+    named = {cid for b in last for cid in (*b.body.update_cids, b.body.model_info.global_cid)}
+    assert pinned(effects) == named
+
+
+def test_a_vehicle_that_keeps_all_unpins_nothing() -> None:
+    world = LearningConsortium(5)
+    peer = PeerDriver(world, 0, replace(CHECKER, keep_all=True))
+    peer.block(world.task_block(total_iter=30))
+    assert not of(Unpin, chain_of_models(peer, world, 2 * KEPT_MODELS))
+
+
+def test_what_was_to_be_unpinned_before_a_crash_is_unpinned_after_it() -> None:
+    world = LearningConsortium(5)
+    peer = learner(world, total_iter=30)
+    effects = chain_of_models(peer, world, KEPT_MODELS + 2)
+    again = PeerDriver(world, 0, CHECKER, peer.chain)
+    (unpin,) = of(Unpin, [effect for _, effect in again.log])
+    assert set(unpin.cids) == {cid for e in of(Unpin, effects) for cid in e.cids}
+    later = effects + chain_of_models(again, world, 3)
+    assert len(pinned(later)) == 4 * KEPT_MODELS
+
+
+def test_the_newest_model_and_what_the_owner_shares_stay_pinned() -> None:
+    world = LearningConsortium(5)
+    peer = learner(world, total_iter=1)
+    chain_of_models(peer, world, 1)
+    ended = peer.state.last_task
+    assert ended is not None
+    for number in range(KEPT_MODELS + 2):
+        shared = ShareFile("model", cid_of(INITIAL_MODEL), len(INITIAL_MODEL), "")
+        said = [world.sign(0, shared, peer.state)]
+        if number == 0:
+            again = world.proposal(model_id="more", total_iter=30)
+            said.append(world.sign(1, again, peer.state))
+        peer.block(world.block(peer.state, said))
+        effects = chain_of_models(peer, world, 1)
+        gone = {cid for unpin in of(Unpin, effects) for cid in unpin.cids}
+        assert not gone & {cid_of(INITIAL_MODEL), ended.global_cid}
+
+
+def test_an_update_of_this_vehicle_that_was_left_out_is_unpinned_in_time() -> None:
+    named = NamedFiles()
+    named.made("own")
+    for n in range(KEPT_MODELS):
+        assert named.outdated(()) == ()
+        named.named([f"model {n}"])
+    assert named.outdated({"own"}) == ()
+    assert named.outdated(()) == ("own",)
+    assert named.outdated(()) == ()
+
+
+def test_the_model_of_a_block_that_is_not_followed_is_not_pinned() -> None:
     world = LearningConsortium(5)
     peer = learner(world)
     updates = world.updates(range(4), peer.state)

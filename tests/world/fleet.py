@@ -131,6 +131,8 @@ class Vehicle:
                 self.pins |= {cid} if pinned else set()
             case effects.Pin(cids):
                 self.pins |= set(cids) & self.files.keys()
+            case effects.Unpin(cids):
+                self.pins -= set(cids)
             case effects.Discard(cids):
                 for cid in set(cids) - self.pins:
                     self.files.pop(cid, None)

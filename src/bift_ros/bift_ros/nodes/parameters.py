@@ -70,6 +70,11 @@ VEHICLE = (
     ),
     Setting("storage_mb", 2048, "Size cap of the block store, in MiB.", 16, 1_048_576),
     Setting(
+        "keep",
+        "window",
+        "Files of the chain that are pinned: window, those of its last iterations, or all.",
+    ),
+    Setting(
         "kubo_api",
         "",
         "Kubo's API, such as /ip4/127.0.0.1/tcp/5001; empty: the vehicle runs its own daemon.",

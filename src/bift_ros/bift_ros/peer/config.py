@@ -40,5 +40,7 @@ class PeerConfig:
     """How long to wait for one vehicle's blocks before another is asked."""
     maximum_waiting_blocks: int = 128
     """Blocks kept while their parent or files are missing."""
+    keep_all: bool = False
+    """Keep every file that the chain names, for those who check it from its first block on."""
     file_cache_bytes: int = 128 * 2**20
     """Model files kept in memory for aggregation."""

@@ -81,19 +81,26 @@ class Put(Effect):
     cid: str
     data: bytes
     pinned: bool
-    """Whether for good; else as what is fetched."""
+    """Whether until it is unpinned; else as what is fetched."""
 
 
 @dataclass(frozen=True)
 class Pin(Effect):
-    """Keep fetched files for good, as far as they are here: the chain that is followed has them."""
+    """Keep fetched files, as far as they are here: the chain that is followed has them."""
+
+    cids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Unpin(Effect):
+    """Let files go when room is needed: the chain has gone on since it named them."""
 
     cids: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Discard(Effect):
-    """Remove fetched files, or what is here of them, unless they are kept for good."""
+    """Remove fetched files, or what is here of them, unless they are pinned."""
 
     cids: tuple[str, ...]
 

@@ -53,7 +53,7 @@ class Holdings:
             self._held[cid].size = size
 
     def named(self, cids: Iterable[str]) -> None:
-        """The followed chain has brought a model, and names these files: they are kept for good."""
+        """The followed chain has brought a model, and names these files (see `NamedFiles`)."""
         for cid in cids:
             self._held.pop(cid, None)
         self._iterations += 1

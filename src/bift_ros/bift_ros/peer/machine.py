@@ -193,6 +193,7 @@ class Peer:
                 self._updates.file_unfit(cid, reason)
                 self._import.file_unfit(cid, reason)
             case events.Trained():
+                self._keeping.made(event.cid)
                 self._trainer.trained(event)
             case events.TrainingFailed():
                 self._trainer.failed(event)

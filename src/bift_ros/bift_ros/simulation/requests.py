@@ -92,9 +92,10 @@ class Requests:
             asker.take(FetchFailed(cid, "nobody has it"))
         elif len(data) > wanted.largest:
             asker.take(FetchFailed(cid, f"{len(data)} bytes", final=True))
-        else:
-            asker.files[cid] = data
+        elif cid in asker.files or asker.store_file(cid, data):
             asker.take(FileFetched(cid, data))
+        else:
+            asker.take(FetchFailed(cid, "the store is full"))
 
 
 def _answer(asker: Vehicle, other: Vehicle, answer: Callable[..., None], what: Any) -> None:

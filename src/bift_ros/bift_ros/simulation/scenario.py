@@ -44,6 +44,8 @@ class Scenario:
     """The consensus mode."""
     encrypt: bool = False
     """Whether model files are encrypted for the members."""
+    store_bytes: int = 2**30
+    """Bytes of files that a vehicle's store may take."""
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.faults) - set(FAULTS))

@@ -239,11 +239,22 @@ class Vehicle:
             for effect in self.instead(each):
                 self._do(effect)
 
+    def store_file(self, cid: str, data: bytes) -> bool:
+        """Put a file in this vehicle's storage, in place of the oldest that nobody pinned."""
+        room = self.fleet.scenario.store_bytes - len(data)
+        used = sum(map(len, self.files.values()))
+        for oldest in list(self.files) if used > room else ():
+            if oldest not in self.pins and used > room:
+                used -= len(self.files.pop(oldest))
+        if used <= room:
+            self.files[cid] = data
+        return used <= room
+
     def keep(self, data: bytes) -> str:
-        """Put a file in this vehicle's storage; its CID."""
+        """Put a file in this vehicle's storage and pin it; its CID."""
         cid = cid_of(data)
-        self.files[cid] = data
-        self.pins.add(cid)
+        if self.store_file(cid, data):
+            self.pins.add(cid)
         self.fleet.archive.setdefault(cid, data)
         return cid
 
@@ -261,12 +272,13 @@ class Vehicle:
             case effects.BroadcastBlock(block):
                 self.broadcast(events.BlockReceived(block))
             case effects.Put(cid, data, pinned):
-                self.files[cid] = data
                 fleet.archive.setdefault(cid, data)
-                if pinned:
+                if self.store_file(cid, data) and pinned:
                     self.pins.add(cid)
             case effects.Pin(cids):
                 self.pins.update(cid for cid in cids if cid in self.files)
+            case effects.Unpin(cids):
+                self.pins.difference_update(cids)
             case effects.Discard(cids):
                 for cid in cids:
                     if cid not in self.pins:

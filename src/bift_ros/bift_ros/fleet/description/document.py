@@ -55,6 +55,11 @@ class VehicleSettings(Section, title="a mapping of every vehicle's settings"):
     storage: Literal["embedded", "kubo"] = Field(
         default="embedded", title="storage", description="Where the vehicle keeps its files."
     )
+    keep: Literal["window", "all"] = Field(
+        default="window",
+        title="keep",
+        description="What stays of the chain: the last iterations and what they build on, or all.",
+    )
     device: str = text(
         "auto",
         "auto, cpu, cuda or cuda:N",

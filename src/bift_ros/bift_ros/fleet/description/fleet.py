@@ -126,6 +126,8 @@ class VehicleDescription:
     malicious: str | None = None
     """Name of its attack; None: honest."""
     storage: str = "embedded"
+    keep: str = "window"
+    """What stays of the chain: the last iterations (`window`), or all."""
     device: str = "auto"
     memory_bytes: int = DEFAULT_MEMORY
     """The most that its container may take."""
@@ -143,7 +145,7 @@ class VehicleDescription:
     def parameters(self) -> dict[str, dict[str, Any]]:
         """The ROS parameters of its nodes that are not the whole fleet's."""
         nodes: dict[str, dict[str, Any]] = {
-            "vehicle": {"mine": self.mine, "storage": self.storage},
+            "vehicle": {"mine": self.mine, "storage": self.storage, "keep": self.keep},
             "trainer": {"device": self.device, "gpu_memory_mb": self.gpu_memory_mb},
         }
         if self.malicious is not None:

@@ -20,7 +20,7 @@ VEHICLE_KEYS = ("vehicles", "defaults", "malicious")
 """What a fleet's vehicles are made from."""
 LEAST_GPU_MEMORY_MB = 128
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([KMGT]?)i?B")
-_PLAIN = ("mine", "malicious", "storage", "device", "cpus")
+_PLAIN = ("mine", "malicious", "storage", "keep", "device", "cpus")
 """Settings that are taken as they stand."""
 _MAKE_BAGS = "make some with `bift bag synth` or `bift bag from-images`"
 

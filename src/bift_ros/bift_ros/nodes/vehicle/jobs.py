@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from bift_ros.consensus.blocks import Header
 from bift_ros.consensus.proof_of_work import search
-from bift_ros.peer.effects import Discard, Fetch, Pin, Put
+from bift_ros.peer.effects import Discard, Fetch, Pin, Put, Unpin
 from bift_ros.peer.events import Event, FetchFailed, FileFetched, NonceFound
 from bift_ros.storage.dagpb import InvalidFile
 from bift_ros.storage.interface import NotFound, Storage, StorageError
@@ -79,8 +79,12 @@ class StorageJobs:
                 self.put(effect)
 
     def pin(self, effect: Pin) -> None:
-        """Keep what is here of some files for good."""
+        """Keep what is here of some files."""
         self._keeper.submit(self._each, effect.cids, self._storage.pin)
+
+    def unpin(self, effect: Unpin) -> None:
+        """Let some files go when room is needed."""
+        self._keeper.submit(self._each, effect.cids, self._storage.unpin)
 
     def discard(self, effect: Discard) -> None:
         """Remove files that nothing keeps."""

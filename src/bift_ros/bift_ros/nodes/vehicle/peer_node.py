@@ -243,6 +243,8 @@ class PeerNode(QuietNode):
                 self.storage_jobs.put(effect)
             case effects.Pin():
                 self.storage_jobs.pin(effect)
+            case effects.Unpin():
+                self.storage_jobs.unpin(effect)
             case effects.Discard():
                 self.storage_jobs.discard(effect)
             case effects.Train(request):

@@ -103,7 +103,10 @@ class Vehicle:
         self._storage = open_storage(settings, folders)
         architectures = tuple(settings["allowed_architectures"])
         config = PeerConfig(
-            mine=settings["mine"], train=settings["train"], allowed_architectures=architectures
+            mine=settings["mine"],
+            train=settings["train"],
+            allowed_architectures=architectures,
+            keep_all=_keeps_all(settings["keep"]),
         )
         self._trainer = (
             TrainerNode(self._storage, folders.dataset, architectures, settings["malicious"])
@@ -207,6 +210,12 @@ class Vehicle:
         Proposal(
             self._settings, self._rule, self._peer, self._storage, self._trainer.worker
         ).begin()
+
+
+def _keeps_all(keep: str) -> bool:
+    if keep not in ("window", "all"):
+        raise ConfigurationError(f"the parameter keep is {keep!r}: set it to window or all")
+    return keep == "all"
 
 
 def main(arguments: list[str] | None = None) -> int:
