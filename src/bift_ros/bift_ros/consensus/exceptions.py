@@ -118,3 +118,10 @@ class BadUpdateFile(InvalidBlock):
         self.sender = sender
         self.cid = cid
         self.reason = reason
+
+
+# --- votes ----------------------------------------------------------------------------------
+
+
+class BadQuorum(ChainError):
+    """Votes that are too few, or not in the form in which a quorum is written."""
