@@ -27,7 +27,7 @@ from bift_ros.consensus.genesis import MAX_MEMBERS, Genesis, Member
 from bift_ros.consensus.transactions import Canonical, is_signed
 from bift_ros.consensus.votes import Stage, Statement, Vote, stage_of
 
-MAX_QUORUM_BYTES = 256 + 110 * MAX_MEMBERS
+MAX_QUORUM_BYTES = 111 * MAX_MEMBERS
 _ITEMS = 8
 Members = Mapping[str, Member]
 
