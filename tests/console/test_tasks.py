@@ -11,7 +11,7 @@ pytest.importorskip("rclpy", reason="the command needs ROS 2: run `make setup`")
 pytest.importorskip("bift_msgs", reason="needs the built messages: run `make setup`")
 
 from bift_ros.consensus.blocks import Block, Body, Header
-from bift_ros.consensus.payloads import ModelCommit, Payload, ProposeTask
+from bift_ros.consensus.payloads import CancelTask, ModelCommit, Payload, ProposeTask
 from bift_ros.consensus.transactions import Transaction
 from bift_ros.history.blocks import summary_of
 from bift_ros.history.iterations import tasks_of
@@ -47,6 +47,17 @@ def test_a_task_may_be_replaced_and_counts_those_who_committed() -> None:
     assert (first.state, first.committed) == ("replaced", [])
     assert (second.state, second.proposal.proposer, second.committed) == ("active", BUS, [CAR, BUS])
     assert second.global_cid == CID
+
+
+def test_a_cancelled_task_is_told_from_a_replaced_one() -> None:
+    said = [block((CAR, task("one"))), block((CAR, CancelTask("one")), (BUS, CancelTask("one")))]
+    summaries = [summary_of(each) for each in said]
+    (one,) = tasks_of(summaries)
+    assert (one.state, one.opponents) == ("active", [CAR, BUS])
+    (one,) = tasks_of(summaries, is_cancelled=True)
+    assert one.state == "cancelled"
+    one, two = tasks_of([*summaries, summary_of(block((CAR, task("two"))))])
+    assert (one.state, two.state) == ("cancelled", "active")
 
 
 def test_a_chain_of_nonsense_is_borne() -> None:

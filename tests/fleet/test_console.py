@@ -137,6 +137,7 @@ def test_the_console_runs_a_fleet(console: Console) -> None:
     mining_stops_and_starts(console)
     the_chain_is_read(console)
     a_file_is_submitted(console)
+    a_hijacked_task_is_cancelled(console)
 
 
 def a_task_is_submitted_and_watched(console: Console) -> None:
@@ -244,3 +245,30 @@ def a_file_is_submitted(console: Console) -> None:
     verified = console.json("chain", "verify", "--data", console.folder / "bus", "--genesis",
                             console.folder / "genesis.json")  # fmt: skip
     assert (verified["valid"], verified["model_blocks"]) == (True, 3)
+
+
+def a_hijacked_task_is_cancelled(console: Console) -> None:
+    """Two of three members end a task that a third has proposed for good; another one learns."""
+    options = ("--local-epochs", 1, "--data", console.folder / "van", "--wait", 60)
+    submit = ("node", "submit-model", CNN, *options)
+    said = console.fails(*submit, "--task", "endless", "--iterations", 10_001)
+    assert "10001 iterations, the policy allows 10000" in said
+    console.run(*submit, "--task", "hijack", "--iterations", 10_000)
+    console.reach(lambda all_: all(
+        v.task.model_id == "hijack" and v.task.current_iter for v in all_.values()
+    ))  # fmt: skip
+    said = console.fails(*submit, "--task", "other", "--iterations", 1)
+    assert "the task hijack is active" in said
+    console.run("task", "cancel", "hijack", "--key", "car", *console.store)
+    again = ("task", "cancel", "hijack", "--key", "bus", *console.store)
+    console.run(*again)
+    console.reach(lambda all_: all(v.task.cancelled for v in all_.values()))
+    assert "no task hijack is active" in console.fails(*again)
+    shown = console.json("task", "show", "hijack", "--vehicle", "van")
+    assert shown["state"] == "cancelled"
+    assert 0 < len(shown["iterations"]) == shown["current_iter"] < shown["total_iter"]
+    assert "hijack: iteration" in console.run("system", "show")
+    console.run(*submit, "--task", "other", "--iterations", 1)
+    console.reach(lambda all_: all(
+        v.task.model_id == "other" and v.task.is_done for v in all_.values()
+    ))  # fmt: skip

@@ -135,6 +135,10 @@ def test_what_the_schema_refuses(tmp_path: Path, text: str, said: str) -> None:
             "1: vehicles.0.camera: stands beside a bag: delete one of the two",
         ),
         (
+            "vehicles: 2\ntask: {iterations: 9}\npolicy: {max_task_iterations: 8}",
+            "2: task.iterations: 9 iterations, the policy allows 8",
+        ),
+        (
             "vehicles: 2\npolicy: {minimum_updates: 3}",
             "2: policy.minimum_updates: 3 updates can't come from 2 vehicles",
         ),

@@ -29,6 +29,7 @@ from bift_ros.consensus.payloads import (
     FILE_NAME,
     MAX_FILE_BYTES,
     MAX_ITERATIONS,
+    CancelTask,
     MembershipVote,
     ModelCommit,
     ModelUpdate,
@@ -91,6 +92,7 @@ payloads: dict[str, st.SearchStrategy[Payload]] = {
         description=st.from_regex(r"[ -~]{0,200}", fullmatch=True),
     ),
     "withdraw_file": st.builds(WithdrawFile, file_names),
+    "cancel_task": st.builds(CancelTask, names),
     "group_key": st.builds(
         make_group_key,
         hashes,

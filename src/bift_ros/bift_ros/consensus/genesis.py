@@ -85,6 +85,8 @@ class Policy:
 
     encrypt_models: bool = False
     """Whether model and update files are encrypted for the members (see `key_epochs`)."""
+    max_task_iterations: int = 10_000
+    """The most iterations that a task may be proposed for."""
 
     def __post_init__(self) -> None:
         if type(self.encrypt_models) is not bool:
@@ -103,6 +105,7 @@ class Policy:
         check_float("membership_threshold", self.membership_threshold, 0.0, 0.99)
         check_integer("plain_interval_ms", self.plain_interval_ms, 0)
         check_integer("task_timeout_ms", self.task_timeout_ms, 0)
+        check_integer("max_task_iterations", self.max_task_iterations, 1)
 
     @property
     def commit_reveal(self) -> bool:

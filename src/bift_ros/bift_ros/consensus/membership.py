@@ -15,7 +15,7 @@ from bift_ros.consensus.genesis import MAX_MEMBERS, Member
 from bift_ros.consensus.key_epochs import next_epoch
 from bift_ros.consensus.payloads import MembershipVote
 from bift_ros.consensus.sharing import with_list
-from bift_ros.consensus.state import State
+from bift_ros.consensus.state import State, changed_task
 from bift_ros.identity.curve import is_sound
 
 MAX_OPEN_VOTES = 8
@@ -70,6 +70,9 @@ def apply_vote(state: State, voter: str, vote: MembershipVote) -> State:
         del members[member.address]
         remaining = {v: voters - {member.address} for v, voters in ballots.items()}
         ballots = {v: voters for v, voters in remaining.items() if voters}
+        if state.task is not None and member.address in state.task.opponents:
+            opponents = state.task.opponents - {member.address}
+            state = replace(state, task=changed_task(state.task, opponents=opponents))
         shares = with_list(state.shares, member.address, {})
         return replace(state, members=members, ballots=ballots, shares=shares)
     members[member.address] = member

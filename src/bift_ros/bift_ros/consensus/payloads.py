@@ -1,4 +1,4 @@
-"""What members say on the chain: eight kinds of payload.
+"""What members say on the chain: nine kinds of payload.
 
 Canonical bytes of a payload: the DAG-CBOR list `[kind, field, …]` in the order of the fields below.
 """
@@ -226,6 +226,19 @@ class WithdrawFile:
         check_text("name", self.name, FILE_NAME)
 
 
+@dataclass(frozen=True)
+class CancelTask:
+    """A member's vote for the active task to end."""
+
+    KIND: ClassVar[str] = "cancel_task"
+
+    model_id: str
+    """The task."""
+
+    def __post_init__(self) -> None:
+        check_text("model_id", self.model_id, NAME)
+
+
 Payload = (
     Transfer
     | ProposeTask
@@ -235,6 +248,7 @@ Payload = (
     | ShareFile
     | WithdrawFile
     | GroupKey
+    | CancelTask
 )
 _KINDS: dict[str, type[Payload]] = {kind.KIND: kind for kind in get_args(Payload)}
 _FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in _KINDS.values()}

@@ -65,6 +65,8 @@ class Task:
     """The time of the block that brought the newest of them; None before the first."""
     updates: Mapping[str, str] = field(default_factory=dict)
     """Address → update's CID, within the block that is being applied; empty between blocks."""
+    opponents: frozenset[str] = frozenset()
+    """Addresses of those who have voted for the task to end."""
 
     @property
     def model_id(self) -> str:
@@ -153,7 +155,7 @@ class State:
     task: Task | None = None
     """The active task."""
     last_task: Task | None = None
-    """The task that was over last: done, or replaced before its first iteration ended."""
+    """The task that was over last: done, cancelled, or replaced before its first iteration."""
     finished: tuple[str, ...] = ()
     """The names of the last `MAX_FINISHED` tasks that are over, in order."""
     learning_weight: int = 0

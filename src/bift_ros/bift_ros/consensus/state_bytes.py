@@ -219,6 +219,7 @@ def _write_task(task: Task | None) -> bytes:
             [[address, task.commitments[address]] for address in sorted(task.commitments)],
             task.base_block,
             task.committed_at,
+            sorted(task.opponents),
         ]
     )
 
@@ -226,7 +227,9 @@ def _write_task(task: Task | None) -> bytes:
 def _read_task(value: Any) -> Task | None:
     if value is None:
         return None
-    proposal, proposer, since, last, commitments, base, committed = check_list("task", value, 7)
+    proposal, proposer, since, last, commitments, base, committed, opponents = check_list(
+        "task", value, 8
+    )
     check_address("proposer", proposer)
     check_integer("since", since, 0)
     check_bytes("base_block", base, 0, HASH_BYTES)
@@ -238,6 +241,8 @@ def _read_task(value: Any) -> Task | None:
         check_address("committer", address)
         check_bytes("commitment", commitment, HASH_BYTES, HASH_BYTES)
         committed_to[address] = commitment
+    for opponent in check_list("opponents", opponents):
+        check_address("opponent", opponent)
     return Task(
         _payload(proposal, ProposeTask),
         proposer,
@@ -246,6 +251,7 @@ def _read_task(value: Any) -> Task | None:
         committed_to,
         base,
         committed,
+        opponents=frozenset(opponents),
     )
 
 

@@ -16,6 +16,7 @@ from bift_ros.consensus.group_key import GroupKey
 from bift_ros.consensus.key_epochs import apply_group_key
 from bift_ros.consensus.membership import apply_vote, check_vote
 from bift_ros.consensus.payloads import (
+    CancelTask,
     Learning,
     MembershipVote,
     ModelCommit,
@@ -27,7 +28,7 @@ from bift_ros.consensus.payloads import (
     commitment_of,
 )
 from bift_ros.consensus.sharing import apply_share, check_share
-from bift_ros.consensus.state import State, Task, changed, without_task
+from bift_ros.consensus.state import State, Task, changed, changed_task, without_task
 from bift_ros.consensus.transactions import Transaction, check_signature
 
 
@@ -82,6 +83,11 @@ def check_payload(state: State, tx: Transaction) -> None:
         active = state.task is not None and state.task.model_id == payload.model_id
         if active or payload.model_id in state.finished:
             raise InvalidTransaction(f"an earlier task has the name {payload.model_id}")
+        most = state.policy.max_task_iterations
+        if payload.total_iter > most:
+            raise InvalidTransaction(f"{payload.total_iter} iterations, the policy allows {most}")
+    elif isinstance(payload, CancelTask):
+        _check_cancellation(state, tx.sender, payload)
     elif isinstance(payload, MembershipVote):
         check_vote(state, tx.sender, payload)
     elif isinstance(payload, ShareFile):
@@ -92,6 +98,14 @@ def check_payload(state: State, tx: Transaction) -> None:
 
 def _replaceable(state: State, task: Task) -> bool:
     return task.last is None and state.timestamp - task.since >= state.policy.task_timeout_ms
+
+
+def _check_cancellation(state: State, voter: str, vote: CancelTask) -> None:
+    task = state.task
+    if task is None or task.model_id != vote.model_id:
+        raise InvalidTransaction(f"no task {vote.model_id} is active")
+    if voter in task.opponents:
+        raise InvalidTransaction(f"{voter} has voted to cancel {vote.model_id} already")
 
 
 def check_round(state: State, payload: Learning) -> Task:
@@ -154,6 +168,10 @@ def apply_transaction(state: State, tx: Transaction) -> State:
         return apply_share(state, tx.sender, payload)
     if isinstance(payload, GroupKey):
         return apply_group_key(state, tx, payload)
+    if isinstance(payload, CancelTask):
+        assert state.task is not None, "checked before"
+        opponents = state.task.opponents | {tx.sender}
+        return changed(state, task=changed_task(state.task, opponents=opponents))
     if state.task is not None:
         state = without_task(state, state.task)
     return changed(state, task=Task(payload, tx.sender, since=state.timestamp))

@@ -72,7 +72,7 @@ def apply_body(parent: State, genesis: Genesis, block: Block) -> State:
     check_together(block.body.transactions, genesis, parent.members)
     if (block.body.model_info is not None) != bool(header.model_flag):
         raise WrongModel("the model flag is 1 exactly where there is a model info")
-    state = _APPLY[block.learning](parent, genesis, block)
+    state = _end_cancelled_task(_APPLY[block.learning](parent, genesis, block))
     task = state.task
     if task is not None and not task.base_block:
         task = changed_task(task, base_block=header.hash)
@@ -80,6 +80,17 @@ def apply_body(parent: State, genesis: Genesis, block: Block) -> State:
     return changed(
         state, task=task, height=header.height, tip_hash=header.hash, work=parent.work + work
     )
+
+
+def _end_cancelled_task(state: State) -> State:
+    """End the task where enough members are against it; what its block learned still counts."""
+    task = state.task
+    if task is None or not task.opponents:
+        return state
+    standing = sum(voter in state.members for voter in task.opponents)
+    if standing <= state.policy.membership_threshold * len(state.members):
+        return state
+    return without_task(state, task)
 
 
 def _apply_plain_block(parent: State, genesis: Genesis, block: Block) -> State:
@@ -134,7 +145,7 @@ def _apply_model_block(parent: State, genesis: Genesis, block: Block) -> State:
     entry = Iteration(
         info.current_iter, info.global_cid, info.accuracy, info.rule, info.contributors
     )
-    task = Task(task.proposal, task.proposer, state.timestamp, entry)
+    task = Task(task.proposal, task.proposer, state.timestamp, entry, opponents=task.opponents)
     state = changed(state, balances=balances, task=task)
     return without_task(state, task) if task.finished else state
 

@@ -26,7 +26,7 @@ COMMANDS = {
     "node": "run a vehicle without mining, have the fleet learn a model: run, submit-model",
     "miner": "run a vehicle that mines too, or stop it: start, stop",
     "tx": "give stake to another member: transfer, show",
-    "task": "see what the fleet learns: list, show",
+    "task": "what the fleet learns: list, show, cancel",
     "member": "see the members, vote on joining and leaving: vote, list",
     "data": "share files with the fleet: share, get, list, withdraw",
     "system": "see the running vehicles: show",

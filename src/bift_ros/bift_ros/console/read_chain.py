@@ -16,6 +16,7 @@ from bift_ros.consensus.state import State
 from bift_ros.console.arguments import Parser, add_vehicle_arguments
 from bift_ros.console.errors import CommandError, reporting
 from bift_ros.console.vehicles import running_vehicle
+from bift_ros.history.blocks import summary_of
 from bift_ros.history.named_chain import NamedChain
 from bift_ros.nodes.client.vehicle_client import VehicleClient
 
@@ -51,13 +52,17 @@ def read_chain(arguments: argparse.Namespace) -> NamedChain:
         blocks = list(blocks_of(store))
         on_chain = {block.hash for block in blocks}
         side = [block for block in store.blocks() if block.hash not in on_chain]
-    return NamedChain(genesis.name, genesis.hash, blocks, names_on(genesis, blocks), side)
+        voted = any(summary_of(block).opponents for block in blocks)  # else it costs no replay
+        cancelled = voted and state_of(genesis, store).task is None
+    names = names_on(genesis, blocks)
+    return NamedChain(genesis.name, genesis.hash, blocks, names, side, cancelled)
 
 
 def chain_of(name: str, client: VehicleClient) -> NamedChain:
     """The chain of a running vehicle. Raises VehicleUnreachableError or ChainError."""
-    state = client.state()
-    return NamedChain(f"Chain of {name}", state.genesis_hash, client.chain(), state.names)
+    state, blocks = client.state(), client.chain()
+    title, cancelled = f"Chain of {name}", state.is_cancelled
+    return NamedChain(title, state.genesis_hash, blocks, state.names, is_cancelled=cancelled)
 
 
 @contextmanager

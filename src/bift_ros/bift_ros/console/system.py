@@ -154,4 +154,6 @@ def task_line(vehicles: Mapping[str, VehicleStatus]) -> str:
     line = f"{task.model_id}: iteration {task.current_iter}/{task.total_iter}"
     if task.current_iter:
         line += f", accuracy {task.accuracy:.1%}, by {task.rule}"
+    if task.cancelled:
+        line += ", cancelled by the members"
     return line

@@ -1,4 +1,4 @@
-"""`./bift task list|show`: the chain's learning tasks, and how far each is."""
+"""`./bift task list|show|cancel`: the chain's learning tasks, and members' votes to end one."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from bift_ros.console.arguments import Parser
-from bift_ros.console.errors import CommandError
+from bift_ros.consensus.exceptions import ChainError
+from bift_ros.consensus.payloads import CancelTask
+from bift_ros.console.arguments import Parser, add_vehicle_arguments
+from bift_ros.console.errors import CommandError, reporting
+from bift_ros.console.keys import add_key_arguments, signing_key
 from bift_ros.console.output import listing, show, table
 from bift_ros.console.read_chain import add_source_arguments, read_chain
+from bift_ros.console.vehicles import running_vehicle, submit
 from bift_ros.history.blocks import Proposal
 from bift_ros.history.iterations import Iteration, Task
 from bift_ros.history.named_chain import NamedChain, utc
@@ -29,6 +33,18 @@ def add_arguments(parser: Parser) -> None:
     for action in (tasks, one):
         add_source_arguments(action)
         action.add_json()
+    cancel = parser.add_action(
+        "cancel",
+        "Vote, as a member, for the active task to end.",
+        _cancel,
+        epilog="It ends once more members than the genesis' threshold have voted. What it has "
+        "learned stays, and another may be proposed.",
+    )
+    cancel.add_argument("task", metavar="TASK", help="its name")
+    add_key_arguments(cancel, "the voting member's (default: the only account)")
+    add_vehicle_arguments(cancel, "passes it on")
+    cancel.add_wait()
+    cancel.add_json()
 
 
 def _list(arguments: argparse.Namespace) -> None:
@@ -49,6 +65,19 @@ def _list(arguments: argparse.Namespace) -> None:
     headings = ("task", "state", "iteration", "accuracy", "rule", "proposer", "since (UTC)")
     title = f"{chain.title}: tasks at block {height}"
     show(arguments.json, {"height": height, "tasks": tasks}, table(title, headings, rows))
+
+
+def _cancel(arguments: argparse.Namespace) -> None:
+    with reporting(ChainError):
+        vote = CancelTask(arguments.task)
+    key = signing_key(arguments)
+    with running_vehicle(arguments, key.address) as (vehicle, client):
+        transaction = submit(client, vehicle, key, client.state(key.address), vote, "vote")
+    show(
+        arguments.json,
+        {"id": transaction.hash.hex(), "task": vote.model_id, "vehicle": vehicle},
+        f"{vehicle} passes the vote on: the task {vote.model_id} is to end",
+    )
 
 
 def _proposal(task: Task) -> Proposal:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from bift_ros.consensus.blocks import Block, ModelInfo
-from bift_ros.consensus.payloads import ModelCommit, ModelUpdate, ProposeTask
+from bift_ros.consensus.payloads import CancelTask, ModelCommit, ModelUpdate, ProposeTask
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,8 @@ class BlockSummary:
     commits: tuple[str, ...] = ()
     """Addresses of those who commit to an update."""
     proposals: tuple[Proposal, ...] = ()
+    opponents: tuple[str, ...] = ()
+    """Addresses of those who vote for the active task to end."""
 
 
 def summary_of(block: Block) -> BlockSummary:
@@ -90,6 +92,7 @@ def summary_of(block: Block) -> BlockSummary:
             for sender, payload in signed
             if isinstance(payload, ProposeTask)
         ),
+        opponents=tuple(sender for sender, payload in signed if isinstance(payload, CancelTask)),
     )
 
 

@@ -79,15 +79,19 @@ class Task:
     """The finished ones, in order."""
     committed: list[str] = field(default_factory=list)
     """Who has committed to an update in the iteration that is going on: addresses, in order."""
-    replaced: bool = False
-    """Whether another task took its place before it was done."""
+    opponents: list[str] = field(default_factory=list)
+    """Who has voted for it to end: addresses, in order."""
+    is_over: bool = False
+    """Whether it ended before it was done."""
 
     @property
     def state(self) -> str:
         """In a word."""
         if self.iterations and len(self.iterations) == self.iterations[-1].model.total_iter:
             return "done"
-        return "replaced" if self.replaced else "active"
+        if self.is_over:
+            return "cancelled" if self.opponents else "replaced"
+        return "active"
 
     @property
     def global_cid(self) -> str:
@@ -97,13 +101,17 @@ class Task:
         return self.proposal.task.init_cid if self.proposal is not None else ""
 
 
-def tasks_of(blocks: Iterable[BlockSummary]) -> list[Task]:
-    """Gather the tasks of a chain's consecutive blocks, from whichever height on."""
+def tasks_of(blocks: Iterable[BlockSummary], is_cancelled: bool = False) -> list[Task]:
+    """Gather the tasks of a chain's consecutive blocks, from whichever height on.
+
+    `is_cancelled` says that votes have ended the last one: how many that takes, blocks do not tell.
+    """
     tasks: list[Task] = []
     since: int | None = None  # when the iteration that is going on began; None: not known
     for block in blocks:
         if tasks:
             tasks[-1].committed.extend(block.commits)
+            tasks[-1].opponents.extend(block.opponents)
         if block.model is not None:
             if not tasks or tasks[-1].model_id != block.model.model_id:
                 tasks.append(Task(block.model.model_id))
@@ -112,9 +120,11 @@ def tasks_of(blocks: Iterable[BlockSummary]) -> list[Task]:
             since = block.timestamp
         for proposal in block.proposals:
             if tasks:
-                tasks[-1].replaced = True
+                tasks[-1].is_over = True
             tasks.append(Task(proposal.task.model_id, proposal))
             since = block.timestamp
+    if tasks and is_cancelled:
+        tasks[-1].is_over = True
     return tasks
 
 

@@ -26,6 +26,8 @@ class NamedChain:
     """Address → name, of everybody who is, was or is proposed as a member."""
     side: Sequence[Block] = ()
     """Blocks of other branches, lowest first; only a data folder tells of them."""
+    is_cancelled: bool = False
+    """Whether votes have ended the last task."""
 
     def name(self, address: str) -> str:
         """What people call the owner of an address."""
@@ -34,7 +36,7 @@ class NamedChain:
     @cached_property
     def tasks(self) -> tuple[Task, ...]:
         """All that were proposed, in order."""
-        return tuple(tasks_of(map(summary_of, self.blocks)))
+        return tuple(tasks_of(map(summary_of, self.blocks), self.is_cancelled))
 
     @cached_property
     def contributions(self) -> dict[int, dict[str, list[str]]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from bift_ros.consensus.group_key import GroupKey
 from bift_ros.consensus.payloads import (
+    CancelTask,
     MembershipVote,
     ModelCommit,
     ModelUpdate,
@@ -31,6 +32,7 @@ KINDS = {
     "share_file": "share",
     "withdraw_file": "withdrawal",
     "group_key": "key",
+    "cancel_task": "cancellation",
 }
 """What a table calls each kind of payload."""
 
@@ -68,6 +70,8 @@ def says(payload: Payload, name_of: NameOf) -> str:
             return f"withdraws {name}"
         case GroupKey():
             return "gives the members a key for model files"
+        case CancelTask(model_id):
+            return f"votes for the task {model_id} to end"
 
 
 def _plain(value: Any) -> Any:

@@ -53,6 +53,8 @@ class TaskStatus:
     accuracy: float = 0.0
     rule: str = ""
     contributors: int = 0
+    cancelled: bool = False
+    """Whether the members have ended it by their votes."""
 
     @property
     def is_done(self) -> bool:

@@ -166,6 +166,11 @@ class PolicySettings(Section, title="a mapping of the genesis' policy"):
     encrypt_models: bool = flag(
         Policy.encrypt_models, "Whether model and update files are encrypted for the members."
     )
+    max_task_iterations: int = whole(
+        Policy.max_task_iterations,
+        "The most iterations that a task may be proposed for.",
+        1,
+    )
 
 
 class SyntheticSettings(Section, title="a mapping of the synthetic bags' settings"):

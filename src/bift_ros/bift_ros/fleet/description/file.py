@@ -55,6 +55,10 @@ def load_description(
     task = document.task
     if iterations is not None:
         task = task.model_copy(update={"iterations": iterations})
+    most = document.policy.max_task_iterations
+    if task.iterations > most:
+        said = f"{task.iterations} iterations, the policy allows {most}"
+        _refuse(located, [Problem(("task", "iterations"), said)])
     return FleetDescription(
         name=name_of(located),
         vehicles=members,

@@ -58,6 +58,8 @@ class StateAnswer:
     """The number of the account's next transaction."""
     waiting: Transaction | None
     """The transaction asked about, where it waits for a block."""
+    is_cancelled: bool
+    """Whether votes have ended the chain's last task."""
 
     @property
     def names(self) -> dict[str, str]:
@@ -127,6 +129,7 @@ class VehicleClient:
             answer.balance,
             answer.next_sequence,
             waiting[0] if waiting else None,
+            answer.status.task.cancelled,
         )
 
     def chain(self) -> list[Block]:

@@ -149,11 +149,16 @@ class StatusReporter:
         )
 
     def _task(self) -> TaskStatus:
-        task = self._peer.peer.state.latest_task
+        state = self._peer.peer.state
+        task = state.latest_task
         if task is None:
             return TaskStatus()
         status = TaskStatus(
-            task.model_id, task.current_iter, task.proposal.total_iter, task.global_cid
+            task.model_id,
+            task.current_iter,
+            task.proposal.total_iter,
+            task.global_cid,
+            cancelled=state.task is None and not task.finished,
         )
         last = task.last
         if last is None:

@@ -50,6 +50,14 @@ export class Fleet {
     return this.iterations.at(-1)?.task ?? "";
   }
 
+  /** Whether the members have ended it by their votes, as vehicles say that stand on the head. */
+  get isCancelled() {
+    return [...this.vehicles.values()].some(
+      ({ tip, status }) =>
+        tip === this.head && status?.task.cancelled && status.task.model_id === this.task,
+    );
+  }
+
   /** What an address is called. */
   nameOf(address) {
     return this._names.get(address) ?? address.slice(0, 10);

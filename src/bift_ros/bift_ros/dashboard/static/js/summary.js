@@ -4,7 +4,7 @@ import { byId, make, setText } from "./dom.js";
 import { count, NONE, percent } from "./format.js";
 
 const FIGURES = {
-  "task": (fleet) => fleet.task || NONE,
+  "task": (fleet) => (fleet.task || NONE) + (fleet.isCancelled ? ", cancelled" : ""),
   "iteration": ({ iterations }) =>
     iterations.length ? `${iterations.at(-1).number} / ${iterations.at(-1).total}` : NONE,
   "accuracy": ({ iterations }) => percent(iterations.at(-1)?.accuracy ?? NaN),
