@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bift_ros.admission.budgets import BLOCK_RATES, RESERVE, TIP_RATES, TRANSACTION_RATES, Rate
+from bift_ros.admission.budgets import BLOCK_RATES, RESERVE, TIP_RATES, TRANSACTION_RATES
 from bift_ros.admission.cdr import READABLE_BYTES
 from bift_ros.chain.tips import MAX_TIP_BYTES
 from bift_ros.consensus.blocks import MAX_BLOCK_BYTES
 from bift_ros.consensus.transactions import MAX_GROUP_KEY_BYTES
+from bift_ros.limits.token_bucket import Rate
 
 PAGE = (Path(__file__).parents[2] / "docs" / "topics.md").read_text()
 TEXT = " ".join(PAGE.split())

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bift_ros.admission.budgets import Rate
-from bift_ros.nodes.limited_log import BURST, MAX_CHARACTERS, SECONDS_A_LINE
+from bift_ros.limits.limited_log import BURST, MAX_CHARACTERS, SECONDS_A_LINE
+from bift_ros.limits.token_bucket import Rate
 from bift_ros.storage.shares import Rates
 
 REPOSITORY = Path(__file__).parents[2]

@@ -16,12 +16,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from bift_ros.limits.limited_log import BURST
 from bift_ros.storage import connections, gateway, responses, shares
 from bift_ros.storage.blockstore import BlockStore
 from bift_ros.storage.cidv1 import RAW, Cid
 from bift_ros.storage.fetcher import Fetcher
 from bift_ros.storage.gateway import Gateway
-from bift_ros.storage.interface import FileRequest
+from bift_ros.storage.interface import FileRequest, StorageError
 from bift_ros.storage.members import MAX_MEMBERS, MemberAddresses, plain_address
 from bift_ros.storage.networks import ORDINARY, Networks
 from bift_ros.storage.provider import Piece
@@ -209,7 +210,7 @@ def test_whoever_asks_for_much_waits_and_members_do_not(
 
 
 def test_what_is_had_beyond_ones_share_is_waited_for() -> None:
-    account = shares._Account(Rates(10, 1000), now=5.0)
+    account = shares._Account(Rates(10, 1000))
     assert [account.wait(5.0, 1, 0) for _ in range(10)] == [0.0] * 10
     assert account.wait(5.0, 1, 0) == pytest.approx(0.1)
     assert not account.is_full(5.5)
@@ -336,3 +337,20 @@ def test_accounts_of_addresses_are_bounded(
     monkeypatch.setattr(shares, "MAX_SHARES", 2)
     for number in range(1, 7):
         assert is_served(connect(f"127.0.3.{number}"))
+
+
+def test_a_damaged_store_fills_no_log(
+    store: BlockStore,
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(_: Cid) -> bytes:
+        raise StorageError("the disk is worn out")
+
+    monkeypatch.setattr(store, "get", fail)
+    for _ in range(2 * BURST):
+        with connect(MEMBER) as connection:
+            connection.sendall(REQUEST)
+            assert connection.recv(4_096).startswith(b"HTTP/1.1 500")
+    assert sum("worn out" in line for line in caplog.messages) in (BURST, BURST + 1)

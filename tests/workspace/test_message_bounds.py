@@ -40,8 +40,8 @@ from bift_ros.consensus.group_key import MAX_LINKS, GroupKey
 from bift_ros.consensus.payloads import HASH_BYTES, ProposeTask, ShareFile
 from bift_ros.consensus.transactions import MAX_GROUP_KEY_BYTES, Transaction
 from bift_ros.identity.sealing import COPY_BYTES, NAME_BYTES
+from bift_ros.limits.limited_log import MAX_CHARACTERS
 from bift_ros.nodes import convert
-from bift_ros.nodes.limited_log import MAX_CHARACTERS
 from bift_ros.nodes.status_message import MAX_LINES, MAX_TEXT
 from bift_ros.nodes.vehicle.status import MOST_MEMBERS
 from bift_ros.peer.owner_requests import LONGEST

@@ -15,40 +15,9 @@ few more for each member, however many there are.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from bift_ros.admission.exceptions import OverBudget
-
-
-class Rate(NamedTuple):
-    """So many at once, and so many a second in the long run."""
-
-    burst: float
-    a_second: float
-
-
-class Bucket:
-    """A token bucket, full at first."""
-
-    def __init__(self, rate: Rate) -> None:
-        self._rate, self._level = rate, rate.burst
-        self._filled_at: int | None = None
-
-    def holds(self, amount: float, now: int) -> bool:
-        """Fill up to `now`, in milliseconds; tell whether so much is there."""
-        if self._filled_at is not None:
-            more = max(0, now - self._filled_at) / 1000 * self._rate.a_second
-            self._level = min(self._rate.burst, self._level + more)
-        self._filled_at = now
-        return self._level >= amount
-
-    def take(self, amount: float) -> None:
-        """Take so much; what was not there is owed."""
-        self._level -= amount
-
-    def give_back(self) -> None:
-        """Put one back."""
-        self._level = min(self._rate.burst, self._level + 1)
+from bift_ros.limits.token_bucket import Bucket, Rate
 
 
 @dataclass(frozen=True)
@@ -76,7 +45,7 @@ RESERVE = Rate(1000, 300)
 
 @dataclass
 class Budget:
-    """Of one member, for one kind of message."""
+    """Of one member, for one kind of message. Every `now` is in milliseconds."""
 
     limits: Limits
     reserve: Bucket
@@ -91,9 +60,9 @@ class Budget:
 
     def check_room(self, now: int) -> None:
         """Refuse more than the member may send; raises OverBudget."""
-        if not self.messages.holds(1, now):
+        if not self.messages.holds(1, now / 1000):
             raise OverBudget("it sends more messages than a member does")
-        if not self.bytes.holds(1, now):
+        if not self.bytes.holds(1, now / 1000):
             raise OverBudget("it sends more bytes than a member does")
 
     def doubt(self, now: int) -> Bucket:
@@ -102,7 +71,7 @@ class Budget:
         Raises OverBudget.
         """
         for bucket in (self.doubts, self.reserve):
-            if bucket.holds(1, now):
+            if bucket.holds(1, now / 1000):
                 bucket.take(1)
                 return bucket
         raise OverBudget("too many forgeries name it")

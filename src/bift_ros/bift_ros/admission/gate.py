@@ -16,7 +16,6 @@ from bift_ros.admission.budgets import (
     RESERVE,
     TIP_RATES,
     TRANSACTION_RATES,
-    Bucket,
     Budgets,
     Limits,
 )
@@ -44,6 +43,7 @@ from bift_ros.consensus.transactions import (
     Transaction,
     remember_signature,
 )
+from bift_ros.limits.token_bucket import Bucket
 
 _T = TypeVar("_T", Transaction, Block, SignedTip)
 _Envelope = TypeVar("_Envelope", Transaction, SignedTip)

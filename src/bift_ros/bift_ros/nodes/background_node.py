@@ -14,7 +14,7 @@ class BackgroundNode:
     """Set `node` up, then `start` the thread that spins it; `close` ends it."""
 
     def __init__(self, bus: Bus, name: str, namespace: str | None = None) -> None:
-        """Raises BusError."""
+        """Raises BusError and OSError."""
         self._joined = BusNode(bus, name, namespace)
         self.node = self._joined.node
         self._ended = False

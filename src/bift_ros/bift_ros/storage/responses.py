@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 
 from aiohttp import web
 
+from bift_ros.limits.limited_log import LimitedLog
 from bift_ros.storage.block_request import RAW_TYPE
 from bift_ros.storage.blockstore import BlockStore
 from bift_ros.storage.byte_ranges import AVAILABLE
@@ -67,6 +68,7 @@ class Responder:
         self._archives = archives
         self._throttle = throttle
         self._served = served
+        self._failed = LimitedLog(log.error)
         self._windows: WeakKeyDictionary[asyncio.Transport, int] = WeakKeyDictionary()
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
@@ -94,7 +96,7 @@ class Responder:
         except InvalidFile as error:
             raise web.HTTPBadRequest(text=f"{error}\n") from error
         except StorageError as error:
-            log.error("gateway: %s", error)
+            self._failed(f"gateway: {error}")
             raise web.HTTPInternalServerError(text="the store has failed\n") from error
 
     # -- one block
@@ -212,7 +214,7 @@ class Responder:
                 try:
                     data = await self._in_thread(partial(self._store.get, block))
                 except StorageError as error:
-                    log.error("gateway: %s", error)
+                    self._failed(f"gateway: {error}")
                     _abort(request)  # the client sees that the archive is cut off
                     break
                 sent = await _send(request, _written(response, car_block(block, data)))

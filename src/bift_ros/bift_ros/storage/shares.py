@@ -6,8 +6,9 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from bift_ros.limits.token_bucket import Bucket, Rate
 from bift_ros.storage.connections import THIS_HOST, Connection
 
 MAX_SHARES = 4096
@@ -46,8 +47,7 @@ class Slots:
                 del self._users[network], self._shares[network]
 
 
-@dataclass(frozen=True)
-class Rates:
+class Rates(NamedTuple):
     """What somebody may have in the long run; for a second, as much at once."""
 
     requests: float
@@ -64,38 +64,33 @@ ON_THIS_HOST = Rates(30 * MEMBER.requests, 30 * MEMBER.bytes)
 """A whole fleet, perhaps."""
 
 
-@dataclass
 class _Account:
     """One's own share of requests and bytes: what was had beyond it is waited for."""
 
-    rates: Rates
-    now: float
-    requests: float = field(init=False)
-    bytes: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.requests, self.bytes = self.rates.requests, self.rates.bytes
+    def __init__(self, rates: Rates) -> None:
+        # A second's share at once.
+        self._requests, self._bytes = (Bucket(Rate(most, most)) for most in rates)
 
     def wait(self, now: float, requests: int, count: int) -> float:
         """Take so many of each; the seconds until both are paid for."""
-        most, past = self.rates, now - self.now
-        self.now = now
-        self.requests = min(most.requests, self.requests + past * most.requests) - requests
-        self.bytes = min(most.bytes, self.bytes + past * most.bytes) - count
-        return max(0.0, -self.requests / most.requests, -self.bytes / most.bytes)
+        longest = 0.0
+        for bucket, amount in ((self._requests, requests), (self._bytes, count)):
+            bucket.holds(amount, now)
+            bucket.take(amount)
+            longest = max(longest, bucket.seconds_owed)
+        return longest
 
     def is_full(self, now: float) -> bool:
         """Whether nothing of it was taken lately."""
-        return now >= self.now + 1.0 + max(0.0, -self.bytes / self.rates.bytes)
+        return self._requests.is_full(now) and self._bytes.is_full(now)
 
 
 class Throttle:
     """Has clients wait who ask for more than their share, each network by itself."""
 
     def __init__(self) -> None:
-        now = asyncio.get_running_loop().time()
         self._accounts: dict[tuple[str, bool], _Account] = {}
-        self._strangers = _Account(STRANGERS, now)
+        self._strangers = _Account(STRANGERS)
 
     async def request(self, connection: Connection) -> None:
         """Wait until a request may be answered."""
@@ -121,7 +116,7 @@ class Throttle:
             if len(self._accounts) >= MAX_SHARES:
                 kept = {k: a for k, a in self._accounts.items() if not a.is_full(now)}
                 self._accounts = kept
-            account = self._accounts[key] = _Account(_rates_of(connection), now)
+            account = self._accounts[key] = _Account(_rates_of(connection))
         return account
 
 

@@ -19,13 +19,13 @@ from bift_ros.admission.answers import (
     read_headers,
     read_keys,
 )
-from bift_ros.admission.budgets import Bucket, Rate
 from bift_ros.admission.gate import Gate
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.consensus.exceptions import InvalidBlock, InvalidTransaction
 from bift_ros.consensus.fields import MAX_INTEGER
 from bift_ros.consensus.payloads import HASH_BYTES
 from bift_ros.consensus.transactions import Canonical
+from bift_ros.limits.token_bucket import Bucket, Rate
 from bift_ros.nodes.convert import octets
 from bift_ros.peer.effects import Refused, RequestBlocks, RequestHeaders, RequestKeys
 from bift_ros.peer.events import (
@@ -89,7 +89,7 @@ class CatchUpServices:
         return response
 
     def _answer(self, find: Callable[[], Iterable[Canonical]]) -> Any:
-        now = _now()
+        now = time.monotonic()
         if not (self._requests.holds(1, now) and self._bytes.holds(1, now)):
             return octets(answer_bytes(()))
         self._requests.take(1)
@@ -190,7 +190,3 @@ class CatchUpClient:
         before = self._asked.pop(client, None)
         if before is not None:
             client.remove_pending_request(before)
-
-
-def _now() -> int:
-    return time.monotonic_ns() // 1_000_000

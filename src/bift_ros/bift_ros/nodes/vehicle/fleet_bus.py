@@ -32,7 +32,7 @@ class FleetBus:
     def __init__(self, name: str, arrived: Callable[[type, bytes], None]) -> None:
         """`arrived` is called from the bus's thread, with a message's type and its CDR.
 
-        Raises BusError.
+        Raises BusError and OSError.
         """
         self._background = BackgroundNode(Bus.FLEET, "peer", name)
         self.node = self._background.node

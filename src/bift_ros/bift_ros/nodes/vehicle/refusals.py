@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
-from bift_ros.nodes.limited_log import MAX_CHARACTERS, LimitedLog
+from bift_ros.limits.limited_log import MAX_CHARACTERS, LimitedLog
 from bift_ros.peer.effects import Refused
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bift_ros.nodes.limited_log import BURST, MAX_CHARACTERS, SECONDS_A_LINE, LimitedLog
+from bift_ros.limits.limited_log import BURST, MAX_CHARACTERS, SECONDS_A_LINE, LimitedLog
 
 
 def test_a_burst_is_logged_and_the_rest_is_counted() -> None:

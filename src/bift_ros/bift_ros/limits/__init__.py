@@ -1,0 +1,1 @@
+"""How much others may have: token buckets, and what is built of them."""
