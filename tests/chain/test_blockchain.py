@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bift_ros.chain import blockchain as module
+from bift_ros.chain import branch_states as module
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.store import ChainStore
 from bift_ros.consensus.blocks import Block

@@ -1,20 +1,33 @@
-"""The tree of accepted blocks, and the state at each of them."""
+"""The tree of accepted blocks, and the state at each of them.
+
+The tree stands on the genesis, and later on the last final block of which there is a snapshot:
+what is older is on its branch for good. The state after every so many blocks is stored, so neither
+a start nor a block on an old parent replays more.
+"""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 
-from bift_ros.chain.exceptions import StoreError
-from bift_ros.chain.interface import Store
+from bift_ros.chain.branch_states import (
+    STATE_SPACING,
+    BranchStates,
+    bytes_to_store,
+    stored_block,
+)
+from bift_ros.chain.interface import Base, Snapshot, Standing, Store
 from bift_ros.consensus.blocks import Block, SignedHeader
-from bift_ros.consensus.exceptions import InvalidBlock
+from bift_ros.consensus.encoding import decode, encode
+from bift_ros.consensus.exceptions import InvalidBlock, MalformedState
 from bift_ros.consensus.fork_choice import BlockNode, branch_above, fork_point, outranks
-from bift_ros.consensus.genesis import Genesis
+from bift_ros.consensus.genesis import Genesis, Member
 from bift_ros.consensus.state import State, initial_state
+from bift_ros.consensus.state_bytes import parse_state, state_bytes
 from bift_ros.consensus.transition import state_transition
 
-MAX_CACHED_STATES = 64
+KEPT_BLOCKS = 512
+"""Blocks below the older snapshot that are kept, for those who are not far behind."""
+_KNOWN = "known members"
 
 
 @dataclass(frozen=True)
@@ -30,29 +43,35 @@ class Reorg:
 class Blockchain:
     """All accepted blocks, over a store; the caller validates a block before it adds it."""
 
-    def __init__(self, genesis: Genesis, store: Store) -> None:
-        """Replay the store's blocks through the state transition.
+    def __init__(self, genesis: Genesis, store: Store, *, keep_all: bool = False) -> None:
+        """Take up what the store has; `keep_all`: remove no block of the chain from it.
 
         A stored block that breaks the rules is damage: the store is told to start afresh. Raises
         StoreError.
         """
         self.genesis = genesis
         self.store = store
-        state = initial_state(genesis)
-        self._tip = BlockNode(state.tip_hash, 0, None, 0, 0)
-        self._nodes = {state.tip_hash: self._tip}
-        self._states = OrderedDict([(state.tip_hash, state)])
-        self._tip_state = state
-        self.known_members = dict(state.members)
+        self._keep_all = keep_all
+        self.known_members = dict(genesis.by_address)
         """Everybody who is or was a member on any branch, by address."""
-        self._last_members = state.members
-        root = self._tip
+        for member in _recalled(store.note(_KNOWN)):
+            self.known_members[member.address] = member
+        self._root: BlockNode
+        self._tip: BlockNode
+        self._nodes: dict[bytes, BlockNode]
+        self._states: BranchStates
+        self._tip_state: State
+        self._stand_on(self._last_final())
         try:
-            self._replay()
+            self._load()
         except InvalidBlock as error:
             store.discard(f"a stored block is invalid: {error}")
-            self._tip = root
-            self._nodes = {root.hash: root}
+            self._stand_on(initial_state(genesis))
+
+    @property
+    def root(self) -> BlockNode:
+        """The tree's lowest block: no other branch than those above it is followed."""
+        return self._root
 
     @property
     def tip(self) -> BlockNode:
@@ -67,19 +86,19 @@ class Blockchain:
         return self._tip_state
 
     def has(self, block_hash: bytes) -> bool:
-        """Tell whether the block is in the tree; the genesis counts."""
-        return block_hash in self._nodes
+        """Tell whether the block is in the tree or below it, as far as it is kept."""
+        return block_hash in self._nodes or self.store.has(block_hash)
 
     def node(self, block_hash: bytes) -> BlockNode | None:
         """Give a block's place in the tree, or None."""
         return self._nodes.get(block_hash)
 
     def block(self, block_hash: bytes) -> Block | None:
-        """Give a block of the tree, or None; the genesis is no `Block`."""
+        """Give a block of the tree or below it, or None; the genesis is no `Block`."""
         return self.store.block(block_hash)
 
     def canonical(self, from_height: int, limit: int) -> list[Block]:
-        """Give at most `limit` blocks of the chain, upwards from `from_height` (at least 1)."""
+        """Give at most `limit` blocks of the chain, upwards from `from_height` or the lowest."""
         return self.store.canonical(from_height, limit)
 
     def canonical_headers(self, from_height: int, limit: int) -> list[SignedHeader]:
@@ -89,21 +108,9 @@ class Blockchain:
     def state_at(self, block_hash: bytes) -> State:
         """Give the state after a block of the tree, recomputed from the nearest one kept.
 
-        Raises KeyError for an unknown block.
+        Raises KeyError for a block that is not in the tree.
         """
-        node = self._nodes[block_hash]
-        missing = []
-        while node.hash not in self._states:
-            missing.append(node.hash)
-            assert node.parent is not None, "the genesis' state is always kept"
-            node = node.parent
-        self._states.move_to_end(node.hash)
-        state = self._states[node.hash]
-        for missing_hash in reversed(missing):
-            block = self._stored(missing_hash)
-            state = state_transition(state, self.genesis, block, block.header.timestamp)
-            self._keep(state)
-        return state
+        return self._states.at(self._nodes[block_hash])
 
     def add(self, block: Block, state: State) -> Reorg | None:
         """Add a valid block with the state after it; tell how the chain changed, or None.
@@ -117,16 +124,61 @@ class Blockchain:
             return None
         node, old = self._make_node(block, state), self._tip
         leads = outranks(node, old)
+        self._know(state)
+        standing = Standing(state.learning_weight, state.work, bytes_to_store(state))
         if leads:
-            self.store.accept(block, node.hash)
+            self.store.accept(block, node.hash, standing)
             self._tip = node
         else:
-            self.store.add(block)
+            self.store.add(block, standing)
         self._nodes[node.hash] = node
-        self._keep(state)
+        self._states.keep(state)
         if not leads:
             return None
         return Reorg((), (block,)) if node.parent is old else self._reorg(old, node)
+
+    def finalize(self, block_hash: bytes, certificate: bytes) -> bool:
+        """A block of the chain is final: keep a snapshot now and then, and drop what is older.
+
+        The tree then stands on it. Whether it does. Raises StoreError.
+        """
+        node = self._nodes.get(block_hash)
+        if node is None or node.height < self._root.height + STATE_SPACING:
+            return False
+        if fork_point(node, self._tip) is not node:
+            raise ValueError("the final block is not on the chain")
+        state = self.state_at(block_hash)
+        before = branch_above(node, self._root)[:-1]
+        alive = {node}
+        for other in self._nodes.values():  # parents before children
+            if other.parent in alive:
+                alive.add(other)
+        dead = self._nodes.keys() - {n.hash for n in (*alive, *before, self._root)}
+        snapshot = Snapshot(node.hash, node.height, state_bytes(state), certificate)
+        self.store.keep_snapshot(snapshot, self._next_base(), dead)
+        node.parent = None
+        self._root = node
+        self._nodes = {name: n for name, n in self._nodes.items() if n in alive}
+        self._states.stand_on(state, self._nodes)
+        return True
+
+    def start_from(self, snapshot: Snapshot) -> None:
+        """Leave what is here for the state after a block that members have shown to be final.
+
+        Raises MalformedState or StoreError.
+        """
+        state = _state_in(snapshot, self.genesis)
+        self.store.start_from(snapshot)
+        self._stand_on(state)
+
+    def _next_base(self) -> Base:
+        """What the kept blocks stand on once there is a newer snapshot than those so far."""
+        base, snapshots = self.store.base, self.store.snapshots()
+        if self._keep_all or not snapshots:
+            return base
+        height = (snapshots[0].height - KEPT_BLOCKS) // STATE_SPACING * STATE_SPACING
+        lowest = self.store.canonical(height, 1) if height > base.height else []
+        return Base(lowest[0].hash, height) if lowest else base
 
     def prefer(self, block_hash: bytes) -> Reorg | None:
         """Move the tip to the end of a block's branch where it ties with the chain's; else None.
@@ -148,17 +200,47 @@ class Blockchain:
     def _reorg(self, old: BlockNode, new: BlockNode) -> Reorg:
         fork = fork_point(old, new)
         return Reorg(
-            tuple(self._stored(gone.hash) for gone in branch_above(old, fork)),
-            tuple(self._stored(come.hash) for come in branch_above(new, fork)),
+            tuple(stored_block(self.store, gone.hash) for gone in branch_above(old, fork)),
+            tuple(stored_block(self.store, come.hash) for come in branch_above(new, fork)),
         )
 
-    def _replay(self) -> None:
-        for block in self.store.blocks():
-            parent = self.state_at(block.header.previous_hash)
-            state = state_transition(parent, self.genesis, block, block.header.timestamp)
-            node = self._make_node(block, state)
+    def _last_final(self) -> State:
+        """The state after the last final block of which there is a snapshot, or the genesis'."""
+        for snapshot in self.store.snapshots():
+            try:
+                return _state_in(snapshot, self.genesis)
+            except MalformedState:
+                continue
+        if self.store.base.height:
+            self.store.discard("it has no snapshot that can be read")
+        return initial_state(self.genesis)
+
+    def _stand_on(self, state: State) -> None:
+        """Begin the tree with one block."""
+        self._root = self._tip = BlockNode(
+            state.tip_hash, state.height, None, state.learning_weight, state.work
+        )
+        self._nodes = {state.tip_hash: self._root}
+        self._states = BranchStates(self.genesis, self.store, state)
+        self._tip_state = state
+        self._know(state)
+
+    def _load(self) -> None:
+        """Take up the stored blocks above the root; one without a standing is replayed."""
+        for stored in self.store.nodes(self._root.height):
+            parent, standing = self._nodes.get(stored.previous_hash), stored.standing
+            if parent is None:
+                continue  # on a branch that was left for good
+            if standing is None:
+                block, state = stored_block(self.store, stored.hash), self._states.at(parent)
+                state = state_transition(state, self.genesis, block, block.header.timestamp)
+                node = self._make_node(block, state)
+                self._states.keep(state)
+                self._know(state)
+            else:
+                weight, work = standing.learning_weight, standing.work
+                node = BlockNode(stored.hash, stored.height, parent, weight, work)
             self._nodes[node.hash] = node
-            self._keep(state)
             if outranks(node, self._tip):
                 self._tip = node
         kept, best = self._nodes.get(self.store.tip), self._tip
@@ -173,22 +255,25 @@ class Blockchain:
             raise InvalidBlock(f"the parent {block.header.previous_hash.hex()[:16]}… is unknown")
         return BlockNode(block.hash, state.height, parent, state.learning_weight, state.work)
 
-    def _keep(self, state: State) -> None:
-        if state.members is not self._last_members:
-            self._last_members = state.members
-            self.known_members.update(state.members)
-        self._states[state.tip_hash] = state
-        self._states.move_to_end(state.tip_hash)
-        while len(self._states) > MAX_CACHED_STATES:
-            oldest = next(h for h in self._states if h != self.genesis.hash)
-            del self._states[oldest]
-
-    def _stored(self, block_hash: bytes) -> Block:
-        block = self.store.block(block_hash)
-        if block is None:
-            raise StoreError(f"the block {block_hash.hex()[:16]}… is gone from the store")
-        return block
+    def _know(self, state: State) -> None:
+        """Note who has joined: blocks that told of it may be gone at the next start."""
+        if state.members.keys() <= self.known_members.keys():
+            return
+        self.known_members.update(state.members)
+        known = [[member.name, member.public_key] for member in self.known_members.values()]
+        self.store.set_note(_KNOWN, encode(known))
 
 
 def _tie(a: BlockNode, b: BlockNode) -> bool:
     return (a.learning_weight, a.work) == (b.learning_weight, b.work)
+
+
+def _state_in(snapshot: Snapshot, genesis: Genesis) -> State:
+    state = parse_state(snapshot.state, genesis)
+    if (state.tip_hash, state.height) != (snapshot.hash, snapshot.height):
+        raise MalformedState("the snapshot is of another block")
+    return state
+
+
+def _recalled(note: bytes | None) -> list[Member]:
+    return [Member(name, public_key) for name, public_key in decode(note)] if note else []

@@ -2,25 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 from bift_ros.consensus.blocks import Block, SignedHeader
 
+KEPT_MODELS = 8
+"""Model blocks, the newest, whose files are kept: the models, and the updates that they are of."""
+MAX_SNAPSHOTS = 2
+"""Snapshots that a store keeps: whoever is given the older one can still have what follows."""
 MAX_EVIDENCE = 1024
 """Equivocations that a store keeps; further ones are known for as long as the vehicle runs."""
 
 
+@dataclass(frozen=True)
+class Standing:
+    """What a block's own bytes do not tell of the branch that ends in it."""
+
+    learning_weight: int
+    """The branch's."""
+    work: int
+    """The branch's."""
+    state: bytes | None = None
+    """The state after the block where it is kept (`state_bytes`)."""
+
+
+@dataclass(frozen=True)
+class StoredNode:
+    """A stored block's place in the tree."""
+
+    hash: bytes
+    previous_hash: bytes
+    height: int
+    standing: Standing | None
+    """Without the state; None where it was stored without."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The state after a final block, and what proves that it is final."""
+
+    hash: bytes
+    """The block's."""
+    height: int
+    """The block's."""
+    state: bytes
+    """`state_bytes` of the state after it."""
+    certificate: bytes
+    """The members' votes for the block and the state."""
+
+
+@dataclass(frozen=True)
+class Base:
+    """The block below the lowest one kept: the genesis, until something is pruned."""
+
+    hash: bytes
+    height: int
+
+
 class Store(Protocol):
-    """Every accepted block, side branches included, and which of them form the chain.
+    """The accepted blocks, side branches included, and which of them form the chain.
+
+    They stand on `base`; all that is older is gone.
 
     Whatever is written is kept before the call returns, whole or not at all. Raises StoreError.
     """
 
-    def accept(self, block: Block, tip_hash: bytes) -> None:
-        """Add `block` and make `tip_hash` the tip; the parent must be here, or be the genesis."""
+    def accept(self, block: Block, tip_hash: bytes, standing: Standing | None = None) -> None:
+        """Add `block` and make `tip_hash` the tip; the parent must be here, or be the base."""
 
-    def add(self, block: Block) -> None:
+    def add(self, block: Block, standing: Standing | None = None) -> None:
         """Add `block` to the tree and leave the tip."""
 
     def set_tip(self, tip_hash: bytes) -> None:
@@ -32,12 +84,35 @@ class Store(Protocol):
     def add_evidence(self, first: bytes, second: bytes) -> None:
         """Keep the proof of an equivocation, two `SignedHeader`s' bytes; bounded, once for each."""
 
+    def keep_snapshot(self, snapshot: Snapshot, base: Base, dead: Collection[bytes] = ()) -> None:
+        """Keep a snapshot of a block that is here, in place of the oldest but one.
+
+        What is below `base`, which is the base or a block of the chain, goes, and so do the blocks
+        `dead` with what they were kept with.
+        """
+
+    def start_from(self, snapshot: Snapshot) -> None:
+        """Drop all blocks and states, and stand on the snapshot's block."""
+
     def discard(self, reason: str) -> None:
         """Drop everything as damaged and start afresh."""
 
     @property
     def tip(self) -> bytes:
-        """The hash of the chain's last block; the genesis' where there is none."""
+        """The hash of the chain's last block; the base's where there is none."""
+
+    @property
+    def base(self) -> Base:
+        """What the lowest blocks stand on."""
+
+    def snapshots(self) -> list[Snapshot]:
+        """Give the snapshots kept, the newest first."""
+
+    def state(self, block_hash: bytes) -> bytes | None:
+        """Give the `state_bytes` that were kept with a block, or None."""
+
+    def nodes(self, above: int) -> Iterator[StoredNode]:
+        """Give the place of every block higher than that, parents before children."""
 
     def has(self, block_hash: bytes) -> bool:
         """Tell whether the block is in the tree; the genesis counts."""
@@ -46,7 +121,10 @@ class Store(Protocol):
         """Give a block of the tree, or None."""
 
     def canonical(self, from_height: int, limit: int) -> list[Block]:
-        """Give at most `limit` blocks of the chain, upwards from `from_height` (at least 1)."""
+        """Give at most `limit` blocks of the chain, upwards from `from_height`.
+
+        They begin with the lowest one kept where that is higher.
+        """
 
     def canonical_headers(self, from_height: int, limit: int) -> list[SignedHeader]:
         """Give the headers of `canonical`'s blocks."""

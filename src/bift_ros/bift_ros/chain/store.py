@@ -1,92 +1,46 @@
-"""The chain on disk: one SQLite database in WAL mode, one transaction per accepted block.
+"""The chain on disk, one transaction per accepted block.
 
-It holds every accepted block, side branches included, and which of them form the chain.
-`synchronous=FULL` makes a block durable before `accept` returns, so `kill -9` or a power cut
-loses no accepted block. On opening, every row is hashed and the structure checked; a damaged
-database is moved aside and a fresh one started, which the peer fills again from the others.
+It holds the accepted blocks, side branches included, and which of them form the chain; beside
+them states, so that neither a start nor a block on an old parent costs a replay of the chain, and
+snapshots of final blocks, below which old blocks go.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Collection, Iterator
 from typing import Any
 
-from bift_ros.chain.exceptions import StoreError, WrongGenesis
-from bift_ros.chain.interface import MAX_EVIDENCE
-from bift_ros.chain.store_check import DamageError, check_blocks, check_pages
+from bift_ros.chain import stored_states
+from bift_ros.chain.database import ChainDatabase
+from bift_ros.chain.exceptions import StoreError
+from bift_ros.chain.interface import MAX_EVIDENCE, Base, Snapshot, Standing, StoredNode
+from bift_ros.chain.stored_nodes import digest_of, node_of, standing_bytes
 from bift_ros.consensus.blocks import Block, Header, SignedHeader, parse_envelope
-from bift_ros.consensus.encoding import sha256
-from bift_ros.consensus.genesis import Genesis
 
-_SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE blocks (
-    number INTEGER PRIMARY KEY,  -- the order of acceptance: parents come before children
-    hash BLOB NOT NULL UNIQUE,
-    data BLOB NOT NULL,          -- the block's canonical bytes
-    digest BLOB NOT NULL         -- their SHA-256: the block's hash does not cover its signature
-);
-CREATE TABLE canonical (height INTEGER PRIMARY KEY, hash BLOB NOT NULL);
-CREATE TABLE notes (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE evidence (
-    number INTEGER PRIMARY KEY,
-    first BLOB NOT NULL UNIQUE,  -- two signed headers of one miner on one parent
-    second BLOB NOT NULL
-);
-"""
 _CANONICAL = (
-    "SELECT data FROM canonical JOIN blocks USING (hash) WHERE height >= ? ORDER BY height LIMIT ?"
+    "SELECT data FROM canonical JOIN blocks USING (hash) WHERE canonical.height >= ? "
+    "ORDER BY canonical.height LIMIT ?"
 )
 
 
-class ChainStore:
+class ChainStore(ChainDatabase):
     """The block database of one vehicle, a `Store`; used by one thread at a time."""
-
-    damage: str | None
-    """What was wrong with the database that was found and where it lies now, or None."""
-
-    def __init__(self, path: str | Path, genesis: Genesis, read_only: bool = False) -> None:
-        """Open or make the database at `path`.
-
-        Raises WrongGenesis where it belongs to another chain, StoreError where it can't be
-        opened, is used by another writer or, with `read_only`, is damaged.
-        """
-        self._path = Path(path)
-        self._genesis = genesis
-        self._read_only = read_only
-        self.damage = None
-        try:
-            self._connection = self._open()
-        except DamageError as error:
-            if read_only:
-                raise StoreError(
-                    f"the chain database {path} is damaged: {error}; its vehicle rebuilds it "
-                    "when it starts"
-                ) from error
-            self._start_afresh(str(error))
-
-    def close(self) -> None:
-        """Close the database; nothing is pending."""
-        self._connection.close()
 
     # --- writing ----------------------------------------------------------------------------
 
-    def accept(self, block: Block, tip_hash: bytes) -> None:
+    def accept(self, block: Block, tip_hash: bytes, standing: Standing | None = None) -> None:
         """Add `block` and make `tip_hash` the tip, both or neither, durably.
 
-        The parent must be in the store, or be the genesis. Raises StoreError.
+        The parent must be in the store, or be the base. Raises StoreError.
         """
         with self._transaction():
-            self._insert(block)
+            self._insert(block, standing)
             self._move_tip(tip_hash)
 
-    def add(self, block: Block) -> None:
+    def add(self, block: Block, standing: Standing | None = None) -> None:
         """Add `block` to the tree and leave the tip."""
         with self._transaction():
-            self._insert(block)
+            self._insert(block, standing)
 
     def set_tip(self, tip_hash: bytes) -> None:
         """Make the branch that ends in `tip_hash` the chain."""
@@ -107,22 +61,59 @@ class ChainStore:
                 (*sorted((first, second)), MAX_EVIDENCE),
             )
 
-    def discard(self, reason: str) -> None:
-        """Move the database aside as damaged and start a fresh one."""
-        self._connection.close()
-        self._start_afresh(reason)
+    def keep_snapshot(self, snapshot: Snapshot, base: Base, dead: Collection[bytes] = ()) -> None:
+        """Keep a snapshot of a block that is here, in place of the oldest but one.
+
+        What is below `base`, which is the base or a block of the chain, goes, and so do the blocks
+        `dead` with what they were kept with.
+        """
+        with self._transaction():
+            if not self.has(snapshot.hash):
+                raise StoreError(f"the block {snapshot.hash.hex()[:16]}… is not in the store")
+            self._keep_snapshot(snapshot)
+            stored_states.prune(self._connection, base, dead)
+
+    def start_from(self, snapshot: Snapshot) -> None:
+        """Drop all blocks and states, and stand on the snapshot's block."""
+        with self._transaction():
+            stored_states.clear(self._connection)
+            self._keep_snapshot(snapshot)
+            stored_states.set_base(self._connection, Base(snapshot.hash, snapshot.height))
 
     # --- reading ----------------------------------------------------------------------------
 
     @property
     def tip(self) -> bytes:
-        """The hash of the chain's last block; the genesis' where there is none."""
+        """The hash of the chain's last block; the base's where there is none."""
         row = self._read("SELECT hash FROM canonical ORDER BY height DESC LIMIT 1")
-        return row[0][0] if row else self._genesis.hash
+        return row[0][0] if row else self.base.hash
+
+    @property
+    def base(self) -> Base:
+        """What the lowest blocks stand on."""
+        with self._reading():
+            return stored_states.base_of(self._connection, self._genesis.hash)
+
+    def snapshots(self) -> list[Snapshot]:
+        """Give the snapshots kept, the newest first."""
+        with self._reading():
+            return stored_states.snapshots_of(self._connection)
+
+    def state(self, block_hash: bytes) -> bytes | None:
+        """Give the `state_bytes` that were kept with a block, or None."""
+        with self._reading():
+            return stored_states.state_of(self._connection, block_hash)
+
+    def nodes(self, above: int) -> Iterator[StoredNode]:
+        """Give the place of every block higher than that, parents before children."""
+        query = "SELECT data, standing FROM blocks WHERE height > ? ORDER BY number"
+        with self._reading():
+            for data, standing in self._connection.execute(query, (above,)):
+                yield node_of(data, standing)
 
     def has(self, block_hash: bytes) -> bool:
-        """Tell whether the block is in the tree; the genesis counts."""
-        if block_hash == self._genesis.hash:
+        """Tell whether the block is in the tree; the genesis and the base count."""
+        if block_hash == self._genesis.hash or block_hash == self.base.hash:
             return True
         return bool(self._read("SELECT 1 FROM blocks WHERE hash = ?", block_hash))
 
@@ -137,7 +128,10 @@ class ChainStore:
         return parse_envelope(rows[0][0])[0] if rows else None
 
     def canonical(self, from_height: int, limit: int) -> list[Block]:
-        """Give at most `limit` blocks of the chain, upwards from `from_height` (at least 1)."""
+        """Give at most `limit` blocks of the chain, upwards from `from_height`.
+
+        They begin with the lowest one kept where that is higher.
+        """
         rows = self._read(_CANONICAL, from_height, limit)
         return [Block.from_bytes(data) for (data,) in rows]
 
@@ -165,106 +159,30 @@ class ChainStore:
 
     # --- inside -----------------------------------------------------------------------------
 
-    def _open(self) -> sqlite3.Connection:
-        connection = None
-        try:
-            if self._read_only:
-                connection = sqlite3.connect(
-                    f"{self._path.absolute().as_uri()}?mode=ro",
-                    uri=True,
-                    isolation_level=None,
-                    check_same_thread=False,
-                )
-            else:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                connection = sqlite3.connect(
-                    self._path, isolation_level=None, check_same_thread=False
-                )
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = FULL")
-                self._create(connection)
-            # A damaged cell may claim to be text; its bytes are judged by their hash all the same.
-            connection.text_factory = bytes
-            self._check(connection)
-        except BaseException as error:
-            if connection is not None:
-                connection.close()
-            raise self._explain(error) from error
-        return connection
-
-    def _create(self, connection: sqlite3.Connection) -> None:
-        if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-            return
-        # One transaction: a database is either empty or complete, whenever we are killed.
-        connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA}")
-        connection.execute("INSERT INTO meta VALUES ('genesis', ?)", (self._genesis.hash,))
-        connection.execute("COMMIT")
-
-    def _check(self, connection: sqlite3.Connection) -> None:
-        genesis_hash = check_pages(connection)
-        if genesis_hash != self._genesis.hash:
-            raise WrongGenesis(
-                f"the chain database {self._path} belongs to another chain (genesis "
-                f"{genesis_hash.hex()[:16]}…, not {self._genesis.hash.hex()[:16]}…); "
-                "give this chain its own path, or move that file away"
-            )
-        check_blocks(connection, genesis_hash)
-
-    def _start_afresh(self, reason: str) -> None:
-        aside = self._path.with_name(f"{self._path.name}.damaged")
-        number = 1
-        while aside.exists():
-            number += 1
-            aside = self._path.with_name(f"{self._path.name}.damaged-{number}")
-        try:
-            for suffix in ("-wal", "-shm"):
-                side_file = self._path.with_name(self._path.name + suffix)
-                if side_file.exists():
-                    side_file.replace(aside.with_name(aside.name + suffix))
-            self._path.replace(aside)
-        except OSError as error:
-            raise StoreError(
-                f"the chain database {self._path} is damaged ({reason}) and can't be moved "
-                f"aside: {error.strerror}"
-            ) from error
-        self.damage = f"{self._path} was damaged ({reason}); it is kept as {aside.name}"
-        self._connection = self._open()
-
-    def _explain(self, error: BaseException) -> BaseException:
-        # SQLite's "corrupt" and "not a database" come as DatabaseError itself; its subclasses
-        # stand for locks, permissions and full disks, which say nothing about the content.
-        if type(error) is sqlite3.DatabaseError:
-            return DamageError(str(error))
-        if isinstance(error, (sqlite3.Error, OSError)):
-            return StoreError(f"can't use the chain database {self._path}: {error}")
-        return error
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise StoreError(f"can't write to {self._path}: {error}") from error
-
-    def _insert(self, block: Block) -> None:
+    def _insert(self, block: Block, standing: Standing | None) -> None:
         if not self.has(block.header.previous_hash):
             raise StoreError(f"the parent of block {block.hash.hex()[:16]}… is not in the store")
+        data, height = block.to_bytes(), block.header.height
+        place = None if standing is None else standing_bytes(standing)
         self._connection.execute(
-            "INSERT OR IGNORE INTO blocks (hash, data, digest) VALUES (?, ?, ?)",
-            (block.hash, block.to_bytes(), sha256(block.to_bytes())),
+            "INSERT OR IGNORE INTO blocks (hash, height, data, standing, digest) "
+            "VALUES (?, ?, ?, ?, ?)",
+            (block.hash, height, data, place, digest_of(data, place)),
+        )
+        if standing is not None and standing.state is not None:
+            stored_states.keep_state(self._connection, block.hash, height, standing.state)
+
+    def _keep_snapshot(self, snapshot: Snapshot) -> None:
+        stored_states.keep_state(
+            self._connection, snapshot.hash, snapshot.height, snapshot.state, snapshot.certificate
         )
 
     def _move_tip(self, tip_hash: bytes) -> None:
         """Rewrite the chain's rows from the fork upwards."""
         branch: list[tuple[int, bytes]] = []
-        block_hash, fork_height = tip_hash, 0
-        while block_hash != self._genesis.hash:
+        block_hash, base = tip_hash, self.base
+        fork_height = base.height
+        while block_hash != base.hash:
             header = self.header(block_hash)
             if header is None:
                 raise StoreError(f"the block {block_hash.hex()[:16]}… is not in the store")
@@ -277,9 +195,3 @@ class ChainStore:
             block_hash = header.previous_hash
         self._connection.execute("DELETE FROM canonical WHERE height > ?", (fork_height,))
         self._connection.executemany("INSERT INTO canonical VALUES (?, ?)", branch)
-
-    def _read(self, query: str, *arguments: object) -> list[tuple[bytes]]:
-        try:
-            return self._connection.execute(query, arguments).fetchall()
-        except sqlite3.Error as error:
-            raise StoreError(f"can't read {self._path}: {error}") from error

@@ -30,7 +30,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class BlockNode:
     """A block's place in the tree; each block has one node, compared by identity."""
 
@@ -39,7 +39,7 @@ class BlockNode:
     height: int
     """Its height."""
     parent: BlockNode | None = field(repr=False)
-    """The node below, None for the genesis."""
+    """The node below; None for the lowest of the tree: the genesis, or a final block."""
     learning_weight: int
     """Of the branch up to here."""
     work: int
@@ -61,7 +61,7 @@ def fork_point(a: BlockNode, b: BlockNode) -> BlockNode:
     while a is not b:
         if a.height >= b.height:
             a, b = b, a
-        assert b.parent is not None, "both branches start at the genesis"
+        assert b.parent is not None, "both branches start at one block"
         b = b.parent
     return a
 

@@ -178,7 +178,7 @@ class BlockImport:
         context = self._context
         if waiting.files is None:
             previous = waiting.block.header.previous_hash
-            if context.chain.has(previous) or self.rejects(previous):
+            if context.chain.node(previous) is not None or self.rejects(previous):
                 return False
             return context.now - waiting.since <= context.config.file_wait_ms
         return not timed and any(cid not in context.files for cid in waiting.files.missing)
@@ -188,7 +188,9 @@ class BlockImport:
 
         Nor a block that says nothing: it would only cost every miner the search under way.
         """
-        context = self._context
+        context, root = self._context, self._context.chain.root
+        if block.header.height <= root.height:
+            raise InvalidBlock(f"block {root.height} is final, and it does not stand on that")
         # Whether the miner is a member on this very branch is known once the parent is.
         known = context.chain.known_members
         check_authorship(block.header, block.signature, context.genesis, known)
@@ -202,6 +204,9 @@ class BlockImport:
 
     def _advance(self, waiting: _Waiting) -> CheckedBlock | None:
         block, context = waiting.block, self._context
+        if waiting.files is not None and context.chain.node(block.header.previous_hash) is None:
+            self._refuse(block, "another branch has become final")
+            return None
         try:
             files = waiting.files or self._parent_here(waiting)
             if files is None:
@@ -230,7 +235,7 @@ class BlockImport:
     def _parent_here(self, waiting: _Waiting) -> BlockFiles | None:
         """What the check of a block needs, once its parent has been accepted."""
         context, previous = self._context, waiting.block.header.previous_hash
-        if context.chain.has(previous):
+        if context.chain.node(previous) is not None:
             state = context.chain.state_at(previous)
             waiting.files = BlockFiles(context, waiting.block, state)
             return waiting.files

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from bift_ros.chain.exceptions import StoreError
-from bift_ros.chain.interface import MAX_EVIDENCE
+from bift_ros.chain.interface import (
+    MAX_EVIDENCE,
+    MAX_SNAPSHOTS,
+    Base,
+    Snapshot,
+    Standing,
+    StoredNode,
+)
 from bift_ros.consensus.blocks import Block, SignedHeader
 from bift_ros.consensus.genesis import Genesis
 
@@ -18,23 +25,29 @@ class MemoryStore:
         self._genesis = genesis
         self._on_block = on_block
         self._blocks: dict[bytes, Block] = {}
+        self._standings: dict[bytes, Standing] = {}
         self._canonical: list[bytes] = []
+        self._base = Base(genesis.hash, 0)
+        self._snapshots: list[Snapshot] = []
+        """The newest first."""
         self._notes: dict[str, bytes] = {}
         self._evidence: dict[bytes, bytes] = {}
 
-    def accept(self, block: Block, tip_hash: bytes) -> None:
+    def accept(self, block: Block, tip_hash: bytes, standing: Standing | None = None) -> None:
         """Add `block` and make `tip_hash` the tip, both or neither."""
         if tip_hash != block.hash and not self.has(tip_hash):
             raise StoreError(f"the block {tip_hash.hex()[:16]}… is not in the store")
-        self.add(block)
+        self.add(block, standing)
         self.set_tip(tip_hash)
 
-    def add(self, block: Block) -> None:
+    def add(self, block: Block, standing: Standing | None = None) -> None:
         """Add `block` to the tree and leave the tip."""
         if not self.has(block.header.previous_hash):
             raise StoreError(f"the parent of block {block.hash.hex()[:16]}… is not in the store")
         if block.hash not in self._blocks:
             self._blocks[block.hash] = block
+            if standing is not None:
+                self._standings[block.hash] = standing
             self._on_block(block)
 
     def set_tip(self, tip_hash: bytes) -> None:
@@ -42,15 +55,16 @@ class MemoryStore:
         if not self.has(tip_hash):
             raise StoreError(f"the block {tip_hash.hex()[:16]}… is not in the store")
         branch: list[bytes] = []
-        name, height = tip_hash, 0
-        while name != self._genesis.hash:
+        name, kept = tip_hash, 0
+        while name != self._base.hash:
             header = self._blocks[name].header
-            if header.height <= len(self._canonical) and self._canonical[header.height - 1] == name:
-                height = header.height
+            place = header.height - self._base.height
+            if place <= len(self._canonical) and self._canonical[place - 1] == name:
+                kept = place
                 break
             branch.append(name)
             name = header.previous_hash
-        self._canonical[height:] = reversed(branch)
+        self._canonical[kept:] = reversed(branch)
 
     def set_note(self, key: str, value: bytes) -> None:
         """Keep a few bytes under a name."""
@@ -62,26 +76,70 @@ class MemoryStore:
         if len(self._evidence) < MAX_EVIDENCE:
             self._evidence.setdefault(first, second)
 
+    def keep_snapshot(self, snapshot: Snapshot, base: Base, dead: Collection[bytes] = ()) -> None:
+        """Keep a snapshot, and drop what is below the base and what is dead."""
+        if not self.has(snapshot.hash):
+            raise StoreError(f"the block {snapshot.hash.hex()[:16]}… is not in the store")
+        self._snapshots = [snapshot, *self._snapshots][:MAX_SNAPSHOTS]
+        gone = {n for n, block in self._blocks.items() if block.header.height <= base.height}
+        for name in gone.union(dead):
+            self._blocks.pop(name, None)
+            self._standings.pop(name, None)
+        del self._canonical[: base.height - self._base.height]
+        self._base = base
+
+    def start_from(self, snapshot: Snapshot) -> None:
+        """Drop all blocks, and stand on the snapshot's block."""
+        self._blocks.clear()
+        self._standings.clear()
+        self._canonical.clear()
+        self._snapshots = [snapshot]
+        self._base = Base(snapshot.hash, snapshot.height)
+
     def discard(self, reason: str) -> None:
         """Nothing damages memory: a stored block that breaks the rules is a bug."""
         raise StoreError(f"the simulated store was to be discarded: {reason}")
 
     @property
     def tip(self) -> bytes:
-        """The hash of the chain's last block; the genesis' where there is none."""
-        return self._canonical[-1] if self._canonical else self._genesis.hash
+        """The hash of the chain's last block; the base's where there is none."""
+        return self._canonical[-1] if self._canonical else self._base.hash
+
+    @property
+    def base(self) -> Base:
+        """What the lowest blocks stand on."""
+        return self._base
+
+    def snapshots(self) -> list[Snapshot]:
+        """Give the snapshots kept, the newest first."""
+        return list(self._snapshots)
+
+    def state(self, block_hash: bytes) -> bytes | None:
+        """Give the `state_bytes` that were kept with a block, or None."""
+        found = [s.state for s in self._snapshots if s.hash == block_hash]
+        standing = self._standings.get(block_hash)
+        return found[0] if found else standing.state if standing is not None else None
+
+    def nodes(self, above: int) -> Iterator[StoredNode]:
+        """Give the place of every block higher than that, parents before children."""
+        for name, block in self._blocks.items():
+            header = block.header
+            if header.height > above:
+                standing = self._standings.get(name)
+                yield StoredNode(name, header.previous_hash, header.height, standing)
 
     def has(self, block_hash: bytes) -> bool:
-        """Tell whether the block is in the tree; the genesis counts."""
-        return block_hash in self._blocks or block_hash == self._genesis.hash
+        """Tell whether the block is in the tree; the genesis and the base count."""
+        return block_hash in self._blocks or block_hash in (self._genesis.hash, self._base.hash)
 
     def block(self, block_hash: bytes) -> Block | None:
         """Give a block of the tree, or None."""
         return self._blocks.get(block_hash)
 
     def canonical(self, from_height: int, limit: int) -> list[Block]:
-        """Give at most `limit` blocks of the chain, upwards from `from_height` (at least 1)."""
-        names = self._canonical[from_height - 1 : from_height - 1 + limit]
+        """Give at most `limit` blocks of the chain, upwards from `from_height`."""
+        first = max(0, from_height - self._base.height - 1)
+        names = self._canonical[first : first + limit]
         return [self._blocks[name] for name in names]
 
     def canonical_headers(self, from_height: int, limit: int) -> list[SignedHeader]:
