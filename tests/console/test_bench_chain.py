@@ -17,12 +17,12 @@ def call(*arguments: str) -> int:
     return main(["bench", "chain", *arguments])
 
 
-def test_one_json_object_for_each_check_and_one_for_loading(
+def test_one_json_object_for_each_check_and_each_loading(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(chain, "TURNS", 2)
     assert call("--updates", "4", "--blocks", "6", "--json") == 0
-    *checks, load = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    *checks, load, final = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert [check["bench"] for check in checks] == ["check new", "check known"]
     for check in checks:
         assert (check["updates"], check["signatures"]) == (4, 5)
@@ -30,6 +30,9 @@ def test_one_json_object_for_each_check_and_one_for_loading(
     assert (load["bench"], load["blocks"], load["transactions"]) == ("load", 6, 16)
     assert load["blocks_per_s"] > 0
     assert load["memory_mib"] >= 0
+    assert load["side_block_ms"] > 0
+    assert final["bench"] == "load final"
+    assert final.keys() == load.keys()
 
 
 def test_each_signature_that_is_to_be_checked_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bift_ros.chain.encryption import OVERHEAD
+from bift_ros.chain.interface import KEPT_MODELS
 from bift_ros.consensus.payloads import ModelUpdate, ShareFile, WithdrawFile
 from bift_ros.consensus.transactions import Transaction
 from bift_ros.identity.keys import KeyPair
@@ -14,7 +15,7 @@ from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import Discard, Effect, Fetch, Pin, Put, Refused, Unpin
 from bift_ros.peer.events import DatasetChanged, TransactionReceived
 from bift_ros.peer.holdings import KEPT_ITERATIONS, MAXIMUM_BYTES, MAXIMUM_FILES, Holdings
-from bift_ros.peer.named_files import KEPT_MODELS, NamedFiles
+from bift_ros.peer.named_files import NamedFiles
 from bift_ros.pofl.codec import UPDATE_EXPONENT, ModelSpec, TensorSpec
 from bift_ros.pofl.files import MAX_MODEL_BYTES, ModelFileError, parse_model, update_bytes
 from bift_ros.simulation.world import INITIAL_MODEL, SPEC, train

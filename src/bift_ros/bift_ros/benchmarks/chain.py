@@ -8,8 +8,9 @@ same library, one after another, keys loaded. All take turns and the best turn o
 is remembered of earlier turns is cleared before each. A vehicle checks on all cores: `one_core_ms`
 is what it takes on one.
 
-The last line opens a database of blocks with a few updates each and replays it, in a process of
-its own, so that the growth of its resident memory is the chain's.
+The last two lines open a database of blocks with a few updates each, in a process of its own, so
+that the growth of its resident memory is the chain's, and then add blocks on old parents. Of the
+first no block is final, of the second each one, and older ones are pruned.
 """
 
 from __future__ import annotations
@@ -30,9 +31,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from bift_ros.admission.gate import Gate
 from bift_ros.benchmarks import memory
 from bift_ros.chain.blockchain import Blockchain
+from bift_ros.chain.branch_states import STATE_SPACING
 from bift_ros.chain.store import ChainStore
 from bift_ros.consensus.blocks import Block, ModelInfo
-from bift_ros.consensus.genesis import Genesis, Policy
+from bift_ros.consensus.genesis import Policy
 from bift_ros.consensus.payloads import ProposeTask
 from bift_ros.consensus.state import State
 from bift_ros.consensus.transactions import Transaction, signature_holds
@@ -44,12 +46,14 @@ from bift_ros.storage.cid import cid_of
 TURNS = 300
 UPDATES_A_BLOCK = 3
 """In the long chain."""
+SIDE_BLOCKS = 20
 
 
 def run(updates: int, blocks: int) -> Iterator[dict[str, Any]]:
-    """Give the results of checking a block, then that of loading a chain."""
+    """Give the results of checking a block, then those of loading a chain."""
     yield from _check(updates)
-    yield _load(blocks)
+    for final in (False, True):
+        yield _load(blocks, final)
 
 
 class _Chain:
@@ -155,47 +159,80 @@ def _in_cdr(said: Block | Transaction) -> bytes:
     return b"\0\1\0\0" + struct.pack("<I", len(data)) + data
 
 
-def _load(blocks: int) -> dict[str, Any]:
-    chain = _Chain(UPDATES_A_BLOCK, blocks)
-    genesis = chain.members.genesis
+def _load(blocks: int, final: bool) -> dict[str, Any]:
+    members = _Chain(UPDATES_A_BLOCK, blocks)
+    genesis = members.members.genesis
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "chain.db")
         with closing(ChainStore(path, genesis)) as store:
-            block, state = chain.propose(), chain.members.start
+            chain, block = Blockchain(genesis, store), members.propose()
             while True:
-                state = chain.apply(state, block)
-                store.accept(block, block.hash)
+                state = members.apply(chain.tip_state, block)
+                chain.add(block, state)
+                if final:
+                    chain.finalize(block.hash, members.members.certificate(state))
                 if state.height == blocks:
                     break
-                block = chain.learn(state)
-        size = path.stat().st_size
+                block = members.learn(state)
         context = multiprocessing.get_context("spawn")
         reader, writer = context.Pipe(duplex=False)
-        process = context.Process(target=_open, args=(path, genesis, writer))
+        process = context.Process(target=_open, args=(path, members.members, writer))
         process.start()
         writer.close()
-        open_s, replay_s, height, grown = reader.recv()
+        found = reader.recv()
         process.join()
-    assert height == blocks, "the whole chain was loaded"
+        size = path.stat().st_size
+    assert found.pop("height") == blocks, "the whole chain was loaded"
     return {
-        "bench": "load",
+        "bench": "load final" if final else "load",
         "blocks": blocks,
         "transactions": UPDATES_A_BLOCK * (blocks - 1) + 1,
         "database_mib": round(size / 2**20, 2),
-        "open_s": round(open_s, 3),
-        "replay_s": round(replay_s, 3),
-        "blocks_per_s": round(blocks / (open_s + replay_s), 1),
-        "memory_mib": round(grown / 2**20, 1),
+        "blocks_per_s": round(blocks / found["start_s"], 1),
+        **found,
     }
 
 
-def _open(path: Path, genesis: Genesis, pipe: Connection) -> None:
-    """Load the chain in a fresh process; send the seconds, the height and the memory's growth."""
+def _open(path: Path, members: Consortium, pipe: Connection) -> None:
+    """Load the chain in a fresh process, and add blocks on old parents; send what it took."""
     before = memory.peak()
     begun = time.perf_counter()
-    with closing(ChainStore(path, genesis)) as store:
+    with closing(ChainStore(path, members.genesis)) as store:
         opened = time.perf_counter()
-        height = Blockchain(genesis, store).tip.height
+        chain = Blockchain(members.genesis, store)
+        height = chain.tip_state.height
         ended = time.perf_counter()
-    grown = memory.peak() - before
-    pipe.send((opened - begun, ended - opened, height, grown))
+        grown = memory.peak() - before
+        worst = max(_side_block(chain, members, parent) for parent in _old_parents(chain))
+    pipe.send(
+        {
+            "height": height,
+            "open_s": round(opened - begun, 3),
+            "replay_s": round(ended - opened, 3),
+            "start_s": round(ended - begun, 3),
+            "side_block_ms": round(1e3 * worst, 2),
+            "memory_mib": round(grown / 2**20, 1),
+        }
+    )
+
+
+def _old_parents(chain: Blockchain) -> list[bytes]:
+    """Some blocks from the tree's lowest on, most of them far from a stored state."""
+    lowest, count = chain.root.height + 1, chain.tip.height - chain.root.height
+    parents = []
+    for step in range(SIDE_BLOCKS):
+        height = lowest + count * step // SIDE_BLOCKS
+        height = min(chain.tip.height, height // STATE_SPACING * STATE_SPACING + STATE_SPACING - 1)
+        parents += [block.hash for block in chain.canonical(height, 1)]
+    return parents
+
+
+def _side_block(chain: Blockchain, members: Consortium, parent: bytes) -> float:
+    """Seconds that it takes to check and keep a block that costs its miner nothing."""
+    block = members.block(chain.state_at(parent), [], None, miner=1)
+    signature_holds.cache_clear()
+    chain = Blockchain(chain.genesis, chain.store)  # with no more states at hand than at a start
+    begun = time.perf_counter()
+    state = state_transition(chain.state_at(parent), chain.genesis, block, block.header.timestamp)
+    chain.add(block, state)
+    return time.perf_counter() - begun

@@ -10,7 +10,7 @@ from typing import Any
 from rich.progress import Progress
 
 from bift_ros.chain.keyring import Keyring
-from bift_ros.chain.verification import verify_stored
+from bift_ros.chain.verification import Verification, verify_stored
 from bift_ros.consensus.blocks import Block
 from bift_ros.console.arguments import Parser
 from bift_ros.console.errors import CommandError, reporting
@@ -79,9 +79,10 @@ def _show(arguments: argparse.Namespace) -> None:
 
 
 def _show_block(chain: NamedChain, height: int, as_json: bool) -> None:
-    if not 1 <= height <= len(chain.blocks):
-        raise CommandError(f"no block {height}: the chain has blocks 1 to {len(chain.blocks)}")
-    block = chain.blocks[height - 1]
+    lowest = chain.blocks[0].header.height if chain.blocks else 1
+    if not lowest <= height <= chain.height:
+        raise CommandError(f"no block {height}: the chain has blocks {lowest} to {chain.height}")
+    block = chain.blocks[height - lowest]
     transactions = block.body.transactions
     shown = {
         **_summary(block, chain),
@@ -142,15 +143,28 @@ def _verify(arguments: argparse.Namespace) -> int:
         "problem": result.problem,
         "height": state.height,
         "tip": state.tip_hash.hex(),
+        "verified_from": result.since + 1,
         "model_blocks": len(result.models),
+        "model_blocks_unchecked": result.unchecked,
+        "final": result.final,
         "balances": {names.get(a, a): b for a, b in state.balances.items()},
         "rewards_paid": result.rewards_paid,
     }
     said = (
-        f"valid: {state.height} blocks, PoFL recomputed for {len(result.models)}, "
+        f"valid: {_blocks_verified(result)}, PoFL recomputed for {len(result.models)}, "
         f"{result.rewards_paid} stake paid and {sum(state.balances.values())} owned"
         if valid
         else f"NOT valid: {result.problem}"
     )
     show(arguments.json, outcome, said)
     return 0 if valid else 1
+
+
+def _blocks_verified(result: Verification) -> str:
+    """From where to where: older blocks and files may be gone."""
+    said = f"{result.state.height - result.since} blocks"
+    if result.since:
+        said += f" from block {result.since + 1} on (older ones are not kept)"
+    if result.unchecked:
+        said += f", {result.unchecked} older models without their files"
+    return f"{said}, final up to block {result.final}" if result.final else said

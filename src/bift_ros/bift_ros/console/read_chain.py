@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bift_ros.chain.store import ChainStore
 from bift_ros.chain.vehicle_folders import VehicleFolders
-from bift_ros.chain.verification import blocks_of, names_on, replay
+from bift_ros.chain.verification import blocks_of, lowest_state, names_on, replay
 from bift_ros.consensus.exceptions import ChainError
 from bift_ros.consensus.genesis import Genesis, load_genesis
 from bift_ros.consensus.state import State
@@ -50,11 +50,13 @@ def read_chain(arguments: argparse.Namespace) -> NamedChain:
             return chain_of(name, client)
     with open_chain(arguments) as (genesis, store, _):
         blocks = list(blocks_of(store))
+        with reporting(ChainError):
+            before = lowest_state(genesis, store)
         on_chain = {block.hash for block in blocks}
         side = [block for block in store.blocks() if block.hash not in on_chain]
         voted = any(summary_of(block).opponents for block in blocks)  # else it costs no replay
         cancelled = voted and state_of(genesis, store).task is None
-    names = names_on(genesis, blocks)
+    names = names_on(genesis, blocks, before.members.values())
     return NamedChain(genesis.name, genesis.hash, blocks, names, side, cancelled)
 
 

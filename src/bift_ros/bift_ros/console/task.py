@@ -49,7 +49,7 @@ def add_arguments(parser: Parser) -> None:
 
 def _list(arguments: argparse.Namespace) -> None:
     chain = read_chain(arguments)
-    height, tasks = len(chain.blocks), [_summary(task, chain) for task in chain.tasks]
+    height, tasks = chain.height, [_summary(task, chain) for task in chain.tasks]
     rows = (
         (
             task["model_id"],

@@ -155,5 +155,5 @@ def _object(transaction: Transaction, block: Block | None, chain: NamedChain) ->
         "block": block and block.header.height,
         "block_hash": block and block.hash.hex(),
         "time": block and utc(block.header.timestamp),
-        "blocks_above": block and len(chain.blocks) - block.header.height,
+        "blocks_above": block and chain.height - block.header.height,
     }

@@ -21,13 +21,18 @@ class NamedChain:
     genesis: bytes
     """Its hash."""
     blocks: Sequence[Block]
-    """From block 1 to the tip."""
+    """From the lowest block that is kept to the tip."""
     names: dict[str, str]
     """Address → name, of everybody who is, was or is proposed as a member."""
     side: Sequence[Block] = ()
     """Blocks of other branches, lowest first; only a data folder tells of them."""
     is_cancelled: bool = False
     """Whether votes have ended the last task."""
+
+    @property
+    def height(self) -> int:
+        """The tip's."""
+        return self.blocks[-1].header.height if self.blocks else 0
 
     def name(self, address: str) -> str:
         """What people call the owner of an address."""

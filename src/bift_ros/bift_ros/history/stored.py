@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bift_ros.chain.store import ChainStore
-from bift_ros.chain.verification import blocks_of, names_on, states
+from bift_ros.chain.verification import blocks_of, lowest_state, names_on, states
 from bift_ros.consensus.genesis import Genesis
-from bift_ros.consensus.state import State, initial_state
+from bift_ros.consensus.state import State
 
 
 @dataclass(frozen=True)
 class Replay:
-    """A chain from its genesis to its tip."""
+    """A chain from its lowest block to its tip."""
 
     state: State
     """After the tip."""
@@ -28,11 +28,11 @@ class Replay:
 
 
 def replay(genesis: Genesis, store: ChainStore) -> Replay:
-    """Replay a chain by every rule but PoFL. Raises InvalidBlock or StoreError."""
-    blocks = list(blocks_of(store))
-    before, iterations = initial_state(genesis), []
-    for block, after in zip(blocks, states(genesis, blocks), strict=True):
+    """Replay a chain by every rule but PoFL. Raises ChainError."""
+    blocks, base = list(blocks_of(store)), lowest_state(genesis, store)
+    before, iterations = base, []
+    for block, after in zip(blocks, states(base, genesis, blocks), strict=True):
         if block.body.model_info is not None:
             iterations.append((before, after))
         before = after
-    return Replay(before, names_on(genesis, blocks), tuple(iterations))
+    return Replay(before, names_on(genesis, blocks, base.members.values()), tuple(iterations))

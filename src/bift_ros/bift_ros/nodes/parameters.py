@@ -72,7 +72,7 @@ VEHICLE = (
     Setting(
         "keep",
         "window",
-        "Files of the chain that are pinned: window, those of its last iterations, or all.",
+        "What stays of the chain: window (its last blocks and iterations), or all.",
     ),
     Setting(
         "kubo_api",

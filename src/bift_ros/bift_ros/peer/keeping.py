@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from bift_ros.chain.blockchain import Blockchain
+from bift_ros.chain.interface import KEPT_MODELS
 from bift_ros.consensus.blocks import Block
 from bift_ros.peer.block_import import BlockImport, CheckedBlock
 from bift_ros.peer.context import Context
 from bift_ros.peer.effects import Discard, Pin, Put, Unpin
-from bift_ros.peer.named_files import KEPT_MODELS, NamedFiles
+from bift_ros.peer.named_files import NamedFiles
 from bift_ros.peer.notes import recall
 from bift_ros.peer.updates import Updates
 

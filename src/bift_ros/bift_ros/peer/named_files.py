@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable
 
-KEPT_MODELS = 8
-"""Model blocks, the newest, whose files are kept: the models, and the updates that they are of."""
+from bift_ros.chain.interface import KEPT_MODELS
 
 
 class NamedFiles:

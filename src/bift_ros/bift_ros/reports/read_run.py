@@ -166,9 +166,9 @@ def _with_chain(vehicle: Vehicle, chain: Replay, history: ChainHistory) -> Vehic
 def _learning_seconds(history: ChainHistory) -> float:
     if not history.iterations:
         return 0.0
-    first = history.tasks[0].proposal
-    assert first is not None, "a stored chain is whole"
-    return (history.iterations[-1].block.timestamp - first.time) / 1000
+    first, iterations = history.tasks[0].proposal, history.iterations
+    since = first.time if first is not None else iterations[0].block.timestamp
+    return (iterations[-1].block.timestamp - since) / 1000
 
 
 def _missing(run: Run, unlogged: Sequence[str]) -> Iterator[str]:

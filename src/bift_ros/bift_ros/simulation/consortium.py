@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,9 +11,12 @@ from bift_ros.consensus.blocks import MIN_NONCE, Block, Body, Header, ModelInfo,
 from bift_ros.consensus.genesis import Genesis, Member, Policy
 from bift_ros.consensus.payloads import Learning, ModelUpdate, Payload
 from bift_ros.consensus.proof_of_work import search
+from bift_ros.consensus.quorums import Quorum
 from bift_ros.consensus.state import State, initial_state
+from bift_ros.consensus.state_bytes import state_digest
 from bift_ros.consensus.transactions import Transaction, sign_transaction
 from bift_ros.consensus.transition import claimed_accuracy
+from bift_ros.consensus.votes import Stage, Statement, sign_vote
 from bift_ros.identity.keys import KeyPair
 from bift_ros.storage.cid import cid_of
 
@@ -121,3 +124,11 @@ class Consortium:
         mined = search(replace(draft, **header), MIN_NONCE, _ATTEMPTS)
         assert mined is not None, "the difficulty is low"
         return sign_block(self.keys[miner], mined, body)
+
+    def certificate(self, state: State, voters: Iterable[int] | None = None) -> bytes:
+        """The votes of all present members, or of some, that make the block of `state` final."""
+        said = Statement(1, state.height, state.tip_hash, state_digest(state), 0, self.genesis.hash)
+        present = [n for n in range(len(self.keys)) if self.address(n) in state.members]
+        keys = [self.keys[n] for n in (present if voters is None else voters)]
+        votes = (sign_vote(key, self.genesis.hash, Stage.PRECOMMIT, said) for key in keys)
+        return Quorum.of(votes).to_bytes()

@@ -84,7 +84,9 @@ class MemoryStore:
         gone = {n for n, block in self._blocks.items() if block.header.height <= base.height}
         for name in gone.union(dead):
             self._blocks.pop(name, None)
-            self._standings.pop(name, None)
+            if name != base.hash:
+                self._standings.pop(name, None)
+        self._standings.pop(self._base.hash, None)
         del self._canonical[: base.height - self._base.height]
         self._base = base
 

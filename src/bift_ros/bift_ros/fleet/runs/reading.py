@@ -35,7 +35,7 @@ def look(folder: Path, genesis: Genesis, wanted: Collection[bytes] = ()) -> Chai
     if not path.exists():
         return ChainOnDisk(0, tuple(h for h in wanted if h != genesis.hash))
     with closing(ChainStore(path, genesis, read_only=True)) as store:
-        height = max((block.header.height for block in blocks_of(store)), default=0)
+        height = max((block.header.height for block in blocks_of(store)), default=store.base.height)
         return ChainOnDisk(height, tuple(h for h in wanted if not store.has(h)))
 
 

@@ -133,7 +133,7 @@ class VehicleClient:
         )
 
     def chain(self) -> list[Block]:
-        """Read the vehicle's whole chain from block 1 on; each block names its parent.
+        """Read the vehicle's whole chain, as far as it is kept; each block names its parent.
 
         Nothing else in it is checked. Raises VehicleUnreachableError.
         """
@@ -149,7 +149,8 @@ class VehicleClient:
     def _headers(self) -> list[Header]:
         headers: list[Header] = []
         while True:
-            request = srv.GetHeaders.Request(from_height=len(headers) + 1, limit=HEADERS_PER_ANSWER)
+            first = headers[-1].height + 1 if headers else 1
+            request = srv.GetHeaders.Request(from_height=first, limit=HEADERS_PER_ANSWER)
             answer = self._call(srv.GetHeaders, "get_headers", request, Bus.FLEET)
             more = read_headers(bytes(answer.headers))
             if not more:

@@ -93,7 +93,8 @@ class Vehicle:
         self._store = ChainStore(folders.chain, genesis)
         if self._store.damage:
             log.error(f"{self._store.damage}; rebuilding the chain from the other vehicles")
-        chain = Blockchain(genesis, self._store)
+        keep_all = _keeps_all(settings["keep"])
+        chain = Blockchain(genesis, self._store, keep_all=keep_all)
         owner = next((m for m in chain.tip_state.members.values() if m.name == name), None)
         if owner is not None and owner.address != key.address:
             raise ConfigurationError(
@@ -106,7 +107,7 @@ class Vehicle:
             mine=settings["mine"],
             train=settings["train"],
             allowed_architectures=architectures,
-            keep_all=_keeps_all(settings["keep"]),
+            keep_all=keep_all,
         )
         self._trainer = (
             TrainerNode(self._storage, folders.dataset, architectures, settings["malicious"])
