@@ -16,7 +16,7 @@ from bift_ros.admission.budgets import RESERVE, TRANSACTION_RATES
 from bift_ros.admission.cdr import READABLE_BYTES
 from bift_ros.admission.exceptions import NotAdmitted
 from bift_ros.admission.known import MAXIMUM_KNOWN, REPLAY_MS
-from bift_ros.chain.tips import MAX_TIP_BYTES, check_tip, sign_tip
+from bift_ros.chain.tips import MAX_TIP_BYTES, SignedTip, check_tip
 from bift_ros.consensus import encoding, envelopes, transactions
 from bift_ros.consensus.blocks import MAX_BLOCK_BYTES, Body, sign_block
 from bift_ros.consensus.encoding import encode
@@ -28,6 +28,7 @@ from bift_ros.consensus.transactions import (
     check_signature,
     sign_transaction,
 )
+from bift_ros.consensus.votes import MAX_VOTE_BYTES
 from world.consortium import cid_for
 
 TIP = WORLD.tip(1, 7, bytes(32), 3).tip
@@ -366,15 +367,12 @@ def test_whoever_comes_late_is_sent_a_lot_at_once() -> None:
 
 def test_the_largest_tip_has_the_stated_size() -> None:
     most = 2**63 - 1
-    tip = sign_tip(
-        WORLD.keys[1],
-        WORLD.genesis.hash,
-        height=most,
-        tip_hash=bytes(32),
-        learning_weight=most,
-        provider="x" * 256,
-        stamp=most,
-    )
+    unsigned = SignedTip(
+        WORLD.address(1), most, bytes(32), most, "x" * 256, most, most,
+        bytes(MAX_VOTE_BYTES), bytes(MAX_VOTE_BYTES), bytes(64),
+    )  # fmt: skip
+    signature = WORLD.keys[1].sign(unsigned.signing_bytes(WORLD.genesis.hash))
+    tip = replace(unsigned, signature=signature)
     assert len(tip.to_bytes()) == MAX_TIP_BYTES
     assert open_gate().tip(cdr(tip.to_bytes()), 0) == tip
 

@@ -39,6 +39,7 @@ from bift_ros.consensus.genesis import MAX_DIFFICULTY, MAX_MEMBERS
 from bift_ros.consensus.group_key import MAX_LINKS, GroupKey
 from bift_ros.consensus.payloads import HASH_BYTES, ProposeTask, ShareFile
 from bift_ros.consensus.transactions import MAX_GROUP_KEY_BYTES, Transaction
+from bift_ros.consensus.votes import MAX_VOTE_BYTES
 from bift_ros.identity.sealing import COPY_BYTES, NAME_BYTES
 from bift_ros.limits.limited_log import MAX_CHARACTERS
 from bift_ros.nodes import convert
@@ -139,7 +140,10 @@ def test_the_fields_for_people_of_the_largest_messages_fit() -> None:
         assert len(message.canonical) <= MAX_GROUP_KEY_BYTES
         assert json.loads(message.payload)
         assert len(serialize_message(message)) <= len(message.canonical) + READABLE_BYTES
-    tip = SignedTip("a" * 40, MOST, bytes(32), MOST, "p" * 256, MOST, bytes(64))
+    tip = SignedTip(
+        "a" * 40, MOST, bytes(32), MOST, "p" * 256, MOST, MOST,
+        bytes(MAX_VOTE_BYTES), bytes(MAX_VOTE_BYTES), bytes(64),
+    )  # fmt: skip
     assert len(serialize_message(convert.tip_to_message(tip, "n" * 64))) <= (
         MAX_TIP_BYTES + READABLE_BYTES
     )

@@ -37,8 +37,8 @@ class Limits:
 TRANSACTION_RATES = (Rate(256, 16), Rate(512_000, 64_000), Rate(128, 0.25))
 # It mines two blocks in an iteration, or one a second without learning; the last 16 are sent again.
 BLOCK_RATES = (Rate(64, 2), Rate(6_400_000, 200_000), Rate(32, 0.25))
-# It says where it stands every few seconds, and soon after its tip has changed.
-TIP_RATES = (Rate(64, 4), Rate(32_768, 2048), Rate(64, 0.25))
+# It says where it stands every few seconds, soon after its tip has changed, and with each vote.
+TIP_RATES = (Rate(64, 4), Rate(64_000, 4_000), Rate(64, 0.25))
 RESERVE = Rate(1000, 300)
 """Doubts that all members and kinds share; 300 signatures take about a thirtieth of a second."""
 

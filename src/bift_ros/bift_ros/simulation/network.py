@@ -20,8 +20,6 @@ _BASE_MS = 20
 _GRAIN_MS = 20
 _ENVELOPE_BYTES = 64
 """What carries a message, and a request for something: roughly."""
-_TIP_BYTES = 172
-"""A signed tip without its provider."""
 
 
 class Node(Protocol):
@@ -104,7 +102,7 @@ def size_of(event: Event) -> int:
         case BlockReceived(block):
             return _ENVELOPE_BYTES + len(block.to_bytes())
         case TipReceived(tip):
-            return _ENVELOPE_BYTES + _TIP_BYTES + len(tip.provider)
+            return _ENVELOPE_BYTES + len(tip.to_bytes())
         case HeadersAnswered(_, headers):
             return _ENVELOPE_BYTES + sum(len(signed.to_bytes()) for signed in headers)
         case Published(_, message):
