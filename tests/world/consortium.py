@@ -30,10 +30,18 @@ def cid_for(label: object) -> str:
 
 
 class Consortium(consortium.Consortium):
-    """Members of a chain without commit–reveal, unless a test asks for another policy."""
+    """Members of a chain without commit–reveal whose accounts may say whatever they like.
+
+    Unless a test asks for another policy.
+    """
 
     def __init__(self, size: int = 5, **policy: Any) -> None:
-        defaults: dict[str, Any] = {"difficulty": 4, "mode": "paper", "plain_interval_ms": 0}
+        defaults: dict[str, Any] = {
+            "difficulty": 4,
+            "mode": "paper",
+            "plain_interval_ms": 0,
+            "account_interval_ms": 0,
+        }
         super().__init__(size, Policy(**defaults | policy))
 
     def proposal(self, model_id: str = "lights", total_iter: int = 3) -> ProposeTask:

@@ -13,9 +13,8 @@ from contextlib import suppress
 from typing import Any
 
 from bift_ros.chain.exceptions import AlreadyKnown, PoolFull, SequenceTaken
-from bift_ros.chain.waiting import check_affordable, fits, learns_alike, obstacle
+from bift_ros.chain.waiting import check_affordable, fits, learns_alike, obstacle, within_budget
 from bift_ros.consensus.blocks import MAX_BLOCK_BYTES
-from bift_ros.consensus.encoding import sha256
 from bift_ros.consensus.exceptions import (
     DuplicateLearning,
     InsufficientBalance,
@@ -51,6 +50,7 @@ class Mempool:
     def __init__(self, max_transactions: int = MAX_TRANSACTIONS) -> None:
         self._max_transactions = max_transactions
         self._queues: dict[str, dict[int, Transaction]] = {}
+        """An account's transactions by their numbers; whose turn is next stands first."""
         self.account_changes = 0
         """How often an account's transaction has come or gone."""
         self._rounds: dict[RoundKey, dict[str, Transaction]] = {}
@@ -132,8 +132,7 @@ class Mempool:
         The reason is SequenceUsed for an account's transaction that the chain holds now (or that
         lost its number to another of the sender). With any other reason, the number is free again.
         """
-        queues = [queue for _, queue in sorted(self._queues.items())]
-        waiting = [tx for queue in queues for _, tx in sorted(queue.items())]
+        waiting = [tx for queue in self._queues.values() for _, tx in sorted(queue.items())]
         if not learns_alike(self._pruned_by, state):
             waiting += [tx for round_ in self._rounds.values() for tx in round_.values()]
         judged = ((tx, obstacle(state, tx)) for tx in waiting)
@@ -149,8 +148,8 @@ class Mempool:
         """Give what the next block can hold, valid in this order and within its size.
 
         `learning` is the kind of learning that the block may carry. It comes first, so that
-        transfers don't crowd it out. The order depends on the pool's content only, not on the
-        order of arrival, and favours no member where not all fit.
+        transfers don't crowd it out. Where not all of it fits, its order favours no member. Of the
+        accounts each has its turn, first the one whose next transaction has waited longest.
         """
         room = MAX_BLOCK_BYTES - _RESERVED_BYTES
         chosen: list[Transaction] = []
@@ -161,19 +160,15 @@ class Mempool:
                 if room < 0:
                     return chosen
                 chosen.append(tx)
-        # Another order after each block, so that no address always comes first.
-        queues = sorted(
-            self._queues.items(), key=lambda queue: sha256(state.tip_hash + queue[0].encode())
-        )
         before = -1
         while before < len(chosen):  # a transfer may become affordable through another sender's
             before = len(chosen)
-            for sender, queue in queues:
+            for sender, queue in self._queues.items():
                 tx_ = queue.get(state.next_sequence(sender))  # one a turn
                 if tx_ is None:
                     continue
                 size = len(tx_.to_bytes()) + _ITEM_OVERHEAD
-                if size <= room and fits(state, tx_):
+                if size <= room and fits(state, tx_) and within_budget(state, tx_):
                     state = apply_transaction(state, tx_)
                     chosen.append(tx_)
                     room -= size
@@ -261,9 +256,19 @@ class Mempool:
             return self._rounds, tx.payload.round, tx.sender
         return self._queues, tx.sender, tx.sequence
 
+    def _to_the_end(self, sender: str) -> None:
+        """Let an account wait for its turn: another transaction of it is the next one now.
+
+        So nobody keeps a place with many, or with a number that can't come yet.
+        """
+        self._queues[sender] = self._queues.pop(sender)
+
     def _insert(self, tx: Transaction) -> None:
         groups, key, name = self._place(tx)
-        groups.setdefault(key, {})[name] = tx
+        group = groups.setdefault(key, {})
+        group[name] = tx
+        if groups is self._queues and name == min(group):
+            self._to_the_end(key)
         self._by_hash[tx.hash] = tx
         if isinstance(tx.payload, Learning):
             self._learning_of[tx.sender] += 1
@@ -275,6 +280,8 @@ class Mempool:
         del groups[key][name], self._by_hash[tx.hash]
         if not groups[key]:
             del groups[key]
+        elif groups is self._queues and name < min(groups[key]):
+            self._to_the_end(key)
         if isinstance(tx.payload, Learning):
             self._learning_of[tx.sender] -= 1
             self._ready.pop(type(tx.payload), None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 
+from bift_ros.consensus.account_budget import check_budget
 from bift_ros.consensus.exceptions import InsufficientBalance, InvalidTransaction, NotYetValid
 from bift_ros.consensus.payloads import Learning
 from bift_ros.consensus.state import State
@@ -49,8 +50,17 @@ def check_affordable(state: State, tx: Transaction, queue: Mapping[int, Transact
         check_payload(state, tx)
 
 
+def within_budget(state: State, tx: Transaction) -> bool:
+    """Whether an account has not said too much lately for `tx` to come next on top of `state`."""
+    try:
+        check_budget(state, tx)
+    except NotYetValid:
+        return False
+    return True
+
+
 def fits(state: State, tx: Transaction) -> bool:
-    """Whether `tx` may come next on top of `state`."""
+    """Whether `tx` may come next on top of `state`, an account's budget aside."""
     try:
         check_sequence(state, tx)
         check_payload(state, tx)

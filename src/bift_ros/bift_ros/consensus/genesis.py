@@ -87,6 +87,10 @@ class Policy:
     """Whether model and update files are encrypted for the members (see `key_epochs`)."""
     max_task_iterations: int = 10_000
     """The most iterations that a task may be proposed for."""
+    account_burst: int = 16
+    """How many transactions, commits and updates aside, a member may say at once on the chain."""
+    account_interval_ms: int = 60_000
+    """After how long it may say one more, milliseconds."""
 
     def __post_init__(self) -> None:
         if type(self.encrypt_models) is not bool:
@@ -106,6 +110,8 @@ class Policy:
         check_integer("plain_interval_ms", self.plain_interval_ms, 0)
         check_integer("task_timeout_ms", self.task_timeout_ms, 0)
         check_integer("max_task_iterations", self.max_task_iterations, 1)
+        check_integer("account_burst", self.account_burst, 1)
+        check_integer("account_interval_ms", self.account_interval_ms, 0)
 
     @property
     def commit_reveal(self) -> bool:

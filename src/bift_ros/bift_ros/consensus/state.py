@@ -144,6 +144,8 @@ class State:
     """The rules, from the genesis."""
     members: Mapping[str, Member]
     """Address → member, for all who may speak and mine now."""
+    full_at: Mapping[str, int] = field(default_factory=dict)
+    """Address → when it may say a whole burst again, if not yet (see `account_budget`)."""
     ballots: Mapping[MembershipVote, frozenset[str]] = field(default_factory=dict)
     """Change of membership → who has voted for it, while it has not been decided."""
     shares: Mapping[str, Mapping[str, SharedFile]] = field(default_factory=dict)

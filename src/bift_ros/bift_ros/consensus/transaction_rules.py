@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bift_ros.consensus.account_budget import check_budget, spend
 from bift_ros.consensus.exceptions import (
     DuplicateLearning,
     InsufficientBalance,
@@ -36,6 +37,7 @@ def check_transaction(state: State, genesis: Genesis, tx: Transaction) -> None:
     """Refuse what may not come next on the chain; raises a kind of InvalidTransaction."""
     check_signature(tx, genesis, state.members)
     check_sequence(state, tx)
+    check_budget(state, tx)
     check_payload(state, tx)
 
 
@@ -156,7 +158,8 @@ def apply_transaction(state: State, tx: Transaction) -> State:
     """
     payload = tx.payload
     assert not isinstance(payload, Learning), "it is no part of the account's order"
-    state = changed(state, sequences={**state.sequences, tx.sender: tx.sequence + 1})
+    sequences = {**state.sequences, tx.sender: tx.sequence + 1}
+    state = changed(state, sequences=sequences, full_at=spend(state, tx))
     if isinstance(payload, Transfer):
         balances = dict(state.balances)
         balances[tx.sender] -= payload.amount

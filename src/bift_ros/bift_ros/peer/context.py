@@ -79,10 +79,12 @@ class Context:
     def state(self) -> State:
         """The state after the tip, as it is for a transaction that comes now.
 
-        Time matters to one rule only: whether a task that nobody can begin may be replaced.
+        Time matters to two rules only: whether a task that nobody can begin may be replaced, and
+        how much an account may say.
         """
         state = self.chain.tip_state
-        if state.task is None or state.task.last is not None:
+        begun = state.task is None or state.task.last is not None
+        if begun and max(state.full_at.values(), default=0) <= state.timestamp:
             return state
         stamp = self.stamp
         if stamp <= state.timestamp:

@@ -18,6 +18,9 @@ from bift_ros.peer.effects import Mine, StopMining
 from bift_ros.peer.phases import DUTIES, Phase, phase_of
 from bift_ros.peer.updates import Updates
 
+_BUDGET_LOOK_MS = 1_000
+"""How often it is looked whether an account may say more by now."""
+
 
 @dataclass(frozen=True)
 class _Candidate:
@@ -48,8 +51,8 @@ class Miner:
         self._turn = (b"", 0)
         """A tip, and when this vehicle's turn to make the block after it comes."""
         self._candidate: _Candidate | None = None
-        self._fruitless: tuple[int, State | None] = (0, None)
-        """The accounts' pending transactions of which none was valid in that state."""
+        self._fruitless: tuple[int, bytes, int] = (0, b"", 0)
+        """The accounts' pending transactions, and the tip on which none could come at that time."""
 
     def set_mining(self, mine: bool) -> None:
         """Make blocks from now on, or none: the one under way is dropped."""
@@ -145,7 +148,8 @@ class Miner:
 
     def _start_commit_block(self, state: State) -> None:
         if self._ready(len(self._waiting), len(state.members)):
-            chosen = self._context.mempool.pending(state, ModelCommit)
+            context = self._context
+            chosen = context.mempool.pending(context.state, ModelCommit)
             self._start(state, Body(tuple(chosen)), learns=True)
 
     def _start_model_block(self, state: State, phase: Phase) -> None:
@@ -159,14 +163,14 @@ class Miner:
         if self._ready(len(ready), expected):
             self._aggregate(state, ready)
         elif phase is Phase.RETRY and context.mempool.learning(state, ModelCommit):
-            chosen = context.mempool.pending(state, ModelCommit)
+            chosen = context.mempool.pending(context.state, ModelCommit)
             self._start(state, Body(tuple(chosen)), learns=True)
 
     def _aggregate(self, state: State, ready: set[bytes]) -> None:
         context = self._context
         chosen = tuple(
             t
-            for t in context.mempool.pending(state, ModelUpdate)
+            for t in context.mempool.pending(context.state, ModelUpdate)
             if not isinstance(t.payload, ModelUpdate) or t.hash in ready
         )
         if sum(isinstance(t.payload, ModelUpdate) for t in chosen) < (
@@ -185,15 +189,15 @@ class Miner:
         context = self._context
         if context.stamp < state.timestamp + context.genesis.policy.plain_interval_ms:
             return
-        mempool, current = context.mempool, context.state
-        changes, fruitless = mempool.account_changes, self._fruitless
-        if not mempool.has_account or (fruitless[0] == changes and fruitless[1] is current):
+        mempool, (changes, tip, looked_at) = context.mempool, self._fruitless
+        alike = (changes, tip) == (mempool.account_changes, state.tip_hash)
+        if not mempool.has_account or (alike and context.now - looked_at < _BUDGET_LOOK_MS):
             return
-        chosen = mempool.pending(current)
+        chosen = mempool.pending(context.state)
         if chosen:
             self._start(state, Body(tuple(chosen)), learns=False)
         else:
-            self._fruitless = (changes, current)
+            self._fruitless = (mempool.account_changes, state.tip_hash, context.now)
 
     def _my_turn(self, state: State) -> bool:
         """Whether this member may begin on a block with learning, now that there is reason to.

@@ -100,6 +100,7 @@ class Scenario:
             byzantine_fraction=math.floor(1000 * self.byzantine / self.vehicles) / 1000,
             mode=self.mode,
             encrypt_models=self.encrypt,
+            account_interval_ms=4_000,
         )
 
     @property

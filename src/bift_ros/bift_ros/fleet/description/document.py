@@ -171,6 +171,14 @@ class PolicySettings(Section, title="a mapping of the genesis' policy"):
         "The most iterations that a task may be proposed for.",
         1,
     )
+    account_burst: int = whole(
+        Policy.account_burst,
+        "How many transactions, commits and updates aside, a member may say at once.",
+        1,
+    )
+    account_interval_ms: int = whole(
+        Policy.account_interval_ms, "After how long it may say one more, milliseconds.", 0
+    )
 
 
 class SyntheticSettings(Section, title="a mapping of the synthetic bags' settings"):
