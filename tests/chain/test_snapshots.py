@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from bift_ros.chain.exceptions import StoreError
 from bift_ros.chain.interface import Base, Snapshot, Store
 from bift_ros.chain.store import ChainStore
 from bift_ros.consensus.blocks import Block
-from bift_ros.consensus.exceptions import InvalidBlock, MalformedState
+from bift_ros.consensus.exceptions import InvalidBlock, MalformedState, UnknownVoted
 from bift_ros.consensus.payloads import MembershipVote
+from bift_ros.consensus.quorums import Quorum
 from bift_ros.consensus.state import State
 from bift_ros.consensus.state_bytes import state_bytes
 from bift_ros.consensus.transition import state_transition
@@ -26,7 +28,6 @@ from bift_ros.identity.keys import KeyPair
 from bift_ros.simulation.memory_store import MemoryStore
 
 SPACING, KEPT = 4, 8
-PROOF = b"a certificate"
 
 
 @pytest.fixture(autouse=True)
@@ -62,12 +63,16 @@ def extend(chain: Blockchain, block: Block) -> None:
     chain.add(block, state_transition(parent, chain.genesis, block, block.header.timestamp))
 
 
+def finalize(fleet: Any, chain: Blockchain, state: State) -> None:
+    chain.finalize(Quorum.from_bytes(fleet.certificate(state)))
+
+
 def grow(fleet: Any, chain: Blockchain, length: int, final: bool = False, **how: Any) -> None:
     """So many blocks on the tip; each is final at once, or none is."""
     for _ in range(length):
         extend(chain, fleet.block(chain.tip_state, **how))
         if final:
-            chain.finalize(chain.tip.hash, PROOF)
+            finalize(fleet, chain, chain.tip_state)
 
 
 def heights(store: Store) -> list[int]:
@@ -121,7 +126,7 @@ def test_what_is_older_than_the_window_goes(fleet: Any, store: Store) -> None:
     newest, older = store.snapshots()
     assert (newest.height, older.height) == (12 * SPACING, 11 * SPACING)
     assert newest.state == state_bytes(chain.tip_state)
-    assert newest.certificate == PROOF
+    assert newest.certificate == fleet.certificate(chain.tip_state)
     assert store.base.height == 11 * SPACING - KEPT
     assert store.state(store.base.hash) is not None or isinstance(store, MemoryStore)
     again = Blockchain(fleet.genesis, store)
@@ -157,7 +162,8 @@ def test_other_branches_go_when_a_block_is_final(fleet: Any, store: Store) -> No
     after_rival = state_transition(
         chain.state_at(old.hash), fleet.genesis, rival, rival.header.timestamp
     )
-    assert chain.finalize(final.tip_hash, PROOF)
+    finalize(fleet, chain, final)
+    assert chain.root.hash == final.tip_hash
     for gone in (old, above):
         assert not chain.has(gone.hash)
         assert chain.node(gone.hash) is None
@@ -173,7 +179,7 @@ def test_other_branches_go_when_a_block_is_final(fleet: Any, store: Store) -> No
     assert again.node(beside.hash) is not None
 
 
-def test_what_is_not_on_the_chain_or_not_known_is_not_final(fleet: Any, store: Store) -> None:
+def test_not_every_final_block_gets_a_snapshot(fleet: Any, store: Store) -> None:
     chain = Blockchain(fleet.genesis, store)
     extend(chain, fleet.block(fleet.start, [fleet.sign(0, fleet.proposal())]))
     fork = chain.tip_state
@@ -181,11 +187,12 @@ def test_what_is_not_on_the_chain_or_not_known_is_not_final(fleet: Any, store: S
     side = chain.tip_state
     extend(chain, fleet.model_block(fork, [0, 1, 2]))
     assert chain.tip.hash != side.tip_hash
-    assert not chain.finalize(bytes(32), PROOF)
-    assert not chain.finalize(chain.tip.hash, PROOF)  # so soon
-    with pytest.raises(ValueError, match="not on the chain"):
-        chain.finalize(side.tip_hash, PROOF)
+    with pytest.raises(UnknownVoted):
+        finalize(fleet, chain, replace(side, tip_hash=bytes(32)))
+    finalize(fleet, chain, chain.state_at(fork.tip_hash))  # so soon
     assert store.snapshots() == []
+    finalize(fleet, chain, side)  # though it was not on the chain
+    assert store.snapshots()[0].hash == chain.tip.hash == side.tip_hash
 
 
 def test_who_has_joined_is_known_though_the_block_is_gone(fleet: Any, store: Store) -> None:
@@ -320,10 +327,11 @@ def test_nothing_is_lost_where_a_snapshot_can_not_be_written(
 
     keep: Callable[..., None] = store.keep_snapshot
     monkeypatch.setattr(store, "keep_snapshot", full)
-    with pytest.raises(StoreError, match="disk full"):
-        chain.finalize(chain.tip.hash, PROOF)
+    finalize(fleet, chain, chain.tip_state)
+    assert chain.finality.final.height == SPACING
     assert chain.root.height == 0
     assert chain.state_at(store.canonical(1, 1)[0].hash).height == 1
     monkeypatch.setattr(store, "keep_snapshot", keep)
-    assert chain.finalize(chain.tip.hash, PROOF)
+    grow(fleet, chain, 1, final=True)
+    assert chain.root.height == SPACING + 1
     assert store.base == Base(fleet.genesis.hash, 0)

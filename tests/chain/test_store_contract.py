@@ -8,9 +8,16 @@ from typing import Any
 import pytest
 
 from bift_ros.chain.exceptions import StoreError
-from bift_ros.chain.interface import MAX_EVIDENCE, Store
+from bift_ros.chain.interface import (
+    MAX_EVIDENCE,
+    MAX_MEMBERSHIP_CERTIFICATES,
+    MAX_QUORUMS,
+    Store,
+)
 from bift_ros.chain.store import ChainStore
 from bift_ros.consensus.blocks import Block
+from bift_ros.consensus.quorums import Quorum
+from bift_ros.consensus.votes import Stage, Statement, Vote, sign_vote
 from bift_ros.simulation.memory_store import MemoryStore
 
 
@@ -122,3 +129,42 @@ def test_evidence_is_bounded(store: Store, chain: list[Block]) -> None:
         store.add_evidence(first, second)
     kept = [(first.to_bytes(), second.to_bytes()) for first, second in store.evidence()]
     assert kept == list(zip(others[::2], others[1::2], strict=True))[:MAX_EVIDENCE]
+
+
+def voted(fleet: Any, round_: int, stage: Stage = Stage.PREVOTE, block: int = 1) -> Vote:
+    said = Statement(round_, 1, bytes([block]) * 32, bytes(32), 0, fleet.genesis.hash)
+    return sign_vote(fleet.keys[0], fleet.genesis.hash, stage, said)
+
+
+def test_the_newest_own_vote_of_each_stage_is_kept(store: Store, fleet: Any) -> None:
+    assert store.votes() == {}
+    first, second = voted(fleet, 1), voted(fleet, 2)
+    precommit = voted(fleet, 1, Stage.PRECOMMIT)
+    store.cast(first)
+    store.cast(precommit, second)
+    assert store.votes() == {Stage.PREVOTE: second, Stage.PRECOMMIT: precommit}
+
+
+def test_quorums_are_kept_by_round_and_once(store: Store, fleet: Any) -> None:
+    earlier, later = (Quorum.of([voted(fleet, round_)]) for round_ in (1, 2))
+    rival = Quorum.of([voted(fleet, 2, block=2)])
+    certificate = Quorum.of([voted(fleet, 1, Stage.PRECOMMIT)])
+    for quorum in (later, rival, earlier, later, certificate):
+        store.keep_quorum(quorum)
+    assert store.quorums(Stage.PREVOTE) == [earlier, later, rival]
+    assert store.quorums(Stage.PRECOMMIT) == [certificate]
+
+
+def test_the_newest_quorums_are_kept_and_more_of_what_lasts(
+    store: Store, fleet: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bift_ros.chain.stored_votes.MAX_MEMBERSHIP_CERTIFICATES", 3)
+    monkeypatch.setattr("bift_ros.simulation.memory_store.MAX_MEMBERSHIP_CERTIFICATES", 3)
+    assert MAX_MEMBERSHIP_CERTIFICATES > 3
+    one = Quorum.of([voted(fleet, 1)])
+    last = MAX_QUORUMS + 20
+    for round_ in range(1, last + 1):
+        quorum = replace(one, statement=replace(one.statement, round=round_))
+        store.keep_quorum(quorum, lasting=round_ % 4 == 0)
+    rounds = [quorum.statement.round for quorum in store.quorums(Stage.PREVOTE)]
+    assert rounds == [12, 16, 20, *range(21, last + 1)]

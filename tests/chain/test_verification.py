@@ -15,6 +15,7 @@ from bift_ros.chain.interface import KEPT_MODELS, Snapshot
 from bift_ros.chain.store import ChainStore
 from bift_ros.chain.verification import blocks_of, lowest_state, replay, verify_chain
 from bift_ros.consensus.exceptions import BadQuorum, ChainError
+from bift_ros.consensus.quorums import Quorum
 from bift_ros.consensus.state_bytes import state_bytes
 from bift_ros.consensus.transition import state_transition
 from bift_ros.storage.interface import NotFound
@@ -48,7 +49,7 @@ class Learnt:
         after = state_transition(state, self.world.genesis, block, block.header.timestamp)
         self.chain.add(block, after)
         if self.certified:
-            self.chain.finalize(block.hash, self.world.certificate(after))
+            self.chain.finalize(Quorum.from_bytes(self.world.certificate(after)))
 
     def fetch(self, cid: str) -> bytes:
         if cid not in self.world.files:

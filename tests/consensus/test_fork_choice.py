@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bift_ros.consensus.fork_choice import BlockNode, branch_above, fork_point, outranks
 
-ROOT = BlockNode(bytes(32), 0, None, 0, 0)
+ROOT = BlockNode(bytes(32), 0, None, 0, 0, b"")
 
 
 @st.composite
@@ -30,6 +30,7 @@ def trees(draw: Any) -> list[BlockNode]:
                 parent,
                 parent.learning_weight + gain[0],
                 parent.work + gain[1],
+                b"",
             )
         )
     return nodes
@@ -80,6 +81,7 @@ def child(parent: BlockNode, name: int, weight: int = 0, work: int = 0) -> Block
         parent,
         parent.learning_weight + weight,
         parent.work + work,
+        b"",
     )
 
 

@@ -12,6 +12,7 @@ from bift_ros.consensus.blocks import Block
 from bift_ros.consensus.payloads import ModelUpdate, Transfer
 from bift_ros.consensus.state import State
 from bift_ros.consensus.transactions import Transaction, sign_transaction
+from bift_ros.consensus.votes import Stage
 from bift_ros.identity.keys import KeyPair
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import Effect, Fetch, Put, Refused, RequestHeaders
@@ -20,6 +21,7 @@ from bift_ros.simulation.world import INITIAL_MODEL
 from world.consortium import LearningConsortium
 from world.driver import PeerDriver, of
 from world.fleet import Fleet
+from world.votes import quorum, statement
 
 CHECKER = PeerConfig(mine=False, train=False)
 STRANGER = KeyPair.from_seed(b"a stranger's seed of 32 bytes...")
@@ -198,6 +200,37 @@ def test_a_block_nobody_vouches_for_is_refused_at_once(
     assert reason in refused.reason
     assert peer.state.tip_hash == state.tip_hash
     assert of(RequestHeaders, peer.wait(10_000)) == []
+
+
+@pytest.mark.parametrize("orphan", [False, True])
+def test_a_block_that_does_not_stand_on_the_final_one_is_refused_at_once(
+    world: LearningConsortium, peer: PeerDriver, monkeypatch: pytest.MonkeyPatch, orphan: bool
+) -> None:
+    """The state at an old parent would have to be computed from the genesis."""
+    parent = replace(world.start, tip_hash=b"?" * 32) if orphan else world.start
+    old = world.block(parent, [world.sign(2, Transfer(world.address(0), 1))], miner=2)
+    said = statement(peer.chain, peer.state.tip_hash)
+    peer.chain.finalize(quorum(world, Stage.PRECOMMIT, said, range(4)))
+    monkeypatch.setattr(peer.chain, "state_at", None)
+    assert "is final" in refusal(peer.block(old)).reason
+    assert of(RequestHeaders, peer.wait(10_000)) == []
+
+
+def test_a_block_that_waited_while_another_became_final_is_refused(
+    world: LearningConsortium, peer: PeerDriver
+) -> None:
+    """Its parent comes when it can stand nowhere any more."""
+    fork = peer.state
+    side = world.model_block(fork, world.updates(range(2), fork))
+    above = world.block(
+        world.apply(fork, side), [world.sign(2, Transfer(world.address(0), 1), fork)], miner=2
+    )
+    peer.block(above)
+    peer.block(world.model_block(fork, world.updates(range(5), fork)))
+    said = statement(peer.chain, peer.state.tip_hash)
+    peer.chain.finalize(quorum(world, Stage.PRECOMMIT, said, range(4)))
+    assert "is final" in refusal(peer.block(side)).reason
+    assert peer.chain.node(above.hash) is None
 
 
 def test_a_forged_body_does_not_keep_the_true_block_out(

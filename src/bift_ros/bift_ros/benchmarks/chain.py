@@ -36,6 +36,7 @@ from bift_ros.chain.store import ChainStore
 from bift_ros.consensus.blocks import Block, ModelInfo
 from bift_ros.consensus.genesis import Policy
 from bift_ros.consensus.payloads import ProposeTask
+from bift_ros.consensus.quorums import Quorum
 from bift_ros.consensus.state import State
 from bift_ros.consensus.transactions import Transaction, signature_holds
 from bift_ros.consensus.transition import state_transition
@@ -170,7 +171,7 @@ def _load(blocks: int, final: bool) -> dict[str, Any]:
                 state = members.apply(chain.tip_state, block)
                 chain.add(block, state)
                 if final:
-                    chain.finalize(block.hash, members.members.certificate(state))
+                    chain.finalize(Quorum.from_bytes(members.members.certificate(state)))
                 if state.height == blocks:
                     break
                 block = members.learn(state)

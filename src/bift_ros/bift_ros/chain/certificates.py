@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from bift_ros.chain.interface import Snapshot
 from bift_ros.consensus.exceptions import BadQuorum
@@ -14,13 +14,13 @@ from bift_ros.consensus.votes import Stage
 
 
 def check_certificate(
-    snapshot: Snapshot, state: State, genesis: Genesis, electorates: Iterable[Members]
-) -> None:
-    """Refuse a certificate that is not for this block with this state after it.
+    snapshot: Snapshot, state: State, genesis: Genesis, electorates: Sequence[Members]
+) -> Quorum:
+    """Refuse a certificate that is not for this block with this state after it; else give it.
 
     `electorates` are as in `check_quorum`. Raises a kind of ChainError.
     """
-    quorum = Quorum.from_bytes(snapshot.certificate)
+    quorum = Quorum.from_bytes(snapshot.certificate).among(electorates)
     said = quorum.statement
     if quorum.stage is not Stage.PRECOMMIT:
         raise BadQuorum("the certificate is of prevotes")
@@ -29,3 +29,4 @@ def check_certificate(
     if said.state_digest != state_digest(state):
         raise BadQuorum(f"the certificate is for another state after block {said.height}")
     check_quorum(quorum, genesis, electorates)
+    return quorum

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bift_ros.chain import stored_states
+from bift_ros.chain import stored_states, stored_votes
 from bift_ros.chain.exceptions import StoreError, WrongGenesis
 from bift_ros.chain.store_check import DamageError, check_blocks, check_pages
 from bift_ros.consensus.genesis import Genesis
@@ -25,7 +25,7 @@ CREATE TABLE blocks (
     hash BLOB NOT NULL UNIQUE,
     height INTEGER NOT NULL,
     data BLOB NOT NULL,          -- the block's canonical bytes
-    standing BLOB,               -- its branch's weight and work
+    standing BLOB,               -- its branch's weight, work and epoch
     digest BLOB NOT NULL         -- SHA-256 of both: the block's hash does not cover its signature
 );
 CREATE INDEX heights ON blocks (height);
@@ -36,7 +36,7 @@ CREATE TABLE evidence (
     first BLOB NOT NULL UNIQUE,  -- two signed headers of one miner on one parent
     second BLOB NOT NULL
 );
-{stored_states.SCHEMA}"""
+{stored_states.SCHEMA}{stored_votes.SCHEMA}"""
 
 
 class ChainDatabase:
@@ -70,7 +70,7 @@ class ChainDatabase:
         self._connection.close()
 
     def discard(self, reason: str) -> None:
-        """Move the database aside as damaged and start a fresh one."""
+        """Move the database aside as damaged and start a fresh one with the vehicle's own votes."""
         self._connection.close()
         self._start_afresh(reason)
 
@@ -118,8 +118,10 @@ class ChainDatabase:
                 "give this chain its own path, or move that file away"
             )
         check_blocks(connection, stored_states.base_of(connection, genesis_hash))
+        stored_votes.check_votes(connection)
 
     def _start_afresh(self, reason: str) -> None:
+        votes = stored_votes.salvaged(self._path)
         aside = self._path.with_name(f"{self._path.name}.damaged")
         number = 1
         while aside.exists():
@@ -138,6 +140,8 @@ class ChainDatabase:
             ) from error
         self.damage = f"{self._path} was damaged ({reason}); it is kept as {aside.name}"
         self._connection = self._open()
+        with self._transaction():
+            stored_votes.keep_votes(self._connection, votes)
 
     def _explain(self, error: BaseException) -> BaseException:
         # SQLite's "corrupt" and "not a database" come as DatabaseError itself; its subclasses

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bift_ros.consensus.blocks import Block, SignedHeader
+from bift_ros.consensus.quorums import Quorum
+from bift_ros.consensus.votes import Stage, Vote
 
 KEPT_MODELS = 8
 """Model blocks, the newest, whose files are kept: the models, and the updates that they are of."""
@@ -14,6 +16,10 @@ MAX_SNAPSHOTS = 2
 """Snapshots that a store keeps: whoever is given the older one can still have what follows."""
 MAX_EVIDENCE = 1024
 """Equivocations that a store keeps; further ones are known for as long as the vehicle runs."""
+MAX_QUORUMS = 64
+"""Quorums of each stage that a store keeps, those of the highest rounds."""
+MAX_MEMBERSHIP_CERTIFICATES = 1024
+"""Older certificates that are kept since the members changed below them."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +30,8 @@ class Standing:
     """The branch's."""
     work: int
     """The branch's."""
+    epoch: bytes
+    """Names the members after the block (see `key_epochs`)."""
     state: bytes | None = None
     """The state after the block where it is kept (`state_bytes`)."""
 
@@ -94,8 +102,20 @@ class Store(Protocol):
     def start_from(self, snapshot: Snapshot) -> None:
         """Drop all blocks and states, and stand on the snapshot's block."""
 
+    def keep_quorum(self, quorum: Quorum, lasting: bool = False) -> None:
+        """Keep what justifies a block or makes it final.
+
+        The highest rounds of each stage are kept; of what is to last so many more.
+        """
+
+    def cast(self, *votes: Vote) -> None:
+        """Keep the vehicle's own votes, each in place of its last one of that stage.
+
+        So it never casts two that contradict each other, whenever it is killed.
+        """
+
     def discard(self, reason: str) -> None:
-        """Drop everything as damaged and start afresh."""
+        """Drop everything as damaged, but for the vehicle's own votes, and start afresh."""
 
     @property
     def tip(self) -> bytes:
@@ -134,6 +154,12 @@ class Store(Protocol):
 
     def evidence(self) -> list[tuple[SignedHeader, SignedHeader]]:
         """Give the equivocations found, in the order in which they were."""
+
+    def quorums(self, stage: Stage) -> list[Quorum]:
+        """Give the quorums of a stage that are kept, by round."""
+
+    def votes(self) -> dict[Stage, Vote]:
+        """Give the vehicle's own newest vote of each stage."""
 
     def blocks(self) -> Iterator[Block]:
         """Give every block of the tree in the order of acceptance, parents before children."""

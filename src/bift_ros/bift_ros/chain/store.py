@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from bift_ros.chain import stored_states
+from bift_ros.chain import stored_states, stored_votes
 from bift_ros.chain.database import ChainDatabase
 from bift_ros.chain.exceptions import StoreError
 from bift_ros.chain.interface import MAX_EVIDENCE, Base, Snapshot, Standing, StoredNode
 from bift_ros.chain.stored_nodes import digest_of, node_of, standing_bytes
 from bift_ros.consensus.blocks import Block, Header, SignedHeader, parse_envelope
+from bift_ros.consensus.quorums import Quorum
+from bift_ros.consensus.votes import Stage, Vote
 
 _CANONICAL = (
     "SELECT data FROM canonical JOIN blocks USING (hash) WHERE canonical.height >= ? "
@@ -79,6 +81,16 @@ class ChainStore(ChainDatabase):
             stored_states.clear(self._connection)
             self._keep_snapshot(snapshot)
             stored_states.set_base(self._connection, Base(snapshot.hash, snapshot.height))
+
+    def keep_quorum(self, quorum: Quorum, lasting: bool = False) -> None:
+        """Keep what justifies a block or makes it final, durably; bounded."""
+        with self._transaction():
+            stored_votes.keep_quorum(self._connection, quorum, lasting)
+
+    def cast(self, *votes: Vote) -> None:
+        """Keep the vehicle's own votes, all or none, durably, in place of the last ones."""
+        with self._transaction():
+            stored_votes.keep_votes(self._connection, votes)
 
     # --- reading ----------------------------------------------------------------------------
 
@@ -150,6 +162,16 @@ class ChainStore(ChainDatabase):
         """Give the equivocations found, in the order in which they were."""
         rows: list[Any] = self._read("SELECT first, second FROM evidence ORDER BY number")
         return [(SignedHeader.from_bytes(a), SignedHeader.from_bytes(b)) for a, b in rows]
+
+    def quorums(self, stage: Stage) -> list[Quorum]:
+        """Give the quorums of a stage that are kept, by round."""
+        rows = self._read(stored_votes.QUORUMS, stage.value)
+        return [Quorum.from_bytes(data) for (data,) in rows]
+
+    def votes(self) -> dict[Stage, Vote]:
+        """Give the vehicle's own newest vote of each stage."""
+        votes = [Vote.from_bytes(data) for (data,) in self._read(stored_votes.VOTES)]
+        return {vote.stage: vote for vote in votes}
 
     def blocks(self) -> Iterator[Block]:
         """Give every block of the tree in the order of acceptance, parents before children."""

@@ -10,7 +10,7 @@ from bift_ros.consensus.blocks import Header, parse_envelope
 from bift_ros.consensus.encoding import sha256
 from bift_ros.consensus.exceptions import ChainError, MalformedBlock
 
-TABLES = {"meta", "blocks", "canonical", "notes", "evidence", "states"}
+TABLES = {"meta", "blocks", "canonical", "notes", "evidence", "states", "quorums", "votes"}
 
 
 class DamageError(Exception):

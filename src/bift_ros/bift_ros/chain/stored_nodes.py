@@ -10,8 +10,9 @@ _WORK_BYTES = 32
 
 
 def standing_bytes(standing: Standing) -> bytes:
-    """Write a block's weight and work."""
-    return encode([standing.learning_weight, standing.work.to_bytes(_WORK_BYTES, "big")])
+    """Write a block's weight, work and epoch."""
+    work = standing.work.to_bytes(_WORK_BYTES, "big")
+    return encode([standing.learning_weight, work, standing.epoch])
 
 
 def digest_of(data: bytes, standing: bytes | None) -> bytes:
@@ -24,6 +25,6 @@ def node_of(data: bytes, standing: bytes | None) -> StoredNode:
     header = parse_envelope(data)[0]
     found = None
     if standing is not None:
-        learning_weight, work = decode(standing)
-        found = Standing(learning_weight, int.from_bytes(work, "big"))
+        learning_weight, work, epoch = decode(standing)
+        found = Standing(learning_weight, int.from_bytes(work, "big"), epoch)
     return StoredNode(header.hash, header.previous_hash, header.height, found)

@@ -110,6 +110,10 @@ class CannotAggregate(InvalidBlock):
     """PoFL has no result for these updates on this base model, which may be malformed."""
 
 
+class NotOnFinal(InvalidBlock):
+    """A block that does not stand on the last final one, or not on the owner's checkpoint."""
+
+
 class BadUpdateFile(InvalidBlock):
     """An update's file is malformed: a miner drops it, a checker refuses the block."""
 
@@ -125,3 +129,11 @@ class BadUpdateFile(InvalidBlock):
 
 class BadQuorum(ChainError):
     """Votes that are too few, or not in the form in which a quorum is written."""
+
+
+class UnknownVoted(ChainError):
+    """The block that votes are for, or the source that they name, is not known here (yet)."""
+
+
+class ConflictsWithFinal(ChainError):
+    """Enough votes for a block that stands on another branch than the final one."""

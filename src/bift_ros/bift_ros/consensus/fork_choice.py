@@ -9,6 +9,9 @@ Branches are compared by, in this order:
 3. **the path**: where both are equal, at the first block where the branches differ the lower
    hash wins, and a descendant beats its ancestor.
 
+Votes come first: a block that is final, or justified in the highest round known, ends the choice
+among the branches that do not hold it (`chain.finality`). The rules above choose among the others.
+
 A peer may set aside rule 3 where most members are seen on the other of two branches that are equal
 by rules 1 and 2 (`Blockchain.prefer`): it joins them, since the tie is about to end there.
 
@@ -44,6 +47,8 @@ class BlockNode:
     """Of the branch up to here."""
     work: int
     """Of the branch up to here."""
+    epoch: bytes
+    """Names the members after it (see `key_epochs`)."""
 
 
 def outranks(a: BlockNode, b: BlockNode) -> bool:
@@ -64,6 +69,11 @@ def fork_point(a: BlockNode, b: BlockNode) -> BlockNode:
         assert b.parent is not None, "both branches start at one block"
         b = b.parent
     return a
+
+
+def stands_on(node: BlockNode, base: BlockNode) -> bool:
+    """Tell whether `base` is an ancestor of `node`, or that block itself."""
+    return node.height >= base.height and fork_point(node, base) is base
 
 
 def branch_above(node: BlockNode, ancestor: BlockNode) -> list[BlockNode]:

@@ -65,6 +65,17 @@ class Quorum(Canonical):
             for sender, signature in self.signatures
         )
 
+    def among(self, electorates: Iterable[Members]) -> Quorum:
+        """Give the votes of those who are members in one of `electorates`.
+
+        Whoever counted from an older final block had votes of members too that have left since.
+        """
+        kept = set().union(*electorates)
+        if all(sender in kept for sender, _ in self.signatures):
+            return self
+        voters = tuple(voter for voter in self.signatures if voter[0] in kept)
+        return Quorum(self.stage, self.statement, voters)
+
     @classmethod
     def from_bytes(cls, data: bytes) -> Quorum:
         """Read untrusted bytes, without a look at the signatures.

@@ -188,9 +188,8 @@ class BlockImport:
 
         Nor a block that says nothing: it would only cost every miner the search under way.
         """
-        context, root = self._context, self._context.chain.root
-        if block.header.height <= root.height:
-            raise InvalidBlock(f"block {root.height} is final, and it does not stand on that")
+        context = self._context
+        context.chain.finality.check_place(block.header)
         # Whether the miner is a member on this very branch is known once the parent is.
         known = context.chain.known_members
         check_authorship(block.header, block.signature, context.genesis, known)
@@ -236,6 +235,7 @@ class BlockImport:
         """What the check of a block needs, once its parent has been accepted."""
         context, previous = self._context, waiting.block.header.previous_hash
         if context.chain.node(previous) is not None:
+            context.chain.finality.check_place(waiting.block.header)
             state = context.chain.state_at(previous)
             waiting.files = BlockFiles(context, waiting.block, state)
             return waiting.files

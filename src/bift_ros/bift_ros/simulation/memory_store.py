@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Iterator
 from bift_ros.chain.exceptions import StoreError
 from bift_ros.chain.interface import (
     MAX_EVIDENCE,
+    MAX_MEMBERSHIP_CERTIFICATES,
+    MAX_QUORUMS,
     MAX_SNAPSHOTS,
     Base,
     Snapshot,
@@ -15,6 +17,8 @@ from bift_ros.chain.interface import (
 )
 from bift_ros.consensus.blocks import Block, SignedHeader
 from bift_ros.consensus.genesis import Genesis
+from bift_ros.consensus.quorums import Quorum
+from bift_ros.consensus.votes import Stage, Vote
 
 
 class MemoryStore:
@@ -32,6 +36,9 @@ class MemoryStore:
         """The newest first."""
         self._notes: dict[str, bytes] = {}
         self._evidence: dict[bytes, bytes] = {}
+        self._quorums: dict[Stage, list[Quorum]] = {stage: [] for stage in Stage}
+        self._lasting: set[Quorum] = set()
+        self._votes: dict[Stage, Vote] = {}
 
     def accept(self, block: Block, tip_hash: bytes, standing: Standing | None = None) -> None:
         """Add `block` and make `tip_hash` the tip, both or neither."""
@@ -98,6 +105,22 @@ class MemoryStore:
         self._snapshots = [snapshot]
         self._base = Base(snapshot.hash, snapshot.height)
 
+    def keep_quorum(self, quorum: Quorum, lasting: bool = False) -> None:
+        """Keep what justifies a block or makes it final."""
+        kept = self._quorums[quorum.stage]
+        if any(other.statement == quorum.statement for other in kept):
+            return
+        kept.append(quorum)
+        kept.sort(key=lambda one: one.statement.round)
+        if lasting:
+            self._lasting.add(quorum)
+        older = [one for one in kept[:-MAX_QUORUMS] if one in self._lasting]
+        kept[:-MAX_QUORUMS] = older[-MAX_MEMBERSHIP_CERTIFICATES:]
+
+    def cast(self, *votes: Vote) -> None:
+        """Keep the vehicle's own votes, each in place of its last one of that stage."""
+        self._votes.update((vote.stage, vote) for vote in votes)
+
     def discard(self, reason: str) -> None:
         """Nothing damages memory: a stored block that breaks the rules is a bug."""
         raise StoreError(f"the simulated store was to be discarded: {reason}")
@@ -158,6 +181,14 @@ class MemoryStore:
             (SignedHeader.from_bytes(first), SignedHeader.from_bytes(second))
             for first, second in self._evidence.items()
         ]
+
+    def quorums(self, stage: Stage) -> list[Quorum]:
+        """Give the quorums of a stage that are kept, by round."""
+        return list(self._quorums[stage])
+
+    def votes(self) -> dict[Stage, Vote]:
+        """Give the vehicle's own newest vote of each stage."""
+        return dict(self._votes)
 
     def blocks(self) -> Iterator[Block]:
         """Give every block of the tree in the order of acceptance, parents before children."""
