@@ -146,6 +146,8 @@ class State:
     """Address → member, for all who may speak and mine now."""
     full_at: Mapping[str, int] = field(default_factory=dict)
     """Address → when it may say a whole burst again, if not yet (see `account_budget`)."""
+    missed: Mapping[str, int] = field(default_factory=dict)
+    """Address → in how many iterations the last ones that waited for it in vain are forgotten."""
     ballots: Mapping[MembershipVote, frozenset[str]] = field(default_factory=dict)
     """Change of membership → who has voted for it, while it has not been decided."""
     shares: Mapping[str, Mapping[str, SharedFile]] = field(default_factory=dict)

@@ -299,6 +299,7 @@ _PARTS: tuple[tuple[str, Callable[[Any], bytes], Callable[[Any], Any]], ...] = (
     ("last_task", _write_task, _read_task),
     ("finished", _write_names, _read_names),
     ("full_at", _write_counts, _read_counts),
+    ("missed", _write_counts, _read_counts),
 )
 """Each field of a state, how it is written and how its decoded bytes are read."""
 _WRITERS = {name: write for name, write, _ in _PARTS}

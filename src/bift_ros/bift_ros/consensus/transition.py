@@ -6,6 +6,7 @@ files, so it stands apart in `model_check`; a block is valid when both agree.
 
 from __future__ import annotations
 
+from bift_ros.consensus.attendance import after_iteration
 from bift_ros.consensus.authorship import check_authorship
 from bift_ros.consensus.blocks import MAX_BLOCK_BYTES, Block, ModelInfo, lower_median
 from bift_ros.consensus.exceptions import (
@@ -145,8 +146,9 @@ def _apply_model_block(parent: State, genesis: Genesis, block: Block) -> State:
     entry = Iteration(
         info.current_iter, info.global_cid, info.accuracy, info.rule, info.contributors
     )
+    missed = after_iteration(state, task.updates)
     task = Task(task.proposal, task.proposer, state.timestamp, entry, opponents=task.opponents)
-    state = changed(state, balances=balances, task=task)
+    state = changed(state, balances=balances, task=task, missed=missed)
     return without_task(state, task) if task.finished else state
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from bift_ros.consensus.attendance import absentees
 from bift_ros.consensus.blocks import MIN_NONCE, Block, Body, Header, sign_block
 from bift_ros.consensus.encoding import sha256
 from bift_ros.consensus.exceptions import CannotAggregate
@@ -46,6 +48,12 @@ class Miner:
         """The commits or updates that the round has brought so far."""
         self._changed_at = 0
         """When the last of them came, or the round began."""
+        self._began = 0
+        """When the round began."""
+        self._complete_at: int | None = None
+        """Since when all are in that the round waits for."""
+        self._absent: tuple[Mapping[str, int], frozenset[str]] = ({}, frozenset())
+        """Whom nobody waits for, with what says so."""
         self._tip = b""
         """Where the chain stood at the last look."""
         self._turn = (b"", 0)
@@ -131,23 +139,49 @@ class Miner:
             round_ = (task.round(kind), kind, task.committed_at)
             if round_ != self._round or len(waiting) > len(self._waiting):
                 self._changed_at = context.now
+            if round_ != self._round:
+                self._began, self._complete_at = context.now, None
             self._round, self._waiting = round_, waiting
         if committed_at is None or context.stamp < committed_at + policy.commit_retry_ms:
             return phase
         return phase_of(task, policy, committed=True, in_vain=self._waited())
 
-    def _ready(self, count: int, expected: int) -> bool:
-        """Whether all are in, or T_m has passed since the last with at least the minimum."""
-        if count >= expected:
+    def _ready(
+        self, state: State, count: int, expected: Collection[str], usable: Collection[bytes] | None
+    ) -> bool:
+        """Whether all are in, or T_m has passed since the last with at least the minimum.
+
+        For members that have been waited for in vain (`consensus.attendance`) it is a tenth of the
+        time that all others took. Who is as fast as they are so comes back. `usable` has the hashes
+        of what counts; None: all of it.
+        """
+        if count >= len(expected):
             return True
-        return count >= self._context.genesis.policy.minimum_updates and self._waited()
+        if count < self._context.genesis.policy.minimum_updates:
+            return False
+        return self._is_complete(state, count, expected, usable) or self._waited()
+
+    def _is_complete(
+        self, state: State, count: int, expected: Collection[str], usable: Collection[bytes] | None
+    ) -> bool:
+        if self._absent[0] is not state.missed:
+            self._absent = (state.missed, absentees(state))
+        absent, now = self._absent[1], self._context.now
+        if count < len(expected) - len(absent):
+            return False  # told at little cost, as it mostly is
+        senders = {tx.sender for tx in self._waiting if usable is None or tx.hash in usable}
+        if any(address not in senders and address not in absent for address in expected):
+            return False
+        if self._complete_at is None:
+            self._complete_at = now
+        return now - self._complete_at >= (self._complete_at - self._began) // 10
 
     def _waited(self) -> bool:
         waited = self._context.now - self._changed_at
         return waited >= self._context.genesis.policy.update_wait_ms
 
     def _start_commit_block(self, state: State) -> None:
-        if self._ready(len(self._waiting), len(state.members)):
+        if self._ready(state, len(self._waiting), state.members, None):
             context = self._context
             chosen = context.mempool.pending(context.state, ModelCommit)
             self._start(state, Body(tuple(chosen)), learns=True)
@@ -159,8 +193,8 @@ class Miner:
         if context.need_model(task) or not context.can_write(state):
             return
         ready = self._updates.ready
-        expected = len(task.commitments) if policy.commit_reveal else len(state.members)
-        if self._ready(len(ready), expected):
+        expected = task.commitments if policy.commit_reveal else state.members
+        if self._ready(state, len(ready), expected, ready):
             self._aggregate(state, ready)
         elif phase is Phase.RETRY and context.mempool.learning(state, ModelCommit):
             chosen = context.mempool.pending(context.state, ModelCommit)
