@@ -118,7 +118,7 @@ def test_it_is_the_aggregation_of_the_files(fleet: Any) -> None:
         updates,
         rule="fedavg",
         byzantine=1,
-        previous_hash=round_.state.tip_hash,
+        seed=bytes(32),
         iteration=1,
         model_exponent=exponent,
     )

@@ -52,7 +52,7 @@ def make_attacked(d: int, pull: float) -> list[Update]:
 def run(updates: list[Update], rule: str = "krum", f: int = 1, **changes: Any) -> Aggregation:
     start = np.arange(updates[0].values.size, dtype=np.int32) * 1000
     arguments: dict[str, Any] = {
-        "rule": rule, "byzantine": f, "previous_hash": PREVIOUS, "iteration": 1,
+        "rule": rule, "byzantine": f, "seed": PREVIOUS, "iteration": 1,
     }  # fmt: skip
     return aggregate(start, updates, **(arguments | changes))
 
@@ -92,7 +92,7 @@ updates = [Update(f"c{i:02d}", f"{i:040x}", i + 1, row) for i, row in enumerate(
 start = rng.integers(-2**31, 2**31, 70_011).astype(np.int32)
 digest = hashlib.sha256()
 for rule in RULES:
-    made = aggregate(start, updates, rule=rule, byzantine=3, previous_hash=b"", iteration=2)
+    made = aggregate(start, updates, rule=rule, byzantine=3, seed=b"", iteration=2)
     digest.update(made.model.tobytes() + repr(made.contributors).encode())
 print(digest.hexdigest())
 """
@@ -179,7 +179,7 @@ def test_mixed_draws_from_the_parent_hash_and_the_sorted_cids() -> None:
         previous = number.to_bytes(32, "big")
         cids = "".join(sorted(update.cid for update in updates))
         draw = int(hashlib.sha256(previous + cids.encode()).hexdigest(), 16) % 3
-        made = run(updates, "mixed", previous_hash=previous)
+        made = run(updates, "mixed", seed=previous)
         assert made.rule == rules[draw]
         assert made.model.tobytes() == run(updates, made.rule).model.tobytes()
         seen.add(made.rule)
@@ -195,7 +195,7 @@ def test_mixed_paper_follows_the_papers_mapping() -> None:
 def test_a_model_may_have_the_updates_exponent() -> None:
     updates = make_updates(3, 10)
     made = aggregate(
-        np.zeros(10, np.int32), updates, rule="multi_krum", byzantine=0, previous_hash=b"",
+        np.zeros(10, np.int32), updates, rule="multi_krum", byzantine=0, seed=b"",
         iteration=1, update_exponent=14, model_exponent=14,
     )  # fmt: skip
     means = sum(update.values.astype(int) for update in updates) / 3
@@ -219,7 +219,7 @@ def test_the_model_saturates() -> None:
     ]
     made = aggregate(
         np.array([2**31 - 5, -(2**31) + 5], np.int32), updates,
-        rule="fedavg", byzantine=0, previous_hash=b"", iteration=0,
+        rule="fedavg", byzantine=0, seed=b"", iteration=0,
     )  # fmt: skip
     assert made.model.tolist() == [2**31 - 1, -(2**31)]
 
@@ -240,15 +240,13 @@ def test_bad_inputs_are_named() -> None:
     with pytest.raises(AggregationError, match="exponent"):
         run(updates, update_exponent=21)
     with pytest.raises(AggregationError, match="no updates"):
-        aggregate(
-            np.zeros(3, np.int32), [], rule="krum", byzantine=0, previous_hash=b"", iteration=0
-        )
+        aggregate(np.zeros(3, np.int32), [], rule="krum", byzantine=0, seed=b"", iteration=0)
     with pytest.raises(AggregationError, match=r"float64\[3\], not int32"):
         aggregate(
             np.zeros(3),
             updates,
             rule="krum",
             byzantine=0,
-            previous_hash=b"",
+            seed=b"",
             iteration=0,  # type: ignore[arg-type]
         )

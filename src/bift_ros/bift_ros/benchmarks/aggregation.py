@@ -73,7 +73,7 @@ def _run_size(vehicles: int, byzantine: int, size: int) -> Iterator[dict[str, An
 
     def whole(rule: str) -> object:
         return aggregate(
-            start, updates, rule=rule, byzantine=byzantine, previous_hash=bytes(32), iteration=1
+            start, updates, rule=rule, byzantine=byzantine, seed=bytes(32), iteration=1
         )
 
     for rule in (*MODEL_RULES, "mixed"):

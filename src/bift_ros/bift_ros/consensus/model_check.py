@@ -7,10 +7,11 @@ from dataclasses import fields
 from typing import NamedTuple
 
 from bift_ros.consensus.blocks import Block, ModelInfo
+from bift_ros.consensus.encoding import encode, sha256
 from bift_ros.consensus.exceptions import BadUpdateFile, CannotAggregate, WrongModel
 from bift_ros.consensus.genesis import Genesis
 from bift_ros.consensus.payloads import ModelUpdate
-from bift_ros.consensus.state import State
+from bift_ros.consensus.state import State, Task
 from bift_ros.consensus.transactions import Transaction
 from bift_ros.consensus.transition import claimed_accuracy
 from bift_ros.pofl.aggregate import AggregationError, Update, aggregate
@@ -83,7 +84,7 @@ def compute_model(
             updates,
             rule=task.proposal.rule,
             byzantine=genesis.policy.byzantine_among(len(updates)),
-            previous_hash=state.tip_hash,
+            seed=draw_seed(task, transactions),
             iteration=task.current_iter + 1,
             update_exponent=UPDATE_EXPONENT,
             model_exponent=exponent,
@@ -105,6 +106,17 @@ def compute_model(
         contributors=contributors,
     )
     return ComputedModel(info, file, result.notes, model)
+
+
+def draw_seed(task: Task, transactions: Sequence[Transaction]) -> bytes:
+    """Give what the rule `mixed` draws from, 32 bytes: no block since the base model's is in it.
+
+    It is the block that brought the base model, which is there before anybody commits, and the
+    salts of the block's updates, which nobody shows before all have committed.
+    """
+    updates = [tx.payload for tx in transactions if isinstance(tx.payload, ModelUpdate)]
+    updates.sort(key=lambda update: update.cid)
+    return sha256(encode([task.base_block, *(update.salt for update in updates)]))
 
 
 def check_model(

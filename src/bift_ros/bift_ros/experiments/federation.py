@@ -299,7 +299,7 @@ class Federation:
             updates,
             rule=self.settings.rule,
             byzantine=self.settings.assumed_among(len(updates)),
-            previous_hash=parent.digest(),
+            seed=parent.digest(),
             iteration=state.iterations,
         )
 

@@ -69,7 +69,7 @@ def aggregate(
     *,
     rule: str,
     byzantine: int,
-    previous_hash: bytes,
+    seed: bytes,
     iteration: int,
     update_exponent: int = UPDATE_EXPONENT,
     model_exponent: int = MODEL_EXPONENT,
@@ -78,8 +78,8 @@ def aggregate(
     """Aggregate one iteration.
 
     ``global_model`` is int32[d] at ``2**-model_exponent``; ``byzantine`` is f, the number of
-    updates assumed hostile; ``previous_hash`` (the parent block's) and ``iteration`` only matter to
-    the mixed rules. The order of ``updates`` and ``blocking`` change nothing in the result.
+    updates assumed hostile; ``seed`` and ``iteration`` only matter to the mixed rules. The order of
+    ``updates`` and ``blocking`` change nothing in the result.
 
     Any n ≥ 1 gives a model: where a rule's paper asks for more updates, it does what its module
     states, and `Aggregation.notes` says so.
@@ -91,7 +91,7 @@ def aggregate(
     ordered = sorted(updates, key=lambda update: (update.cid, update.address))
     if rule in MIXED_RULES:
         cids = [update.cid for update in ordered]
-        rule = MIXED_RULES[rule](previous_hash, cids, iteration)
+        rule = MIXED_RULES[rule](seed, cids, iteration)
     made_by = MODEL_RULES[rule]
     round_ = Round(
         global_model=global_model,
