@@ -20,7 +20,7 @@ from bift_ros.chain.tips import MAX_TIP_BYTES, SignedTip, check_tip
 from bift_ros.consensus import encoding, envelopes, transactions
 from bift_ros.consensus.blocks import MAX_BLOCK_BYTES, Body, sign_block
 from bift_ros.consensus.encoding import encode
-from bift_ros.consensus.payloads import ShareFile
+from bift_ros.consensus.payloads import MAX_VOTE_BYTES, ShareFile
 from bift_ros.consensus.proof_of_work import search
 from bift_ros.consensus.transactions import (
     MAX_GROUP_KEY_BYTES,
@@ -28,7 +28,6 @@ from bift_ros.consensus.transactions import (
     check_signature,
     sign_transaction,
 )
-from bift_ros.consensus.votes import MAX_VOTE_BYTES
 from world.consortium import cid_for
 
 TIP = WORLD.tip(1, 7, bytes(32), 3).tip

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from bift_ros.consensus.exceptions import BadQuorum, BadSignature, FieldError, UnknownSender
 from bift_ros.consensus.fields import MAX_INTEGER
+from bift_ros.consensus.payloads import MAX_VOTE_BYTES
 from bift_ros.consensus.quorums import MAX_QUORUM_BYTES, Quorum, check_quorum, is_quorum
 from bift_ros.consensus.votes import (
-    MAX_VOTE_BYTES,
     Stage,
     Statement,
     Vote,

@@ -14,6 +14,7 @@ from typing import Any
 
 from bift_ros.chain.tips import SignedTip
 from bift_ros.consensus.blocks import Block, Body, Header, ModelInfo, sign_block
+from bift_ros.consensus.double_votes import double_vote
 from bift_ros.consensus.encoding import encode
 from bift_ros.consensus.genesis import Genesis, Policy
 from bift_ros.consensus.group_key import make_group_key
@@ -29,6 +30,7 @@ from bift_ros.consensus.payloads import (
 )
 from bift_ros.consensus.proof_of_work import search
 from bift_ros.consensus.transactions import Transaction, sign_transaction
+from bift_ros.consensus.votes import Stage, Statement, Vote, sign_vote
 from bift_ros.identity.keys import KeyPair
 from bift_ros.pofl.codec import UPDATE_EXPONENT
 from bift_ros.pofl.files import serialize_update
@@ -67,6 +69,11 @@ def world() -> LearningConsortium:
     return LearningConsortium(MEMBERS, difficulty=4)
 
 
+def _prevote(height: int) -> Vote:
+    statement = Statement(1, height, bytes(32), bytes(32), 0, world().genesis.hash)
+    return sign_vote(world().keys[0], world().genesis.hash, Stage.PREVOTE, statement)
+
+
 def payloads() -> list[Payload]:
     """One of every kind, and the corners of their bounds."""
     member, salt = world().address(1), bytes(range(32))
@@ -82,6 +89,7 @@ def payloads() -> list[Payload]:
         ShareFile("tile_17.pbf", CID, 104_857_600, "the old town"),
         ShareFile("x" * 100, CID, 2**50, "~" * 200),
         WithdrawFile("tile_17.pbf"),
+        double_vote(*(_prevote(height) for height in (1, 2))),
         make_group_key(salt, bytes(32), [m.public_key for m in world().genesis.members]),
         make_group_key(salt, bytes(32), [bytes(32)], [bytes(32), salt]),
     ]

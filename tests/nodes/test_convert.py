@@ -24,12 +24,14 @@ from bift_ros.consensus.blocks import (
     ModelInfo,
     sign_block,
 )
+from bift_ros.consensus.double_votes import double_vote
 from bift_ros.consensus.group_key import make_group_key
 from bift_ros.consensus.payloads import (
     FILE_NAME,
     MAX_FILE_BYTES,
     MAX_ITERATIONS,
     CancelTask,
+    DoubleVote,
     MembershipVote,
     ModelCommit,
     ModelUpdate,
@@ -44,6 +46,7 @@ from bift_ros.consensus.transactions import (
     is_signed,
     sign_transaction,
 )
+from bift_ros.consensus.votes import Stage, Statement, sign_vote
 from bift_ros.identity.keys import KeyPair, verify
 from bift_ros.nodes import convert
 from bift_ros.pofl.aggregate import RULES
@@ -63,6 +66,14 @@ hashes = st.binary(min_size=32, max_size=32)
 iterations = st.integers(1, MAX_ITERATIONS)
 accuracies = st.floats(0.0, 1.0).map(abs)
 int63 = st.integers(0, 2**63 - 1)
+
+
+def make_evidence(height: int, above: int) -> DoubleVote:
+    """Two prevotes of one round."""
+    key = KeyPair.from_seed(bytes(32))
+    said = [Statement(1, h, bytes(32), bytes(32), 0, bytes(32)) for h in (height, height + above)]
+    return double_vote(*(sign_vote(key, bytes(32), Stage.PREVOTE, one) for one in said))
+
 
 payloads: dict[str, st.SearchStrategy[Payload]] = {
     "transfer": st.builds(Transfer, addresses, st.integers(1, 2**63 - 1)),
@@ -93,6 +104,7 @@ payloads: dict[str, st.SearchStrategy[Payload]] = {
     ),
     "withdraw_file": st.builds(WithdrawFile, file_names),
     "cancel_task": st.builds(CancelTask, names),
+    "double_vote": st.builds(make_evidence, st.integers(1, 2**32), st.integers(1, 2**32)),
     "group_key": st.builds(
         make_group_key,
         hashes,

@@ -37,9 +37,8 @@ from bift_ros.consensus.blocks import (
 )
 from bift_ros.consensus.genesis import MAX_DIFFICULTY, MAX_MEMBERS
 from bift_ros.consensus.group_key import MAX_LINKS, GroupKey
-from bift_ros.consensus.payloads import HASH_BYTES, ProposeTask, ShareFile
+from bift_ros.consensus.payloads import HASH_BYTES, MAX_VOTE_BYTES, ProposeTask, ShareFile
 from bift_ros.consensus.transactions import MAX_GROUP_KEY_BYTES, Transaction
-from bift_ros.consensus.votes import MAX_VOTE_BYTES
 from bift_ros.identity.sealing import COPY_BYTES, NAME_BYTES
 from bift_ros.limits.limited_log import MAX_CHARACTERS
 from bift_ros.nodes import convert

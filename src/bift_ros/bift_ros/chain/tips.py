@@ -21,9 +21,9 @@ from bift_ros.consensus.fields import (
     check_text,
 )
 from bift_ros.consensus.genesis import Genesis, Member
-from bift_ros.consensus.payloads import HASH_BYTES
+from bift_ros.consensus.payloads import HASH_BYTES, MAX_VOTE_BYTES
 from bift_ros.consensus.transactions import Canonical, is_signed, remember_signature
-from bift_ros.consensus.votes import MAX_VOTE_BYTES, Stage, Vote, read_vote
+from bift_ros.consensus.votes import Stage, Vote, read_vote
 from bift_ros.identity.keys import SIGNATURE_BYTES, KeyPair
 
 PROVIDER = re.compile(r"[!-~]{0,256}")

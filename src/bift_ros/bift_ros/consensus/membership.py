@@ -3,19 +3,17 @@
 Each member votes in a signed transaction. A change takes effect with the vote that brings it above
 the policy's threshold, from the next transaction on. Who has left keeps its stake and history, and
 may be voted in again; its key counts for nothing meanwhile, its files are listed no more, and its
-undecided votes are dropped.
+undecided votes are dropped. Who was found to vote twice is out for good (see `double_votes`).
 """
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 from bift_ros.consensus.exceptions import InvalidTransaction
 from bift_ros.consensus.genesis import MAX_MEMBERS, Member
 from bift_ros.consensus.key_epochs import next_epoch
 from bift_ros.consensus.payloads import MembershipVote
 from bift_ros.consensus.sharing import with_list
-from bift_ros.consensus.state import State, changed_task
+from bift_ros.consensus.state import State, changed, changed_task
 from bift_ros.identity.curve import is_sound
 
 MAX_OPEN_VOTES = 8
@@ -33,6 +31,8 @@ def check_vote(state: State, voter: str, vote: MembershipVote) -> None:
             raise InvalidTransaction(
                 f"{vote.name} joins, but its key is the member {present.name}'s"
             )
+        if member.address in state.excluded:
+            raise InvalidTransaction(f"{vote.name} joins, but its key's owner has voted twice")
         if any(other.name == vote.name for other in state.members.values()):
             raise InvalidTransaction(f"{vote.name} joins, but another member has this name")
         if not is_sound(vote.public_key):
@@ -61,25 +61,38 @@ def apply_vote(state: State, voter: str, vote: MembershipVote) -> State:
     # No intersection: with keys that is a set, which compiled code refuses as no frozenset.
     standing = sum(voter in state.members for voter in voters)
     if standing <= state.policy.membership_threshold * len(state.members):
-        return replace(state, ballots=ballots)
+        return changed(state, ballots=ballots)
     del ballots[vote]
-    state = replace(state, epoch=next_epoch(state.epoch, vote.action, vote.public_key))
     member = Member(vote.name, vote.public_key)
-    members = dict(state.members)
     if vote.action == "leave":
-        del members[member.address]
-        remaining = {v: voters - {member.address} for v, voters in ballots.items()}
-        ballots = {v: voters for v, voters in remaining.items() if voters}
-        if state.task is not None and member.address in state.task.opponents:
-            opponents = state.task.opponents - {member.address}
-            state = replace(state, task=changed_task(state.task, opponents=opponents))
-        shares = with_list(state.shares, member.address, {})
-        return replace(state, members=members, ballots=ballots, shares=shares)
-    members[member.address] = member
-    return replace(
+        return without_member(changed(state, ballots=ballots), member, vote.action)
+    return changed(
         state,
-        members=members,
+        epoch=next_epoch(state.epoch, vote.action, vote.public_key),
+        members={**state.members, member.address: member},
         ballots=ballots,
         balances={member.address: 0, **state.balances},
         sequences={member.address: 0, **state.sequences},
+    )
+
+
+def without_member(state: State, member: Member, action: str) -> State:
+    """Give `state` once a member is out; `action` says in the epoch's name how."""
+    members = dict(state.members)
+    del members[member.address]
+    remaining = {
+        vote: voters - {member.address}
+        for vote, voters in state.ballots.items()
+        if vote.public_key != member.public_key
+    }
+    task = state.task
+    if task is not None and member.address in task.opponents:
+        task = changed_task(task, opponents=task.opponents - {member.address})
+    return changed(
+        state,
+        epoch=next_epoch(state.epoch, action, member.public_key),
+        members=members,
+        ballots={vote: voters for vote, voters in remaining.items() if voters},
+        shares=with_list(state.shares, member.address, {}),
+        task=task,
     )

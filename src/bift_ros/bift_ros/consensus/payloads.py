@@ -1,4 +1,4 @@
-"""What members say on the chain: nine kinds of payload.
+"""What members say on the chain: ten kinds of payload.
 
 Canonical bytes of a payload: the DAG-CBOR list `[kind, field, …]` in the order of the fields below.
 """
@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import ClassVar, NamedTuple, get_args
 
 from bift_ros.consensus.encoding import decode, encode, sha256
+from bift_ros.consensus.envelopes import named_sender
 from bift_ros.consensus.exceptions import (
     EncodingError,
     FieldError,
@@ -34,6 +35,9 @@ MAX_ITERATIONS = 1_000_000
 MAX_SAMPLES = 2**24
 MAX_SALT_BYTES = 32
 HASH_BYTES = 32
+MAX_VOTE_BYTES = 256
+VOTE_ITEMS = 9
+"""Of a vote's list (see `votes`)."""
 FACTORY = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 WORD = re.compile(r"[a-z0-9_]{1,32}")
 MAX_FILE_BYTES = 2**50
@@ -239,6 +243,31 @@ class CancelTask:
         check_text("model_id", self.model_id, NAME)
 
 
+@dataclass(frozen=True)
+class DoubleVote:
+    """Two votes that prove their member a liar (see `double_votes`)."""
+
+    KIND: ClassVar[str] = "double_vote"
+
+    first: bytes
+    """The vote whose canonical bytes come first: evidence has one form."""
+    second: bytes
+    """The other's canonical bytes."""
+
+    def __post_init__(self) -> None:
+        check_bytes("first", self.first, 1, MAX_VOTE_BYTES)
+        check_bytes("second", self.second, 1, MAX_VOTE_BYTES)
+        if self.first >= self.second:
+            raise FieldError("second: it does not come after the first")
+        if named_sender(self.second, VOTE_ITEMS) != self.accused:
+            raise FieldError("second: another member's")
+
+    @property
+    def accused(self) -> str:
+        """The address that both votes name as their sender."""
+        return named_sender(self.first, VOTE_ITEMS)
+
+
 Payload = (
     Transfer
     | ProposeTask
@@ -249,6 +278,7 @@ Payload = (
     | WithdrawFile
     | GroupKey
     | CancelTask
+    | DoubleVote
 )
 _KINDS: dict[str, type[Payload]] = {kind.KIND: kind for kind in get_args(Payload)}
 _FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in _KINDS.values()}

@@ -144,6 +144,10 @@ class State:
     """The rules, from the genesis."""
     members: Mapping[str, Member]
     """Address → member, for all who may speak and mine now."""
+    genesis_hash: bytes
+    """What every signature is bound to."""
+    excluded: frozenset[str] = frozenset()
+    """Addresses of those who are out for good, since they voted twice."""
     full_at: Mapping[str, int] = field(default_factory=dict)
     """Address → when it may say a whole burst again, if not yet (see `account_budget`)."""
     missed: Mapping[str, int] = field(default_factory=dict)
@@ -210,5 +214,6 @@ def initial_state(genesis: Genesis) -> State:
         nothing,
         genesis.policy,
         genesis.by_address,
+        genesis.hash,
         epoch=genesis.hash,
     )

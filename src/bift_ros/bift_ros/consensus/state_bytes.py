@@ -87,6 +87,7 @@ def parse_state(data: bytes, genesis: Genesis) -> State:
         learning_weight=weight,
         work=int.from_bytes(work, "big"),
         policy=genesis.policy,
+        genesis_hash=genesis.hash,
         **parts,
     )
     if state_bytes(state) != data:  # such as another order, or one key twice
@@ -279,6 +280,16 @@ def _read_names(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _write_addresses(addresses: frozenset[str]) -> bytes:
+    return encode(sorted(addresses))
+
+
+def _read_addresses(value: Any) -> frozenset[str]:
+    for address in check_list("addresses", value):
+        check_address("address", address)
+    return frozenset(value)
+
+
 def _payload(data: Any, kind: type[Any]) -> Any:
     if type(data) is not bytes:
         raise EncodingError(f"a {kind.KIND} is not a byte string")
@@ -300,6 +311,7 @@ _PARTS: tuple[tuple[str, Callable[[Any], bytes], Callable[[Any], Any]], ...] = (
     ("finished", _write_names, _read_names),
     ("full_at", _write_counts, _read_counts),
     ("missed", _write_counts, _read_counts),
+    ("excluded", _write_addresses, _read_addresses),
 )
 """Each field of a state, how it is written and how its decoded bytes are read."""
 _WRITERS = {name: write for name, write, _ in _PARTS}

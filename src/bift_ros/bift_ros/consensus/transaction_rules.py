@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bift_ros.consensus.account_budget import check_budget, spend
+from bift_ros.consensus.double_votes import apply_double_vote, check_double_vote
 from bift_ros.consensus.exceptions import (
     DuplicateLearning,
     InsufficientBalance,
@@ -18,6 +19,7 @@ from bift_ros.consensus.key_epochs import apply_group_key
 from bift_ros.consensus.membership import apply_vote, check_vote
 from bift_ros.consensus.payloads import (
     CancelTask,
+    DoubleVote,
     Learning,
     MembershipVote,
     ModelCommit,
@@ -90,6 +92,8 @@ def check_payload(state: State, tx: Transaction) -> None:
             raise InvalidTransaction(f"{payload.total_iter} iterations, the policy allows {most}")
     elif isinstance(payload, CancelTask):
         _check_cancellation(state, tx.sender, payload)
+    elif isinstance(payload, DoubleVote):
+        check_double_vote(state, payload)
     elif isinstance(payload, MembershipVote):
         check_vote(state, tx.sender, payload)
     elif isinstance(payload, ShareFile):
@@ -171,6 +175,8 @@ def apply_transaction(state: State, tx: Transaction) -> State:
         return apply_share(state, tx.sender, payload)
     if isinstance(payload, GroupKey):
         return apply_group_key(state, tx, payload)
+    if isinstance(payload, DoubleVote):
+        return apply_double_vote(state, payload)
     if isinstance(payload, CancelTask):
         assert state.task is not None, "checked before"
         opponents = state.task.opponents | {tx.sender}

@@ -23,14 +23,12 @@ from bift_ros.consensus.envelopes import holds, named_sender, signed_part
 from bift_ros.consensus.exceptions import BadSignature, FieldError, UnknownSender
 from bift_ros.consensus.fields import check_address, check_bytes, check_integer, check_list
 from bift_ros.consensus.genesis import Genesis, Member
-from bift_ros.consensus.payloads import HASH_BYTES
+from bift_ros.consensus.payloads import HASH_BYTES, MAX_VOTE_BYTES, VOTE_ITEMS
 from bift_ros.consensus.transactions import Canonical, remember_signature
 from bift_ros.identity.keys import SIGNATURE_BYTES, KeyPair
 
-MAX_VOTE_BYTES = 256
-_ITEMS = 9
 # The signed list has the tag in place of the signature: as many items, and one head for both.
-_SIGNING_PREFIX = encode([None] * _ITEMS)[:1] + encode("bift vote 1")
+_SIGNING_PREFIX = encode([None] * VOTE_ITEMS)[:1] + encode("bift vote 1")
 
 
 class Stage(Enum):
@@ -111,7 +109,7 @@ class Vote(Canonical):
         Raises FieldError or EncodingError.
         """
         check_bytes("vote", data, 1, MAX_VOTE_BYTES)
-        sender, stage, *statement, signature = check_list("vote", decode(data), _ITEMS)
+        sender, stage, *statement, signature = check_list("vote", decode(data), VOTE_ITEMS)
         return cls(sender, stage_of(stage), Statement(*statement), signature).remember(data)
 
     @cached_property
@@ -141,7 +139,7 @@ def read_vote(data: bytes, genesis: Genesis, members: Mapping[str, Member]) -> V
     Raises FieldError, EncodingError, UnknownSender where it is none of `members`, or BadSignature.
     """
     check_bytes("vote", data, 1, MAX_VOTE_BYTES)
-    sender = named_sender(data, _ITEMS)
+    sender = named_sender(data, VOTE_ITEMS)
     member = members.get(sender)
     if member is None:
         raise UnknownSender(f"{sender!r} is not a member of {genesis.name}")

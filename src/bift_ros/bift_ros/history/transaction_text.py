@@ -9,6 +9,7 @@ from typing import Any
 from bift_ros.consensus.group_key import GroupKey
 from bift_ros.consensus.payloads import (
     CancelTask,
+    DoubleVote,
     MembershipVote,
     ModelCommit,
     ModelUpdate,
@@ -33,6 +34,7 @@ KINDS = {
     "withdraw_file": "withdrawal",
     "group_key": "key",
     "cancel_task": "cancellation",
+    "double_vote": "evidence",
 }
 """What a table calls each kind of payload."""
 
@@ -72,6 +74,8 @@ def says(payload: Payload, name_of: NameOf) -> str:
             return "gives the members a key for model files"
         case CancelTask(model_id):
             return f"votes for the task {model_id} to end"
+        case DoubleVote():
+            return f"proves that {name_of(payload.accused)} voted twice"
 
 
 def _plain(value: Any) -> Any:
