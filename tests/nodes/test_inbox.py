@@ -46,6 +46,17 @@ def test_where_all_is_full_the_loudest_loses() -> None:
     assert drained(queue) == [TIPS[0], HEARD, TIPS[1]]
 
 
+def test_one_members_blocks_drive_out_no_other_members() -> None:
+    room = ROOMS[BlockReceived]
+    for loud_first in (True, False):
+        queue = FairQueue(room)
+        others = [str(number) for number in range(room.in_all - 1)]
+        for member in ["loud"] * 200 + others if loud_first else others + ["loud"] * 200:
+            queue.put(member, MINED if member == "loud" else TIPS[0])
+        assert len(queue) == room.in_all
+        assert drained(queue).count(TIPS[0]) == len(others)
+
+
 def test_kinds_take_turns() -> None:
     inbox = Inbox(lambda: None)
     for number in range(1000):

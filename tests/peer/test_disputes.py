@@ -9,6 +9,7 @@ from bift_ros.consensus.payloads import (
     ModelCommit,
     ModelUpdate,
     Transfer,
+    WithdrawFile,
     commitment_of,
 )
 from bift_ros.consensus.transactions import Transaction
@@ -101,6 +102,17 @@ def test_with_no_majority_in_sight_fork_choice_decides_in_the_end(case: Case) ->
     case.peer.wait(CHECKER.dispute_ms - 1_000)
     assert case.peer.state == case.start
     case.peer.wait(5_000)
+    assert case.peer.state.tip_hash == case.omitting.hash
+
+
+def test_one_members_disputed_blocks_drive_out_no_other_members(case: Case) -> None:
+    """Of a miner with many blocks on one parent all but two are disputed, which costs little."""
+    case.stands(1, None)
+    case.stands(3, case.omitting)
+    word = [case.world.sign(2, WithdrawFile("nothing"), case.start)]
+    for later in range(1, CHECKER.maximum_waiting_blocks + 20):
+        case.peer.block(case.world.block(case.start, word, miner=2, later=later))
+    case.peer.wait(CHECKER.dispute_ms + 4_000)
     assert case.peer.state.tip_hash == case.omitting.hash
 
 

@@ -21,6 +21,7 @@ from bift_ros.peer.block_files import BlockFiles
 from bift_ros.peer.context import Context
 from bift_ros.peer.disputes import Disputes
 from bift_ros.peer.equivocation import Equivocations
+from bift_ros.peer.fair_bound import drop_of_most
 from bift_ros.peer.fairness import Fairness
 
 _MAXIMUM_INVALID = 4096
@@ -278,9 +279,9 @@ class BlockImport:
             return False
         self._refuse(block, objection)
         self._disputed[block.hash] = waiting
-        self._disputes.begin(block.hash)
+        self._disputes.begin(block.header)
         if len(self._disputed) > self._context.config.maximum_waiting_blocks:
-            del self._disputed[next(iter(self._disputed))]
+            drop_of_most(self._disputed, lambda waiting: waiting.block.header.miner)
         return True
 
     def _reject(self, block: Block, reason: str) -> None:

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from bift_ros.consensus.blocks import Header
 from bift_ros.consensus.fork_choice import fork_point
 from bift_ros.peer.context import Context
+from bift_ros.peer.fair_bound import drop_of_most
 from bift_ros.peer.tip_tracker import TipTracker
 
 _LOOK_MS = 3_000
 """How often the members are counted: tips come no faster."""
 ParentOf = Callable[[bytes], "bytes | None"]
 """The parent of a block that is not in the tree yet."""
+
+
+@dataclass
+class _Dispute:
+    """About one block."""
+
+    miner: str
+    since: int
+    looked_at: int = 0
+    """When the members were last counted."""
 
 
 class Disputes:
@@ -27,26 +39,25 @@ class Disputes:
 
     def __init__(self, context: Context, tips: TipTracker) -> None:
         self._context, self._tips = context, tips
-        self._since: dict[bytes, int] = {}
-        self._looked_at: dict[bytes, int] = {}
+        self._disputes: dict[bytes, _Dispute] = {}
         self._learnt = (-1, 0)
         """The learning weight of the chain at the last look, and since when it has not grown."""
         self._most = (b"", 0)
         """The fork on whose other side most members are seen, and since when."""
 
-    def begin(self, block_hash: bytes) -> None:
+    def begin(self, header: Header) -> None:
         """Note when the dispute about a block began."""
-        self._since.setdefault(block_hash, self._context.now)
-        for times in (self._since, self._looked_at):
-            if len(times) > self._context.config.maximum_waiting_blocks:
-                del times[next(iter(times))]
+        self._disputes.setdefault(header.hash, _Dispute(header.miner, self._context.now))
+        if len(self._disputes) > self._context.config.maximum_waiting_blocks:
+            drop_of_most(self._disputes, lambda dispute: dispute.miner)
 
     def settled(self, header: Header, parent_of: ParentOf) -> bool:
         """Whether a disputed block is to be followed where it outweighs the tip."""
         context = self._context
-        if context.now - self._looked_at.get(header.hash, 0) < _LOOK_MS:
+        dispute = self._disputes.setdefault(header.hash, _Dispute(header.miner, context.now))
+        if context.now - dispute.looked_at < _LOOK_MS:
             return False
-        self._looked_at[header.hash] = context.now
+        dispute.looked_at = context.now
         majority = len(context.members) // 2 + 1
         elsewhere = int(self._stands_above(context.chain.tip.hash, header.previous_hash))
         on_it = 0
@@ -57,7 +68,7 @@ class Disputes:
                 elsewhere += members
         if on_it >= majority:
             return True
-        if context.now - self._since.get(header.hash, context.now) < context.config.dispute_ms:
+        if context.now - dispute.since < context.config.dispute_ms:
             return False
         return elsewhere < majority or self._stands_still()
 
