@@ -19,7 +19,7 @@ from bift_setup.report import say, step
 from bift_setup.shell_environment import shell_environment
 
 PACKAGE = "bift_msgs"
-_DEFINING = ("package.xml", "CMakeLists.txt", "cmake", "msg", "srv", "action")
+_DEFINING = ("package.xml", "CMakeLists.txt", "msg", "srv", "action")
 _MARKER = "bift-complete"
 KEPT = 6
 """So many builds, of some 17 MB each, stay in the cache: what several branches need."""

@@ -1,7 +1,6 @@
 """One attacker as a process: `python tests/adversary/attack.py NAME SECONDS TARGET.json`.
 
-It runs in the variables of the fleet's ROS domains, as a stranger would. It finds what it attacks,
-and begins once there is a line on its standard input.
+It runs in the variables of the fleet's ROS domains, as a stranger would.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ BY_MEMBER = frozenset(("equivocating_miner", "wrong_clock", "talkative_member", 
 
 
 def main(name: str, seconds: str, target: str) -> None:
-    with attacking(Target.read(Path(target)), float(seconds), sys.stdin.readline) as attacker:
+    with attacking(Target.read(Path(target)), float(seconds)) as attacker:
         found = ATTACKS[name](attacker) or {}
         print(json.dumps({"sent": attacker.sent, **found}), flush=True)
 

@@ -11,11 +11,12 @@ import json
 import math
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,8 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from adversary.attack import ATTACKS, BY_MEMBER
-from adversary.attackers import Attackers
-from adversary.fleet import HONEST, AttackedFleet, attacked_fleet
+from adversary.fleet import HONEST, LIAR, AttackedFleet, attacked_fleet
+from adversary.stranger import Target
 from bift_ros.chain.store import ChainStore
 from bift_ros.chain.vehicle_folders import VehicleFolders
 from bift_ros.chain.verification import blocks_of
@@ -34,15 +35,16 @@ from bift_ros.fleet.description.fleet import TaskDescription
 from bift_ros.fleet.runs.evaluation import Evaluator
 from bift_ros.fleet.runs.reading import outcome_of, read_model
 from bift_ros.fleet.runtimes.domain import ros_environment
-from bift_ros.fleet.runtimes.folder import FleetFolder
+from bift_ros.fleet.runtimes.folder import FleetFolder, key_file
 from bift_ros.synthesis.synth import synthesize
 
 FRAMES, TEST_CROPS, SEED = 200, 1000, 1
+ATTACK_GRACE = 120.0
+"""Seconds that an attacker may take beside its attack, on a busy machine."""
 PATIENCE = 300.0
 """Seconds that the rest of the iterations may take, on a busy machine."""
-ITERATION_SECONDS, BETWEEN_SECONDS = 3.0, 1.5
-"""About the least that one takes, of which updates are waited for two; and from one attack to the
-next."""
+ITERATION_SECONDS = 4.5
+"""About what one takes."""
 LAST_MODELS = 5
 MEGABYTE = 1 << 20
 
@@ -77,8 +79,7 @@ class Campaign:
     peak_rss_mb: dict[str, int] = field(default_factory=dict)
     log_bytes_per_s: int = 0
     disk_mb: dict[str, int] = field(default_factory=dict)
-    samples_added: dict[str, int] = field(default_factory=dict)
-    """To each dataset, since what was to come in was in."""
+    samples: dict[str, int] = field(default_factory=dict)
     ended: list[str] = field(default_factory=list)
     accuracy: float = 0.0
     """On a test set of no vehicle's; see `measure_accuracy`."""
@@ -89,6 +90,54 @@ def make_bags(folder: Path) -> Path:
     return folder
 
 
+def attack(
+    fleet: AttackedFleet, out: Path, names: Sequence[str], seconds: float
+) -> list[tuple[str, dict[str, Any]]]:
+    """Run attackers beside each other, each a process; what they say."""
+    target = Target(
+        HONEST,
+        str(fleet.folder.genesis),
+        str(key_file(fleet.folder.vehicle(LIAR))),  # where the fleet has such a member
+        tuple(_gateways(fleet)),
+    )
+    target.write(out / "target.json")
+    attackers = []
+    for name in names:
+        log = (out / f"{name}.log").open("wb")
+        command = [
+            sys.executable, str(Path(__file__).with_name("attack.py")), name, str(seconds),
+            str(out / "target.json"),
+        ]  # fmt: skip
+        environment = {**os.environ, **fleet.environment}
+        attackers.append(
+            (name, subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log))
+        )
+        log.close()
+    found = []
+    try:
+        for name, attacker in attackers:
+            printed, _ = attacker.communicate(timeout=seconds + ATTACK_GRACE)
+            if attacker.returncode == 0:
+                found.append((name, json.loads(printed)))
+            else:
+                found.append((name, {"failed": (out / f"{name}.log").read_text()[-2000:]}))
+    finally:
+        for _, attacker in attackers:
+            if attacker.poll() is None:
+                attacker.kill()
+                attacker.wait()
+    return found
+
+
+def _gateways(fleet: AttackedFleet) -> list[str]:
+    """As the vehicles say when they start."""
+    found = []
+    for name in HONEST:
+        log = (fleet.folder.vehicle(name) / "vehicle.log").read_text()
+        found.append(log.partition("serves its files at ")[2].split()[0])
+    return found
+
+
 def run_attacks(
     fleet: AttackedFleet,
     groups: Sequence[Sequence[str]],
@@ -96,51 +145,33 @@ def run_attacks(
     out: Path,
     iterations: int,
 ) -> Campaign:
-    """Attack with each group in turn while the fleet learns, until it has learned so much.
-
-    The next group finds its way while one attacks.
-    """
+    """Attack with each group in turn while the fleet learns, until it has learned so much."""
     campaign, began = Campaign(), time.monotonic()
-    with ExitStack() as started:
-        teams = (
-            started.enter_context(closing(Attackers(fleet, out, names, seconds)))
-            for names in groups
-        )
-        team = next(teams, None)
-        while team is not None:
-            following = next(teams, None)
-            campaign.attacks += _watched(fleet, team)
-            team = following
+    for names in groups:
+        since, first = time.monotonic(), fleet.iteration()
+        before = {name: fleet.seen[name].peak_rss() for name in HONEST}
+        logs = {name: _log(fleet, name) for name in HONEST}
+        found = attack(fleet, out, names, seconds)
+        until = time.monotonic()
+        peaks = {name: fleet.seen[name].peak_rss(since, until) for name in HONEST}
+        grown = max(_log(fleet, name) - logs[name] for name in HONEST)
+        for name, said in found:
+            campaign.attacks.append(
+                Attacked(
+                    name,
+                    round(until - since, 1),
+                    said,
+                    fleet.iteration() - first,
+                    round(max(s.worst_answer(since, until) for s in fleet.seen.values()), 3),
+                    max(peaks.values()) // MEGABYTE,
+                    max(0, max(peaks[n] - before[n] for n in HONEST)) // MEGABYTE,
+                    int(grown / (until - since)),
+                )
+            )
+            print(json.dumps(asdict(campaign.attacks[-1])), file=sys.stderr, flush=True)
     fleet.wait_for(iterations, PATIENCE)
     _conclude(campaign, fleet, began, time.monotonic())
     return campaign
-
-
-def _watched(fleet: AttackedFleet, attackers: Attackers) -> list[Attacked]:
-    """One group's attack, and how the fleet bore it."""
-    since, first = time.monotonic(), fleet.iteration()
-    before = {name: fleet.seen[name].peak_rss() for name in HONEST}
-    logs = {name: _log(fleet, name) for name in HONEST}
-    found = attackers.attack()
-    until = time.monotonic()
-    peaks = {name: fleet.seen[name].peak_rss(since, until) for name in HONEST}
-    grown = max(_log(fleet, name) - logs[name] for name in HONEST)
-    attacks = [
-        Attacked(
-            name,
-            round(until - since, 1),
-            said,
-            fleet.iteration() - first,
-            round(max(s.worst_answer(since, until) for s in fleet.seen.values()), 3),
-            max(peaks.values()) // MEGABYTE,
-            max(0, max(peaks[n] - before[n] for n in HONEST)) // MEGABYTE,
-            int(grown / (until - since)),
-        )
-        for name, said in found.items()
-    ]
-    for attack in attacks:
-        print(json.dumps(asdict(attack)), file=sys.stderr, flush=True)
-    return attacks
 
 
 def _log(fleet: AttackedFleet, name: str) -> int:
@@ -160,7 +191,7 @@ def _conclude(campaign: Campaign, fleet: AttackedFleet, began: float, ended: flo
         samples = watched.between(began, ended)
         campaign.peak_rss_mb[name] = watched.peak_rss() // MEGABYTE
         campaign.disk_mb[name] = samples[-1].disk // MEGABYTE
-        campaign.samples_added[name] = samples[-1].samples - samples[0].samples
+        campaign.samples[name] = samples[-1].samples
         grown = (samples[-1].log - samples[0].log) / (ended - began)
         campaign.log_bytes_per_s = max(campaign.log_bytes_per_s, int(grown))
 
@@ -212,7 +243,7 @@ def attack_fleets(
     A member's take twice as long: its updates count in the iteration after the next.
     """
     groups = max(len(strangers), len(member))
-    iterations = 2 + math.ceil(groups * (seconds + BETWEEN_SECONDS) / ITERATION_SECONDS)
+    iterations = 2 + math.ceil(groups * (seconds + 3) / ITERATION_SECONDS)
     bags = make_bags(out / "bags")
 
     def run(name: str, groups: Sequence[Sequence[str]], with_liar: bool) -> Campaign:
@@ -220,7 +251,6 @@ def attack_fleets(
         with attacked_fleet(folder, bags, iterations, with_liar) as fleet, fleet.watching():
             campaign = run_attacks(fleet, groups, (1 + with_liar) * seconds, out, iterations)
         campaign.accuracy = measure_accuracy(fleet.folder, bags / "test")
-        print(name, json.dumps(asdict(campaign)), file=sys.stderr, flush=True)
         return campaign
 
     with ros_environment() as (environment, _):

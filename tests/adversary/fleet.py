@@ -17,7 +17,7 @@ from bift_ros.fleet.description.fleet import FleetDescription, TaskDescription, 
 from bift_ros.fleet.runtimes.folder import FleetFolder, key_file, vehicle_log
 from bift_ros.fleet.runtimes.process_runtime import ProcessRuntime
 from bift_ros.identity.keyfile import load_key
-from bift_ros.monitoring.status import VehicleState, VehicleStatus
+from bift_ros.monitoring.status import VehicleStatus
 from bift_ros.nodes.client.vehicle_client import VehicleClient, VehicleUnreachableError
 from bift_ros.peer.owner_requests import START_MINING, OwnerRequest
 
@@ -110,13 +110,6 @@ class AttackedFleet:
         statuses = self.statuses().values()
         return min(s.task.current_iter if s is not None else 0 for s in statuses)
 
-    def wait_until_collected(self, seconds: float) -> None:
-        """Until each vehicle has all that its bag gives."""
-        deadline = time.monotonic() + seconds
-        while not all(s and s.state != VehicleState.COLLECTING for s in self.statuses().values()):
-            assert time.monotonic() < deadline, self.statuses()
-            time.sleep(0.1)
-
     def wait_for(self, iteration: int, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while self.iteration() < iteration:
@@ -133,8 +126,6 @@ class AttackedFleet:
                 self._start(self._ask, name, client, genesis)
             self._start(self._measure)
             try:
-                while not all(seen.samples for seen in self.seen.values()):
-                    time.sleep(_PERIOD)
                 yield
             finally:
                 self._closing.set()
@@ -231,7 +222,6 @@ def attacked_fleet(
             runtime.kill([LIAR])
         attacked = AttackedFleet(runtime, FleetFolder(folder))
         attacked.wait_for(1, 240)  # a busy machine takes long to start
-        attacked.wait_until_collected(60)
         yield attacked
     finally:
         runtime.down(keep_data=True)

@@ -11,20 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from action_msgs.srv import CancelGoal
 from rcl_interfaces.msg import ParameterValue  # noqa: F401 - loads the package's libraries
 from rcl_interfaces.srv import GetParameters
 from std_msgs.msg import String
-from std_srvs.srv import Empty
 
 ANY_MESSAGE = String
 """What to make a publisher of, within `named`; it takes bytes."""
 ANY_SERVICE = GetParameters
 """What to make a client of, whose request is a sequence of strings; likewise."""
-BYTES_SERVICE = CancelGoal
-"""The same for a request of 24 bytes, whatever they are."""
-SHORT_SERVICE = Empty
-"""And for one of a single byte."""
 
 
 class _Callbacks(ctypes.Structure):
@@ -85,11 +79,9 @@ def named(name: str, package: str = "bift_msgs") -> Iterator[None]:
 
 
 @contextmanager
-def service_named(
-    name: str, package: str = "bift_msgs", forged: Any = ANY_SERVICE
-) -> Iterator[None]:
-    """Have what is made of ANY_SERVICE, or another one, meanwhile go by a service's name."""
-    address = _data(forged.__module__.partition(".")[0], "srv", forged.__name__)
+def service_named(name: str, package: str = "bift_msgs") -> Iterator[None]:
+    """Have what is made of ANY_SERVICE meanwhile go by a service's name."""
+    address = _data("rcl_interfaces", "srv", "GetParameters")
     service = _ServiceCallbacks.from_address(address)
     parts = [_TypeSupport.from_address(part).data for part in (service.request, service.response)]
     namespace = f"{package}::srv"

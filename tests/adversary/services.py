@@ -16,14 +16,7 @@ from rcl_interfaces.srv import GetParameters, SetParameters
 from sensor_msgs.msg import CompressedImage, RegionOfInterest
 from std_msgs.msg import String
 
-from adversary.forged_types import (
-    ANY_MESSAGE,
-    ANY_SERVICE,
-    BYTES_SERVICE,
-    SHORT_SERVICE,
-    named,
-    service_named,
-)
+from adversary.forged_types import ANY_MESSAGE, ANY_SERVICE, named, service_named
 from adversary.png import bomb
 from adversary.stranger import CATCH_UP, Attack, Attacker, real_client
 from bift_ros.nodes import qos
@@ -54,29 +47,6 @@ def junk_requests(attacker: Attacker) -> None:
                 client.call_async(GetParameters.Request(names=names))
                 attacker.sent += 1
         attacker.spin(0.05)
-
-
-def malformed_requests(attacker: Attacker) -> None:
-    """Requests that end too early, and sequences in them whose lengths lie."""
-    clients = []
-    for vehicle in attacker.target.vehicles:
-        for service in SERVED:
-            for forged in (BYTES_SERVICE, SHORT_SERVICE):
-                node, name = attacker.node().node, f"/{vehicle}/{service}"
-                with service_named(CATCH_UP[service], forged=forged):
-                    clients.append((node.create_client(forged, name), forged))
-    attacker.wait(lambda: all(client.service_is_ready() for client, _ in clients))
-    rng = random.Random(5)
-    while attacker.running:
-        for client, forged in clients:
-            request = forged.Request()
-            if forged is BYTES_SERVICE:
-                length = rng.choice((2**31, 2**32 - 1, 21, rng.randrange(2**32)))
-                data = struct.pack("<I", length) + rng.randbytes(12)
-                request.goal_info.goal_id.uuid = np.frombuffer(data, np.uint8)
-            client.call_async(request)
-            attacker.sent += 1
-        attacker.spin(0.0)
 
 
 def many_requests(attacker: Attacker) -> dict[str, Any]:
@@ -261,7 +231,7 @@ def large_graph(attacker: Attacker) -> None:
 ATTACKS: dict[str, Attack] = {
     attack.__name__: attack
     for attack in (
-        junk_requests, malformed_requests, many_requests, rogue_servers, crowd, comes_and_goes,
-        former_interfaces, false_pictures, png_bombs, large_graph,
+        junk_requests, many_requests, rogue_servers, crowd, comes_and_goes, former_interfaces,
+        false_pictures, png_bombs, large_graph,
     )
 }  # fmt: skip

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import struct
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -30,8 +29,7 @@ CATCH_UP = {
     "get_blocks": "GetBlocks",
     "get_group_keys": "GetGroupKeys",
 }
-DISCOVERY_SECONDS = 90.0
-"""On a busy machine, and of what is said every few seconds until it is heard."""
+DISCOVERY_SECONDS = 20.0
 FLOOD = QoSProfile(
     depth=1,
     reliability=ReliabilityPolicy.RELIABLE,
@@ -78,10 +76,8 @@ def canonical(message: bytes) -> bytes:
 class Attacker:
     """A process beside the fleet. With the member's key it is a member that breaks the rules."""
 
-    def __init__(self, target: Target, seconds: float, wait_for_turn: Callable[[], object]) -> None:
-        self.target, self.seconds = target, seconds
-        self._wait_for_turn, self._beginning = wait_for_turn, threading.Lock()
-        self.until: float | None = None
+    def __init__(self, target: Target, seconds: float) -> None:
+        self.target, self.until = target, time.monotonic() + seconds
         self.nodes: dict[Bus, BusNode] = {}
         self.listener: BusNode | None = None
         """It hears what the fleet says. Forged types would be its own, too, on the same node."""
@@ -98,16 +94,7 @@ class Attacker:
 
     @property
     def running(self) -> bool:
-        """From when this is first asked and it has its turn: whoever is late attacks as long."""
-        with self._beginning:
-            if self.until is None:
-                self._wait_for_turn()
-                self.until = time.monotonic() + self.seconds
         return time.monotonic() < self.until
-
-    def begin_anew(self) -> None:
-        """Attack for the whole time from now on, since only now somebody is reached."""
-        self.until = time.monotonic() + self.seconds
 
     def node(self, bus: Bus = Bus.FLEET) -> BusNode:
         if bus not in self.nodes:
@@ -180,10 +167,8 @@ def real_client(attacker: Attacker, vehicle: str, service: str) -> Any:
 
 
 @contextmanager
-def attacking(
-    target: Target, seconds: float, wait_for_turn: Callable[[], object]
-) -> Iterator[Attacker]:
-    attacker = Attacker(target, seconds, wait_for_turn)
+def attacking(target: Target, seconds: float) -> Iterator[Attacker]:
+    attacker = Attacker(target, seconds)
     try:
         yield attacker
     finally:

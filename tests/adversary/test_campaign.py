@@ -23,22 +23,22 @@ from adversary.fleet import HONEST
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow, pytest.mark.timeout(1200)]
 
-SECONDS = 4.0
+SECONDS = 5.0
 STRANGERS = (
     ("unknown_senders", "spoofed_members"),
     ("malformed", "replays"),
     ("huge", "large"),
     ("endless_fragments", "relayed_addresses"),
-    ("junk_requests", "malformed_requests", "many_requests"),
+    ("junk_requests", "many_requests"),
     ("rogue_servers", "crowd", "comes_and_goes"),
     ("former_interfaces", "false_pictures", "png_bombs", "large_graph"),
     ("silent_connections", "odd_requests", "slow_headers", "slow_readers"),
 )
 MEMBER = (
-    ("file_bomb",),  # it takes some iterations until somebody asks for a file
-    ("endless_file",),
-    ("wrong_clock",),
     ("equivocating_miner", "talkative_member"),
+    ("wrong_clock",),
+    ("file_bomb",),
+    ("endless_file",),
 )
 BUSY = 10
 """How many times slower than a desk a machine of tests may be."""
@@ -56,8 +56,6 @@ def test_every_attack_is_tried_and_reaches_somebody(fleets: Outcome) -> None:
     for attack in (*fleets.strangers.attacks, *fleets.member.attacks):
         assert "failed" not in attack.found, attack
         assert attack.found["sent"] or attack.name in waits, attack
-    files = [a.found["requests"] for a in fleets.member.attacks if "shown" in a.found]
-    assert max(files) > 0
 
 
 def test_no_vehicle_ends_or_stops_learning(fleets: Outcome) -> None:
@@ -91,4 +89,4 @@ def test_nothing_gets_in_that_should_not(fleets: Outcome) -> None:
     assert found["relayed_addresses"]["requests"] == 0
     assert found["former_interfaces"]["found"] == []
     assert found["former_interfaces"]["asked"] == 0
-    assert fleets.strangers.samples_added == dict.fromkeys(HONEST, 0)
+    assert fleets.strangers.samples == fleets.peaceful.samples

@@ -169,6 +169,16 @@ def test_a_training_that_fails_is_an_error_of_the_training(fleet: Fleet) -> None
     assert fleet.finding("one", "consensus").level == Level.OK
 
 
+def test_what_can_not_be_kept_is_an_error_of_the_storage(fleet: Fleet) -> None:
+    assert fleet.finding("one", "storage").level == Level.OK
+    fleet.say("one", refused=1, last_refusal="store from one: block 7 can't be kept: disk full")
+    found = fleet.finding("one", "storage")
+    assert (found.level, "disk full" in found.message) == (Level.ERROR, True)
+    assert fleet.finding("one", "consensus").level == Level.OK
+    fleet.later(LIMITS.recent_seconds + 1)
+    assert fleet.finding("one", "storage").level == Level.OK
+
+
 @pytest.mark.parametrize(
     ("loss", "level"), [(1.4, Level.OK), (1.6, Level.WARN), (math.nan, Level.ERROR)]
 )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import queue
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,9 +38,19 @@ class Posted:
     def __init__(self) -> None:
         self._events: queue.Queue[Event] = queue.Queue()
         self.post = self._events.put
+        self.complaints: list[str] = []
+        self._complained = threading.Semaphore(0)
 
     def next(self) -> Event:
         return self._events.get(timeout=DEADLINE)
+
+    def complain(self, text: str) -> None:
+        self.complaints.append(text)
+        self._complained.release()
+
+    def complained(self, times: int) -> bool:
+        """Whether so many more complaints come."""
+        return all(self._complained.acquire(timeout=DEADLINE) for _ in range(times))
 
     @property
     def empty(self) -> bool:
@@ -101,7 +115,7 @@ def storage(tmp_path: Path) -> Iterator[EmbeddedStorage]:
 
 @pytest.fixture
 def jobs(storage: EmbeddedStorage, posted: Posted) -> Iterator[StorageJobs]:
-    with closing(StorageJobs(storage, posted.post)) as jobs:
+    with closing(StorageJobs(storage, posted.post, posted.complain)) as jobs:
         yield jobs
 
 
@@ -144,6 +158,44 @@ def test_what_is_fetched_is_kept_for_good_only_where_the_peer_says_so(
     jobs.close()
     assert [storage.has(cid) for cid in (*cids, rival)] == [True, False, False]
     assert posted.empty
+
+
+def test_what_a_full_disk_kept_from_being_done_is_done_once_there_is_room(
+    jobs: StorageJobs,
+    storage: EmbeddedStorage,
+    posted: Posted,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bift_ros.nodes.vehicle.jobs._TRY_AGAIN_SECONDS", 0.0)
+    model, kept, gone = b"a global model", storage.put(b"to be pinned"), storage.put(b"to go")
+
+    full = True
+
+    def on_the_disk(change: Callable[..., Any]) -> Callable[..., Any]:
+        def changed(*what: Any) -> Any:
+            if full:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return change(*what)
+
+        changed.__name__ = change.__name__
+        return changed
+
+    for name in ("put", "pin", "discard"):
+        monkeypatch.setattr(storage, name, on_the_disk(getattr(storage, name)))
+    jobs.put(Put(cid_of(model), model, pinned=True))
+    jobs.pin(Pin((kept,)))
+    jobs.discard(Discard((gone,)))
+    assert posted.complained(3)
+    jobs.put_again()  # in vain
+    assert posted.complained(3)
+    full = False
+    assert all("No space left" in complaint for complaint in posted.complaints)
+    jobs.put_again()
+    assert storage.has(cid_of(model))
+    jobs.close()
+    storage.discard(kept)
+    assert storage.has(kept)
+    assert not storage.has(gone)
 
 
 @pytest.mark.parametrize("chunk_size", [2**20, 2**16])

@@ -31,6 +31,7 @@ REFUSED = {
     "file_hog": "",
     "large_updates": "is malformed",
     "false_gateway": "",
+    "old_keys": "",
 }
 """What an honest vehicle says to it; empty where there is nothing to say, only to do without."""
 

@@ -18,6 +18,10 @@ class PoolFull(InvalidTransaction):
     """The pool, or the sender's share of it, is full."""
 
 
+class NotKept(InvalidTransaction):
+    """The store could not keep it over a crash."""
+
+
 class StoreError(ChainError):
     """The chain database can't be used; the message says why and what to do."""
 

@@ -139,7 +139,7 @@ class Mempool:
         dropped = [(tx, reason) for tx, reason in judged if reason is not None]
         self._pruned_by = state
         for tx, _ in dropped:
-            self._remove(tx)
+            self.remove(tx)
         return dropped
 
     def pending(
@@ -194,6 +194,20 @@ class Mempool:
     def has_learning(self, sender: str, key: RoundKey) -> bool:
         """Tell whether a member's commit or update of a round waits here."""
         return sender in self._rounds.get(key, {})
+
+    def remove(self, tx: Transaction) -> None:
+        """Drop a transaction that waits here."""
+        groups, key, name = self._place(tx)
+        del groups[key][name], self._by_hash[tx.hash]
+        if not groups[key]:
+            del groups[key]
+        elif groups is self._queues and name < min(groups[key]):
+            self._to_the_end(key)
+        if isinstance(tx.payload, Learning):
+            self._learning_of[tx.sender] -= 1
+            self._ready.pop(type(tx.payload), None)
+        else:
+            self.account_changes += 1
 
     # --- inside -----------------------------------------------------------------------------
 
@@ -272,18 +286,5 @@ class Mempool:
         self._by_hash[tx.hash] = tx
         if isinstance(tx.payload, Learning):
             self._learning_of[tx.sender] += 1
-        else:
-            self.account_changes += 1
-
-    def _remove(self, tx: Transaction) -> None:
-        groups, key, name = self._place(tx)
-        del groups[key][name], self._by_hash[tx.hash]
-        if not groups[key]:
-            del groups[key]
-        elif groups is self._queues and name < min(groups[key]):
-            self._to_the_end(key)
-        if isinstance(tx.payload, Learning):
-            self._learning_of[tx.sender] -= 1
-            self._ready.pop(type(tx.payload), None)
         else:
             self.account_changes += 1

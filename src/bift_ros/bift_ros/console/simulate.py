@@ -22,6 +22,7 @@ from bift_ros.simulation.history import History
 from bift_ros.simulation.results import Result
 from bift_ros.simulation.run import simulate
 from bift_ros.simulation.scenario import FAULTS, Scenario, ScenarioError
+from bift_ros.simulation.shrink import shrink
 
 _SHOWN = 10
 _WORTH_COMPILING = 1_500
@@ -48,9 +49,21 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--behaviours", type=_list, default=(), help="Byzantine ones to draw from (default: all)"
     )
+    parser.add_argument(
+        "--without", type=_list, default=(), help="single faults to leave out, such as crash2"
+    )
+    parser.add_argument(
+        "--minimum",
+        type=int,
+        default=defaults.minimum,
+        help="updates that make a model (default: as many as two branches can't both have)",
+    )
     parser.add_argument("--mode", default=defaults.mode, help="bift or paper (%(default)s)")
     parser.add_argument("--processes", type=int, help="default: one for each core")
     parser.add_argument("--replay", type=int, metavar="SEED", help="print this run's history")
+    parser.add_argument(
+        "--shrink", type=int, metavar="SEED", help="reduce a failing run to the least that fails"
+    )
     parser.add_argument(
         "--scaling", type=_sizes, metavar="N,N,…", help="one run for each of these fleet sizes"
     )
@@ -68,6 +81,8 @@ def main(arguments: argparse.Namespace) -> int:
     with reporting(ScenarioError):
         if arguments.replay is not None:
             return _replay(_scenario(arguments, arguments.vehicles), arguments.replay)
+        if arguments.shrink is not None:
+            return _shrink(_scenario(arguments, arguments.vehicles), arguments.shrink)
         if arguments.scaling:
             scenarios = [_scenario(arguments, size) for size in arguments.scaling]
             return _scaling(scenarios, arguments, console)
@@ -91,6 +106,8 @@ def _scenario(arguments: argparse.Namespace, vehicles: int) -> Scenario:
         arguments.faults,
         arguments.behaviours,
         arguments.mode,
+        minimum=arguments.minimum,
+        without=arguments.without,
     )
 
 
@@ -132,6 +149,18 @@ def _replay(scenario: Scenario, seed: int) -> int:
     return 0 if result.completed and not result.violations else 1
 
 
+def _shrink(scenario: Scenario, seed: int) -> int:
+    def run(smaller: Scenario) -> Result:
+        return simulate(smaller, seed)
+
+    found = shrink(scenario, run, lambda smaller: print(f"fails too: {smaller.command(seed)}"))
+    result = simulate(found, seed)
+    for violation in result.violations:
+        print(f"{violation.invariant} broke: {violation.detail}")
+    print(found.command(seed))
+    return 1 if result.violations else 0
+
+
 def _scaling(scenarios: Sequence[Scenario], arguments: argparse.Namespace, console: Console) -> int:
     reports = [_run(s, [arguments.first_seed], 1, console) for s in scenarios]
     headings = ("vehicles", "messages", "bytes", "signatures", "blocks", "PoFL", "seconds")
@@ -163,7 +192,8 @@ def _shown(report: dict[str, Any]) -> Iterator[str | Table]:
             f"{broken['time_ms'] / 1000:.3f} s: {broken['invariant']}: {broken['detail']}"
         )
     if report["failing_seeds"]:
-        yield f"see one with --replay {report['failing_seeds'][0]} and the same options"
+        seed = report["failing_seeds"][0]
+        yield f"see one with --replay {seed} and the same options, reduce it with --shrink {seed}"
 
 
 def _list(text: str) -> tuple[str, ...]:

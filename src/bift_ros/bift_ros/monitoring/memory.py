@@ -19,6 +19,10 @@ class VehicleMemory:
     """When it last refused something that its consensus got from others."""
     failed_at: float = -math.inf
     """When a training of its own last failed."""
+    unkept_at: float = -math.inf
+    """When it last could not write what it must keep."""
+    unkept: str = ""
+    """Why."""
     model_id: str = ""
     lowest_loss: float = math.inf
     """At the end of a local training of this task."""
@@ -35,6 +39,8 @@ class VehicleMemory:
         if before is not None and self.refused > before:
             if status.chain.last_refusal.startswith("training"):
                 self.failed_at = now
+            elif status.chain.last_refusal.startswith("store"):
+                self.unkept_at, self.unkept = now, status.chain.last_refusal
             else:
                 self.refused_at = now
         if status.task.model_id != self.model_id:

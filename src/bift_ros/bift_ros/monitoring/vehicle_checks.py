@@ -92,6 +92,8 @@ def storage(known: Known) -> Verdict:
         "served MiB": f"{status.resources.served_bytes / 2**20:.1f}",
         "seconds": f"{status.training.storage_seconds:.1f}",
     }
+    if known.now - known.memory.unkept_at <= known.thresholds.recent_seconds:
+        return Verdict(Level.ERROR, known.memory.unkept, values)
     if free < low / 10:
         return Verdict(Level.ERROR, f"disk full: {free} MiB left", values)
     if free < low:

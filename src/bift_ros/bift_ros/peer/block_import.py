@@ -69,6 +69,7 @@ class BlockImport:
         self._invalid: dict[bytes, None] = {}
         self._changed = False
         """Whether a block may have come further."""
+        self._given: _Waiting | None = None
         self._looked_at = 0
         """When every block was last looked at, also those for which nothing came."""
 
@@ -112,6 +113,12 @@ class BlockImport:
             return count[header.miner], waiting.files is None, header.height
 
         del self._waiting[max(self._waiting.values(), key=worth).block.hash]
+
+    def put_back(self) -> None:
+        """Have the last block that was handed over wait again: it could not be kept just now."""
+        assert self._given is not None, "a block was handed over"
+        self._waiting[self._given.block.hash] = self._given
+        self._changed = True
 
     def rejects(self, block_hash: bytes) -> bool:
         """Whether the block was found invalid for good."""
@@ -229,7 +236,7 @@ class BlockImport:
         except InvalidBlock as error:
             self._reject(block, str(error))
             return None
-        del self._waiting[block.hash]
+        self._given = self._waiting.pop(block.hash)
         return CheckedBlock(block, waiting.state, files.parent, made)
 
     def _parent_here(self, waiting: _Waiting) -> BlockFiles | None:

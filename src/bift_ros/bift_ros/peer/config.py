@@ -17,6 +17,8 @@ class PeerConfig:
     """Model factories that this vehicle agrees to run: a task names its own, from outside."""
     training_retry_ms: int = 2_000
     """Pause before a training that failed is tried again, doubled each time up to 32 times this."""
+    store_retry_ms: int = 1_000
+    """Pause before the store is written to again after it failed, doubled up to 32 times this."""
     fetch_retry_ms: int = 1_000
     """Pause before a failed fetch is tried again."""
     file_wait_ms: int = 30_000

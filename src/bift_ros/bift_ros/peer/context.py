@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
+from typing import TypeVar
 
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.encryption import OVERHEAD, EncryptionError, KeyUnavailable
@@ -20,10 +21,12 @@ from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import Effect, Refused
 from bift_ros.peer.files import Fetches, FileCache
 from bift_ros.peer.holdings import Holdings
+from bift_ros.peer.store_writes import StoreWrites
 from bift_ros.pofl.codec import UPDATE_EXPONENT, ModelSpec
 from bift_ros.pofl.files import MAX_MODEL_BYTES, ModelFileError, parse_model, update_bytes
 
 _MAXIMUM_REFUSED = 4096
+_Result = TypeVar("_Result")
 
 
 class Context:
@@ -56,6 +59,8 @@ class Context:
         self._layout: tuple[str, ModelSpec | None] | None = None
         """The newest layout asked for, with its model's CID."""
         self.clock = Clock(genesis.policy.max_clock_skew_ms)
+        self._writes = StoreWrites(config.store_retry_ms, self._write_failed)
+        self._failures = 0
         self._effects: list[Effect] = []
         self._refused: dict[tuple[str, str], None] = {}
         self._computed: tuple[tuple[bytes, frozenset[bytes]], ComputedModel] | None = None
@@ -116,6 +121,31 @@ class Context:
         if len(self._refused) > _MAXIMUM_REFUSED:
             del self._refused[next(iter(self._refused))]
         self.emit(Refused(what, sender, reason))
+
+    @property
+    def store_fails(self) -> bool:
+        """Whether the last write to the chain's store failed."""
+        return self._writes.failing
+
+    @property
+    def store_paused(self) -> bool:
+        """Whether it failed just now, and is not to be written to yet."""
+        return self._writes.pause(self.now)
+
+    def write(self, what: str, write: Callable[[], _Result]) -> _Result | None:
+        """Write to the chain's store and give what `write` gives; None, and `store_fails`, where it
+        failed: then it is to be tried again.
+        """
+        return self._writes.write(what, write, self.now)
+
+    def write_note(self, name: str, value: bytes) -> bool:
+        """Keep a note over a restart; whether it is done."""
+        self.write(f"the note {name!r}", lambda: self.chain.store.set_note(name, value))
+        return not self.store_fails
+
+    def _write_failed(self, reason: str) -> None:
+        self._failures += 1
+        self.refuse("store", str(self._failures), self.key.address, reason)
 
     def need_model(self, task: Task) -> bool:
         """Ask for a task's newest global model unless it is in memory; whether it is missing."""

@@ -8,8 +8,10 @@ most members are.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
+from functools import partial
 
+from bift_ros.chain.interface import MAX_EVIDENCE
 from bift_ros.consensus.blocks import Header, SignedHeader
 from bift_ros.peer.context import Context
 from bift_ros.peer.effects import EquivocationFound
@@ -23,6 +25,7 @@ class Equivocations:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._seen: OrderedDict[tuple[str, bytes], list[SignedHeader]] = OrderedDict()
+        self._unkept: deque[tuple[SignedHeader, SignedHeader]] = deque(maxlen=MAX_EVIDENCE)
 
     def note(self, signed: SignedHeader) -> None:
         """Take in a header whose signature holds."""
@@ -35,8 +38,19 @@ class Equivocations:
         seen.append(signed)
         if len(seen) == 2:
             first, second = seen
-            self._context.chain.store.add_evidence(first.to_bytes(), second.to_bytes())
+            self._unkept.append((first, second))
             self._context.emit(EquivocationFound(first, second))
+            self.keep()
+
+    def keep(self) -> None:
+        """Keep what could not be kept before."""
+        store = self._context.chain.store
+        while self._unkept:
+            first, second = (signed.to_bytes() for signed in self._unkept[0])
+            self._context.write("evidence", partial(store.add_evidence, first, second))
+            if self._context.store_fails:
+                return
+            self._unkept.popleft()
 
     def objection(self, header: Header) -> str | None:
         """What this vehicle holds against one more block of a miner caught on the same parent."""

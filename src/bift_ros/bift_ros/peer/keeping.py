@@ -67,7 +67,7 @@ class Keeping:
             surplus = context.holdings.surplus(self._needed)
             if surplus:
                 context.emit(Discard(surplus))
-            context.chain.store.set_note(_NOTE, context.holdings.note())
+            context.holdings.changed = not context.write_note(_NOTE, context.holdings.note())
 
     def _unpin(self) -> None:
         """Let go of what the chain named long ago, unless it is in use or its owner shares it."""

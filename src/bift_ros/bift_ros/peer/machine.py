@@ -13,7 +13,7 @@ from bift_ros.consensus.blocks import Block, Header
 from bift_ros.consensus.exceptions import InvalidTransaction, SequenceUsed
 from bift_ros.consensus.genesis import Genesis
 from bift_ros.consensus.model_check import ComputedModel
-from bift_ros.consensus.payloads import Learning, ModelCommit
+from bift_ros.consensus.payloads import ModelCommit
 from bift_ros.consensus.state import State
 from bift_ros.consensus.transactions import Transaction
 from bift_ros.identity.keys import KeyPair
@@ -28,14 +28,13 @@ from bift_ros.peer.effects import BroadcastBlock, Effect, TipChanged
 from bift_ros.peer.equivocation import Equivocations
 from bift_ros.peer.fairness import Fairness
 from bift_ros.peer.group_keys import GroupKeys
+from bift_ros.peer.included import Included
 from bift_ros.peer.keeping import Keeping
 from bift_ros.peer.mining import Miner
 from bift_ros.peer.own_transactions import OwnTransactions
 from bift_ros.peer.tip_tracker import TipTracker
 from bift_ros.peer.trainer import Trainer
 from bift_ros.peer.updates import Updates
-
-_MAXIMUM_INCLUDED = 4096
 
 
 class Peer:
@@ -55,7 +54,8 @@ class Peer:
         self._fairness = Fairness(context)
         self._updates = Updates(context, self._fairness)
         self._disputes = Disputes(context, self._tips)
-        self._import = BlockImport(context, self._fairness, self._disputes, Equivocations(context))
+        self._equivocations = Equivocations(context)
+        self._import = BlockImport(context, self._fairness, self._disputes, self._equivocations)
         self._keeping = Keeping(context, self._updates, self._import)
         self._miner = Miner(context, self._updates)
         self._own = OwnTransactions(context)
@@ -64,8 +64,7 @@ class Peer:
         self._catch_up = CatchUp(context, self._tips, self._import)
         self._mined = b""
         """Hash of the last block of our own making, to be sent once it is stored."""
-        self._included: dict[bytes, None] = {}
-        """Hashes of the transactions that the chain has brought lately."""
+        self._included = Included()
 
     @property
     def state(self) -> State:
@@ -149,8 +148,11 @@ class Peer:
 
     def _advance(self) -> None:
         self._updates.advance()
-        for checked in self._import.checked():
-            self._accept(checked)
+        if not self._context.store_paused:
+            for checked in self._import.checked():
+                if not self._accept(checked):
+                    self._import.put_back()
+                    break
         self._trainer.advance()
         self._updates.advance()
         self._miner.advance()
@@ -211,6 +213,7 @@ class Peer:
         """What only time brings."""
         self._updates.retry()
         self._import.settle_disputes()
+        self._equivocations.keep()
         self._join_majority()
         self._import.look_again()
         self._own.send_again()
@@ -229,7 +232,9 @@ class Peer:
         """Leave a branch that ties with the one most members stand on."""
         context = self._context
         other = self._disputes.majority_tip()
-        reorg = context.chain.prefer(other) if other is not None else None
+        if other is None:
+            return
+        reorg = context.write("the tip", lambda: context.chain.prefer(other))
         if reorg is not None:
             self._follow(reorg.added[-1], reorg)
 
@@ -240,7 +245,9 @@ class Peer:
         try:
             context.mempool.add(transaction, context.state, context.genesis)
         except InvalidTransaction as error:
-            if isinstance(error, SequenceUsed) or self._is_old(transaction):
+            if isinstance(error, SequenceUsed) or self._included.is_old(
+                transaction, self.state.latest_task
+            ):
                 return False  # it is on the chain: late joiners are sent old things again
             name = transaction.hash.hex()
             context.refuse(
@@ -251,17 +258,6 @@ class Peer:
             self._fairness.usable(transaction)
         return True
 
-    def _is_old(self, transaction: Transaction) -> bool:
-        """Whether the chain holds a commit or update, or is far beyond it."""
-        if transaction.hash in self._included:
-            return True
-        payload, task = transaction.payload, self.state.latest_task
-        return (
-            isinstance(payload, Learning)
-            and task is not None
-            and (payload.model_id != task.model_id or payload.iteration < task.current_iter)
-        )
-
     def _nonce_found(self, header: Header) -> None:
         block = self._miner.finish(header)
         if block is None:
@@ -269,32 +265,36 @@ class Peer:
         self._mined = block.hash
         self._import.add(block)
 
-    def _accept(self, checked: CheckedBlock) -> None:
-        """Add a block whose every check has passed; follow it where it outweighs the tip."""
+    def _accept(self, checked: CheckedBlock) -> bool:
+        """Add a block whose every check has passed; follow it where it outweighs the tip.
+
+        False where the store can't keep it just now.
+        """
         context, block = self._context, checked.block
+        name = f"block {block.header.height}"
+        reorg = context.write(name, lambda: context.chain.add(block, checked.state))
+        if context.store_fails:
+            return False
         self._fairness.accepted(block, checked.parent)
-        reorg = context.chain.add(block, checked.state)
         self._keeping.accepted(checked, followed=reorg is not None)
         if block.hash == self._mined:
             context.emit(BroadcastBlock(block))
         if reorg is not None:
             self._follow(block, reorg, checked.made)
+        return True
 
     def _follow(self, block: Block, reorg: Reorg, made: ComputedModel | None = None) -> None:
         context = self._context
         for left in reorg.removed:
-            for transaction in left.body.transactions:
-                self._included.pop(transaction.hash, None)
+            self._included.left(left.body.transactions)
             context.mempool.restore(left.body.transactions)
             self._own.restored(left.body.transactions)
         for added in reorg.added:
-            self._included.update(dict.fromkeys(t.hash for t in added.body.transactions))
+            self._included.brought(added.body.transactions)
             self._keeping.followed(added)
         for transaction, reason in context.mempool.prune(context.state):
-            if transaction.hash not in self._included:
+            if transaction not in self._included:
                 self._own.dropped(transaction, reason)
-        while len(self._included) > _MAXIMUM_INCLUDED:
-            del self._included[next(iter(self._included))]
         self._miner.tip_changed()
         context.fetches.forget()
         context.emit(TipChanged(block, len(reorg.removed), made.notes if made else ()))

@@ -59,6 +59,8 @@ class Miner:
         self._turn = (b"", 0)
         """A tip, and when this vehicle's turn to make the block after it comes."""
         self._candidate: _Candidate | None = None
+        self._signed_on = b""
+        """The parent of its last block: it never signs two on one."""
         self._fruitless: tuple[int, bytes, int] = (0, b"", 0)
         """The accounts' pending transactions, and the tip on which none could come at that time."""
 
@@ -250,6 +252,8 @@ class Miner:
 
     def _start(self, state: State, body: Body, *, learns: bool) -> None:
         context = self._context
+        if context.store_fails or state.tip_hash == self._signed_on:
+            return  # a block of its own may be waiting for the store
         if learns and not self._my_turn(state):
             return
         header = Header(
@@ -272,5 +276,5 @@ class Miner:
             return None
         if header.previous_hash != candidate.header.previous_hash:
             return None
-        self._candidate = None
+        self._candidate, self._signed_on = None, header.previous_hash
         return sign_block(self._context.key, header, candidate.body)

@@ -25,8 +25,8 @@ def recall(context: Context, name: str, read: Callable[[bytes], _Read]) -> _Read
         return read(note)
     except (ChainError, TypeError) as error:
         aside = f"unusable {name}"
-        store.set_note(aside, note)
-        store.set_note(name, b"")
+        if context.write_note(aside, note):
+            context.write_note(name, b"")
         reason = f"the stored note {name!r} can't be used, it is kept as {aside!r}: {error}"
         context.refuse("note", name, context.key.address, reason)
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 
+from bift_ros.chain.exceptions import NotKept
 from bift_ros.consensus.encoding import decode, encode
 from bift_ros.consensus.exceptions import InvalidTransaction, SequenceUsed
 from bift_ros.consensus.payloads import Learning, Payload, WithdrawFile
@@ -25,6 +26,8 @@ class OwnTransactions:
         self._context = context
         self._own: dict[bytes, Transaction] = {}
         self._sent_at: dict[bytes, int] = {}
+        self._remembered = True
+        """Whether the store holds what a crash must not lose."""
 
     def recall(self) -> None:
         """Take up again what the account had pending before a restart."""
@@ -39,7 +42,8 @@ class OwnTransactions:
     def submit(self, payload: Payload) -> Transaction:
         """Sign a transaction of this vehicle, keep it pending and send it.
 
-        Raises InvalidTransaction where it does not fit the chain as this vehicle knows it.
+        Raises InvalidTransaction where it does not fit the chain as this vehicle knows it, or can't
+        be kept over a restart.
         """
         context = self._context
         state = context.state
@@ -50,7 +54,10 @@ class OwnTransactions:
         transaction = sign_transaction(context.key, sequence, payload, context.genesis.hash)
         context.mempool.add(transaction, state, context.genesis)
         self._own[transaction.hash] = transaction
-        self._remember()
+        if not self._remember() and not isinstance(payload, Learning):
+            del self._own[transaction.hash]
+            context.mempool.remove(transaction)
+            raise NotKept("the chain's store can't keep it just now: is the disk full?")
         self._send(transaction)
         return transaction
 
@@ -88,18 +95,19 @@ class OwnTransactions:
         for name in gone:
             del self._own[name]
             self._sent_at.pop(name, None)
-        if gone:
+        if gone or not self._remembered:
             self._remember()
         for name, transaction in self._own.items():
             if context.now - self._sent_at.get(name, 0) >= context.config.rebroadcast_ms:
                 self._send(transaction)
 
-    def _remember(self) -> None:
+    def _remember(self) -> bool:
         """Keep the account's over a crash. What the trainer says can be said anew."""
         pending = [t.to_bytes() for t in self._own.values() if not isinstance(t.payload, Learning)]
         note = encode(pending)
-        if note != (self._context.chain.store.note(_NOTE) or encode([])):
-            self._context.chain.store.set_note(_NOTE, note)
+        known = self._context.chain.store.note(_NOTE) or encode([])
+        self._remembered = note == known or self._context.write_note(_NOTE, note)
+        return self._remembered
 
     def _send(self, transaction: Transaction) -> None:
         self._sent_at[transaction.hash] = self._context.now

@@ -51,6 +51,8 @@ class Trainer:
         """The tip's state at the last look."""
         self._open = True
         """Whether another look may do more although the tip has not changed."""
+        self._unkept: bytes | None = None
+        """The last result's note, until the store has it: before that, it is not published."""
         self._committed: tuple[bytes, int] | None = None
         """This vehicle's commitment on the chain, and since when it is there."""
 
@@ -86,7 +88,7 @@ class Trainer:
         if len(self._results) > _MAXIMUM_RESULTS:
             self._results.popitem(last=False)
         values = [*key, result.cid, result.accuracy, result.sample_count]
-        self._context.chain.store.set_note(_NOTE, encode(values))
+        self._unkept = encode(values)
 
     def failed(self, event: TrainingFailed) -> None:
         """Try again later, each time later: a disk has room again, a worker comes back."""
@@ -113,12 +115,20 @@ class Trainer:
             return
         result = self._results.get(_round_of(wanted))
         if result is not None:
-            self._publish(state, wanted, result)
+            if self._keep():
+                self._publish(state, wanted, result)
+            else:
+                self._open = True
         elif wanted == self._failed[0] and self._context.now < self._failed[2]:
             self._open = True
         elif self._running is None and self._samples > 0:
             assert state.task is not None
             self._start(state.task, wanted)
+
+    def _keep(self) -> bool:
+        if self._unkept is not None and self._context.write_note(_NOTE, self._unkept):
+            self._unkept = None
+        return self._unkept is None
 
     def _wanted(self, state: State) -> TrainingRequest | None:
         task, config = state.task, self._context.config
@@ -193,10 +203,12 @@ class Trainer:
             return True
         if vote is not None and context.now - vote[1] < context.config.dispute_ms:
             return False
+        note = encode([*place, task.base_block, context.now])
+        if not context.write_note(_VOTE, note):
+            return False
         self._votes[place] = (task.base_block, context.now)
         if len(self._votes) > _MAXIMUM_RESULTS:
             del self._votes[next(iter(self._votes))]
-        context.chain.store.set_note(_VOTE, encode([*place, task.base_block, context.now]))
         return True
 
     def _settled(self, commitment: bytes) -> bool:

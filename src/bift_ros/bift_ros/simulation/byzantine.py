@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 
 from bift_ros.simulation.byzantine_blocks import (
     ConvenientSubset,
@@ -15,6 +16,7 @@ from bift_ros.simulation.byzantine_blocks import (
     WrongContributors,
 )
 from bift_ros.simulation.byzantine_files import FalseGateway, FileHog, LargeUpdates
+from bift_ros.simulation.byzantine_membership import OldKeys
 from bift_ros.simulation.byzantine_mining import FastMiner
 from bift_ros.simulation.byzantine_rounds import (
     LateCommitter,
@@ -26,6 +28,7 @@ from bift_ros.simulation.byzantine_traffic import DoubleSpender, FalseTips, Floo
 from bift_ros.simulation.byzantine_vehicle import Byzantine
 from bift_ros.simulation.byzantine_wire import WireFlooder
 from bift_ros.simulation.scenario import Scenario, ScenarioError
+from bift_ros.simulation.vehicle import Vehicle
 
 BEHAVIOURS: dict[str, type[Byzantine]] = {
     "wrong_aggregate": WrongAggregate,
@@ -49,6 +52,7 @@ BEHAVIOURS: dict[str, type[Byzantine]] = {
     "file_hog": FileHog,
     "large_updates": LargeUpdates,
     "false_gateway": FalseGateway,
+    "old_keys": OldKeys,
 }
 
 
@@ -62,3 +66,9 @@ def draw_byzantine(scenario: Scenario, rng: random.Random) -> dict[int, type[Byz
     kinds = scenario.behaviours or tuple(BEHAVIOURS)
     numbers = sorted(rng.sample(range(scenario.founders), scenario.byzantine_count))
     return {number: BEHAVIOURS[rng.choice(kinds)] for number in numbers}
+
+
+def behaviours_of(vehicles: Iterable[Vehicle]) -> tuple[str, ...]:
+    """The names of the behaviours that these vehicles show."""
+    shown = {type(vehicle) for vehicle in vehicles}
+    return tuple(name for name, kind in BEHAVIOURS.items() if kind in shown)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from bift_ros.simulation.byzantine import draw_byzantine
+from bift_ros.simulation.byzantine_membership import OldKeys
 from bift_ros.simulation.byzantine_wire import WireFlooder
 from bift_ros.simulation.history import History
 from bift_ros.simulation.invariants import Invariants
+from bift_ros.simulation.liveness import Liveness
 from bift_ros.simulation.requests import Requests
 from bift_ros.simulation.scenario import Scenario
 from bift_ros.simulation.vehicle import TICK_MS, Environment, Vehicle
@@ -32,7 +34,18 @@ class Fleet(Environment):
         self.request = Requests(self).request
         self.invariants = Invariants(self, history)
         self.note, self.stored = self.invariants.effect, self.invariants.stored
+        self.live = Liveness(self, self.invariants)
+        self.healed = self.live.watch
+        """To be called when the last fault is over."""
+        self.struck: list[str] = []
+        """The single faults that there were."""
+        self._least_ms = scenario.faults_end_ms // 2
         self.handled, self.raised = self.invariants.after_event, self.invariants.raised
+
+    @property
+    def to_leave(self) -> list[Vehicle]:
+        """Byzantine members that the others vote out."""
+        return [vehicle for vehicle in self.vehicles if isinstance(vehicle, OldKeys)]
 
     def begin(self) -> None:
         """Start every vehicle and its ticks."""
@@ -44,11 +57,11 @@ class Fleet(Environment):
 
     def completed(self) -> bool:
         """Whether all honest vehicles have finished on one tip, and owe their owners nothing."""
-        if self.queue.now - self.started < self.scenario.faults_end_ms // 2:
+        if not self.live.satisfied or self.queue.now - self.started < self._least_ms:
             return False
         tip = self.honest[0].store.tip
         for vehicle in self.honest:
-            if not vehicle.online or vehicle.store.tip != tip or not vehicle.peer.state.finished:
+            if not vehicle.online or vehicle.store.tip != tip or not self.invariants.done(vehicle):
                 return False
         return not self.invariants.unsettled()
 

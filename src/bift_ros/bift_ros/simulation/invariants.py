@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from bift_ros.chain.keyring import Keyring
 from bift_ros.chain.mempool import MAX_TRANSACTIONS
-from bift_ros.consensus.blocks import Block
+from bift_ros.consensus.blocks import Block, ModelInfo
 from bift_ros.consensus.exceptions import ChainError
 from bift_ros.consensus.model_check import check_model
 from bift_ros.consensus.payloads import Learning
@@ -30,6 +30,7 @@ from bift_ros.simulation.history import History
 from bift_ros.simulation.results import Violation
 from bift_ros.simulation.scenario import CONFIRMATION_ITERATIONS
 from bift_ros.simulation.vehicle import Environment, Vehicle
+from bift_ros.simulation.world import TASK
 
 _MAXIMUM_WANTED = 4096
 _MAXIMUM_VIOLATIONS = 20
@@ -44,6 +45,10 @@ class _Node:
     paid: int
     """Rewards up to this one."""
     state: State
+    done: bool
+    """Whether the run's task is."""
+    transactions: tuple[bytes, ...]
+    """The block's, by hash."""
 
 
 class Invariants:
@@ -58,7 +63,7 @@ class Invariants:
             Keyring(fleet.honest[0].key, genesis.hash) if genesis.policy.encrypt_models else None
         )
         """Every honest member's opens the same files."""
-        self._nodes = {genesis.hash: _Node(0, b"", 0, 0, initial_state(genesis))}
+        self._nodes = {genesis.hash: _Node(0, b"", 0, 0, initial_state(genesis), False, ())}
         self._confirmed: dict[int, bytes] = {0: genesis.hash}
         self._top = dict.fromkeys(range(len(fleet.vehicles)), (0, genesis.hash))
         """Each vehicle's highest confirmed block."""
@@ -68,7 +73,7 @@ class Invariants:
         self._new_blocks: list[tuple[Vehicle, Block]] = []
         self._moved = False
         self._most_waiting = 2 * fleet.scenario.config.maximum_waiting_blocks
-        self._files = FileInvariants(fleet, self._broken)
+        self._files = FileInvariants(fleet, self.broken)
         self.violations: list[Violation] = []
 
     def stored(self, vehicle: Vehicle, block: Block) -> None:
@@ -97,7 +102,7 @@ class Invariants:
             case EquivocationFound(first, _):
                 miner = self._by_address.get(first.header.miner)
                 if miner is not None and miner.honest:
-                    self._broken("no framing", vehicle, f"honest {miner.number} signed two blocks")
+                    self.broken("no framing", vehicle, f"honest {miner.number} signed two blocks")
             case _:
                 pass
 
@@ -115,25 +120,35 @@ class Invariants:
             self._check_tip(vehicle)
         peer = vehicle.peer
         if peer.pending_transactions > MAX_TRANSACTIONS:
-            self._broken("bounded", vehicle, f"{peer.pending_transactions} transactions pending")
+            self.broken("bounded", vehicle, f"{peer.pending_transactions} transactions pending")
         if peer.waiting_blocks > self._most_waiting:
-            self._broken("bounded", vehicle, f"{peer.waiting_blocks} blocks wait")
+            self.broken("bounded", vehicle, f"{peer.waiting_blocks} blocks wait")
         if peer.wanted_blocks > _MAXIMUM_WANTED or peer.wanted_files > _MAXIMUM_WANTED:
-            self._broken(
+            self.broken(
                 "bounded", vehicle, f"{peer.wanted_blocks} blocks, {peer.wanted_files} files wanted"
             )
 
     def raised(self, vehicle: Vehicle, error: Exception) -> None:
         """Whatever others say, an honest vehicle's peer raises nothing."""
         if vehicle.honest:
-            self._broken("no crash", vehicle, f"its peer raised {error!r}")
+            self.broken("no crash", vehicle, f"its peer raised {error!r}")
+
+    def models(self, vehicle: Vehicle) -> int:
+        """How many iterations a vehicle's chain has."""
+        return self._nodes[vehicle.store.tip].models
+
+    def done(self, vehicle: Vehicle) -> bool:
+        """Whether the run's task is done on a vehicle's chain."""
+        return self._nodes[vehicle.store.tip].done
 
     def unsettled(self) -> list[bytes]:
         """Honest owners' transactions that neither honest chain nor a refusal accounts for."""
         chain: set[bytes] = set()
         best = max(self._fleet.honest, key=lambda vehicle: vehicle.peer.state.learning_weight)
-        for block in best.store.canonical(1, 10**9):
-            chain.update(transaction.hash for transaction in block.body.transactions)
+        node = self._nodes[best.store.tip]
+        while node.parent:
+            chain.update(node.transactions)
+            node = self._nodes[node.parent]
         return [
             name
             for short, (_, name) in self._owed.items()
@@ -144,11 +159,11 @@ class Invariants:
         """The run is over: what should have happened by now?"""
         first = self._fleet.honest[0]
         if not completed:
-            self._broken("liveness", first, self._describe())
+            self.broken("liveness", first, self._describe())
         for name in self.unsettled():
             owner = self._owed[name.hex()[:12]][0]
             vehicle = self._fleet.vehicles[owner]
-            self._broken("no loss", vehicle, f"transaction {name.hex()[:12]} is lost")
+            self.broken("no loss", vehicle, f"transaction {name.hex()[:12]} is lost")
 
     def _describe(self) -> str:
         """Where the honest vehicles stand."""
@@ -165,14 +180,14 @@ class Invariants:
         header, info = block.header, block.body.model_info
         below = self._nodes.get(header.previous_hash)
         if below is None:
-            self._broken("validity", vehicle, f"block {header.height} stands on an invalid one")
+            self.broken("validity", vehicle, f"block {header.height} stands on an invalid one")
             return
         try:
             state = state_transition(below.state, self._genesis, block, header.timestamp)
             if info is not None:
                 self._check_model(below.state, block)
         except (ChainError, KeyError) as error:
-            self._broken("validity", vehicle, f"block {header.height} was accepted: {error!r}")
+            self.broken("validity", vehicle, f"block {header.height} was accepted: {error!r}")
             return
         paid = len(info.contributors) * self._genesis.policy.reward if info else 0
         node = _Node(
@@ -181,10 +196,12 @@ class Invariants:
             below.models + header.model_flag,
             below.paid + paid,
             state,
+            below.done or _ends_task(info),
+            tuple(transaction.hash for transaction in block.body.transactions),
         )
         self._nodes[block.hash] = node
         if sum(state.balances.values()) != node.paid:
-            self._broken("conservation", vehicle, f"block {header.height}: not what was paid")
+            self.broken("conservation", vehicle, f"block {header.height}: not what was paid")
 
     def _check_model(self, state: State, block: Block) -> None:
         """Recompute a model block on its parent's `state`."""
@@ -201,12 +218,12 @@ class Invariants:
         state = vehicle.peer.state
         node = self._nodes.get(state.tip_hash)
         if node is None:
-            self._broken("validity", vehicle, f"stands on unchecked block {state.height}")
+            self.broken("validity", vehicle, f"stands on unchecked block {state.height}")
             return
         if state is not node.state and state.balances != node.state.balances:
-            self._broken("conservation", vehicle, f"other balances at block {state.height}")
+            self.broken("conservation", vehicle, f"other balances at block {state.height}")
         if state is not node.state and state.shares != node.state.shares:
-            self._broken("sharing", vehicle, f"lists other files at block {state.height}")
+            self.broken("sharing", vehicle, f"lists other files at block {state.height}")
         self._check_agreement(vehicle, state.tip_hash, node)
 
     def _check_agreement(self, vehicle: Vehicle, name: bytes, node: _Node) -> None:
@@ -220,13 +237,13 @@ class Invariants:
             newly.append((node.height, name))
             name, node = node.parent, self._nodes[node.parent]
         if name != top and node.height == top_height:
-            self._broken("agreement", vehicle, f"left the confirmed block {top_height}")
+            self.broken("agreement", vehicle, f"left the confirmed block {top_height}")
         elif node.height < top_height and not self._below(top, name, node.height):
-            self._broken("agreement", vehicle, f"left a block below the confirmed {top_height}")
+            self.broken("agreement", vehicle, f"left a block below the confirmed {top_height}")
         for height, block in newly:
             if self._confirmed.setdefault(height, block) != block:
                 other = self._confirmed[height].hex()[:12]
-                self._broken(
+                self.broken(
                     "agreement", vehicle, f"confirms {block.hex()[:12]} at {height}, others {other}"
                 )
         if confirmed_height > top_height:
@@ -237,10 +254,15 @@ class Invariants:
             top = self._nodes[top].parent
         return top == name
 
-    def _broken(self, invariant: str, vehicle: Vehicle, detail: str) -> None:
+    def broken(self, invariant: str, vehicle: Vehicle, detail: str) -> None:
+        """Note that an invariant is."""
         now = self._fleet.queue.now
         if len(self.violations) < _MAXIMUM_VIOLATIONS:
             self.violations.append(
                 Violation(invariant, now - self._fleet.started, vehicle.number, detail)
             )
         self._history.fault(now, f"vehicle {vehicle.number} BREAKS {invariant}: {detail}")
+
+
+def _ends_task(info: ModelInfo | None) -> bool:
+    return info is not None and info.model_id == TASK and info.current_iter == info.total_iter

@@ -18,6 +18,7 @@ from bift_ros.simulation.wire import Published
 
 _BASE_MS = 20
 _GRAIN_MS = 20
+_LATE_MS = (1_000, 8_000)
 _ENVELOPE_BYTES = 64
 """What carries a message, and a request for something: roughly."""
 
@@ -40,14 +41,14 @@ class Network:
         """Mean of the random delay added to each message; 0 while the radio is good."""
         self.loss = 0.0
         """The share of messages that get lost."""
+        self.doubled = 0.0
+        """The share of messages that come twice."""
+        self.late = 0.0
+        """The share that come seconds later, after what was sent later."""
         self.groups: dict[int, int] = {}
         """The side of a partition that each vehicle is on; empty where there is none."""
         self.messages = 0
         self.bytes = 0
-
-    def heal(self) -> None:
-        """One good network again."""
-        self.slow_ms, self.loss, self.groups = 0, 0.0, {}
 
     def delay(self, sender: Node, receiver: Node) -> int | None:
         """How long a message takes; None where it is lost."""
@@ -56,9 +57,12 @@ class Network:
         rng = self._rng
         if self.loss and rng.random() < self.loss:
             return None
-        if not self.slow_ms:
-            return _BASE_MS
-        return _BASE_MS + int(rng.expovariate(1 / self.slow_ms)) // _GRAIN_MS * _GRAIN_MS
+        ms = _BASE_MS
+        if self.late and rng.random() < self.late:
+            ms += rng.randrange(*_LATE_MS, _GRAIN_MS)
+        if self.slow_ms:
+            ms += int(rng.expovariate(1 / self.slow_ms)) // _GRAIN_MS * _GRAIN_MS
+        return ms
 
     def count(self, event: Event, times: int = 1) -> None:
         """Count a message that is sent."""
@@ -77,7 +81,7 @@ class Network:
     def broadcast(self, sender: Node, receivers: Sequence[Node], event: Event) -> None:
         """Deliver one message to many, to each after its own delay."""
         self.count(event, len(receivers))
-        if not (self.slow_ms or self.loss or self.groups):
+        if not (self.slow_ms or self.loss or self.groups or self.doubled or self.late):
             self._queue.after(_BASE_MS, _deliver, receivers, event)
             return
         by_delay: dict[int, list[Node]] = {}
@@ -85,6 +89,9 @@ class Network:
             delay = self.delay(sender, receiver)
             if delay is not None:
                 by_delay.setdefault(delay, []).append(receiver)
+                if self.doubled and self._rng.random() < self.doubled:
+                    again = delay + self._rng.randrange(0, _LATE_MS[1], _GRAIN_MS)
+                    by_delay.setdefault(again, []).append(receiver)
         for delay, group in by_delay.items():
             self._queue.after(delay, _deliver, group, event)
 

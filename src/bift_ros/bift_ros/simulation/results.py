@@ -34,6 +34,12 @@ class Result:
     """The final chain's height."""
     virtual_ms: int
     """How long it took in virtual time."""
+    learned_again_ms: int
+    """How long after the last fault every honest vehicle had ended another iteration."""
+    behaviours: tuple[str, ...]
+    """Those of its Byzantine vehicles."""
+    strikes: tuple[str, ...]
+    """The single faults that there were."""
     seconds: float
     """How long the simulation took."""
     cpu_seconds: float

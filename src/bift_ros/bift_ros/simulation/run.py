@@ -6,13 +6,14 @@ import gc
 import hashlib
 import time
 
-from bift_ros.peer.events import Submit
+from bift_ros.simulation.byzantine import behaviours_of
 from bift_ros.simulation.faults import Faults
 from bift_ros.simulation.fleet import Fleet
 from bift_ros.simulation.history import History
+from bift_ros.simulation.owners import Owners
 from bift_ros.simulation.results import Result
 from bift_ros.simulation.scenario import Scenario
-from bift_ros.simulation.world import INITIAL_MODEL
+from bift_ros.simulation.world import TASK
 
 _STEP_MS = 1_000
 _GARBAGE = 1_000_000
@@ -26,8 +27,9 @@ def simulate(scenario: Scenario, seed: int, history: History | None = None) -> R
     gc.set_threshold(_GARBAGE, 50, 50)
     fleet = Fleet(scenario, seed, history or History())
     fleet.begin()
-    _propose(fleet)
+    fleet.live.propose(scenario.iterations, TASK)
     Faults(fleet).begin()
+    Owners(fleet).begin()
     deadline = fleet.started + scenario.deadline_ms
     completed = False
     while not completed and fleet.queue.now < deadline:
@@ -36,16 +38,6 @@ def simulate(scenario: Scenario, seed: int, history: History | None = None) -> R
     fleet.invariants.finish(completed)
     seconds, cpu_seconds = time.perf_counter() - begun, time.process_time() - cpu
     return _result(fleet, completed, seconds, cpu_seconds)
-
-
-def _propose(fleet: Fleet) -> None:
-    """Have the first honest vehicle propose the task, once it can put a model into a file."""
-    proposer = fleet.honest[0]
-    if not proposer.online or not proposer.peer.can_write_models:
-        fleet.queue.after(_STEP_MS, _propose, fleet)
-        return
-    cid = proposer.keep_model(INITIAL_MODEL, proposer.peer.state)
-    proposer.take(Submit(fleet.proposal(cid)))
 
 
 def _result(fleet: Fleet, completed: bool, seconds: float, cpu_seconds: float) -> Result:
@@ -62,6 +54,9 @@ def _result(fleet: Fleet, completed: bool, seconds: float, cpu_seconds: float) -
         fingerprint=hashlib.sha256(b"".join(tips) + traffic).hexdigest()[:16],
         blocks=fleet.honest[0].peer.state.height,
         virtual_ms=fleet.queue.now - fleet.started,
+        learned_again_ms=fleet.live.after_ms,
+        behaviours=behaviours_of(vehicles),
+        strikes=tuple(fleet.struck),
         seconds=seconds,
         cpu_seconds=cpu_seconds,
         messages=network.messages / count,

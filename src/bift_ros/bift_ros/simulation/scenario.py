@@ -12,14 +12,29 @@ from bift_ros.consensus.genesis import MAX_MEMBERS, MODES, RULE_OF_MODE, Policy
 from bift_ros.peer.config import PeerConfig
 from bift_ros.pofl.aggregate import RULES
 
-FAULTS = ("delay", "loss", "partition", "crash", "skew", "clock", "disk", "membership", "byzantine")
+FAULTS = (
+    "delay",
+    "loss",
+    "duplicate",
+    "reorder",
+    "partition",
+    "crash",
+    "torn",
+    "absence",
+    "skew",
+    "clock",
+    "disk",
+    "training",
+    "membership",
+    "byzantine",
+)
 CONFIRMATION_ITERATIONS = 2
 """A block is confirmed once this many later model blocks stand above it: no honest vehicle then
 leaves it, nor confirms another at its height."""
 MAX_TRAINERS = 200
 """A block of 100 kB holds some 240 updates: in a larger fleet this many vehicles train."""
 _MAX_MINIMUM = 100
-_MINIMUM_VEHICLES = 4
+MINIMUM_VEHICLES = 4
 
 
 class ScenarioError(Exception):
@@ -44,6 +59,10 @@ class Scenario:
     """The consensus mode."""
     encrypt: bool = False
     """Whether model files are encrypted for the members."""
+    minimum: int = 0
+    """The least updates that make a model; 0: as many as two branches can't both have."""
+    without: tuple[str, ...] = ()
+    """Single faults that don't happen, such as `crash2`."""
     store_bytes: int = 2**30
     """Bytes of files that a vehicle's store may take."""
 
@@ -51,19 +70,37 @@ class Scenario:
         unknown = sorted(set(self.faults) - set(FAULTS))
         if unknown:
             raise ScenarioError(f"no such fault: {', '.join(unknown)} (use {', '.join(FAULTS)})")
-        if not _MINIMUM_VEHICLES <= self.vehicles <= MAX_MEMBERS:
+        if not MINIMUM_VEHICLES <= self.vehicles <= MAX_MEMBERS:
             raise ScenarioError(
-                f"{self.vehicles} vehicles: use {_MINIMUM_VEHICLES} to {MAX_MEMBERS}"
+                f"{self.vehicles} vehicles: use {MINIMUM_VEHICLES} to {MAX_MEMBERS}"
             )
         if not 0 <= 2 * self.byzantine < self.vehicles:
             raise ScenarioError(
                 f"{self.byzantine} of {self.vehicles} Byzantine: use at most "
                 f"{(self.vehicles - 1) // 2}, PoFL needs an honest majority"
             )
+        if not 0 <= self.minimum <= self.vehicles:
+            raise ScenarioError(f"a minimum of {self.minimum} updates: use 1 to {self.vehicles}")
         if self.iterations < 1:
             raise ScenarioError(f"{self.iterations} iterations: use at least 1")
         if self.mode not in MODES:
             raise ScenarioError(f"no such mode: {self.mode} (use {' or '.join(MODES)})")
+
+    def command(self, seed: int) -> str:
+        """The command that repeats a run."""
+        defaults = Scenario()
+        parts = [
+            f"./bift simulate --vehicles {self.vehicles} --byzantine {self.byzantine}",
+            f"--iterations {self.iterations} --faults {','.join(self.faults) or 'none'}",
+        ]
+        if self.behaviours:
+            parts.append(f"--behaviours {','.join(self.behaviours)}")
+        if self.without:
+            parts.append(f"--without {','.join(self.without)}")
+        for option in ("mode", "minimum"):
+            if getattr(self, option) != getattr(defaults, option):
+                parts.append(f"--{option} {getattr(self, option)}")
+        return " ".join((*parts, f"--replay {seed}"))
 
     @property
     def byzantine_count(self) -> int:
@@ -96,7 +133,7 @@ class Scenario:
         return Policy(
             difficulty=4,
             update_wait_ms=2_000,
-            minimum_updates=min(self._quorum, _MAX_MINIMUM),
+            minimum_updates=self.minimum or min(self._quorum, _MAX_MINIMUM),
             byzantine_fraction=math.floor(1000 * self.byzantine / self.vehicles) / 1000,
             mode=self.mode,
             encrypt_models=self.encrypt,

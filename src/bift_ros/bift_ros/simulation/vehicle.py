@@ -16,12 +16,13 @@ from bift_ros.consensus.state import State
 from bift_ros.peer import effects, events
 from bift_ros.peer.clock import Time
 from bift_ros.peer.machine import Peer
+from bift_ros.simulation.disk import Disk, PowerFailure
 from bift_ros.simulation.event_queue import EventQueue
-from bift_ros.simulation.memory_store import MemoryStore
+from bift_ros.simulation.faulty_store import FaultyStore
 from bift_ros.simulation.network import Network
 from bift_ros.simulation.scenario import Scenario
 from bift_ros.simulation.wire import admitted
-from bift_ros.simulation.world import proposal_of, train, world_of
+from bift_ros.simulation.world import TASK, proposal_of, train, world_of
 from bift_ros.storage.cid import cid_of
 
 TICK_MS = 2_000
@@ -70,30 +71,29 @@ class Environment:
         """A generator of its own for each purpose, so that one more draw changes little else."""
         return random.Random(f"{self.seed} {purpose}")
 
-    def proposal(self, init_cid: str) -> ProposeTask:
-        """The task that this run works on, from the initial model's file."""
-        return proposal_of(self.scenario, self._rule, init_cid)
+    def proposal(self, init_cid: str, iterations: int = 0, name: str = TASK) -> ProposeTask:
+        """A task from the initial model's file: by default the one that this run works on."""
+        return proposal_of(self._rule, init_cid, iterations or self.scenario.iterations, name)
 
 
-class Vehicle:
+class Vehicle(Disk):
     """A peer, its clock, its key, and what survives a crash: the store and the files."""
 
     hash_power = 1.0
     """How many times an ordinary vehicle's hashes it makes in a second."""
 
     def __init__(self, fleet: Environment, number: int, rng: random.Random) -> None:
+        super().__init__(fleet.scenario.store_bytes, fleet.archive)
         self.fleet, self.number, self.rng = fleet, number, rng
         self.genesis = fleet.world.genesis
         self.key = fleet.world.keys[number]
         self.address = self.key.address
         self.url = f"simulated://{number}"
-        self.store = MemoryStore(self.genesis, self._stored)
-        self.files: dict[str, bytes] = {}
-        self.pins: set[str] = set()
+        self.store = FaultyStore(self.genesis, self._stored, self.writing)
         self.offset_ms, self.drift = 0, 0.0
-        self.online = False
-        self.disk_full = False
-        """Whether no training can write its update."""
+        self.online = self.broken = False
+        """Whether it is on; whether it stays off, as its peer has raised what it should not."""
+        self.training_fails, self.training_slow_ms = False, 0
         self.seen: set[bytes] = set()
         """Transactions whose signatures this vehicle has had to verify."""
         self.tips_heard = self.blocks_checked = self.models_recomputed = 0
@@ -132,6 +132,7 @@ class Vehicle:
         """Lose everything but store, files and key."""
         self.online = False
         self._training = self._mining = None
+        self.lose_memory()
 
     def receive(self, event: events.Event) -> None:
         """A message came in."""
@@ -181,15 +182,21 @@ class Vehicle:
             )
         except InvalidTransaction:
             raise
+        except PowerFailure:
+            self.crash()
+            self.lose_files()
         except Exception as error:
             self.crash()
+            self.broken = True
             self.fleet.raised(self, error)
-            return ()
+        return ()
 
     def tick(self) -> None:
         """Let time pass for the peer."""
         if self.online:
+            self.put_again()
             self.take(events.Tick())
+        if self.online:
             self.act()
 
     def tell(self, event: events.Event) -> None:
@@ -239,17 +246,6 @@ class Vehicle:
             for effect in self.instead(each):
                 self._do(effect)
 
-    def store_file(self, cid: str, data: bytes) -> bool:
-        """Put a file in this vehicle's storage, in place of the oldest that nobody pinned."""
-        room = self.fleet.scenario.store_bytes - len(data)
-        used = sum(map(len, self.files.values()))
-        for oldest in list(self.files) if used > room else ():
-            if oldest not in self.pins and used > room:
-                used -= len(self.files.pop(oldest))
-        if used <= room:
-            self.files[cid] = data
-        return used <= room
-
     def keep(self, data: bytes) -> str:
         """Put a file in this vehicle's storage and pin it; its CID."""
         cid = cid_of(data)
@@ -271,23 +267,13 @@ class Vehicle:
                 self.broadcast(events.TransactionReceived(transaction))
             case effects.BroadcastBlock(block):
                 self.broadcast(events.BlockReceived(block))
-            case effects.Put(cid, data, pinned):
-                fleet.archive.setdefault(cid, data)
-                if self.store_file(cid, data) and pinned:
-                    self.pins.add(cid)
-            case effects.Pin(cids):
-                self.pins.update(cid for cid in cids if cid in self.files)
-            case effects.Unpin(cids):
-                self.pins.difference_update(cids)
-            case effects.Discard(cids):
-                for cid in cids:
-                    if cid not in self.pins:
-                        self.files.pop(cid, None)
+            case effects.Put() | effects.Pin() | effects.Unpin() | effects.Discard():
+                self.change(effect)
             case effects.Request():
                 fleet.request(self, effect)
             case effects.Train(request):
                 self._training = request
-                wait = self.rng.randint(*_TRAIN_MS)
+                wait = self.rng.randint(*_TRAIN_MS) + self.training_slow_ms
                 fleet.queue.after(wait, self._trained, request, self.peer.state)
             case effects.CancelTraining():
                 self._training = None
@@ -304,7 +290,7 @@ class Vehicle:
     def _trained(self, request: effects.TrainingRequest, begun: State) -> None:
         if self._training is request:
             self._training = None
-            if self.disk_full:
+            if self.disk_full or self.training_fails or request.base_cid not in self.files:
                 self.take(events.TrainingFailed(request, "no space left on device"))
                 return
             cid = self.keep_model(self.update(request), begun)

@@ -22,6 +22,8 @@ from bift_ros.simulation.consortium import Consortium
 from bift_ros.simulation.scenario import Scenario
 
 SPEC = ModelSpec((TensorSpec("bias", (8,)), TensorSpec("weight", (4, 8))))
+TASK = "lights"
+"""The name of the task that a run works on."""
 INITIAL_MODEL = serialize_model(SPEC, encode_model(np.linspace(-1, 1, SPEC.size)), MODEL_EXPONENT)
 
 
@@ -37,12 +39,12 @@ def world_of(scenario: Scenario) -> Consortium:
     )
 
 
-def proposal_of(scenario: Scenario, rule: str, init_cid: str) -> ProposeTask:
-    """The task that a run works on, from the initial model's file."""
+def proposal_of(rule: str, init_cid: str, iterations: int, name: str) -> ProposeTask:
+    """A task from the initial model's file."""
     return ProposeTask(
-        "lights",
+        name,
         init_cid,
-        scenario.iterations,
+        iterations,
         rule,
         PeerConfig().allowed_architectures[0],
         local_epochs=1,

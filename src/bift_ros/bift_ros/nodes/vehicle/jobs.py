@@ -21,21 +21,25 @@ Post = Callable[[Event], None]
 
 _MAXIMUM_UNKEPT = 4
 """Global models, the newest, which wait in memory to be kept."""
+_MAXIMUM_UNCHANGED = 4096
 _TRY_AGAIN_SECONDS = 10.0
 
 
 class StorageJobs:
     """Carries out what is wanted of files. `post` must be safe to call from any thread."""
 
-    def __init__(self, storage: Storage, post: Post) -> None:
+    def __init__(self, storage: Storage, post: Post, failed: Callable[[str], None]) -> None:
+        """`failed` is told of what could not be done and is tried again; safe like `post`."""
         self._storage = storage
-        self._post = post
+        self._post, self._failed = post, failed
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="storage")
         self._keeper = ThreadPoolExecutor(1, thread_name_prefix="keeper")
         self._lock = threading.Lock()
         self._seconds = 0.0
         self._unkept: dict[str, Put] = {}
         """What could not be kept, by CID, oldest first."""
+        self._unchanged: dict[str, Callable[[str], None]] = {}
+        """By CID, what could not be done with a file: the newest of pin, unpin and discard."""
         self._try_again_at = 0.0
         """Monotonic seconds."""
 
@@ -59,8 +63,8 @@ class StorageJobs:
             cid = self._storage.put(effect.data)
             if effect.pinned:
                 self._storage.pin(cid)
-        except (StorageError, OSError):
-            log.exception("cannot keep file %s", effect.cid)
+        except (StorageError, OSError) as error:
+            self._failed(f"file {effect.cid} can't be kept, to be tried again: {error}")
             self._unkept[effect.cid] = effect
             if len(self._unkept) > _MAXIMUM_UNKEPT:
                 del self._unkept[next(iter(self._unkept))]
@@ -70,13 +74,18 @@ class StorageJobs:
         self._count(started)
 
     def put_again(self) -> None:
-        """Keep what could not be kept some time ago, such as with a full disk; called often.
+        """Do what could not be done some time ago, such as with a full disk; called often.
 
         The chain may refer to it, and others can do with it late: they ask again and again.
         """
-        if self._unkept and time.monotonic() >= self._try_again_at:
-            for effect in list(self._unkept.values()):
-                self.put(effect)
+        if time.monotonic() < self._try_again_at:
+            return
+        for effect in list(self._unkept.values()):
+            self.put(effect)
+        with self._lock:
+            unchanged, self._unchanged = self._unchanged, {}
+        for cid, change in unchanged.items():
+            self._keeper.submit(self._each, (cid,), change)
 
     def pin(self, effect: Pin) -> None:
         """Keep what is here of some files."""
@@ -110,12 +119,18 @@ class StorageJobs:
 
     def _each(self, cids: Sequence[str], change: Callable[[str], None]) -> None:
         for cid in cids:
+            with self._lock:
+                self._unchanged.pop(cid, None)
             try:
                 change(cid)
             except NotFound:
                 log.debug("file %s is not here", cid)
-            except (StorageError, OSError):
-                log.exception("cannot %s file %s", change.__name__, cid)
+            except (StorageError, OSError) as error:
+                with self._lock:
+                    self._try_again_at = time.monotonic() + _TRY_AGAIN_SECONDS
+                    if len(self._unchanged) < _MAXIMUM_UNCHANGED:
+                        self._unchanged[cid] = change
+                self._failed(f"can't {change.__name__} file {cid}, to be tried again: {error}")
 
     def _count(self, started: float) -> None:
         with self._lock:

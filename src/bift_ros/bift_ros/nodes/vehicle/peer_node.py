@@ -72,7 +72,7 @@ class PeerNode(QuietNode):
         self.clock = IterationClock()
         self.refusals = Refusals(self.get_logger(), self._who)
         self.started = False
-        self.storage_jobs = StorageJobs(storage, self.post)
+        self.storage_jobs = StorageJobs(storage, self.post, self._unkept)
         self.nonce_search = NonceSearch(self.post)
         self._using_chain = threading.Lock()
         """Held by whichever thread reads or changes the chain."""
@@ -153,6 +153,9 @@ class PeerNode(QuietNode):
     @staticmethod
     def _now() -> Time:
         return Time(time.time_ns() // 1_000_000, time.monotonic_ns() // 1_000_000)
+
+    def _unkept(self, reason: str) -> None:
+        self.refusals.note(effects.Refused("store", self._address, reason))
 
     # --- in, in the thread of the fleet's bus ------------------------------------------------
 

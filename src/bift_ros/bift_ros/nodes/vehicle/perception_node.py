@@ -17,6 +17,7 @@ from bift_ros.perception.pipeline import Pipeline, Statistics
 
 # About ten seconds of a camera: JPEG decoding that falls further behind loses frames.
 _BACKLOG = 200
+_TRY_AGAIN_SECONDS = 10.0
 
 
 class PerceptionNode(QuietNode):
@@ -33,6 +34,7 @@ class PerceptionNode(QuietNode):
         self.statistics = Statistics(0, 0, 0, 0, {}, {})
         """What has come in and what became of it."""
         self._queue: queue.Queue[Callable[[Pipeline], None] | None] = queue.Queue(_BACKLOG)
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="perception", daemon=True)
         camera_topics.subscribe(self, settings["image_transport"], self._on_frame, self._on_labels)
 
@@ -42,6 +44,7 @@ class PerceptionNode(QuietNode):
 
     def stop(self) -> None:
         """Finish what is queued and stop."""
+        self._closing.set()
         self._queue.put(None)
         self._thread.join()
 
@@ -62,19 +65,38 @@ class PerceptionNode(QuietNode):
             self.lost_frames += 1
 
     def _work(self) -> None:
-        settings = self._settings
-        pipeline = Pipeline(
-            self._dataset, cap=settings["maximum_samples"], val_share=settings["validation_share"]
-        )
+        pipeline = self._open()
+        if pipeline is None:
+            while self._queue.get() is not None:
+                self._queue.task_done()
+            return
         self._report(pipeline)
         while (job := self._queue.get()) is not None:
             try:
                 job(pipeline)
             except (OSError, sqlite3.Error) as error:
-                self.get_logger().error(f"the dataset {self._dataset} can't be written: {error}")
+                self._unwritten(error)
             self._report(pipeline)
             self._queue.task_done()
         pipeline.close()
+
+    def _open(self) -> Pipeline | None:
+        """Open the dataset, however long it takes until there is room; None at the end."""
+        settings = self._settings
+        while not self._closing.is_set():
+            try:
+                return Pipeline(
+                    self._dataset,
+                    cap=settings["maximum_samples"],
+                    val_share=settings["validation_share"],
+                )
+            except (OSError, sqlite3.Error) as error:
+                self._unwritten(error)
+                self._closing.wait(_TRY_AGAIN_SECONDS)
+        return None
+
+    def _unwritten(self, error: Exception) -> None:
+        self.get_logger().error(f"the dataset {self._dataset} can't be written: {error}")
 
     def _report(self, pipeline: Pipeline) -> None:
         before, self.statistics = self.statistics.train, pipeline.statistics

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import rclpy
@@ -178,9 +179,11 @@ class Vehicle:
         """
         trainer, peer = self._trainer, self._peer.peer
         alone = peer.known_peers < len(peer.state.members) - 1
-        if trainer is not None and not (alone and time.monotonic() < self._warm_up_at):
+        if trainer is None or (alone and time.monotonic() < self._warm_up_at):
+            return
+        self._vehicle.destroy_timer(self._warm_up)
+        with suppress(OSError):  # the first job tries again, and says what is wrong
             trainer.start()
-            self._vehicle.destroy_timer(self._warm_up)
 
     def stop(self) -> None:
         """Stop every part and close what is open; nothing accepted is lost."""
