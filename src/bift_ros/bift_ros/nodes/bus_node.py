@@ -8,15 +8,11 @@ from contextlib import nullcontext, redirect_stderr
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.experimental import EventsExecutor
-from rclpy.node import Node
-from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
+from bift_ros.nodes.bare_node import BareNode
 from bift_ros.nodes.buses import Bus
 from bift_ros.nodes.loopback import staying_here
-
-NO_TYPE_DESCRIPTIONS = [Parameter("start_type_description_service", value=False)]
-"""A node's overrides that spare the service which ROS gives every node and nobody asks."""
 
 _EXECUTORS = {Bus.OWN: EventsExecutor, Bus.FLEET: SingleThreadedExecutor}
 
@@ -24,12 +20,12 @@ _EXECUTORS = {Bus.OWN: EventsExecutor, Bus.FLEET: SingleThreadedExecutor}
 class BusNode:
     """A node on one of the buses, with a ROS context and an executor that nothing else has.
 
-    It has no endpoints but those that it is given; on the fleet's bus not even parameter events.
-    On its own bus it is on the events executor: another one wakes up at a cost that grows with the
-    number of subscriptions, which for those who hear all vehicles is far more than that of the
-    messages. But that one queues an event for each message that comes, however many they are, and
-    handles all in that order. So on the fleet's bus, of few topics and strangers, it is on one that
-    looks what is there, and lets each topic and service have its turn.
+    It has no endpoints but those that it is given. On its own bus it is on the events executor:
+    another one wakes up at a cost that grows with the number of subscriptions, which for those who
+    hear all vehicles is far more than that of the messages. But that one queues an event for each
+    message that comes, however many they are, and handles all in that order. So on the fleet's bus,
+    of few topics and strangers, it is on one that looks what is there, and lets each topic and
+    service have its turn.
     """
 
     def __init__(self, bus: Bus, name: str, namespace: str | None = None) -> None:
@@ -37,18 +33,9 @@ class BusNode:
         self._context = rclpy.Context()
         with bus.entered(), staying_here() if bus is Bus.OWN else nullcontext():
             rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
-            self.node = Node(
-                name,
-                context=self._context,
-                namespace=namespace,
-                use_global_arguments=False,
-                enable_rosout=False,
-                start_parameter_services=False,
-                parameter_overrides=NO_TYPE_DESCRIPTIONS,
+            self.node = BareNode(
+                name, context=self._context, namespace=namespace, use_global_arguments=False
             )
-        if bus is Bus.FLEET:
-            # rclpy leaves no other way to do without it; no parameter of the node ever changes.
-            self.node.destroy_publisher(self.node._parameter_event_publisher)
         # It hands sys.stderr to faulthandler, which needs a descriptor: a notebook's has none.
         with redirect_stderr(sys.__stderr__):
             self.executor = _EXECUTORS[bus](context=self._context)

@@ -13,7 +13,7 @@ from rclpy.subscription import Subscription
 
 from bift_ros.monitoring.layout import Pose, pose_of
 from bift_ros.nodes import qos
-from bift_ros.nodes.bus_node import NO_TYPE_DESCRIPTIONS
+from bift_ros.nodes.bare_node import BareNode
 
 _LOOK_SECONDS = 2.0
 _KINDS = {"geometry_msgs/msg/PoseStamped": PoseStamped, "nav_msgs/msg/Odometry": Odometry}
@@ -28,14 +28,7 @@ class PoseReader:
     def __init__(self, node: Node, frame: str) -> None:
         """Poses in another frame than `frame` are left out, which is logged once a vehicle."""
         self._frame, self._log = frame, node.get_logger()
-        self._node = Node(
-            "bift_poses",
-            context=node.context,
-            use_global_arguments=False,
-            enable_rosout=False,
-            start_parameter_services=False,
-            parameter_overrides=NO_TYPE_DESCRIPTIONS,
-        )
+        self._node = BareNode("bift_poses", context=node.context, use_global_arguments=False)
         self._subscriptions: dict[str, Subscription] = {}
         self._poses: dict[str, Pose] = {}
         self._elsewhere: set[str] = set()

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from bift_ros.chain.vehicle_folders import VehicleFolders
 from bift_ros.storage.embedded import EmbeddedStorage
-from bift_ros.storage.gateway_urls import gateway_url
 from bift_ros.storage.interface import Storage, StorageError
-from bift_ros.storage.kubo.api import KuboApi
-from bift_ros.storage.kubo.config import KuboSettings, read_swarm_key
-from bift_ros.storage.kubo.own_daemon import OwnKuboStorage
-from bift_ros.storage.kubo.storage import KuboStorage
 from bift_ros.storage.networks import Networks
 
 
@@ -31,30 +25,12 @@ def open_storage(settings: Mapping[str, Any], folders: VehicleFolders) -> Storag
                 max_bytes=settings["storage_mb"] << 20,
             )
         case "kubo":
-            return _kubo(settings, folders, networks)
+            # With ipfshttpclient and requests, which cost a vehicle a tenth of its start.
+            from bift_ros.nodes.vehicle.kubo_storage import open_kubo_storage
+
+            return open_kubo_storage(settings, folders, networks)
         case other:
             raise StorageError(f"the parameter storage is {other!r}: set it to embedded or kubo")
-
-
-def _kubo(settings: Mapping[str, Any], folders: VehicleFolders, networks: Networks) -> KuboStorage:
-    host = settings["gateway_advertised_host"] or settings["gateway_host"]
-    if settings["kubo_api"]:
-        api = KuboApi(settings["kubo_api"])
-        return KuboStorage(api, gateway_url(host, api.gateway_port()), networks=networks)
-    key = settings["kubo_swarm_key"]
-    return OwnKuboStorage(
-        folders.kubo,
-        KuboSettings(
-            host=settings["gateway_host"],
-            gateway_port=settings["gateway_port"],
-            swarm_port=settings["kubo_swarm_port"],
-            swarm_key=read_swarm_key(Path(key)) if key else None,
-            peers=tuple(settings["kubo_peers"].split()),
-            max_bytes=settings["storage_mb"] << 20,
-        ),
-        host,
-        networks,
-    )
 
 
 def keep(storage: Storage, file: bytes) -> str:
