@@ -15,10 +15,12 @@ from bift_ros.chain.exceptions import StoreError
 from bift_ros.chain.finality import Checkpoint
 from bift_ros.chain.store import ChainStore
 from bift_ros.consensus.blocks import Block
+from bift_ros.consensus.double_votes import check_double_vote
 from bift_ros.consensus.exceptions import (
     BadQuorum,
     BadSignature,
     ConflictsWithFinal,
+    FieldError,
     NotOnFinal,
     UnknownVoted,
 )
@@ -316,3 +318,38 @@ def test_a_checkpoint_that_the_last_snapshot_contradicts_is_an_error(
     assert Blockchain(fleet.genesis, store, checkpoint=trunk).tip.hash == case.light[1].hash
     with pytest.raises(StoreError, match="without the checkpoint"):
         Blockchain(fleet.genesis, store, checkpoint=replace(trunk, hash=bytes(32)))
+
+
+def test_a_checkpoint_is_written_as_height_and_hash() -> None:
+    assert Checkpoint.parse("12:" + "ab" * 32) == Checkpoint(12, b"\xab" * 32)
+    for text in ("", "12", "0:" + "ab" * 32, "12:" + "AB" * 32, "-1:" + "ab" * 32, "12:ab"):
+        with pytest.raises(FieldError, match="HEIGHT:HASH"):
+            Checkpoint.parse(text)
+
+
+def test_a_rival_certificate_gives_evidence(case: Case) -> None:
+    """Though its block is refused: whoever has voted for both is on the chain for it."""
+    case.add(case.trunk, *case.light)
+    case.finalize(case.light[0], round_=2)
+    heavy = replace(case.statement(case.light[0], round_=2), hash=case.heavy[0].hash)
+    rival = quorum(case.fleet, Stage.PRECOMMIT, heavy, [1, 2, 3, 4])
+    with pytest.raises(UnknownVoted):
+        case.chain.finalize(rival)
+    found = case.chain.evidence(rival)
+    assert {one.accused for one in found} == {case.fleet.address(n) for n in (1, 2, 3)}
+    for one in found:
+        check_double_vote(case.chain.tip_state, one)
+    later = quorum(case.fleet, Stage.PREVOTE, replace(heavy, round=3), range(5))
+    assert len(case.chain.evidence(later)) == 4  # who has forgotten its precommit
+    assert case.chain.evidence(case.quorum(Stage.PREVOTE, case.light[0], round_=1)) == []
+    forged = tuple((sender, bytes(64)) for sender, _ in rival.signatures)
+    with pytest.raises(BadSignature):
+        case.chain.evidence(replace(rival, signatures=forged))
+
+
+def test_who_is_no_member_any_more_is_not_accused(fleet: Any, store: ChainStore) -> None:
+    case, block = leaves(fleet, store)
+    said = case.statement(block, round_=2)
+    case.chain.finalize(case.quorum(Stage.PRECOMMIT, said, range(5)))
+    rival = case.quorum(Stage.PRECOMMIT, replace(said, hash=bytes(32)), [0, 4])
+    assert [one.accused for one in case.chain.evidence(rival)] == [fleet.address(0)]

@@ -22,6 +22,7 @@ from bift_ros.chain.finality import Checkpoint, Finality, best_on
 from bift_ros.chain.interface import Base, Snapshot, Standing, Store
 from bift_ros.consensus.blocks import Block, SignedHeader
 from bift_ros.consensus.encoding import decode, encode
+from bift_ros.consensus.evidence import evidence_against
 from bift_ros.consensus.exceptions import BadQuorum, InvalidBlock, MalformedState
 from bift_ros.consensus.fork_choice import (
     BlockNode,
@@ -31,10 +32,12 @@ from bift_ros.consensus.fork_choice import (
     stands_on,
 )
 from bift_ros.consensus.genesis import Genesis, Member
+from bift_ros.consensus.payloads import DoubleVote
 from bift_ros.consensus.quorums import Quorum
 from bift_ros.consensus.state import State, initial_state
 from bift_ros.consensus.state_bytes import parse_state, state_bytes
 from bift_ros.consensus.transition import state_transition
+from bift_ros.consensus.votes import Stage
 
 KEPT_BLOCKS = 512
 """Blocks below the older snapshot that are kept, for those who are not far behind."""
@@ -186,6 +189,14 @@ class Blockchain:
             with suppress(StoreError):  # it only spares; the next certificate tries again
                 self._settle(final, proof)
         return reorg
+
+    def evidence(self, shown: Quorum) -> list[DoubleVote]:
+        """Give what a quorum proves beside those kept here, whatever block it is for.
+
+        Only present members are accused. Raises BadSignature.
+        """
+        kept = [quorum for stage in Stage for quorum in self.store.quorums(stage)]
+        return evidence_against(self.tip_state, shown, kept)
 
     def _settle(self, node: BlockNode, certificate: Quorum) -> None:
         """Have the tree stand on a final block: keep a snapshot of it, and drop what is older."""

@@ -8,12 +8,19 @@ leaves. An owner's checkpoint is final once it is here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 from bift_ros.chain.interface import MAX_QUORUMS, Store
-from bift_ros.consensus.exceptions import BadQuorum, ConflictsWithFinal, NotOnFinal, UnknownVoted
+from bift_ros.consensus.exceptions import (
+    BadQuorum,
+    ConflictsWithFinal,
+    FieldError,
+    NotOnFinal,
+    UnknownVoted,
+)
 from bift_ros.consensus.fork_choice import (
     BlockNode,
     branch_above,
@@ -29,6 +36,7 @@ from bift_ros.consensus.votes import Stage, Statement
 
 _MAX_KNOWN = len(Stage) * MAX_QUORUMS
 _MAX_EPOCHS = 64
+_CHECKPOINT = re.compile(r"([1-9][0-9]{0,17}):([0-9a-f]{64})")
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,14 @@ class Checkpoint:
     """Its height."""
     hash: bytes
     """Its hash."""
+
+    @classmethod
+    def parse(cls, text: str) -> Checkpoint:
+        """Read `HEIGHT:HASH`, the hash in hex digits; raises FieldError."""
+        found = _CHECKPOINT.fullmatch(text)
+        if found is None:
+            raise FieldError(f"checkpoint: {text!r:.100} is not HEIGHT:HASH")
+        return cls(int(found[1]), bytes.fromhex(found[2]))
 
 
 @dataclass(frozen=True)

@@ -151,17 +151,19 @@ def read_vote(data: bytes, genesis: Genesis, members: Mapping[str, Member]) -> V
 
 
 def is_double_vote(first: Vote, second: Vote) -> bool:
-    """Tell whether no honest member casts both; their order does not matter.
+    """Tell whether no honest member casts both; their order and signatures do not matter."""
+    return first.sender == second.sender and contradict(
+        first.stage, first.statement, second.stage, second.statement
+    )
+
+
+def contradict(stage: Stage, said: Statement, other_stage: Stage, other: Statement) -> bool:
+    """Tell whether no honest member votes for both statements.
 
     Two prevotes of one round differ, or two precommits; or a prevote builds on a source from before
-    an earlier round's precommit. The signatures are not looked at.
+    an earlier round's precommit.
     """
-    if first.sender != second.sender:
-        return False
-    if first.stage is second.stage:
-        a, b = first.statement, second.statement
-        return a.round == b.round and a != b
-    precommit, prevote = first.statement, second.statement
-    if first.stage is Stage.PREVOTE:
-        precommit, prevote = prevote, precommit
+    if stage is other_stage:
+        return said.round == other.round and said != other
+    precommit, prevote = (said, other) if stage is Stage.PRECOMMIT else (other, said)
     return prevote.source_round < precommit.round < prevote.round
