@@ -177,7 +177,7 @@ def _load(blocks: int, final: bool) -> dict[str, Any]:
                 block = members.learn(state)
         context = multiprocessing.get_context("spawn")
         reader, writer = context.Pipe(duplex=False)
-        process = context.Process(target=_open, args=(path, members.members, writer))
+        process = context.Process(target=_open, args=(path, blocks, writer))
         process.start()
         writer.close()
         found = reader.recv()
@@ -194,8 +194,9 @@ def _load(blocks: int, final: bool) -> dict[str, Any]:
     }
 
 
-def _open(path: Path, members: Consortium, pipe: Connection) -> None:
+def _open(path: Path, blocks: int, pipe: Connection) -> None:
     """Load the chain in a fresh process, and add blocks on old parents; send what it took."""
+    members = _Chain(UPDATES_A_BLOCK, blocks).members
     before = memory.peak()
     begun = time.perf_counter()
     with closing(ChainStore(path, members.genesis)) as store:

@@ -13,10 +13,11 @@ from bift_ros.consensus.fork_choice import BlockNode
 from bift_ros.consensus.genesis import Genesis
 from bift_ros.consensus.state import State
 from bift_ros.consensus.state_bytes import parse_state, state_bytes
-from bift_ros.consensus.transition import state_transition
+from bift_ros.consensus.transactions import remember_signature
+from bift_ros.consensus.transition import apply_body
 
 MAX_CACHED_STATES = 64
-STATE_SPACING = 32
+STATE_SPACING = 16
 """Blocks from one whose state is stored to the next: so many are replayed at most."""
 
 
@@ -38,8 +39,7 @@ class BranchStates:
         self._states.move_to_end(node.hash)
         state = self._states[node.hash]
         for missing_hash in reversed(missing):
-            block = stored_block(self._store, missing_hash)
-            state = state_transition(state, self._genesis, block, block.header.timestamp)
+            state = self._replay(state, stored_block(self._store, missing_hash))
             self.keep(state)
         return state
 
@@ -56,6 +56,14 @@ class BranchStates:
         for name in [name for name in self._states if name not in blocks]:
             del self._states[name]
         self.keep(root)
+
+    def _replay(self, state: State, block: Block) -> State:
+        """Give the state after an accepted block, whose signatures need not be checked again."""
+        for transaction in block.body.transactions:
+            member = state.members.get(transaction.sender)
+            if member is not None:
+                remember_signature(transaction, member.public_key, self._genesis.hash)
+        return apply_body(state, self._genesis, block)
 
     def _recall(self, node: BlockNode) -> bool:
         """Take up the stored state after a block, where there is one."""
