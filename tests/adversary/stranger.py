@@ -28,6 +28,7 @@ CATCH_UP = {
     "get_headers": "GetHeaders",
     "get_blocks": "GetBlocks",
     "get_group_keys": "GetGroupKeys",
+    "get_snapshot": "GetSnapshot",
 }
 DISCOVERY_SECONDS = 20.0
 FLOOD = QoSProfile(

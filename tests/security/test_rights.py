@@ -17,7 +17,7 @@ def may(patterns: tuple[str, ...], topic: str) -> bool:
     return any(fnmatchcase(topic, pattern) for pattern in patterns)
 
 
-@pytest.mark.parametrize("service", ["get_headers", "get_blocks", "get_group_keys"])
+@pytest.mark.parametrize("service", ["get_headers", "get_blocks", "get_group_keys", "get_snapshot"])
 def test_a_vehicle_serves_its_own_catch_up_and_calls_that_of_others(service: str) -> None:
     assert may(CAR.fleet.subscribe, f"rq/car/{service}Request")
     assert may(CAR.fleet.publish, f"rr/car/{service}Reply")

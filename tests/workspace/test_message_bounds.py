@@ -38,6 +38,7 @@ from bift_ros.consensus.blocks import (
 from bift_ros.consensus.genesis import MAX_DIFFICULTY, MAX_MEMBERS
 from bift_ros.consensus.group_key import MAX_LINKS, GroupKey
 from bift_ros.consensus.payloads import HASH_BYTES, MAX_VOTE_BYTES, ProposeTask, ShareFile
+from bift_ros.consensus.quorums import MAX_QUORUM_BYTES
 from bift_ros.consensus.transactions import MAX_GROUP_KEY_BYTES, Transaction
 from bift_ros.identity.sealing import COPY_BYTES, NAME_BYTES
 from bift_ros.limits.limited_log import MAX_CHARACTERS
@@ -91,6 +92,7 @@ def test_a_slot_without_a_bound_is_found() -> None:
         (srv.GetBlocks.Request, "hashes", answers.BLOCKS_PER_ANSWER * HASH_BYTES),
         (srv.GetBlocks.Response, "blocks", answers.MAX_BLOCKS_BYTES),
         (srv.GetGroupKeys.Response, "keys", answers.MAX_KEYS_BYTES),
+        (srv.GetSnapshot.Response, "certificate", MAX_QUORUM_BYTES),
         (srv.GetState.Request, "transaction", HASH_BYTES),
         (srv.GetState.Response, "members", MOST_MEMBERS),
         (srv.GetState.Response, "waiting", 1),

@@ -17,6 +17,7 @@ from bift_ros.peer.clock import Time
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.group_keys import keys_before
 from bift_ros.peer.machine import Peer
+from bift_ros.peer.snapshots import offer_of
 from bift_ros.simulation.consortium import START_MS
 from bift_ros.simulation.event_queue import EventQueue
 from bift_ros.simulation.world import INITIAL_MODEL, train
@@ -50,6 +51,8 @@ class Vehicle:
         """Answers `GetHeaders`; None is no answer."""
         self.give_blocks: Callable[[tuple[bytes, ...]], list[Block] | None] = self.honest_blocks
         """Answers `GetBlocks`; None is no answer."""
+        self.give_snapshot: Callable[[], tuple[bytes, str]] = lambda: offer_of(self.chain)
+        """Answers `GetSnapshot`."""
         self.boot()
 
     @property
@@ -126,6 +129,11 @@ class Vehicle:
                 if self._answers(other):
                     answer = events.KeysAnswered(peer, *keys_before(other.state, before))
                     self.fleet.send(other, self, answer)
+            case effects.RequestSnapshot(peer):
+                other = self.fleet.by_address[peer]
+                if self._answers(other):
+                    offer = events.SnapshotAnswered(peer, *other.give_snapshot())
+                    self.fleet.send(other, self, offer)
             case effects.Put(cid, data, pinned):
                 self.files[cid] = data
                 self.pins |= {cid} if pinned else set()

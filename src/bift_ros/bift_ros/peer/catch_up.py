@@ -17,7 +17,9 @@ from bift_ros.consensus.blocks import SignedHeader
 from bift_ros.consensus.exceptions import InvalidBlock, UnknownMiner
 from bift_ros.peer.block_import import BlockImport
 from bift_ros.peer.context import Context
-from bift_ros.peer.effects import RequestBlocks, RequestHeaders
+from bift_ros.peer.effects import RequestBlocks, RequestHeaders, RequestSnapshot
+from bift_ros.peer.events import SnapshotAnswered
+from bift_ros.peer.snapshots import FAR, Snapshots
 from bift_ros.peer.tip_tracker import TipTracker
 
 _SOURCES = 4
@@ -36,7 +38,7 @@ class _Source:
     """One vehicle that may have what this one lacks."""
 
     since: int
-    asked: RequestHeaders | RequestBlocks | None = None
+    asked: RequestHeaders | RequestBlocks | RequestSnapshot | None = None
     asked_at: int = 0
     next_height: int | None = None
     """Where its last headers went on."""
@@ -44,6 +46,12 @@ class _Source:
     """How many answers in a row did not help."""
     until: int = 0
     """It is not asked again before."""
+    height: int = 0
+    """Where its chain ends, by its own word."""
+    pruned: bool = False
+    """Whether its blocks begin above those that are missing here."""
+    offered: bool = False
+    """Whether it was asked for a snapshot."""
 
 
 @dataclass
@@ -58,8 +66,15 @@ class _Wanted:
 class CatchUp:
     """Asks a few vehicles at a time, those that helped before others."""
 
-    def __init__(self, context: Context, tips: TipTracker, block_import: BlockImport) -> None:
+    def __init__(
+        self,
+        context: Context,
+        tips: TipTracker,
+        block_import: BlockImport,
+        snapshots: Snapshots,
+    ) -> None:
         self._context, self._tips, self._import = context, tips, block_import
+        self._snapshots = snapshots
         self._sources: dict[str, _Source] = {}
         self._wanted: dict[bytes, _Wanted] = {}
 
@@ -73,12 +88,24 @@ class CatchUp:
         source = self._sources.get(peer)
         if source is None or not isinstance(source.asked, RequestHeaders):
             return
+        first = source.asked.from_height
         source.asked = None
+        source.pruned = bool(headers) and headers[0].header.height > first
         new = self._take(peer, headers[:HEADERS_PER_ANSWER])
         full = len(headers) >= HEADERS_PER_ANSWER
         source.next_height = headers[-1].header.height + 1 if full and new is not None else None
         if not new and source.next_height is None:
             self._in_vain(source)  # headers alone are no help yet: anybody can make them
+        self.advance()
+
+    def snapshot_answered(self, event: SnapshotAnswered) -> None:
+        """Have the file of a snapshot fetched, or go on with headers."""
+        source = self._sources.get(event.peer)
+        if source is None or not isinstance(source.asked, RequestSnapshot):
+            return
+        source.asked = None
+        if not self._snapshots.answered(event) and source.pruned:
+            self._in_vain(source)
         self.advance()
 
     def blocks_answered(self, peer: str) -> None:
@@ -108,8 +135,12 @@ class CatchUp:
             if source.asked and context.now - source.asked_at >= context.config.request_timeout_ms:
                 if isinstance(source.asked, RequestHeaders):
                     self.headers_answered(peer, ())
-                else:
+                elif isinstance(source.asked, RequestBlocks):
                     self.blocks_answered(peer)
+                else:
+                    self.snapshot_answered(SnapshotAnswered(peer, b"", ""))
+        if self._snapshots.pending:
+            return
         candidates = self._candidates()
         busy = sum(source.asked is not None for source in self._sources.values())
         for peer in candidates:
@@ -155,7 +186,12 @@ class CatchUp:
             new += 1
         return new
 
-    def _question(self, peer: str, source: _Source) -> RequestHeaders | RequestBlocks | None:
+    def _question(
+        self, peer: str, source: _Source
+    ) -> RequestHeaders | RequestBlocks | RequestSnapshot | None:
+        if not source.offered and self._is_far_behind(source):
+            source.offered = True
+            return RequestSnapshot(peer)
         room = _MAXIMUM_UNDER_WAY - sum(1 for wanted in self._wanted.values() if wanted.asked)
         shown = [name for name, wanted in self._wanted.items() if peer in wanted.sources]
         free = [name for name in shown if not self._wanted[name].asked]
@@ -170,7 +206,15 @@ class CatchUp:
         if source.next_height is not None:
             return RequestHeaders(peer, source.next_height)
         overlap = _OVERLAP * 2 ** min(source.vain, 20)
-        return RequestHeaders(peer, max(1, self._context.chain.tip.height + 1 - overlap))
+        chain = self._context.chain
+        first = max(chain.root.height + 1, chain.tip.height + 1 - overlap)
+        return RequestHeaders(peer, first)
+
+    def _is_far_behind(self, source: _Source) -> bool:
+        """Whether the blocks that this vehicle lacks, or their files, are likely to be gone."""
+        context = self._context
+        far = source.height > context.chain.tip.height + FAR and not context.config.keep_all
+        return far or source.pruned
 
     def _in_vain(self, source: _Source) -> None:
         source.vain += 1
@@ -196,6 +240,8 @@ class CatchUp:
         for peer in peers:
             if peer not in kept:
                 kept[peer] = _Source(since=context.now)
+            if peer in ahead:
+                kept[peer].height = ahead[peer].height
         self._sources = kept
         pause = context.config.fetch_retry_ms
         ready = [peer for peer in peers if context.now - kept[peer].since >= pause]

@@ -179,13 +179,13 @@ class Context:
             return False
         if self.keyring is not None:
             largest += OVERHEAD
-        fetch = self.fetches.want(cid, self._gateways(holders), largest, self.now)
+        fetch = self.fetches.want(cid, self.gateways(holders), largest, self.now)
         if fetch is not None:
             self.holdings.fetched(cid, holders[0], fetch.largest)
             self.emit(fetch)
         return True
 
-    def _gateways(self, first: Sequence[str]) -> Iterator[str]:
+    def gateways(self, first: Sequence[str]) -> Iterator[str]:
         """Where members serve files: those of `first`, which may come again, then all others'."""
         members, providers = self.members, self.providers
         for address in chain(first, providers):

@@ -65,6 +65,13 @@ class RequestKeys(Request):
 
 
 @dataclass(frozen=True)
+class RequestSnapshot(Request):
+    """Ask one vehicle for its newest snapshot; answer with `SnapshotAnswered`."""
+
+    peer: str
+
+
+@dataclass(frozen=True)
 class Fetch(Request):
     """Get a file from own storage or from a provider; answer `FileFetched` or `FetchFailed`."""
 
@@ -150,6 +157,14 @@ class TipChanged(Effect):
 
 
 @dataclass(frozen=True)
+class StartedFrom(Effect):
+    """The peer stands on a final block whose state others have given it."""
+
+    height: int
+    block_hash: bytes
+
+
+@dataclass(frozen=True)
 class EquivocationFound(Effect):
     """A miner signed two blocks on one parent, which an honest one never does."""
 
@@ -163,7 +178,7 @@ class Refused(Effect):
 
     what: str
     """`transaction`, `block`, `header`, `tip`, `file`, `key`, `commit`, `update`, `task`,
-    `training` or `note`, one of the vehicle's own in its store."""
+    `training`, `snapshot` or `note`, one of the vehicle's own in its store."""
     sender: str
     """The address that made it, of a file empty; a hash's or CID's digits are in the reason."""
     reason: str

@@ -64,6 +64,17 @@ class KeysAnswered(Event):
 
 
 @dataclass(frozen=True)
+class SnapshotAnswered(Event):
+    """A vehicle has answered a `RequestSnapshot` effect."""
+
+    peer: str
+    certificate: bytes
+    """What shows that a block is final, and the state after it; empty where it has none."""
+    cid: str
+    """The file with the state."""
+
+
+@dataclass(frozen=True)
 class FileFetched(Event):
     """A file asked for by a `Fetch` effect is here, its bytes checked against its CID."""
 

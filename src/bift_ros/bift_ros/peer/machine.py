@@ -9,6 +9,7 @@ any effect tells the fleet of it; a simulation hands in a store in memory.
 from __future__ import annotations
 
 from bift_ros.chain.blockchain import Blockchain, Reorg
+from bift_ros.chain.interface import Snapshot
 from bift_ros.consensus.blocks import Block, Header
 from bift_ros.consensus.exceptions import InvalidTransaction, SequenceUsed
 from bift_ros.consensus.genesis import Genesis
@@ -24,7 +25,7 @@ from bift_ros.peer.clock import Time
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.context import Context
 from bift_ros.peer.disputes import Disputes
-from bift_ros.peer.effects import BroadcastBlock, Effect, TipChanged
+from bift_ros.peer.effects import BroadcastBlock, Effect, StartedFrom, TipChanged
 from bift_ros.peer.equivocation import Equivocations
 from bift_ros.peer.fairness import Fairness
 from bift_ros.peer.group_keys import GroupKeys
@@ -32,6 +33,7 @@ from bift_ros.peer.included import Included
 from bift_ros.peer.keeping import Keeping
 from bift_ros.peer.mining import Miner
 from bift_ros.peer.own_transactions import OwnTransactions
+from bift_ros.peer.snapshots import Snapshots
 from bift_ros.peer.tip_tracker import TipTracker
 from bift_ros.peer.trainer import Trainer
 from bift_ros.peer.updates import Updates
@@ -61,7 +63,8 @@ class Peer:
         self._own = OwnTransactions(context)
         self._trainer = Trainer(context, self._own)
         self._keys = GroupKeys(context, self._own, self._tips)
-        self._catch_up = CatchUp(context, self._tips, self._import)
+        self._snapshots = Snapshots(context)
+        self._catch_up = CatchUp(context, self._tips, self._import, self._snapshots)
         self._mined = b""
         """Hash of the last block of our own making, to be sent once it is stored."""
         self._included = Included()
@@ -171,6 +174,10 @@ class Peer:
                     self._miner.advance()
                 return False
             case events.FileFetched(cid, data):
+                snapshot = self._snapshots.arrived(cid, data)
+                if snapshot is not None:
+                    self._start_from(snapshot)
+                    return True
                 if not context.arrived(cid, data):
                     context.fetches.failed(cid, context.now)
                     return False
@@ -189,7 +196,11 @@ class Peer:
                 return False
             case events.KeysAnswered():
                 self._keys.answered(event)
+            case events.SnapshotAnswered():
+                self._catch_up.snapshot_answered(event)
+                return False
             case events.FetchFailed(cid, reason, final):
+                self._snapshots.failed(cid)
                 if not context.fetches.failed(cid, context.now, final=final):
                     return False
                 self._updates.file_unfit(cid, reason)
@@ -221,6 +232,7 @@ class Peer:
         self._catch_up.advance()
         self._tips.announce()
         self._keeping.let_go()
+        self._snapshots.serve()
 
     def _ask_again(self) -> None:
         """Another vehicle's gateway is known now, which may have what nobody had."""
@@ -283,6 +295,13 @@ class Peer:
             self._follow(block, reorg, checked.made)
         return True
 
+    def _start_from(self, snapshot: Snapshot) -> None:
+        """Go on from a final block, with nothing of what was here below it."""
+        context = self._context
+        context.chain.start_from(snapshot)
+        context.emit(StartedFrom(snapshot.height, snapshot.hash))
+        self._moved()
+
     def _follow(self, block: Block, reorg: Reorg, made: ComputedModel | None = None) -> None:
         context = self._context
         for left in reorg.removed:
@@ -292,10 +311,15 @@ class Peer:
         for added in reorg.added:
             self._included.brought(added.body.transactions)
             self._keeping.followed(added)
+        context.emit(TipChanged(block, len(reorg.removed), made.notes if made else ()))
+        self._moved()
+
+    def _moved(self) -> None:
+        """What follows from another tip."""
+        context = self._context
         for transaction, reason in context.mempool.prune(context.state):
             if transaction not in self._included:
                 self._own.dropped(transaction, reason)
         self._miner.tip_changed()
         context.fetches.forget()
-        context.emit(TipChanged(block, len(reorg.removed), made.notes if made else ()))
         self._tips.announce()

@@ -13,7 +13,7 @@ from bift_ros.perception.replay_topics import CAMERA_TOPICS
 ANY = "*"
 """Any text, in the name of a topic or service."""
 _FLEET_TOPICS = ("bift/transactions", "bift/blocks", "bift/tips")
-_CATCH_UP = ("get_headers", "get_blocks", "get_group_keys")
+_CATCH_UP = ("get_headers", "get_blocks", "get_group_keys", "get_snapshot")
 _OWNERS = ("get_state", "submit_transaction", "owner_job")
 _SAID_TO_OBSERVERS = ("diagnostics", "bift/scene/*", "bift/monitor/*", "bift/camera_view")
 _EVERY_NODES = ("parameter_events",)

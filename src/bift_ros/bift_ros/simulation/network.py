@@ -10,6 +10,7 @@ from bift_ros.peer.events import (
     BlockReceived,
     Event,
     HeadersAnswered,
+    SnapshotAnswered,
     TipReceived,
     TransactionReceived,
 )
@@ -112,6 +113,8 @@ def size_of(event: Event) -> int:
             return _ENVELOPE_BYTES + len(tip.to_bytes())
         case HeadersAnswered(_, headers):
             return _ENVELOPE_BYTES + sum(len(signed.to_bytes()) for signed in headers)
+        case SnapshotAnswered(_, certificate):
+            return _ENVELOPE_BYTES + len(certificate)
         case Published(_, message):
             return _ENVELOPE_BYTES + len(message)
         case _:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from bift_ros.peer.effects import Fetch, Request, RequestBlocks, RequestHeaders, RequestKeys
+from bift_ros.peer.effects import (
+    Fetch,
+    Request,
+    RequestBlocks,
+    RequestHeaders,
+    RequestKeys,
+    RequestSnapshot,
+)
 from bift_ros.peer.events import (
     BlockReceived,
     BlocksAnswered,
@@ -14,8 +21,10 @@ from bift_ros.peer.events import (
     FileFetched,
     HeadersAnswered,
     KeysAnswered,
+    SnapshotAnswered,
 )
 from bift_ros.peer.group_keys import keys_before
+from bift_ros.peer.snapshots import offer_of
 from bift_ros.simulation.vehicle import Environment, Vehicle
 from bift_ros.storage.cid import cid_of
 
@@ -42,6 +51,8 @@ class Requests:
                 self._ask(asker, peer, self._blocks, hashes)
             case RequestKeys(peer, before):
                 self._ask(asker, peer, _keys, before)
+            case RequestSnapshot(peer):
+                self._ask(asker, peer, _snapshot, None)
             case _:
                 raise AssertionError(f"{effect} asks nobody for anything")
 
@@ -110,3 +121,7 @@ def _headers(asker: Vehicle, other: Vehicle, from_height: int) -> None:
 def _keys(asker: Vehicle, other: Vehicle, before: int) -> None:
     keys, left = keys_before(other.peer.state, before)
     other.send(asker, KeysAnswered(other.address, keys, left))
+
+
+def _snapshot(asker: Vehicle, other: Vehicle, _: None) -> None:
+    other.send(asker, SnapshotAnswered(other.address, *offer_of(other.chain)))

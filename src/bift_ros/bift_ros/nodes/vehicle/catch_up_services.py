@@ -28,15 +28,23 @@ from bift_ros.consensus.payloads import HASH_BYTES
 from bift_ros.consensus.transactions import Canonical
 from bift_ros.limits.token_bucket import Bucket, Rate
 from bift_ros.nodes.convert import octets
-from bift_ros.peer.effects import Refused, RequestBlocks, RequestHeaders, RequestKeys
+from bift_ros.peer.effects import (
+    Refused,
+    RequestBlocks,
+    RequestHeaders,
+    RequestKeys,
+    RequestSnapshot,
+)
 from bift_ros.peer.events import (
     BlockReceived,
     BlocksAnswered,
     Event,
     HeadersAnswered,
     KeysAnswered,
+    SnapshotAnswered,
 )
 from bift_ros.peer.group_keys import keys_before
+from bift_ros.peer.snapshots import offer_of
 
 REQUESTS = Rate(400, 50)
 ANSWERED_BYTES = Rate(256 * 2**20, 16 * 2**20)
@@ -55,6 +63,7 @@ class CatchUpServices:
         self._requests, self._bytes = Bucket(REQUESTS), Bucket(ANSWERED_BYTES)
         node.create_service(srv.GetHeaders, "get_headers", self._get_headers)
         node.create_service(srv.GetBlocks, "get_blocks", self._get_blocks)
+        node.create_service(srv.GetSnapshot, "get_snapshot", self._get_snapshot)
         if chain.genesis.policy.encrypt_models:
             node.create_service(srv.GetGroupKeys, "get_group_keys", self._get_group_keys)
 
@@ -89,11 +98,19 @@ class CatchUpServices:
         response.keys = self._answer(keys)
         return response
 
+    def _get_snapshot(
+        self, request: srv.GetSnapshot.Request, response: srv.GetSnapshot.Response
+    ) -> srv.GetSnapshot.Response:
+        if self._allowed():
+            with self._using:
+                certificate, response.cid = offer_of(self._chain)
+            response.certificate = octets(certificate)
+            self._bytes.take(len(certificate))
+        return response
+
     def _answer(self, find: Callable[[], Iterable[Canonical]]) -> Any:
-        now = time.monotonic()
-        if not (self._requests.holds(1, now) and self._bytes.holds(1, now)):
+        if not self._allowed():
             return octets(answer_bytes(()))
-        self._requests.take(1)
         with self._using:
             try:
                 found = find()
@@ -102,6 +119,14 @@ class CatchUpServices:
         answer = answer_bytes(found)
         self._bytes.take(len(answer))
         return octets(answer)
+
+    def _allowed(self) -> bool:
+        """Count a request; whether the budget has room for it."""
+        now = time.monotonic()
+        if not (self._requests.holds(1, now) and self._bytes.holds(1, now)):
+            return False
+        self._requests.take(1)
+        return True
 
 
 class CatchUpClient:
@@ -156,6 +181,15 @@ class CatchUpClient:
 
         nothing = KeysAnswered(effect.peer, (), 0)
         self._call(effect.peer, srv.GetGroupKeys, "get_group_keys", request, read, nothing)
+
+    def request_snapshot(self, effect: RequestSnapshot) -> None:
+        """Ask one vehicle for its newest snapshot."""
+
+        def read(response: srv.GetSnapshot.Response) -> Event:
+            return SnapshotAnswered(effect.peer, bytes(response.certificate), response.cid)
+
+        nothing, request = SnapshotAnswered(effect.peer, b"", ""), srv.GetSnapshot.Request()
+        self._call(effect.peer, srv.GetSnapshot, "get_snapshot", request, read, nothing)
 
     def _call(
         self,

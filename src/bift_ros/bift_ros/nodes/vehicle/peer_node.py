@@ -240,6 +240,8 @@ class PeerNode(QuietNode):
                 self._catch_up.request_blocks(effect)
             case effects.RequestKeys():
                 self._catch_up.request_keys(effect)
+            case effects.RequestSnapshot():
+                self._catch_up.request_snapshot(effect)
             case effects.Fetch():
                 self.storage_jobs.fetch(effect)
             case effects.Put():
@@ -263,6 +265,12 @@ class PeerNode(QuietNode):
                 self.nonce_search.stop()
             case effects.TipChanged(block, removed, notes):
                 self._tip_changed(block, removed, notes)
+            case effects.StartedFrom(height, block_hash):
+                self._gate.state = self._chain.tip_state
+                self.get_logger().info(
+                    f"tip {height} {block_hash.hex()[:12]}, final by the members' votes: the state "
+                    "after it was had from another vehicle"
+                )
             case effects.EquivocationFound(first):
                 self.get_logger().error(self._equivocation_text(first))
             case effects.Refused():
