@@ -11,6 +11,11 @@ def reset_peak(pid: int | str = "self") -> int:
     return _resident(pid, "VmRSS")
 
 
+def resident() -> int:
+    """This process's resident memory now, in bytes."""
+    return _resident("self", "VmRSS")
+
+
 def peak(pid: int | str = "self") -> int:
     """The most resident memory so far, in bytes. (`ru_maxrss` would count what ran before exec.)"""
     return _resident(pid, "VmHWM")

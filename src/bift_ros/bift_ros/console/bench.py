@@ -10,6 +10,7 @@ _BENCHES = {
     "aggregation": "Time PoFL's rules, ByzFL's and Flower's on the same updates.",
     "chain": "Time checking blocks beside bare signatures, and loading a long chain.",
     "fleet": "Run whole fleets to their task's end, by size and under faults, and time them.",
+    "longrun": "Run a small fleet for many iterations, and watch its disk and memory.",
     "monitor": "Measure what the monitor costs while a fleet is at rest.",
     "storage": "Time sharing files beside SFTP, among many vehicles; or with one on loopback.",
     "training": "Time training a federation in one batch beside a loop over its vehicles.",
