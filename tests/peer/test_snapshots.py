@@ -9,6 +9,7 @@ import pytest
 
 from bift_ros.chain import blockchain as chain_module
 from bift_ros.chain import branch_states
+from bift_ros.consensus.quorums import Quorum
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import Put, Refused, RequestSnapshot, StartedFrom, Unpin
 from bift_ros.peer.snapshots import FAR, offer_of
@@ -29,7 +30,7 @@ def finalize(fleet: Fleet, vehicles: Iterable[Vehicle]) -> None:
     """All members have voted for what these vehicles stand on."""
     for vehicle in vehicles:
         state = vehicle.chain.tip_state
-        vehicle.chain.finalize(state.tip_hash, fleet.world.certificate(state))
+        vehicle.chain.finalize(Quorum.from_bytes(fleet.world.certificate(state)))
 
 
 def without_the_last(fleet: Fleet, iterations: int = ITERATIONS) -> list[Vehicle]:

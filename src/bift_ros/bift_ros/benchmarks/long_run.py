@@ -24,6 +24,7 @@ from bift_ros.consensus.blocks import MIN_NONCE, Header
 from bift_ros.consensus.genesis import Policy
 from bift_ros.consensus.payloads import ProposeTask
 from bift_ros.consensus.proof_of_work import search
+from bift_ros.consensus.quorums import Quorum
 from bift_ros.peer import effects, events
 from bift_ros.peer.clock import Time
 from bift_ros.peer.config import PeerConfig
@@ -89,6 +90,8 @@ class _Fleet:
             self.queue.run_until(self.queue.now + _TICK_MS)
             for vehicle in self.vehicles:
                 vehicle.take(events.Tick())
+        for vehicle in self.vehicles:
+            vehicle.finalize()
         return True
 
     def taken(self) -> dict[str, float]:
@@ -135,6 +138,11 @@ class _Vehicle:
     def take(self, event: events.Event) -> None:
         """Give the peer an event, and have done what it says."""
         self._carry_out(self._peer.handle(event, self._time))
+
+    def finalize(self) -> None:
+        """Take all members' votes for what this vehicle stands on."""
+        certificate = self._fleet.members.certificate(self._chain.tip_state)
+        self._chain.finalize(Quorum.from_bytes(certificate))
 
     def keep(self, data: bytes) -> str:
         """Put a file into the store and pin it; its CID."""

@@ -128,6 +128,6 @@ class Snapshots:
             self._wanted = None
 
     def _trusted(self) -> Members:
-        """Who was a member after the last final block that this vehicle has a state of."""
+        """Who was a member after the last final block."""
         chain = self._context.chain
-        return chain.state_at(chain.root.hash).members
+        return chain.state_at(chain.finality.final.hash).members
