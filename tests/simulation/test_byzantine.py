@@ -32,6 +32,12 @@ REFUSED = {
     "large_updates": "is malformed",
     "false_gateway": "",
     "old_keys": "",
+    "late_revealer": "",
+    "task_hijacker": "",
+    "account_flooder": "",
+    "orphan_flooder": "",
+    "private_branch": "",
+    "side_miner": "",
 }
 """What an honest vehicle says to it; empty where there is nothing to say, only to do without."""
 

@@ -16,15 +16,25 @@ from bift_ros.simulation.byzantine_blocks import (
     WrongContributors,
 )
 from bift_ros.simulation.byzantine_files import FalseGateway, FileHog, LargeUpdates
+from bift_ros.simulation.byzantine_history import PrivateBranch, SideMiner
 from bift_ros.simulation.byzantine_membership import OldKeys
 from bift_ros.simulation.byzantine_mining import FastMiner
 from bift_ros.simulation.byzantine_rounds import (
     LateCommitter,
+    LateRevealer,
     MalformedUpdates,
     SilentAfterCommit,
     Withholder,
 )
-from bift_ros.simulation.byzantine_traffic import DoubleSpender, FalseTips, Flooder, IdentityThief
+from bift_ros.simulation.byzantine_traffic import (
+    AccountFlooder,
+    DoubleSpender,
+    FalseTips,
+    Flooder,
+    IdentityThief,
+    OrphanFlooder,
+    TaskHijacker,
+)
 from bift_ros.simulation.byzantine_vehicle import Byzantine
 from bift_ros.simulation.byzantine_wire import WireFlooder
 from bift_ros.simulation.scenario import Scenario, ScenarioError
@@ -53,6 +63,12 @@ BEHAVIOURS: dict[str, type[Byzantine]] = {
     "large_updates": LargeUpdates,
     "false_gateway": FalseGateway,
     "old_keys": OldKeys,
+    "late_revealer": LateRevealer,
+    "task_hijacker": TaskHijacker,
+    "account_flooder": AccountFlooder,
+    "orphan_flooder": OrphanFlooder,
+    "private_branch": PrivateBranch,
+    "side_miner": SideMiner,
 }
 
 

@@ -11,6 +11,8 @@ from bift_ros.peer.events import Event, TransactionReceived
 from bift_ros.simulation.byzantine_vehicle import Byzantine
 from bift_ros.simulation.vehicle import Environment, Vehicle
 
+_LATE_MS = (2_000, 12_000)
+
 
 class Withholder(Byzantine):
     """Announces updates whose files it gives to few, or to nobody."""
@@ -61,6 +63,20 @@ class LateCommitter(Byzantine):
         kept = self._kept.pop(payload.iteration, None) if isinstance(payload, ModelUpdate) else None
         if isinstance(kept, BroadcastTransaction):
             self.broadcast(TransactionReceived(kept.transaction))
+
+
+class LateRevealer(Byzantine):
+    """Shows its update only when others have waited for it in vain."""
+
+    def instead(self, effect: Effect) -> Sequence[Effect]:
+        """Say updates some time later than its peer would."""
+        if isinstance(effect, BroadcastTransaction) and isinstance(
+            effect.transaction.payload, ModelUpdate
+        ):
+            event = TransactionReceived(effect.transaction)
+            self.fleet.queue.after(self.rng.randint(*_LATE_MS), self.broadcast, event)
+            return ()
+        return (effect,)
 
 
 class MalformedUpdates(Byzantine):

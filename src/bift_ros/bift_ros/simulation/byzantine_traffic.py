@@ -14,8 +14,9 @@ from bift_ros.consensus.payloads import (
     ModelUpdate,
     ProposeTask,
     Transfer,
+    WithdrawFile,
 )
-from bift_ros.peer.events import Event, TipReceived, TransactionReceived
+from bift_ros.peer.events import BlockReceived, Event, TipReceived, TransactionReceived
 from bift_ros.simulation.byzantine_vehicle import FORGED_URL, Byzantine
 from bift_ros.simulation.vehicle import Environment, Vehicle
 from bift_ros.simulation.world import INITIAL_MODEL
@@ -24,6 +25,7 @@ from bift_ros.storage.cid import cid_of
 _MAXIMUM_FORGED = 256
 _PAUSE = 10
 _FLOOD = 12
+MOST_ITERATIONS = 10_000
 
 
 class FalseMessages(Byzantine):
@@ -101,6 +103,49 @@ class Flooder(FalseMessages):
             else:
                 junk = self.sign(*_update_of_nothing(rng, proposal))
             self.tell(TransactionReceived(junk))
+
+
+class TaskHijacker(Byzantine):
+    """Proposes a task of as many iterations as it may, whenever there is none."""
+
+    def act(self) -> None:
+        """Be the first, with a model that is a good one."""
+        state = self.peer.state
+        if state.task is not None or self.address not in state.members:
+            return
+        cid = self.keep(INITIAL_MODEL)
+        longest = self.fleet.proposal(cid, MOST_ITERATIONS, f"hijack{state.height}")
+        self.tell(TransactionReceived(self.sign(state.next_sequence(self.address), longest)))
+
+
+class AccountFlooder(Byzantine):
+    """Fills blocks with its own account's transactions, which cost nothing."""
+
+    def act(self) -> None:
+        """As many as others keep of it."""
+        state = self.peer.state
+        first = state.next_sequence(self.address)
+        for sequence in range(first, first + _FLOOD):
+            word = WithdrawFile(f"nothing{sequence}")
+            self.tell(TransactionReceived(self.sign(sequence, word)))
+
+
+class OrphanFlooder(Byzantine):
+    """Sends blocks that stand on blocks which nobody has."""
+
+    def act(self) -> None:
+        """More of them than anybody keeps, in a few ticks."""
+        state = self.peer.state
+        for _ in range(_FLOOD):
+            word = self.sign(state.next_sequence(self.address), WithdrawFile("x"))
+            orphan = self.fleet.world.block(
+                state,
+                [word],
+                miner=self.number,
+                previous_hash=self.rng.randbytes(32),
+                height=state.height + self.rng.randint(1, 3),
+            )
+            self.tell(BlockReceived(orphan))
 
 
 def _update_of_nothing(rng: random.Random, proposal: ProposeTask) -> tuple[int, ModelUpdate]:

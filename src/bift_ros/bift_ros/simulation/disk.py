@@ -18,6 +18,8 @@ class Disk:
         self._largest, self._archive = largest, archive
         self.files: dict[str, bytes] = {}
         self.pins: set[str] = set()
+        self.named: set[str] = set()
+        """What was pinned at some time: the chain named it, and it may stay while there is room."""
         self.disk_full = False
         """Whether nothing can be written: no block, note or file."""
         self.power_fails = ""
@@ -33,9 +35,11 @@ class Disk:
                 if not self.store_file(cid, data):
                     self._unkept[cid] = effect
                 elif pinned:
-                    self.pins.add(cid)
+                    self.pin(cid)
             case Pin(cids):
-                self.pins.update(cid for cid in cids if cid in self.files)
+                for cid in cids:
+                    if cid in self.files:
+                        self.pin(cid)
             case Unpin(cids):
                 self.pins.difference_update(cids)
             case Discard(cids):
@@ -44,6 +48,11 @@ class Disk:
                         self.files.pop(cid, None)
             case _:
                 pass
+
+    def pin(self, cid: str) -> None:
+        """Keep a file that is here."""
+        self.pins.add(cid)
+        self.named.add(cid)
 
     def put_again(self) -> None:
         """Put what could not be."""

@@ -38,7 +38,7 @@ class FileInvariants:
         files: Counter[int] = Counter()
         sizes: Counter[int] = Counter()
         for cid, maker in self._fleet.byzantine_files.items():
-            if cid in vehicle.files and cid not in vehicle.pins:
+            if cid in vehicle.files and cid not in vehicle.named:
                 files[maker] += 1
                 sizes[maker] += len(vehicle.files[cid])
         for maker, count in files.items():

@@ -34,6 +34,8 @@ from bift_ros.simulation.world import TASK
 
 _MAXIMUM_WANTED = 4096
 _MAXIMUM_VIOLATIONS = 20
+_MOST_READ = 128
+"""Blocks that one event may have a vehicle read, to work out an old state or leave a branch."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class Invariants:
         self._settled: set[str] = set()
         self._new_blocks: list[tuple[Vehicle, Block]] = []
         self._moved = False
+        self._read = dict.fromkeys(range(len(fleet.vehicles)), 0)
+        """How many blocks each vehicle had read from its store at its last event."""
         self._most_waiting = 2 * fleet.scenario.config.maximum_waiting_blocks
         self._files = FileInvariants(fleet, self.broken)
         self.violations: list[Violation] = []
@@ -118,6 +122,10 @@ class Invariants:
         if self._moved:
             self._moved = False
             self._check_tip(vehicle)
+        read, self._read[vehicle.number] = self._read[vehicle.number], vehicle.store.read
+        if vehicle.store.read - read > _MOST_READ:
+            count = vehicle.store.read - read
+            self.broken("bounded", vehicle, f"reads {count} blocks for one event")
         peer = vehicle.peer
         if peer.pending_transactions > MAX_TRANSACTIONS:
             self.broken("bounded", vehicle, f"{peer.pending_transactions} transactions pending")

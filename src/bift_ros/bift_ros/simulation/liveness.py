@@ -26,11 +26,18 @@ class Liveness:
         self._since = self._proposed_at = 0
 
     def propose(self, iterations: int, name: str) -> None:
-        """Have an honest vehicle propose a task, once it can put a model into a file."""
+        """Have an honest vehicle propose a task, once it can put a model into a file.
+
+        Again, as long as it is neither going on nor done: somebody else's may have come first.
+        """
+        if any(self._has_had(vehicle, name) for vehicle in self._fleet.honest):
+            self._fleet.queue.after(_NEXT_TASK_MS, self.propose, iterations, name)
+            return
         for vehicle in self._fleet.honest:
             if self._can_propose(vehicle):
                 cid = vehicle.keep_model(INITIAL_MODEL, vehicle.peer.state)
                 vehicle.submit(self._fleet.proposal(cid, iterations, name))
+                self._fleet.queue.after(_NEXT_TASK_MS, self.propose, iterations, name)
                 return
         self._fleet.queue.after(_AGAIN_MS, self.propose, iterations, name)
 
@@ -40,6 +47,13 @@ class Liveness:
         self._since = fleet.queue.now
         self._before = max(self._invariants.models(vehicle) for vehicle in fleet.honest)
         self._look()
+
+    @staticmethod
+    def _has_had(vehicle: Vehicle, name: str) -> bool:
+        if not hasattr(vehicle, "peer"):
+            return False
+        task = vehicle.peer.state.latest_task
+        return task is not None and task.model_id == name
 
     @staticmethod
     def _can_propose(vehicle: Vehicle) -> bool:

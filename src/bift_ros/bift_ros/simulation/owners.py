@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from bift_ros.consensus.payloads import MembershipVote, ShareFile, Transfer, WithdrawFile
+from bift_ros.consensus.payloads import (
+    CancelTask,
+    MembershipVote,
+    ShareFile,
+    Transfer,
+    WithdrawFile,
+)
 from bift_ros.simulation.fleet import Fleet
 from bift_ros.simulation.vehicle import Vehicle
 
 _TRANSFER_MS = (4_000, 15_000)
 _SHARE_MS = (10_000, 30_000)
 _VOTE_MS = (0, 4_000)
+_CANCEL_MS = 5_000
 _MEMBER_MS = (5_000, 40_000)
 _FIRST_WORD_MS = (100, 3_000)
 
@@ -19,6 +26,8 @@ class Owners:
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
         self._rng, self._votes = fleet.random("owners"), fleet.random("votes")
+        self._cancelled: set[tuple[int, str]] = set()
+        """Who has voted against which task."""
         self._end = fleet.started + fleet.scenario.faults_end_ms
 
     def begin(self) -> None:
@@ -29,8 +38,22 @@ class Owners:
             after(self._votes.randint(*_FIRST_WORD_MS), self._first_word, vehicle)
         for vehicle in fleet.to_leave:
             after(self._votes.randint(*_MEMBER_MS), self._vote_out, vehicle)
+        after(_CANCEL_MS, self._cancel)
         after(self._rng.randint(*_TRANSFER_MS), self._transfer)
         after(self._rng.randint(*_SHARE_MS), self._share)
+
+    def _cancel(self) -> None:
+        """The honest members vote against a task that is none of theirs."""
+        honest = {vehicle.address for vehicle in self._fleet.honest}
+        for vehicle in self._fleet.honest:
+            task = vehicle.peer.state.task
+            if task is None or task.proposer in honest or not vehicle.online:
+                continue
+            if (vehicle.number, task.model_id) not in self._cancelled:
+                said = vehicle.submit(CancelTask(task.model_id)) is None
+                if said:
+                    self._cancelled.add((vehicle.number, task.model_id))
+        self._fleet.queue.after(_CANCEL_MS, self._cancel)
 
     def _over(self) -> bool:
         return self._fleet.queue.now >= self._end

@@ -250,7 +250,7 @@ class Vehicle(Disk):
         """Put a file in this vehicle's storage and pin it; its CID."""
         cid = cid_of(data)
         if self.store_file(cid, data):
-            self.pins.add(cid)
+            self.pin(cid)
         self.fleet.archive.setdefault(cid, data)
         return cid
 
