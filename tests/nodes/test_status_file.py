@@ -50,7 +50,9 @@ def test_its_keys_are_the_same_in_every_version(tmp_path: Path) -> None:
         "name", "address", "state", "mines", "frames_seen", "samples", "skipped", "class_samples",
         "epoch", "local_epochs", "loss", "height", "tip", "model_id", "current_iter", "total_iter",
         "global_cid", "accuracy", "rule", "contributors", "balance", "mempool", "peers", "refused",
-        "last_refusal", "equivocations", "training_seconds", "storage_seconds",
+        "last_refusal", "equivocations", "final_height", "final", "final_round", "conflict",
+        "cancelled",
+        "training_seconds", "storage_seconds",
         "consensus_seconds", "update_bytes", "rss_mb", "peak_rss_mb", "gpu_mb", "gpu_limit_mb",
         "disk_free_mb", "fetched_bytes", "served_bytes",
     }  # fmt: skip

@@ -25,7 +25,7 @@ REFUSED = {
     "silent_after_commit": "",
     "late_committer": "",
     "malformed_updates": "is malformed",
-    "false_tips": "its parent block is invalid",
+    "false_tips": "does not stand on it",
     "flooder": "far ahead",
     "wire_flooder": "is not signed by it",
     "file_hog": "",

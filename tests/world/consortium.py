@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from bift_ros.consensus.payloads import ModelCommit, ModelUpdate, ProposeTask, c
 from bift_ros.consensus.state import State
 from bift_ros.consensus.transactions import Transaction
 from bift_ros.consensus.transition import apply_body
+from bift_ros.consensus.votes import Vote
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.events import TipReceived
 from bift_ros.simulation import consortium
@@ -89,9 +90,16 @@ class Consortium(consortium.Consortium):
         return self.apply(self.start, self.task_block(**changes))
 
     def tip(
-        self, member: int, height: int, tip_hash: bytes, weight: int, url: str = "", stamp: int = 1
+        self,
+        member: int,
+        height: int,
+        tip_hash: bytes,
+        weight: int,
+        url: str = "",
+        stamp: int = 1,
+        votes: Collection[Vote] = (),
     ) -> TipReceived:
-        """What a member says of where it stands."""
+        """What a member says of where it stands, with its votes."""
         signed = sign_tip(
             self.keys[member],
             self.genesis.hash,
@@ -100,6 +108,7 @@ class Consortium(consortium.Consortium):
             learning_weight=weight,
             provider=url,
             stamp=stamp,
+            votes=votes,
         )
         return TipReceived(signed)
 

@@ -18,6 +18,7 @@ from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.group_keys import keys_before
 from bift_ros.peer.machine import Peer
 from bift_ros.peer.snapshots import offer_of
+from bift_ros.peer.voting import quorums_above
 from bift_ros.simulation.consortium import START_MS
 from bift_ros.simulation.event_queue import EventQueue
 from bift_ros.simulation.world import INITIAL_MODEL, train
@@ -117,18 +118,20 @@ class Vehicle:
             case effects.AnnounceTip(tip):
                 self._tip = events.TipReceived(tip)
                 self._broadcast(self._tip)
-            case effects.RequestHeaders(peer, from_height):
+            case effects.RequestHeaders(peer, from_height, final_height, justified_round):
                 other = self.fleet.by_address[peer]
                 headers = other.give_headers(from_height)
                 if self._answers(other) and headers is not None:
-                    self.fleet.send(other, self, events.HeadersAnswered(peer, tuple(headers)))
+                    quorums = quorums_above(other.chain, final_height, justified_round)
+                    answer = events.HeadersAnswered(peer, tuple(headers), tuple(quorums))
+                    self.fleet.send(other, self, answer)
             case effects.RequestBlocks(peer, hashes):
                 self._request_blocks(self.fleet.by_address[peer], hashes)
             case effects.RequestKeys(peer, before):
                 other = self.fleet.by_address[peer]
                 if self._answers(other):
-                    answer = events.KeysAnswered(peer, *keys_before(other.state, before))
-                    self.fleet.send(other, self, answer)
+                    keys = events.KeysAnswered(peer, *keys_before(other.state, before))
+                    self.fleet.send(other, self, keys)
             case effects.RequestSnapshot(peer):
                 other = self.fleet.by_address[peer]
                 if self._answers(other):

@@ -19,13 +19,16 @@ from bift_ros.consensus.blocks import (
 )
 from bift_ros.consensus.encoding import byte_strings, encode
 from bift_ros.consensus.exceptions import (
+    BadQuorum,
     EncodingError,
+    FieldError,
     InvalidBlock,
     MalformedBlock,
     MalformedTransaction,
 )
 from bift_ros.consensus.genesis import Genesis, Member
 from bift_ros.consensus.group_key import GroupKey
+from bift_ros.consensus.quorums import MAX_QUORUM_BYTES, Quorum
 from bift_ros.consensus.transactions import (
     MAX_GROUP_KEY_BYTES,
     Canonical,
@@ -36,6 +39,7 @@ from bift_ros.consensus.transactions import (
 HEADERS_PER_ANSWER = 256
 BLOCKS_PER_ANSWER = 32
 KEYS_PER_ANSWER = 32
+QUORUMS_PER_ANSWER = 4
 
 
 def _largest(count: int, size: int) -> int:
@@ -44,6 +48,7 @@ def _largest(count: int, size: int) -> int:
 
 MAX_HEADERS_BYTES = _largest(HEADERS_PER_ANSWER, MAX_SIGNED_HEADER_BYTES)
 MAX_BLOCKS_BYTES = _largest(BLOCKS_PER_ANSWER, MAX_BLOCK_BYTES)
+MAX_QUORUMS_BYTES = _largest(QUORUMS_PER_ANSWER, MAX_QUORUM_BYTES)
 MAX_KEYS_BYTES = _largest(KEYS_PER_ANSWER, MAX_GROUP_KEY_BYTES)
 
 
@@ -62,6 +67,18 @@ def read_headers(data: bytes) -> tuple[SignedHeader, ...]:
     except EncodingError as error:
         raise MalformedBlock(f"no headers: {error}") from error
     return tuple(SignedHeader.from_bytes(item) for item in items)
+
+
+def read_quorums(data: bytes) -> tuple[Quorum, ...]:
+    """Read quorums, no signature checked: whoever knows who had a vote does that.
+
+    Raises BadQuorum.
+    """
+    try:
+        items = _items(data, QUORUMS_PER_ANSWER, MAX_QUORUMS_BYTES)
+        return tuple(Quorum.from_bytes(item) for item in items)
+    except (EncodingError, FieldError) as error:
+        raise BadQuorum(f"no quorums: {error}") from error
 
 
 def read_blocks(

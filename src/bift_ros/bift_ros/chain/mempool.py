@@ -22,7 +22,13 @@ from bift_ros.consensus.exceptions import (
     NotYetValid,
 )
 from bift_ros.consensus.genesis import Genesis
-from bift_ros.consensus.payloads import Learning, ModelCommit, ModelUpdate, RoundKey
+from bift_ros.consensus.payloads import (
+    DoubleVote,
+    Learning,
+    ModelCommit,
+    ModelUpdate,
+    RoundKey,
+)
 from bift_ros.consensus.state import State
 from bift_ros.consensus.transaction_rules import (
     apply_transaction,
@@ -80,6 +86,11 @@ class Mempool:
     def get(self, tx_hash: bytes) -> Transaction | None:
         """Give the transaction with this hash, or None."""
         return self._by_hash.get(tx_hash)
+
+    def accuses(self, address: str) -> bool:
+        """Tell whether evidence waits that this member voted twice."""
+        waiting = (tx.payload for queue in self._queues.values() for tx in queue.values())
+        return any(isinstance(p, DoubleVote) and p.accused == address for p in waiting)
 
     def next_sequence(self, address: str, state: State) -> int:
         """Give the first sequence number of a member that neither chain nor pool has used."""

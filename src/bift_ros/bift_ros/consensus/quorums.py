@@ -50,12 +50,12 @@ class Quorum(Canonical):
     def of(cls, votes: Iterable[Vote]) -> Quorum:
         """Put votes together that agree in stage and statement, at least one."""
         by_sender = {vote.sender: vote for vote in votes}
-        first = next(iter(by_sender.values()))
-        return cls(
-            first.stage,
-            first.statement,
-            tuple((sender, by_sender[sender].signature) for sender in sorted(by_sender)),
-        )
+        ordered = tuple(by_sender[sender] for sender in sorted(by_sender))
+        first = ordered[0]
+        signatures = tuple((vote.sender, vote.signature) for vote in ordered)
+        quorum = cls(first.stage, first.statement, signatures)
+        quorum.__dict__["votes"] = ordered  # whose signatures may be known to hold
+        return quorum
 
     @cached_property
     def votes(self) -> tuple[Vote, ...]:

@@ -59,16 +59,20 @@ class HealthMonitor:
         live = [vehicle for vehicle in vehicles if not self._is_stale(vehicle, now)]
         apart = [v.name for v in vehicles if self._memory(v).apart_since is not None]
         equivocations = {e for v in live if v.status for e in v.status.chain.equivocations}
+        conflicts = sorted(v.status.chain.conflict for v in live if v.status)
         values = {
             "vehicles": str(len(vehicles)),
             "heard": str(len(live)),
             "head": self._view.head,
             "apart": ", ".join(sorted(apart)),
             "equivocations": "; ".join(sorted(equivocations)),
+            "final": str(max((v.status.chain.final_height for v in live if v.status), default=0)),
         }
         level, said = Level.OK, f"{len(vehicles) - len(apart)} of {len(vehicles)} vehicles agree"
         if vehicles and not live:
             level, said = Level.STALE, "no vehicle is heard"
+        elif any(conflicts):
+            level, said = Level.ERROR, f"rivals are final: {conflicts[-1]}"
         elif equivocations:
             level, said = Level.WARN, f"caught signing two blocks: {sorted(equivocations)[0]}"
         return Finding(FLEET, "consensus", level, said, values)

@@ -40,6 +40,13 @@ class ChainStatus:
     last_refusal: str = ""
     equivocations: tuple[str, ...] = ()
     """A line for each miner that it caught signing two blocks on one parent."""
+    final_height: int = 0
+    final: str = ""
+    """Hash of the last final block in hex."""
+    final_round: int = 0
+    """Of its certificate."""
+    conflict: str = ""
+    """The last certificate that it was shown for a rival of a final block."""
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,10 @@ def consensus(known: Known) -> Verdict:
         "refused": status.chain.refused,
         "last refusal": status.chain.last_refusal,
         "equivocations": len(status.chain.equivocations),
+        "final": status.chain.final_height,
     }
+    if status.chain.conflict:
+        return Verdict(Level.ERROR, f"rivals are final: {status.chain.conflict}", values)
     since = memory.apart_since
     if since is not None and known.now - since > limits.forked_seconds:
         seconds = f"for {known.now - since:.0f} s"

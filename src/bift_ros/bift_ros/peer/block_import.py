@@ -215,6 +215,7 @@ class BlockImport:
             self._refuse(block, "another branch has become final")
             return None
         try:
+            context.chain.finality.check_place(block.header)  # another may be final by now
             files = waiting.files or self._parent_here(waiting)
             if files is None:
                 return None
@@ -243,7 +244,6 @@ class BlockImport:
         """What the check of a block needs, once its parent has been accepted."""
         context, previous = self._context, waiting.block.header.previous_hash
         if context.chain.node(previous) is not None:
-            context.chain.finality.check_place(waiting.block.header)
             state = context.chain.state_at(previous)
             waiting.files = BlockFiles(context, waiting.block, state)
             return waiting.files
@@ -279,6 +279,8 @@ class BlockImport:
         """Whether this vehicle holds something against a valid block; it is kept aside then."""
         block = waiting.block
         if block.header.miner == self._context.key.address:
+            return False
+        if self._disputes.is_voted_for(block.hash, self.parent_of):
             return False
         objection = self._equivocations.objection(block.header)
         objection = objection or self._fairness.objection(block, parent, waiting.since)

@@ -21,6 +21,7 @@ from bift_ros.peer.effects import RequestBlocks, RequestHeaders, RequestSnapshot
 from bift_ros.peer.events import SnapshotAnswered
 from bift_ros.peer.snapshots import FAR, Snapshots
 from bift_ros.peer.tip_tracker import TipTracker
+from bift_ros.peer.voting import Voting
 
 _SOURCES = 4
 """Vehicles asked at a time."""
@@ -72,9 +73,10 @@ class CatchUp:
         tips: TipTracker,
         block_import: BlockImport,
         snapshots: Snapshots,
+        voting: Voting,
     ) -> None:
         self._context, self._tips, self._import = context, tips, block_import
-        self._snapshots = snapshots
+        self._snapshots, self._voting = snapshots, voting
         self._sources: dict[str, _Source] = {}
         self._wanted: dict[bytes, _Wanted] = {}
 
@@ -104,6 +106,7 @@ class CatchUp:
         if source is None or not isinstance(source.asked, RequestSnapshot):
             return
         source.asked = None
+        source.offered = not self._snapshots.pending  # else it is asked again, if need be
         if not self._snapshots.answered(event) and source.pruned:
             self._in_vain(source)
         self.advance()
@@ -174,6 +177,7 @@ class CatchUp:
                     break
                 try:
                     context = self._context
+                    context.chain.finality.check_place(header)
                     known = context.chain.known_members
                     check_authorship(header, signed.signature, context.genesis, known)
                 except UnknownMiner:
@@ -189,7 +193,8 @@ class CatchUp:
     def _question(
         self, peer: str, source: _Source
     ) -> RequestHeaders | RequestBlocks | RequestSnapshot | None:
-        if not source.offered and self._is_far_behind(source):
+        waits = source.offered or self._snapshots.pending
+        if not waits and self._is_far_behind(source):
             source.offered = True
             return RequestSnapshot(peer)
         room = _MAXIMUM_UNDER_WAY - sum(1 for wanted in self._wanted.values() if wanted.asked)
@@ -204,11 +209,16 @@ class CatchUp:
         if shown:
             return None  # they are being asked of others
         if source.next_height is not None:
-            return RequestHeaders(peer, source.next_height)
+            return self._headers(peer, source.next_height)
         overlap = _OVERLAP * 2 ** min(source.vain, 20)
         chain = self._context.chain
         first = max(chain.root.height + 1, chain.tip.height + 1 - overlap)
-        return RequestHeaders(peer, first)
+        return self._headers(peer, first)
+
+    def _headers(self, peer: str, from_height: int) -> RequestHeaders:
+        finality = self._context.chain.finality
+        final, justified = finality.final.height, finality.justified.round
+        return RequestHeaders(peer, from_height, final, justified)
 
     def _is_far_behind(self, source: _Source) -> bool:
         """Whether the blocks that this vehicle lacks, or their files, are likely to be gone."""
@@ -234,6 +244,7 @@ class CatchUp:
             if tip.learning_weight >= weight and tip.hash in unknown:
                 ahead[tip.sender] = tip
         peers = dict.fromkeys(sorted(ahead, key=lambda peer: -ahead[peer].learning_weight))
+        peers.update(dict.fromkeys(self._voting.ahead()))
         peers.update(dict.fromkeys(m for m in self._import.orphan_miners() if self._is_other(m)))
         peers.update(dict.fromkeys(p for w in self._wanted.values() for p in w.sources))
         kept = {p: s for p, s in self._sources.items() if p in peers or s.asked is not None}

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 from bift_ros.consensus.blocks import Header
 from bift_ros.consensus.fork_choice import fork_point
+from bift_ros.consensus.quorums import is_quorum
+from bift_ros.consensus.votes import Stage
 from bift_ros.peer.context import Context
 from bift_ros.peer.fair_bound import drop_of_most
 from bift_ros.peer.tip_tracker import TipTracker
+from bift_ros.peer.vote_book import VoteBook
 
 _LOOK_MS = 3_000
 """How often the members are counted: tips come no faster."""
@@ -30,15 +33,16 @@ class _Dispute:
 class Disputes:
     """Counts the members on either side, by their signed tips.
 
-    With more than half of all members on the block, this vehicle's own view was the odd one. With
+    A block for which a quorum votes is beyond dispute, and all below it. With more than half of all
+    members on the block, this vehicle's own view was the odd one. With
     more than half on other blocks above the same parent, the block stays out, as long as they get
     on without those who follow it. Where neither can be seen for a while, or the fleet stands
     still, it may be split over the block, and fork choice decides: it gives everybody the same
     answer.
     """
 
-    def __init__(self, context: Context, tips: TipTracker) -> None:
-        self._context, self._tips = context, tips
+    def __init__(self, context: Context, tips: TipTracker, book: VoteBook) -> None:
+        self._context, self._tips, self._book = context, tips, book
         self._disputes: dict[bytes, _Dispute] = {}
         self._learnt = (-1, 0)
         """The learning weight of the chain at the last look, and since when it has not grown."""
@@ -54,6 +58,8 @@ class Disputes:
     def settled(self, header: Header, parent_of: ParentOf) -> bool:
         """Whether a disputed block is to be followed where it outweighs the tip."""
         context = self._context
+        if self.is_voted_for(header.hash, parent_of):
+            return True
         dispute = self._disputes.setdefault(header.hash, _Dispute(header.miner, context.now))
         if context.now - dispute.looked_at < _LOOK_MS:
             return False
@@ -71,6 +77,19 @@ class Disputes:
         if context.now - dispute.since < context.config.dispute_ms:
             return False
         return elsewhere < majority or self._stands_still()
+
+    def is_voted_for(self, block_hash: bytes, parent_of: ParentOf) -> bool:
+        """Whether a quorum has prevoted alike for the block or one above it.
+
+        Nothing is to be held against it any more: it is justified, as soon as it is in the tree.
+        """
+        electorates = [self._context.members]
+        return any(
+            stage is Stage.PREVOTE
+            and is_quorum(self._book.voters(stage, statement), electorates)
+            and self._leads_to(statement.hash, block_hash, parent_of)
+            for stage, statement in self._book.said()
+        )
 
     def _stands_still(self) -> bool:
         """Whether the chain has brought no learning for longer than a dispute takes."""

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from bift_ros.chain.tips import SignedTip
 from bift_ros.consensus.blocks import Block, Header, SignedHeader
 from bift_ros.consensus.payloads import ProposeTask
+from bift_ros.consensus.quorums import Quorum
 from bift_ros.consensus.transactions import Transaction
+from bift_ros.consensus.votes import Vote
 
 
 class Effect:
@@ -45,6 +47,10 @@ class RequestHeaders(Request):
 
     peer: str
     from_height: int
+    final_height: int = 0
+    """Where it has a certificate for a higher block, that is wanted too."""
+    justified_round: int = 0
+    """And the justifications of later rounds."""
 
 
 @dataclass(frozen=True)
@@ -173,12 +179,36 @@ class EquivocationFound(Effect):
 
 
 @dataclass(frozen=True)
+class BlockFinal(Effect):
+    """A certificate says that nobody leaves this block or any below it any more."""
+
+    height: int
+    hash: bytes
+
+
+@dataclass(frozen=True)
+class DoubleVoteFound(Effect):
+    """A member has cast two votes that no honest one casts both."""
+
+    first: Vote
+    second: Vote
+
+
+@dataclass(frozen=True)
+class ConflictingCertificate(Effect):
+    """Somebody has shown a certificate for a rival of the final block: over a third have lied."""
+
+    certificate: Quorum
+    reason: str
+
+
+@dataclass(frozen=True)
 class Refused(Effect):
     """Something was refused; said once for each thing."""
 
     what: str
-    """`transaction`, `block`, `header`, `tip`, `file`, `key`, `commit`, `update`, `task`,
-    `training`, `snapshot` or `note`, one of the vehicle's own in its store."""
+    """`transaction`, `block`, `header`, `tip`, `vote`, `votes`, `file`, `key`, `commit`, `update`,
+    `task`, `training`, `snapshot` or `note`, one of the vehicle's own in its store."""
     sender: str
     """The address that made it, of a file empty; a hash's or CID's digits are in the reason."""
     reason: str

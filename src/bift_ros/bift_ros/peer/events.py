@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bift_ros.chain.tips import SignedTip
 from bift_ros.consensus.blocks import Block, Header, SignedHeader
 from bift_ros.consensus.payloads import Payload
+from bift_ros.consensus.quorums import Quorum
 from bift_ros.consensus.transactions import Transaction
 from bift_ros.peer.effects import TrainingRequest
 
@@ -43,6 +44,8 @@ class HeadersAnswered(Event):
     peer: str
     headers: tuple[SignedHeader, ...]
     """Upwards from the height asked for; empty where the vehicle gave none."""
+    quorums: tuple[Quorum, ...] = ()
+    """Its newest certificate, and justifications, as far as they were asked for."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ any effect tells the fleet of it; a simulation hands in a store in memory.
 from __future__ import annotations
 
 from bift_ros.chain.blockchain import Blockchain, Reorg
+from bift_ros.chain.finality import Finality
 from bift_ros.chain.interface import Snapshot
 from bift_ros.consensus.blocks import Block, Header
 from bift_ros.consensus.exceptions import InvalidTransaction, SequenceUsed
@@ -25,6 +26,7 @@ from bift_ros.peer.clock import Time
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.context import Context
 from bift_ros.peer.disputes import Disputes
+from bift_ros.peer.double_votes import DoubleVotes
 from bift_ros.peer.effects import BroadcastBlock, Effect, StartedFrom, TipChanged
 from bift_ros.peer.equivocation import Equivocations
 from bift_ros.peer.fairness import Fairness
@@ -37,6 +39,7 @@ from bift_ros.peer.snapshots import Snapshots
 from bift_ros.peer.tip_tracker import TipTracker
 from bift_ros.peer.trainer import Trainer
 from bift_ros.peer.updates import Updates
+from bift_ros.peer.voting import Voting
 
 
 class Peer:
@@ -52,27 +55,36 @@ class Peer:
     ) -> None:
         """Stand where `chain` ends. `provider` is the URL at which this vehicle serves files."""
         context = self._context = Context(key, genesis, chain, config, provider)
-        self._tips = TipTracker(context)
+        self._own = OwnTransactions(context)
+        self._double_votes = DoubleVotes(context, self._own)
+        self._voting = Voting(context, self._double_votes)
+        self._tips = TipTracker(context, self._voting)
         self._fairness = Fairness(context)
         self._updates = Updates(context, self._fairness)
-        self._disputes = Disputes(context, self._tips)
+        self._disputes = Disputes(context, self._tips, self._voting.book)
         self._equivocations = Equivocations(context)
         self._import = BlockImport(context, self._fairness, self._disputes, self._equivocations)
         self._keeping = Keeping(context, self._updates, self._import)
         self._miner = Miner(context, self._updates)
-        self._own = OwnTransactions(context)
         self._trainer = Trainer(context, self._own)
         self._keys = GroupKeys(context, self._own, self._tips)
         self._snapshots = Snapshots(context)
-        self._catch_up = CatchUp(context, self._tips, self._import, self._snapshots)
+        self._catch_up = CatchUp(context, self._tips, self._import, self._snapshots, self._voting)
         self._mined = b""
         """Hash of the last block of our own making, to be sent once it is stored."""
+        self._has_moved = False
+        """Whether the tip has changed by the event that is dealt with."""
         self._included = Included()
 
     @property
     def state(self) -> State:
         """The state after the tip."""
         return self._context.chain.tip_state
+
+    @property
+    def finality(self) -> Finality:
+        """What votes have settled."""
+        return self._context.chain.finality
 
     @property
     def pending_transactions(self) -> int:
@@ -136,6 +148,7 @@ class Peer:
         self._own.recall()
         self._trainer.recall()
         self._keeping.recall()
+        self._voting.recall()
         self._tips.announce_now()
         return self._context.drain()
 
@@ -147,7 +160,20 @@ class Peer:
         self._context.clock.set(now)
         if self._take(event):
             self._advance()
+        while self._vote():
+            self._advance()
+        if self._has_moved or self._voting.untold:
+            self._has_moved = False
+            self._tips.announce()
         return self._context.drain()
+
+    def _vote(self) -> bool:
+        """Count and cast votes; whether the chain has moved by them."""
+        moved = False
+        for reorg in self._voting.advance():
+            self._follow(reorg.added[-1], reorg)
+            moved = True
+        return moved
 
     def _advance(self) -> None:
         self._updates.advance()
@@ -188,7 +214,8 @@ class Peer:
                 self._tick()
             case events.BlockReceived(block):
                 self._import.add(block)
-            case events.HeadersAnswered(peer, headers):
+            case events.HeadersAnswered(peer, headers, quorums):
+                self._voting.shown(quorums)
                 self._catch_up.headers_answered(peer, headers)
                 return False
             case events.BlocksAnswered(peer):
@@ -222,12 +249,14 @@ class Peer:
 
     def _tick(self) -> None:
         """What only time brings."""
+        self._voting.look_again()
         self._updates.retry()
         self._import.settle_disputes()
         self._equivocations.keep()
         self._join_majority()
         self._import.look_again()
         self._own.send_again()
+        self._double_votes.advance()
         self._keys.advance()
         self._catch_up.advance()
         self._tips.announce()
@@ -288,6 +317,7 @@ class Peer:
         if context.store_fails:
             return False
         self._fairness.accepted(block, checked.parent)
+        self._voting.look_again()
         self._keeping.accepted(checked, followed=reorg is not None)
         if block.hash == self._mined:
             context.emit(BroadcastBlock(block))
@@ -299,6 +329,7 @@ class Peer:
         """Go on from a final block, with nothing of what was here below it."""
         context = self._context
         context.chain.start_from(snapshot)
+        self._voting.look_again()
         context.emit(StartedFrom(snapshot.height, snapshot.hash))
         self._moved()
 
@@ -322,4 +353,5 @@ class Peer:
                 self._own.dropped(transaction, reason)
         self._miner.tip_changed()
         context.fetches.forget()
-        self._tips.announce()
+        self._voting.look_again()
+        self._has_moved = True

@@ -9,6 +9,7 @@ from bift_ros.chain.tips import SignedTip, check_tip, sign_tip
 from bift_ros.consensus.exceptions import InvalidTransaction
 from bift_ros.peer.context import Context
 from bift_ros.peer.effects import AnnounceTip
+from bift_ros.peer.voting import Voting
 
 _FLEET = 30
 """Members up to which the tips are announced as often as configured."""
@@ -19,8 +20,8 @@ _CHANGED = 5
 class TipTracker:
     """Takes in the other members' tips and announces this vehicle's own."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, context: Context, voting: Voting) -> None:
+        self._context, self._voting = context, voting
         self._tips: dict[str, SignedTip] = {}
         self.counts: Counter[bytes] = Counter()
         """Block hash → how many other members say that they stand there."""
@@ -58,6 +59,7 @@ class TipTracker:
             return False
         self._tips[tip.sender] = tip
         self._count(known, tip)
+        self._voting.heard(tip)
         if not tip.provider:
             return False
         is_new = tip.sender not in context.providers
@@ -75,7 +77,7 @@ class TipTracker:
         counts[tip.hash] += 1
 
     def announce(self) -> None:
-        """Say where this vehicle stands, if it is time to.
+        """Say where this vehicle stands, if it is time to: at once where it has cast a vote.
 
         A larger fleet says it more seldom: what each vehicle hears in a second stays the same.
         """
@@ -84,7 +86,8 @@ class TipTracker:
         interval = context.config.announce_ms * max(1, members // _FLEET)
         if context.chain.tip.hash != self._announced:
             interval //= _CHANGED
-        if self._announced_at == 0 or context.now - self._announced_at >= interval:
+        due = self._announced_at == 0 or context.now - self._announced_at >= interval
+        if due or self._voting.untold:
             self.announce_now()
 
     def _stamp(self) -> int:
@@ -102,6 +105,7 @@ class TipTracker:
             return
         tip = context.chain.tip
         self._announced, self._announced_at = tip.hash, context.now
+        self._voting.untold = False
         context.emit(
             AnnounceTip(
                 sign_tip(
@@ -112,6 +116,8 @@ class TipTracker:
                     learning_weight=tip.learning_weight,
                     provider=context.provider,
                     stamp=self._stamp(),
+                    final_height=context.chain.finality.final.height,
+                    votes=self._voting.votes,
                 )
             )
         )

@@ -61,6 +61,8 @@ class PrivateBranch(Byzantine):
     def _begun(self) -> State:
         """After the block that brought the task."""
         for block in self.chain.canonical(1, 10**9):
+            if self.chain.node(block.hash) is None:
+                continue  # below where its own chain begins since it has started again
             state = self.chain.state_at(block.hash)
             if state.task is not None:
                 return state
@@ -106,6 +108,8 @@ class SideMiner(Byzantine):
         """A few blocks that say next to nothing, far below the tip."""
         depth = max(1, self.peer.state.height // 2)
         for block in self.chain.canonical(self.rng.randint(1, depth), _A_TICK):
+            if self.chain.node(block.header.previous_hash) is None:
+                continue
             state = self.chain.state_at(block.header.previous_hash)
             if self.address in state.members:
                 word = self.sign(state.next_sequence(self.address), WithdrawFile("x"))

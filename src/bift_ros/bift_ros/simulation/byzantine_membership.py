@@ -49,6 +49,8 @@ class OldKeys(FalseMessages):
     def _last_with_it(self) -> bytes:
         """The hash of the newest block of its chain after which it was a member."""
         for header in reversed(self.chain.canonical_headers(1, 10**9)):
+            if self.chain.node(header.header.hash) is None:
+                break
             if self.address in self.chain.state_at(header.header.hash).members:
                 return header.header.hash
-        return self.genesis.hash
+        return self.chain.root.hash

@@ -54,6 +54,8 @@ class FastMiner(Byzantine):
             rival = self.forge(old.header, old.body, miner=self.address, timestamp=stamp)
             if rival.hash < old.hash:
                 break
+        if self.chain.node(old.header.previous_hash) is None:
+            return  # the chain begins above it
         parent = self.chain.state_at(old.header.previous_hash)
         try:
             state = state_transition(parent, self.genesis, rival, self.now)

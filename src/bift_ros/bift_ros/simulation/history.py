@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bift_ros.peer.effects import (
+    BlockFinal,
     BroadcastBlock,
+    ConflictingCertificate,
+    DoubleVoteFound,
     Effect,
     EquivocationFound,
     Refused,
@@ -50,6 +53,12 @@ def _describe(effect: Effect) -> str | None:
         case EquivocationFound(first, second):
             names = f"{first.header.hash.hex()[:12]} and {second.header.hash.hex()[:12]}"
             return f"finds that {first.header.miner[:12]} signed both {names}"
+        case BlockFinal(height, name):
+            return f"knows block {height} {name.hex()[:12]} as final"
+        case DoubleVoteFound(vote, _):
+            return f"finds that {vote.sender[:12]} voted doubly in round {vote.statement.round}"
+        case ConflictingCertificate(_, reason):
+            return f"is shown a rival certificate: {reason}"
         case Refused(what, sender, reason):
             return f"refuses a {what} of {sender[:12]}: {reason}"
         case _:

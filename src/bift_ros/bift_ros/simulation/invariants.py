@@ -18,7 +18,10 @@ from bift_ros.consensus.payloads import Learning
 from bift_ros.consensus.state import State, initial_state
 from bift_ros.consensus.transition import state_transition
 from bift_ros.peer.effects import (
+    BlockFinal,
     BroadcastTransaction,
+    ConflictingCertificate,
+    DoubleVoteFound,
     Effect,
     EquivocationFound,
     Fetch,
@@ -73,6 +76,11 @@ class Invariants:
         """Honest owners' transactions, by the start of their hash: whose, and the hash."""
         self._settled: set[str] = set()
         self._new_blocks: list[tuple[Vehicle, Block]] = []
+        self._new_final: list[tuple[Vehicle, int, bytes]] = []
+        self._final: dict[int, bytes] = {0: genesis.hash}
+        """What an honest vehicle has a certificate for, and all blocks below, by height."""
+        self._last_final = dict.fromkeys(range(len(fleet.vehicles)), (0, genesis.hash))
+        """Each vehicle's."""
         self._moved = False
         self._read = dict.fromkeys(range(len(fleet.vehicles)), 0)
         """How many blocks each vehicle had read from its store at its last event."""
@@ -101,6 +109,14 @@ class Invariants:
                 name = reason.split(":")[0].removeprefix("transaction ")
                 if self._owed.get(name, (-1,))[0] == vehicle.number:
                     self._settled.add(name)
+            case BlockFinal(height, name):
+                self._new_final.append((vehicle, height, name))
+            case DoubleVoteFound(vote, _):
+                voter = self._by_address.get(vote.sender)
+                if voter is not None and voter.honest:
+                    self.broken("no framing", vehicle, f"honest {voter.number} voted doubly")
+            case ConflictingCertificate(_, reason):
+                self.broken("finality", vehicle, f"was shown a rival certificate: {reason}")
             case Fetch():
                 self._files.fetch(vehicle, effect)
             case EquivocationFound(first, _):
@@ -116,6 +132,11 @@ class Invariants:
             for holder, block in self._new_blocks:
                 self._check_block(holder, block)
             self._new_blocks.clear()
+        if self._new_final:
+            for holder, height, name in self._new_final:
+                self._check_final(holder, height, name)
+            self._new_final.clear()
+            self._moved = True
         if not vehicle.honest:
             self._moved = False
             return
@@ -233,6 +254,24 @@ class Invariants:
         if state is not node.state and state.shares != node.state.shares:
             self.broken("sharing", vehicle, f"lists other files at block {state.height}")
         self._check_agreement(vehicle, state.tip_hash, node)
+        height, final = self._last_final[vehicle.number]
+        if node.height < height or not self._below(state.tip_hash, final, height):
+            self.broken("finality", vehicle, f"left the final block {height} {final.hex()[:12]}")
+
+    def _check_final(self, vehicle: Vehicle, height: int, name: bytes) -> None:
+        """No two final blocks of honest vehicles are rivals."""
+        if height <= self._last_final[vehicle.number][0]:
+            self.broken("finality", vehicle, f"takes block {height} for the last final one")
+        self._last_final[vehicle.number] = (height, name)
+        while self._final.get(height) != name:
+            if height in self._final:
+                other = self._final[height].hex()[:12]
+                self.broken(
+                    "finality", vehicle, f"has {name.hex()[:12]} final at {height}, others {other}"
+                )
+                return
+            self._final[height] = name
+            height, name = height - 1, self._nodes[name].parent
 
     def _check_agreement(self, vehicle: Vehicle, name: bytes, node: _Node) -> None:
         top_height, top = self._top[vehicle.number]

@@ -111,8 +111,8 @@ def size_of(event: Event) -> int:
             return _ENVELOPE_BYTES + len(block.to_bytes())
         case TipReceived(tip):
             return _ENVELOPE_BYTES + len(tip.to_bytes())
-        case HeadersAnswered(_, headers):
-            return _ENVELOPE_BYTES + sum(len(signed.to_bytes()) for signed in headers)
+        case HeadersAnswered(_, headers, quorums):
+            return _ENVELOPE_BYTES + sum(len(each.to_bytes()) for each in (*headers, *quorums))
         case SnapshotAnswered(_, certificate):
             return _ENVELOPE_BYTES + len(certificate)
         case Published(_, message):

@@ -45,8 +45,8 @@ class Requests:
         match effect:
             case Fetch():
                 self._queue.after(self._fetch_ms(), self._fetch, asker, effect)
-            case RequestHeaders(peer, from_height):
-                self._ask(asker, peer, _headers, from_height)
+            case RequestHeaders(peer):
+                self._ask(asker, peer, _headers, effect)
             case RequestBlocks(peer, hashes):
                 self._ask(asker, peer, self._blocks, hashes)
             case RequestKeys(peer, before):
@@ -114,8 +114,10 @@ def _answer(asker: Vehicle, other: Vehicle, answer: Callable[..., None], what: A
         answer(asker, other, what)
 
 
-def _headers(asker: Vehicle, other: Vehicle, from_height: int) -> None:
-    other.send(asker, HeadersAnswered(other.address, tuple(other.headers(asker, from_height))))
+def _headers(asker: Vehicle, other: Vehicle, asked: RequestHeaders) -> None:
+    headers = tuple(other.headers(asker, asked.from_height))
+    quorums = tuple(other.quorums(asker, asked.final_height, asked.justified_round))
+    other.send(asker, HeadersAnswered(other.address, headers, quorums))
 
 
 def _keys(asker: Vehicle, other: Vehicle, before: int) -> None:

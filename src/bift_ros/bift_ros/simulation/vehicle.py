@@ -12,10 +12,12 @@ from bift_ros.consensus.blocks import MIN_NONCE, Block, Header, SignedHeader
 from bift_ros.consensus.exceptions import InvalidTransaction
 from bift_ros.consensus.payloads import Payload, ProposeTask
 from bift_ros.consensus.proof_of_work import search
+from bift_ros.consensus.quorums import Quorum
 from bift_ros.consensus.state import State
 from bift_ros.peer import effects, events
 from bift_ros.peer.clock import Time
 from bift_ros.peer.machine import Peer
+from bift_ros.peer.voting import quorums_above
 from bift_ros.simulation.disk import Disk, PowerFailure
 from bift_ros.simulation.event_queue import EventQueue
 from bift_ros.simulation.faulty_store import FaultyStore
@@ -229,6 +231,10 @@ class Vehicle(Disk):
     def headers(self, asker: Vehicle, from_height: int) -> Sequence[SignedHeader]:
         """Answer a request for headers."""
         return self.chain.canonical_headers(from_height, HEADERS_PER_ANSWER)
+
+    def quorums(self, asker: Vehicle, final_height: int, justified_round: int) -> Sequence[Quorum]:
+        """Answer a request for what has been settled by votes."""
+        return quorums_above(self.chain, final_height, justified_round)
 
     def blocks(self, asker: Vehicle, hashes: Sequence[bytes]) -> Sequence[Block]:
         """Answer a request for blocks."""

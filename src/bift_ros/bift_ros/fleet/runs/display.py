@@ -16,17 +16,19 @@ def vehicle_table(vehicles: Statuses) -> Table:
     table = Table(title="Vehicles", title_justify="left", expand=False)
     for heading in ("vehicle", "state", "tip"):
         table.add_column(heading, no_wrap=True)
+    table.add_column("final", justify="right", no_wrap=True)
     table.add_column("mines", no_wrap=True)
     for heading in ("frames", "samples", "epoch", "loss", "stake", "refused", "RSS MB"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name, status in vehicles.items():
         if status is None:
-            table.add_row(name, "starting", *[""] * 9)
+            table.add_row(name, "starting", *[""] * 10)
             continue
         table.add_row(
             name,
             status.state,
             f"{status.chain.height} {status.chain.tip[:8]}",
+            str(status.chain.final_height),
             "yes" if status.mines else "no",
             str(status.dataset.frames_seen),
             str(status.dataset.samples),

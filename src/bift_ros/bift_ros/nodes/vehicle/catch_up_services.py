@@ -14,15 +14,17 @@ from rclpy.task import Future
 from bift_ros.admission.answers import (
     BLOCKS_PER_ANSWER,
     HEADERS_PER_ANSWER,
+    QUORUMS_PER_ANSWER,
     answer_bytes,
     read_blocks,
     read_headers,
     read_keys,
+    read_quorums,
 )
 from bift_ros.admission.gate import Gate
 from bift_ros.chain.blockchain import Blockchain
 from bift_ros.chain.exceptions import StoreError
-from bift_ros.consensus.exceptions import InvalidBlock, InvalidTransaction
+from bift_ros.consensus.exceptions import BadQuorum, InvalidBlock, InvalidTransaction
 from bift_ros.consensus.fields import MAX_INTEGER
 from bift_ros.consensus.payloads import HASH_BYTES
 from bift_ros.consensus.transactions import Canonical
@@ -45,6 +47,7 @@ from bift_ros.peer.events import (
 )
 from bift_ros.peer.group_keys import keys_before
 from bift_ros.peer.snapshots import offer_of
+from bift_ros.peer.voting import quorums_above
 
 REQUESTS = Rate(400, 50)
 ANSWERED_BYTES = Rate(256 * 2**20, 16 * 2**20)
@@ -73,7 +76,13 @@ class CatchUpServices:
         # The wire's 64 bits go beyond a block's height, and beyond what SQLite takes.
         first, limit = min(request.from_height, MAX_INTEGER), min(request.limit, HEADERS_PER_ANSWER)
         response.headers = self._answer(lambda: self._chain.canonical_headers(first, limit))
+        if request.quorums:
+            response.quorums = self._answer(lambda: self._quorums(request))
         return response
+
+    def _quorums(self, request: srv.GetHeaders.Request) -> Iterable[Canonical]:
+        found = quorums_above(self._chain, request.final_height, request.justified_round)
+        return found[: request.quorums]
 
     def _get_blocks(
         self, request: srv.GetBlocks.Request, response: srv.GetBlocks.Response
@@ -148,10 +157,17 @@ class CatchUpClient:
 
     def request_headers(self, effect: RequestHeaders) -> None:
         """Ask one vehicle for headers."""
-        request = srv.GetHeaders.Request(from_height=effect.from_height, limit=HEADERS_PER_ANSWER)
+        request = srv.GetHeaders.Request(
+            from_height=effect.from_height,
+            limit=HEADERS_PER_ANSWER,
+            quorums=QUORUMS_PER_ANSWER,
+            final_height=effect.final_height,
+            justified_round=effect.justified_round,
+        )
 
         def read(response: srv.GetHeaders.Response) -> Event:
-            return HeadersAnswered(effect.peer, read_headers(bytes(response.headers)))
+            headers = read_headers(bytes(response.headers))
+            return HeadersAnswered(effect.peer, headers, read_quorums(bytes(response.quorums)))
 
         nothing = HeadersAnswered(effect.peer, ())
         self._call(effect.peer, srv.GetHeaders, "get_headers", request, read, nothing)
@@ -214,7 +230,7 @@ class CatchUpClient:
         def answered(done: Future) -> None:
             try:
                 event = read(done.result()) if done.result() is not None else nothing
-            except (InvalidBlock, InvalidTransaction) as error:
+            except (InvalidBlock, InvalidTransaction, BadQuorum) as error:
                 self._refused(Refused(f"answer to {name}", peer, str(error)))
                 event = nothing
             self._post(event)

@@ -17,6 +17,7 @@ from bift_ros.consensus.exceptions import InvalidTransaction, UnknownSender
 from bift_ros.consensus.genesis import Genesis, Member
 from bift_ros.consensus.payloads import Learning, ModelUpdate, Payload
 from bift_ros.consensus.transactions import Transaction
+from bift_ros.consensus.votes import Vote
 from bift_ros.identity.keys import KeyPair
 from bift_ros.nodes import convert
 from bift_ros.nodes.quiet_node import QuietNode
@@ -72,6 +73,8 @@ class PeerNode(QuietNode):
         self.clock = IterationClock()
         self.refusals = Refusals(self.get_logger(), self._who)
         self.started = False
+        self.conflict = ""
+        """The last certificate that was shown for a rival of a final block."""
         self.storage_jobs = StorageJobs(storage, self.post, self._unkept)
         self.nonce_search = NonceSearch(self.post)
         self._using_chain = threading.Lock()
@@ -273,6 +276,15 @@ class PeerNode(QuietNode):
                 )
             case effects.EquivocationFound(first):
                 self.get_logger().error(self._equivocation_text(first))
+            case effects.BlockFinal(height, name):
+                self.get_logger().info(f"final {height} {name.hex()[:12]}")
+            case effects.DoubleVoteFound(first, second):
+                self.get_logger().error(self._double_vote_text(first, second))
+            case effects.ConflictingCertificate(_, reason):
+                self.conflict = reason
+                self.get_logger().error(
+                    f"rivals are final, so over a third of the members have lied: {reason}"
+                )
             case effects.Refused():
                 self.refusals.note(effect)
 
@@ -301,6 +313,12 @@ class PeerNode(QuietNode):
         header = signed.header
         parent = header.previous_hash.hex()[:12]
         return f"{self._who(header.miner)} signed two blocks at height {header.height} on {parent}"
+
+    def _double_vote_text(self, first: Vote, second: Vote) -> str:
+        rounds = f"{first.statement.round} and {second.statement.round}"
+        return (
+            f"{self._who(first.sender)} cast votes that contradict each other, in rounds {rounds}"
+        )
 
     def _who(self, address: str) -> str:
         member = self._chain.known_members.get(address)

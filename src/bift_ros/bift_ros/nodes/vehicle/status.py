@@ -137,6 +137,8 @@ class StatusReporter:
 
     def _chain(self) -> ChainStatus:
         peer, state = self._peer.peer, self._peer.peer.state
+        finality = peer.finality
+        certificate = finality.certificate
         return ChainStatus(
             height=state.height,
             tip=state.tip_hash.hex(),
@@ -146,6 +148,10 @@ class StatusReporter:
             refused=self._peer.refusals.count,
             last_refusal=self._peer.refusals.last,
             equivocations=tuple(self._peer.equivocations),
+            final_height=finality.final.height,
+            final=finality.final.hash.hex(),
+            final_round=certificate.statement.round if certificate is not None else 0,
+            conflict=self._peer.conflict,
         )
 
     def _task(self) -> TaskStatus:

@@ -58,6 +58,12 @@ export class Fleet {
     );
   }
 
+  /** Height of the last final block, as the vehicles say that are heard. */
+  get finalHeight() {
+    const heard = [...this.vehicles.values()].filter((vehicle) => !this.isSilent(vehicle));
+    return Math.max(0, ...heard.map(({ status }) => status?.final_height ?? 0));
+  }
+
   /** What an address is called. */
   nameOf(address) {
     return this._names.get(address) ?? address.slice(0, 10);

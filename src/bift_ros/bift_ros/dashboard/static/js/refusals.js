@@ -52,6 +52,7 @@ export class Refusals {
       for (const proof of status.equivocations ?? []) {
         lines.push([name, "–", `holds proof of two blocks on one parent: ${proof}`]);
       }
+      if (status.conflict) lines.push([name, "–", `was shown that rivals are final: ${status.conflict}`]);
       if (status.refused > 0) lines.push([name, count(status.refused), status.last_refusal || "–"]);
     }
     const key = JSON.stringify(lines);

@@ -15,6 +15,7 @@ const FIGURES = {
   },
   "on one tip": (fleet) => `${fleet.standing(fleet.head)} / ${fleet.vehicles.size}`,
   "height": ({ chain }) => (chain.canonical.length ? count(chain.canonical.at(-1).index) : NONE),
+  "final": (fleet) => (fleet.vehicles.size ? count(fleet.finalHeight) : NONE),
   "blocks beside": ({ chain }) => count(chain.forks),
 };
 

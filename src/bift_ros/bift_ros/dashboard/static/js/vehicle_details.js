@@ -76,6 +76,8 @@ function entries(vehicle, fleet) {
     "address": vehicle.address,
     "mines": status.mines ? "yes" : "no",
     "tip": `${status.height}, ${shortHash(status.tip)}`,
+    "final": `${status.final_height}, ${shortHash(status.final)}`,
+    "rival of a final block": status.conflict || null,
     "stake": count(status.balance),
     "training": `epoch ${status.epoch} of ${status.local_epochs}, loss ${decimal(status.loss)}`,
     "last iteration":
