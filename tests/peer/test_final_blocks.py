@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bift_ros.consensus.payloads import DoubleVote
+from bift_ros.chain.blockchain import Blockchain
+from bift_ros.consensus.payloads import DoubleVote, WithdrawFile
 from bift_ros.consensus.votes import Stage, Statement, Vote, is_double_vote, sign_vote
 from bift_ros.peer.config import PeerConfig
 from bift_ros.peer.effects import (
@@ -193,3 +194,18 @@ def test_votes_far_ahead_fill_no_memory_and_move_nobody_to_the_end() -> None:
     voting = peer.peer._voting
     assert len(voting.book.said()) < 20
     assert voting._round < 2**40
+
+
+def test_what_was_said_on_a_left_branch_waits_again_where_power_failed_as_it_was_left() -> None:
+    """Votes are stored that lead to another branch, and nothing was done about it any more."""
+    world = LearningConsortium(4)
+    peer = PeerDriver(world, 0, CHECKER)
+    withdrawal = world.sign(0, WithdrawFile("tile"))
+    first = world.block(world.start, [withdrawal])
+    other = world.block(world.start, [world.sign(1, WithdrawFile("tile"))])
+    peer.block(first, other)
+    said = statement(peer.chain, other.hash)
+    peer.chain.store.keep_quorum(quorum(world, Stage.PREVOTE, said, range(1, 4)))
+    again = PeerDriver(world, 0, CHECKER, Blockchain(world.genesis, peer.chain.store))
+    assert again.state.tip_hash == other.hash
+    assert again.peer.waiting_transaction(withdrawal.hash) == withdrawal

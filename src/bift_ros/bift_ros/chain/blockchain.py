@@ -7,6 +7,7 @@ a start nor a block on an old parent replays more.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -248,6 +249,12 @@ class Blockchain:
         if not stands_on(block, self.finality.base):
             return None
         return self._move_to(best_on(block, self._nodes.values()))
+
+    def beside(self) -> Iterator[Block]:
+        """Give the blocks on other branches than the chain's, above the final one."""
+        for node in self._nodes.values():
+            if node.height > self.finality.final.height and not stands_on(self._tip, node):
+                yield stored_block(self.store, node.hash)
 
     def _move_to_base(self) -> Reorg | None:
         """Leave a tip that does not stand where it must, or is not the best there any more."""

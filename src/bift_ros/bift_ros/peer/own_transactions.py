@@ -33,6 +33,9 @@ class OwnTransactions:
         """Take up again what the account had pending before a restart."""
         context = self._context
         pending = recall(context, _NOTE, _read_pending) or []
+        for left in context.chain.beside():  # maybe just before the power failed
+            own = (t for t in left.body.transactions if t.sender == context.key.address)
+            pending += (t for t in own if not isinstance(t.payload, Learning))
         context.mempool.restore(pending)  # what can't be paid for just now waits
         for transaction, reason in context.mempool.prune(context.state):
             if not isinstance(reason, SequenceUsed):
