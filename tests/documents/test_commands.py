@@ -28,6 +28,7 @@ RUN_BY = {
     "docs/dashboard.md": "tests/dashboard/test_guide.py",
     "docs/experiments.md": "tests/console/test_paper_experiments.py",
     "docs/fleets.md": "tests/fleet/test_fleet_run.py",
+    "docs/formal.md": "tests/formal/test_finality.py",
     "docs/guide.md": "tests/documents/test_guide.py",
     "docs/kubo.md": "tests/documents/test_kubo_guide.py",
     "docs/monitoring.md": "tests/nodes/test_monitoring_guide.py",
