@@ -21,6 +21,8 @@ _MOST_BLOCKS = 400
 _FORGOTTEN = 7
 """After so many iterations nobody remembers what came first in the earliest."""
 _A_TICK = 2
+_RECENT = 70
+"""Blocks whose states everybody has at hand."""
 
 
 class PrivateBranch(Byzantine):
@@ -106,8 +108,8 @@ class SideMiner(Byzantine):
 
     def act(self) -> None:
         """A few blocks that say next to nothing, far below the tip."""
-        depth = max(1, self.peer.state.height // 2)
-        for block in self.chain.canonical(self.rng.randint(1, depth), _A_TICK):
+        old = max(1, self.peer.state.height - _RECENT)
+        for block in self.chain.canonical(self.rng.randint(1, old), _A_TICK):
             if self.chain.node(block.header.previous_hash) is None:
                 continue
             state = self.chain.state_at(block.header.previous_hash)
