@@ -53,8 +53,8 @@ def _describe(effect: Effect) -> str | None:
         case EquivocationFound(first, second):
             names = f"{first.header.hash.hex()[:12]} and {second.header.hash.hex()[:12]}"
             return f"finds that {first.header.miner[:12]} signed both {names}"
-        case BlockFinal(height, name):
-            return f"knows block {height} {name.hex()[:12]} as final"
+        case BlockFinal(height, block_hash):
+            return f"knows block {height} {block_hash.hex()[:12]} as final"
         case DoubleVoteFound(vote, _):
             return f"finds that {vote.sender[:12]} voted doubly in round {vote.statement.round}"
         case ConflictingCertificate(_, reason):

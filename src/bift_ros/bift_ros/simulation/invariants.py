@@ -109,8 +109,8 @@ class Invariants:
                 name = reason.split(":")[0].removeprefix("transaction ")
                 if self._owed.get(name, (-1,))[0] == vehicle.number:
                     self._settled.add(name)
-            case BlockFinal(height, name):
-                self._new_final.append((vehicle, height, name))
+            case BlockFinal(height, block_hash):
+                self._new_final.append((vehicle, height, block_hash))
             case DoubleVoteFound(vote, _):
                 voter = self._by_address.get(vote.sender)
                 if voter is not None and voter.honest:
