@@ -46,6 +46,9 @@ class Clock:
     def time_ns(self) -> int:
         return (START_MS + self.ms) * 1_000_000
 
+    def monotonic(self) -> float:
+        return self.ms / 1_000
+
     def monotonic_ns(self) -> int:
         return self.ms * 1_000_000
 

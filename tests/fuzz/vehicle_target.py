@@ -18,9 +18,11 @@ from rclpy.serialization import deserialize_message, serialize_message
 from bift_ros.chain.keyring import Keyring
 from bift_ros.consensus.authorship import check_authorship
 from bift_ros.consensus.encoding import encode
+from bift_ros.consensus.state_bytes import state_digest
 from bift_ros.consensus.transactions import Transaction, check_signature
+from bift_ros.consensus.votes import Stage, Statement
 from bift_ros.identity.keys import KeyPair
-from bift_ros.peer.effects import RequestBlocks, RequestHeaders, RequestKeys
+from bift_ros.peer.effects import RequestBlocks, RequestHeaders, RequestKeys, RequestSnapshot
 from bift_ros.peer.events import FetchFailed, FileFetched
 from bift_ros.peer.owner_requests import OwnerRequest, sign_request
 from fuzz import arrivals, corpus
@@ -28,6 +30,7 @@ from fuzz.mutators import Mutator, cut, flip, forge_transaction
 from fuzz.peer_stage import History, history, transactions_in
 from fuzz.vehicle_stage import Clock, Vehicle, silent, without_ros
 from world.consortium import LearningConsortium
+from world.votes import quorum
 
 EVENT_BYTES = 5
 MAX_EVENTS = 400
@@ -172,7 +175,13 @@ def _true_block(stage: _Stage, rng: Random) -> None:
 def _headers_wanted(stage: _Stage, rng: Random) -> None:
     numbers = (0, 1, 2, 5, 2**31, 2**63 - 1, 2**63, 2**64 - 1)
     limits = (0, 1, 256, 257, 2**32 - 1)
-    request = srv.GetHeaders.Request(from_height=rng.choice(numbers), limit=rng.choice(limits))
+    request = srv.GetHeaders.Request(
+        from_height=rng.choice(numbers),
+        limit=rng.choice(limits),
+        quorums=rng.choice(limits),
+        final_height=rng.choice(numbers),
+        justified_round=rng.choice(numbers),
+    )
     stage.call("get_headers", _spoilt(rng, serialize_message(request)))
 
 
@@ -244,6 +253,8 @@ def _asks(stage: _Stage, rng: Random) -> None:
     elif how < 0.7:
         wanted = rng.choices([block.hash for block in stage.past.blocks], k=3)
         client.request_blocks(RequestBlocks(peer, tuple(wanted)))
+    elif how < 0.85:
+        client.request_snapshot(RequestSnapshot(peer))
     elif "get_group_keys" in stage.vehicle.services:
         client.request_keys(RequestKeys(peer, rng.choice((0, 1, 5))))
 
@@ -253,6 +264,13 @@ def _answered(stage: _Stage, rng: Random) -> None:
     if not asked:
         return
     kind, request, future = asked.pop(rng.randrange(len(asked)))
+    answer = _snapshot(stage, rng) if kind is srv.GetSnapshot else _list(stage, rng, kind, request)
+    found = _read(_spoilt(rng, serialize_message(answer)), kind.Response)
+    if found is not None:
+        future.set_result(found)
+
+
+def _list(stage: _Stage, rng: Random, kind: Any, request: Any) -> Any:
     field, topic = {
         srv.GetHeaders: ("headers", "header"),
         srv.GetBlocks: ("blocks", "block"),
@@ -266,9 +284,31 @@ def _answered(stage: _Stage, rng: Random) -> None:
     if rng.random() < 0.2:
         content = flip(rng, content)
     answer = kind.Response(**{field: _octets(content[:50_000])})
-    found = _read(_spoilt(rng, serialize_message(answer)), kind.Response)
-    if found is not None:
-        future.set_result(found)
+    if kind is srv.GetHeaders:
+        quorums = encode([_votes(stage, rng) for _ in range(rng.randrange(4))])
+        answer.quorums = _octets(quorums if rng.random() < 0.8 else flip(rng, quorums))
+    return answer
+
+
+def _snapshot(stage: _Stage, rng: Random) -> Any:
+    cid = rng.choice(("", "x", corpus.CID, *stage.past.world.files))
+    return srv.GetSnapshot.Response(certificate=_octets(_votes(stage, rng)), cid=cid)
+
+
+def _votes(stage: _Stage, rng: Random) -> bytes:
+    """Votes of one to all members for a block that there is, at times with something changed."""
+    world, block = stage.past.world, rng.choice(stage.past.blocks)
+    said = Statement(
+        rng.choice((1, 2, 2**40)),
+        block.header.height,
+        block.hash,
+        rng.choice((bytes(32), state_digest(stage.vehicle.chain.tip_state))),
+        0,
+        world.genesis.hash,
+    )
+    voters = range(rng.randrange(1, len(world.keys) + 1))
+    data = quorum(world, rng.choice(tuple(Stage)), said, voters).to_bytes()
+    return data if rng.random() < 0.7 else flip(rng, data)
 
 
 def _files(stage: _Stage, rng: Random) -> None:

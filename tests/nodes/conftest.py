@@ -74,6 +74,15 @@ class Ros:
 
 
 @pytest.fixture
+def plain_transport(monkeypatch: pytest.MonkeyPatch) -> None:
+    """UDP alone, between processes too: tests that are killed leave shared memory behind.
+
+    Processes that began at once on a busy machine have missed each other for minutes over it.
+    """
+    monkeypatch.setenv("FASTDDS_BUILTIN_TRANSPORTS", "UDPv4")
+
+
+@pytest.fixture
 def ros(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ros]:
     ros = Ros()
     with ros_environment() as (environment, _):

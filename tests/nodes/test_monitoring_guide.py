@@ -63,6 +63,7 @@ def start(words: list[str], folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.usefixtures("plain_transport")
 def test_a_run_is_recorded_and_watched_again(ros: Any, tmp_path: Path) -> None:
     record, replay = (
         next(words for words in COMMANDS if option in words) for option in ("--record", "replay")

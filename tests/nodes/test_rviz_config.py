@@ -124,6 +124,7 @@ def test_the_displays_have_names_of_their_own() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("plain_transport")
 def test_the_guides_commands_publish_what_the_file_shows(ros: Any, tmp_path: Path) -> None:
     [block] = re.findall(r"^```sh\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE)
     save_genesis(tmp_path / "genesis.json", LearningConsortium(3).genesis)
