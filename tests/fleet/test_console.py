@@ -208,7 +208,7 @@ def mining_stops_and_starts(console: Console) -> None:
     other = console.folder / "other.pem"
     console.run("account", "create", other, "--no-passphrase")
     assert "only its owner" in console.fails("miner", "stop", "--on", "bus", "--key", other)
-    assert "not heard: tram" in console.fails("miner", "stop", "--on", "tram", "--wait", 1)
+    assert "not heard: tram" in console.fails("miner", "stop", "--on", "tram", "--wait", 10)
 
 
 def the_chain_is_read(console: Console) -> None:

@@ -54,7 +54,7 @@ export class Fleet {
   get isCancelled() {
     return [...this.vehicles.values()].some(
       ({ tip, status }) =>
-        tip === this.head && status?.task.cancelled && status.task.model_id === this.task,
+        tip === this.head && status?.cancelled && status.model_id === this.task,
     );
   }
 
