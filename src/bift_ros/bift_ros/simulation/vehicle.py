@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from bift_ros.admission.answers import BLOCKS_PER_ANSWER, HEADERS_PER_ANSWER
 from bift_ros.admission.gate import Gate
 from bift_ros.chain.blockchain import Blockchain
+from bift_ros.chain.encryption import EncryptionError
 from bift_ros.consensus.blocks import MIN_NONCE, Block, Header, SignedHeader
 from bift_ros.consensus.exceptions import InvalidTransaction
 from bift_ros.consensus.payloads import Payload, ProposeTask
@@ -299,7 +300,11 @@ class Vehicle(Disk):
             if self.disk_full or self.training_fails or request.base_cid not in self.files:
                 self.take(events.TrainingFailed(request, "no space left on device"))
                 return
-            cid = self.keep_model(self.update(request), begun)
+            try:
+                cid = self.keep_model(self.update(request), begun)
+            except EncryptionError as error:  # somebody's task may start from a file of any kind
+                self.take(events.TrainingFailed(request, str(error)))
+                return
             accuracy = 0.5 + self.number / 4000
             self.take(events.Trained(request, cid, accuracy, _SAMPLES))
 

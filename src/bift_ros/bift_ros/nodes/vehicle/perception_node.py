@@ -69,6 +69,7 @@ class PerceptionNode(QuietNode):
         if pipeline is None:
             while self._queue.get() is not None:
                 self._queue.task_done()
+            self._queue.task_done()
             return
         self._report(pipeline)
         while (job := self._queue.get()) is not None:
@@ -78,6 +79,7 @@ class PerceptionNode(QuietNode):
                 self._unwritten(error)
             self._report(pipeline)
             self._queue.task_done()
+        self._queue.task_done()
         pipeline.close()
 
     def _open(self) -> Pipeline | None:
