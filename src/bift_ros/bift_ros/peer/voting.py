@@ -24,6 +24,7 @@ from collections.abc import Iterable, Iterator
 from bift_ros.admission.answers import QUORUMS_PER_ANSWER
 from bift_ros.chain.blockchain import Blockchain, Reorg
 from bift_ros.chain.tips import SignedTip, read_votes
+from bift_ros.consensus.evidence import contradictions
 from bift_ros.consensus.exceptions import (
     BadQuorum,
     BadSignature,
@@ -228,11 +229,8 @@ class Voting:
         """Somebody shows enough votes for a rival of the final block: more than a third lied."""
         store = self._context.chain.store
         known = [*store.quorums(Stage.PREVOTE), *store.quorums(Stage.PRECOMMIT)]
-        theirs = {vote.sender: vote for vote in quorum.votes}
-        for own in (vote for each in known for vote in each.votes):
-            other = theirs.get(own.sender)
-            if other is not None and is_double_vote(own, other):
-                self._double_votes.found(own, other)
+        for vote, other in contradictions(quorum, known).values():
+            self._double_votes.found(other, vote)
         if quorum.stage is Stage.PRECOMMIT:
             self._context.emit(ConflictingCertificate(quorum, reason))
 
